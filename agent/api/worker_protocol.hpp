@@ -1,0 +1,114 @@
+// worker_protocol.hpp: what an agent and the worker it started say to each other, over the Unix stream socket that the worker inherits as file descriptor 3.
+//
+// Frame: u32 little-endian length, then that many bytes of JSON {"type": ..., ...}; a kArena frame carries one memfd by SCM_RIGHTS. The end of the stream means the other
+// side is gone: a worker exits at once.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "coordinator/api/job_spec.hpp"
+#include "coordinator/api/plan.hpp"
+#include "coordinator/api/records.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace regroup {
+
+inline constexpr int kWorkerSocket = 3;
+
+// Blocks of one unit inside a snapshot: three arrays of (blocks.size() * block_elements) floats one after the other (master, first moment, second moment)
+// from `offset` bytes into the arena slot (a multiple of 64).
+struct SnapshotEntry {
+  int unit = 0;
+  Interval blocks;
+  std::int64_t offset = 0;
+  friend bool operator==(const SnapshotEntry&, const SnapshotEntry&) = default;
+};
+
+struct SnapshotInfo {
+  Step step;
+  Epoch epoch;
+  int slot = 0;
+  std::vector<SnapshotEntry> entries;
+  std::vector<double> data_position;  // reserved; position is a function of the step
+};
+
+struct RegroupReport {
+  Epoch epoch;
+  std::string cause;
+  int members = 0;
+  Step step;                  // that training goes on from
+  std::string source;         // live, snapshot, checkpoint, fresh
+  std::string reason;         // of the settlement
+  double stop_ms = 0;         // plan seen -> step loop stopped
+  double agree_ms = 0;        // connections, inventories, settlement
+  double move_ms = 0;
+  double first_commit_ms = 0; // moved -> first commit
+  std::int64_t bytes_moved = 0;    // received by this worker
+  std::int64_t plan_seen_at_ms = 0;  // wall clock
+  std::int64_t steps_lost = 0;       // committed by this worker, computed again
+};
+
+struct CommitReport {
+  Epoch epoch;
+  Step step;
+  double loss = 0;            // mean over targets
+  double aux_loss = 0;
+  double grad_norm = 0;
+  double learning_rate = 0;
+  std::int64_t tokens = 0;    // of the whole step
+  double seconds = 0;         // of this step on this worker
+  std::map<std::string, double> phases;   // seconds: gather, compute, dispatch, reduce, vote, update, snapshot
+  std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the step that this worker's group routed
+};
+
+// Agent -> worker.
+struct Welcome { JobSpec job; WorkerId self; std::string mesh_listen; std::string agent_address; Epoch highest_epoch; };
+struct DialPeers { Epoch epoch; std::vector<Participant> peers; };     // get warm for this plan
+struct NewPlan { Plan plan; };
+struct ArenaGrant { int slot = 0; std::int64_t bytes = 0; };           // with the memfd
+struct SnapshotAcked { Step step; bool durable = false; };             // the buddy has it (or none is needed); durable: on disk, manifest written
+struct StopWorker { std::string reason; };
+using ToWorker = std::variant<Welcome, DialPeers, NewPlan, ArenaGrant, SnapshotAcked, StopWorker>;
+
+// Worker -> agent.
+struct Hello { std::string address; int pid = 0; std::string fingerprint; };
+struct StateChanged { WorkerState state = WorkerState::kStarting; Epoch warm_for; std::string text; };
+struct Suspects { Epoch epoch; std::vector<Suspicion> suspicions; };   // the whole present list; empty withdraws
+struct Committed { CommitReport report; };
+struct Regrouped { RegroupReport report; };
+struct NeedArena { int slots = 0; std::int64_t bytes = 0; };           // of each slot
+struct SnapshotTaken { SnapshotInfo info; bool make_durable = false; int num_parts = 0; int part = 0; std::vector<SnapshotEntry> to_write; };  // to_write: this worker's share of the checkpoint (each block by one member)
+struct Finished { Step step; std::string weights_sha256; };
+struct Fault { std::string text; };                                    // the worker gives up and will exit
+using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished, Fault>;
+
+std::string to_json(const ToWorker& message);
+std::string to_json(const FromWorker& message);
+Result<ToWorker> to_worker_from_json(const std::string& text);
+Result<FromWorker> from_worker_from_json(const std::string& text);
+
+// One end of the socket, blocking. send: any thread; receive: one thread. `fd` of send is lent, of receive given (-1 = none).
+class FramedSocket {
+ public:
+  explicit FramedSocket(int fd) : fd_(fd) {}
+  ~FramedSocket();
+  FramedSocket(const FramedSocket&) = delete;
+  FramedSocket& operator=(const FramedSocket&) = delete;
+  Result<void> send(const std::string& json, int fd = -1);
+  Result<std::pair<std::string, int>> receive();   // kPeerLost at the end of the stream
+  void shut_down();                                // wakes a receive
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
+  int fd_;
+  struct Lock;
+  std::shared_ptr<Lock> lock_;
+};
+
+}  // namespace regroup

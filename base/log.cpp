@@ -1,0 +1,76 @@
+#include "base/log.hpp"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+
+namespace regroup::log {
+namespace {
+
+spdlog::level::level_enum spd(Level level) {
+  switch (level) {
+    case Level::kDebug: return spdlog::level::debug;
+    case Level::kInfo: return spdlog::level::info;
+    case Level::kWarn: return spdlog::level::warn;
+    case Level::kError: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+void append_text(std::string& line, const std::string& text) {
+  if (!text.empty() && text.find_first_of(" \"=\n") == std::string::npos) {
+    line += text;
+    return;
+  }
+  line += '"';
+  for (char c : text) {
+    if (c == '"' || c == '\\') line += '\\';
+    if (c == '\n') {
+      line += "\\n";
+    } else {
+      line += c;
+    }
+  }
+  line += '"';
+}
+
+}  // namespace
+
+void start(std::string_view program, Level least, const std::string& path) {
+  std::shared_ptr<spdlog::logger> logger;
+  if (path.empty()) {
+    logger = std::make_shared<spdlog::logger>(std::string(program), std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  } else {
+    logger = std::make_shared<spdlog::logger>(std::string(program), std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
+  }
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %n %v");
+  logger->set_level(spd(least));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(logger);
+}
+
+void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
+  auto* logger = spdlog::default_logger_raw();
+  if (logger == nullptr || !logger->should_log(spd(level))) return;
+  std::string line = "event=" + std::string(event);
+  for (const Field& field : fields) {
+    line += ' ';
+    line += field.key;
+    line += '=';
+    std::visit(
+        [&](const auto& value) {
+          using T = std::decay_t<decltype(value)>;
+          if constexpr (std::is_same_v<T, std::string>) {
+            append_text(line, value);
+          } else {
+            line += fmt::format("{}", value);
+          }
+        },
+        field.value);
+  }
+  logger->log(spd(level), line);
+}
+
+}  // namespace regroup::log

@@ -1,0 +1,69 @@
+// job_spec.hpp: one training run as data. Written by `regroup submit|local` from the user's YAML, kept in etcd as JSON, read by all. Frozen once submitted.
+#pragma once
+
+#include "base/result.hpp"
+#include "moe/layout/model_shape.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace regroup {
+
+enum class ScheduleKind { kConstant, kLinear, kCosine };
+
+struct OptimizerSpec {
+  double learning_rate = 3e-4;
+  double min_learning_rate = 0.0;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip_norm = 1.0;       // 0 = no clipping
+  int warmup_steps = 0;
+  ScheduleKind schedule = ScheduleKind::kCosine;
+  friend bool operator==(const OptimizerSpec&, const OptimizerSpec&) = default;
+};
+
+struct ElasticSpec {
+  int min_nodes = 1;
+  int max_nodes = 1024;
+  int max_groups = 2;
+  std::int64_t worker_memory_bytes = 0;  // 0 = what the node's record says
+  friend bool operator==(const ElasticSpec&, const ElasticSpec&) = default;
+};
+
+struct SnapshotSpec {
+  int snapshot_every_steps = 1;      // 0 = never; into the agent's memory and to a buddy
+  int checkpoint_every_steps = 0;    // 0 = only at the end
+  std::string checkpoint_dir;        // absolute; empty = no durable checkpoints
+  int keep_last = 3;
+  friend bool operator==(const SnapshotSpec&, const SnapshotSpec&) = default;
+};
+
+struct JobSpec {
+  std::string name;                  // [a-z0-9-]{1,63}
+  std::string secret;                // hex, made at submit; peers of one job prove it to each other
+  ModelShape model;
+  std::uint64_t seed = 0;
+  std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
+  std::string data_digest;           // xxh3 of the data's .idx and .json, pinned at submit
+  std::int64_t steps = 0;
+  int microbatches = 0;              // M
+  int chains = 0;                    // C: a power of two that divides M, at least max_groups
+  int sequences_per_microbatch = 0;
+  int sequence_length = 0;
+  OptimizerSpec optimizer;
+  ElasticSpec elastic;
+  SnapshotSpec snapshots;
+  int heartbeat_ms = 200;            // h: every other deadline is derived from it
+  bool allow_mixed_fingerprints = false;
+  friend bool operator==(const JobSpec&, const JobSpec&) = default;
+};
+
+// kBadInput, naming the key and the contradiction.
+Result<void> check_job(const JobSpec& job);
+
+std::string to_json(const JobSpec& job);
+Result<JobSpec> job_from_json(const std::string& text);
+
+}  // namespace regroup

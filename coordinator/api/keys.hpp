@@ -1,0 +1,42 @@
+// keys.hpp: where things lie in etcd. All under /regroup/<cluster>/; job names and node ids hold no slash.
+#pragma once
+
+#include "base/ids.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace regroup {
+
+class Keys {
+ public:
+  explicit Keys(std::string_view cluster) : root_("/regroup/" + std::string(cluster) + "/") {}
+  [[nodiscard]] const std::string& root() const { return root_; }
+  [[nodiscard]] std::string nodes() const { return root_ + "nodes/"; }
+  [[nodiscard]] std::string node(const NodeId& id) const { return nodes() + id.value; }
+  [[nodiscard]] std::string notices() const { return root_ + "notices/"; }
+  [[nodiscard]] std::string notice(const NodeId& id) const { return notices() + id.value; }
+  [[nodiscard]] std::string suspects() const { return root_ + "suspects/"; }
+  [[nodiscard]] std::string suspect(const std::string& reporter) const { return suspects() + reporter; }
+  [[nodiscard]] std::string assignments() const { return root_ + "assignments/"; }
+  [[nodiscard]] std::string assignment(const NodeId& id) const { return assignments() + id.value; }
+  [[nodiscard]] std::string leader() const { return root_ + "leader"; }  // election prefix: leader/<lease in hex>
+  [[nodiscard]] std::string jobs() const { return root_ + "jobs/"; }
+  [[nodiscard]] std::string job(const std::string& name) const { return jobs() + name + "/"; }
+  [[nodiscard]] std::string spec(const std::string& name) const { return job(name) + "spec"; }
+  [[nodiscard]] std::string current_plan(const std::string& name) const { return job(name) + "plan/current"; }
+  [[nodiscard]] std::string plan(const std::string& name, Epoch epoch) const { return job(name) + "plan/" + std::to_string(epoch.value); }
+  [[nodiscard]] std::string born(const std::string& name) const { return job(name) + "born"; }
+  [[nodiscard]] std::string progress(const std::string& name) const { return job(name) + "progress/"; }
+  [[nodiscard]] std::string progress(const std::string& name, const NodeId& id) const { return progress(name) + id.value; }
+  [[nodiscard]] std::string checkpoints(const std::string& name) const { return job(name) + "checkpoints/"; }
+  [[nodiscard]] std::string checkpoint(const std::string& name, Step step) const { return checkpoints(name) + std::to_string(step.value); }
+  [[nodiscard]] std::string wishes(const std::string& name) const { return job(name) + "wishes/"; }
+  [[nodiscard]] std::string outcome(const std::string& name) const { return job(name) + "outcome"; }   // finished | failed, with a reason
+  [[nodiscard]] std::string status(const std::string& name) const { return job(name) + "status"; }     // what the coordinator does and waits for
+
+ private:
+  std::string root_;
+};
+
+}  // namespace regroup

@@ -1,0 +1,117 @@
+// records.hpp: what agents, coordinators and the command line write into etcd, one struct a key, each with to_json / X_from_json.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+inline constexpr int kProtocolVersion = 1;  // a record with another one is refused by name
+
+enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
+
+struct WorkerRecord {
+  WorkerId id;
+  std::string job;
+  std::string address;        // mesh listener; empty while starting
+  WorkerState state = WorkerState::kStarting;
+  Epoch warm_for;             // connected to every member of this plan
+  std::string fingerprint;
+  std::string text;           // what it waits for, or why it failed
+};
+
+// nodes/<id>, leased. Written by its agent only.
+struct NodeRecord {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  int version = kProtocolVersion;
+  std::string agent_address;  // peer port of the agent: "unix:PATH" or "tcp:HOST:PORT"
+  std::string metrics_address;
+  int slots = 1;
+  std::int64_t memory_bytes = 0;
+  std::string device = "cpu";
+  std::string zone;
+  std::map<std::string, std::string> labels;
+  std::vector<WorkerRecord> workers;
+  Epoch highest_epoch;        // seen by this agent, of the job it works for
+};
+
+// notices/<node>: this node will go away.
+struct NoticeRecord {
+  NodeId node;
+  std::string kind;           // drain, spot, maintenance
+  std::int64_t deadline_ms = 0;  // wall clock; 0 = none
+};
+
+// suspects/<reporter worker or node>: what a reporter saw, level-triggered.
+struct Suspicion {
+  WorkerId whom;
+  std::string evidence;       // exit, eof, silence, hang, self
+  std::int64_t seen_at_ms = 0;   // wall clock
+};
+struct SuspectRecord {
+  std::string reporter;
+  Epoch epoch;                // of the reporter when it saw it
+  std::vector<Suspicion> suspicions;
+};
+
+// assignments/<node>: which job the node works for. Written by the leading coordinator.
+struct AssignmentRecord {
+  std::string job;
+};
+
+// jobs/<job>/wishes/<id>: scale, drain, stop; removed when done.
+struct WishRecord {
+  std::string kind;           // scale, drain, undrain, stop
+  int nodes = 0;              // scale: how many
+  NodeId node;                // drain
+};
+
+// jobs/<job>/progress/<node>: a lower bound for people and status pages; never read by settle.
+struct ProgressRecord {
+  Epoch epoch;
+  Step step;
+  double loss = 0;
+  double tokens_per_second = 0;
+  std::int64_t at_ms = 0;     // wall clock
+  std::string state;          // training, waiting: reason, finished
+  std::string weights_sha256; // when finished
+};
+
+// jobs/<job>/checkpoints/<step>: an index; the directory is the truth.
+struct CheckpointRecord {
+  Step step;
+  Epoch epoch;
+  std::string path;
+  std::int64_t bytes = 0;
+};
+
+// jobs/<job>/born: created by compare-and-swap before the first vote of the job's life.
+struct BornRecord {
+  Epoch epoch;
+};
+
+std::string to_json(const NodeRecord& record);
+std::string to_json(const NoticeRecord& record);
+std::string to_json(const SuspectRecord& record);
+std::string to_json(const AssignmentRecord& record);
+std::string to_json(const WishRecord& record);
+std::string to_json(const ProgressRecord& record);
+std::string to_json(const CheckpointRecord& record);
+std::string to_json(const BornRecord& record);
+Result<NodeRecord> node_from_json(const std::string& text);
+Result<NoticeRecord> notice_from_json(const std::string& text);
+Result<SuspectRecord> suspect_from_json(const std::string& text);
+Result<AssignmentRecord> assignment_from_json(const std::string& text);
+Result<WishRecord> wish_from_json(const std::string& text);
+Result<ProgressRecord> progress_from_json(const std::string& text);
+Result<CheckpointRecord> checkpoint_from_json(const std::string& text);
+Result<BornRecord> born_from_json(const std::string& text);
+
+}  // namespace regroup

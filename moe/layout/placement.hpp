@@ -1,0 +1,47 @@
+// placement.hpp: who computes which chains and keeps which shards: the part of a plan that workers derive everything from. Pure.
+#pragma once
+
+#include "base/ids.hpp"
+#include "moe/layout/interval.hpp"
+#include "moe/layout/units.hpp"
+
+#include <vector>
+
+namespace regroup {
+
+// Ranks that together hold exactly one complete copy of the training state.
+struct Group {
+  std::vector<Rank> ranks;                 // ascending; "member i" below is a position here
+  std::vector<IntervalSet> dense_blocks;   // [member] blocks kept of every unit that is not an expert; disjoint, union = [0, kBlocksPerUnit)
+  std::vector<int> expert_member;          // [(layer * num_local_experts + expert) * slices + slice] the member that keeps and computes it
+  int first_chain = 0;                     // computes chains [first_chain, end_chain)
+  int end_chain = 0;
+  friend bool operator==(const Group&, const Group&) = default;
+};
+
+struct Placement {
+  std::vector<Group> groups;               // contiguous chains, in order: group 0 starts at chain 0
+  [[nodiscard]] int num_ranks() const;
+  [[nodiscard]] int group_of(Rank rank) const;   // -1: a spare or a donor
+  [[nodiscard]] int member_of(Rank rank) const;  // position in its group, -1 if in none
+  friend bool operator==(const Placement&, const Placement&) = default;
+};
+
+// Blocks of a unit that a rank keeps.
+IntervalSet blocks_kept(const Placement& placement, const Unit& unit, const ModelShape& shape, Rank rank);
+
+// The member of `group` that computes microbatch `microbatch`, and in which wave: microbatches go round the members in order.
+struct Turn {
+  int wave = 0;
+  int member = 0;
+};
+struct MicrobatchRange {
+  int first = 0;
+  int end = 0;
+  [[nodiscard]] int size() const { return end - first; }
+};
+MicrobatchRange microbatches_of(const Group& group, int num_microbatches, int num_chains);
+int num_waves(const Group& group, int num_microbatches, int num_chains);
+Turn turn_of(const Group& group, int num_microbatches, int num_chains, int microbatch);
+
+}  // namespace regroup

@@ -1,0 +1,54 @@
+// settle.hpp: which step a new epoch goes on from, and where each block of it comes from. Pure; every member computes the same.
+//
+// Rule: the newest step of which every block is held. Sources of one step may mix live state, prepared state (owner holds the reduced gradients of
+// step s and state of s-1; counts as s only when a vote record of s exists) and snapshots of that step. Only when no step is complete: the durable checkpoint
+// frozen in the plan; only when `fresh` is allowed: initial weights (step 0). Otherwise: wait, and say what is missing.
+#pragma once
+
+#include "base/ids.hpp"
+#include "moe/layout/interval.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+enum class StateKind { kLive, kPrepared, kSnapshot };
+
+struct HeldBlocks {
+  int unit = 0;
+  IntervalSet blocks;
+  friend auto operator<=>(const HeldBlocks&, const HeldBlocks&) = default;
+};
+
+// One set of blocks of one step that a participant (member, donor, or an agent's snapshot behind a member) can serve.
+struct Inventory {
+  int holder = 0;
+  StateKind kind = StateKind::kLive;
+  Step step;                       // kPrepared: the step it becomes by rolling forward
+  std::vector<HeldBlocks> blocks;  // ascending unit
+};
+
+struct SettleInput {
+  int num_units = 0;
+  std::vector<Inventory> inventories;
+  std::vector<Step> vote_records;        // steps of which some participant has the whole vote record
+  std::optional<Step> checkpoint;        // the durable one frozen in the plan
+  bool fresh_allowed = false;            // plan.origin == fresh
+};
+
+enum class SettleSource { kLive, kSnapshot, kCheckpoint, kFresh, kNothing };  // kLive includes prepared; kSnapshot when any block needs one
+
+struct Settlement {
+  SettleSource source = SettleSource::kNothing;
+  Step step;
+  std::vector<int> roll_forward;         // holders whose prepared state must be applied first
+  std::vector<int> usable;               // indices into inventories that may serve blocks, nearest-first preference is route's business
+  std::string reason;                    // for people and tests
+};
+
+Settlement settle(const SettleInput& input);
+
+}  // namespace regroup

@@ -1,0 +1,52 @@
+// units.hpp: what moves as one, and how it lies in memory. Pure.
+//
+// A unit's flat buffer is fp32: its tensors one after the other, each starting on 16 elements (64 bytes), the whole padded with
+// zeros to kBlocksPerUnit equal blocks of a multiple of kBlockMultiple elements. Shards are cut at block borders only.
+// The optimizer's state of a unit is three such buffers: master weights, first moment, second moment.
+//
+// Order (frozen: digests of the norm depend on it): embedding, then for each layer its dense unit followed by its experts in
+// ascending (expert, slice), then the head. With tied embeddings the head holds the final norm only.
+#pragma once
+
+#include "moe/layout/model_shape.hpp"
+
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+inline constexpr int kBlocksPerUnit = 256;
+inline constexpr std::int64_t kBlockMultiple = 64;     // elements
+inline constexpr std::int64_t kTensorAlignment = 16;   // elements
+
+enum class UnitKind { kEmbedding, kDense, kExpert, kHead };
+
+struct TensorSpec {
+  std::string name;                 // Hugging Face (v4) name: model.layers.0.block_sparse_moe.experts.0.w1.weight
+  std::vector<std::int64_t> shape;  // row-major
+  std::int64_t offset = 0;          // elements from the unit's start
+  std::int64_t numel = 0;
+  bool decays = true;               // weight decay applies (not to norms)
+};
+
+struct Unit {
+  int index = 0;  // position in make_units()
+  UnitKind kind = UnitKind::kDense;
+  int layer = -1;
+  int expert = -1;
+  int slice = 0;
+  std::vector<TensorSpec> tensors;   // ascending offset
+  std::int64_t block_elements = 0;
+  [[nodiscard]] std::int64_t padded_numel() const { return block_elements * kBlocksPerUnit; }
+  [[nodiscard]] bool is_expert() const { return kind == UnitKind::kExpert; }
+};
+
+// Dense unit tensors, in order: input_layernorm, q_proj, k_proj, v_proj, o_proj, post_attention_layernorm, gate.
+// Expert: w1 (gate) [f,h], w3 (up) [f,h], w2 (down) [h,f]; f = intermediate_size / expert_slices. Embedding: embed_tokens [V,h]. Head: norm [h], lm_head [V,h].
+std::vector<Unit> make_units(const ModelShape& shape);
+
+// Index in make_units(): dense unit of a layer; an expert (slice) of a layer.
+int dense_unit_index(const ModelShape& shape, int layer);
+int expert_unit_index(const ModelShape& shape, int layer, int expert, int slice = 0);
+
+}  // namespace regroup
