@@ -1,0 +1,62 @@
+// catalog.hpp: the checkpoints under a root directory: listed, found, verified, exported, thinned out. Blocking.
+#pragma once
+
+#include "base/result.hpp"
+#include "checkpoint/core/manifest.hpp"
+#include "checkpoint/core/retention.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+struct ListedCheckpoint {
+  StoredCheckpoint stored;
+  std::string path;
+  std::optional<Manifest> manifest;   // of a complete one
+  std::int64_t bytes = 0;             // of all files in the directory
+  std::string problem;                // why it is not complete
+};
+
+// Newest first. A root that does not exist holds none.
+Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root);
+
+struct FoundCheckpoint {
+  std::string path;
+  Manifest manifest;
+  std::vector<std::string> skipped;   // "path: why", newer ones that are incomplete or damaged
+};
+
+// What a checkpoint must be of to be taken; empty fields match everything.
+struct CheckpointWanted {
+  std::string job;
+  std::optional<ModelShape> shape;
+  std::string data_digest;
+  std::vector<std::string> not_these;    // paths found damaged while reading
+  bool verify_all = false;               // read every byte before choosing
+};
+
+// The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another job, model or data: never silently an older one of the right kind.
+Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted);
+
+// Bytes done and in all; false stops with kNewerEpoch.
+using CheckpointProgress = std::function<bool(std::int64_t done, std::int64_t total)>;
+
+// Reads every byte of one checkpoint. kCorrupt names file and range.
+Result<Manifest> verify_checkpoint(const std::string& path, const CheckpointProgress& progress = {});
+
+// The weights digest of the design: equal to what a worker prints for the same weights.
+Result<std::string> digest_checkpoint(const std::string& path, const CheckpointProgress& progress = {});
+
+// Copies the Hugging Face part, verified, into `target` (made; must not hold a model yet).
+Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const CheckpointProgress& progress = {});
+
+// A path to one checkpoint, or to a root, whose newest complete one is meant.
+Result<std::string> resolve_checkpoint(const std::string& path);
+
+// Deletes what choose_deletions says: manifest first, then the data. Returns what went.
+Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int keep_last, Epoch live);
+
+}  // namespace regroup

@@ -1,0 +1,60 @@
+// reader.hpp: reads any blocks of a complete checkpoint, verifying what it reads. One thread at a time per reader; several readers may share a directory.
+//
+// Errors: kNotFound (no manifest: not a checkpoint), kCorrupt (names file and byte range: use another source), kUnavailable (I/O error).
+#pragma once
+
+#include "checkpoint/core/file_plan.hpp"
+#include "checkpoint/core/manifest.hpp"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+class CheckpointReader {
+ public:
+  // Checks the manifest's digest, that it fits the plan of its shape, the files' sizes and headers.
+  static Result<std::unique_ptr<CheckpointReader>> open(const std::string& directory);
+  ~CheckpointReader();
+  CheckpointReader(const CheckpointReader&) = delete;
+  CheckpointReader& operator=(const CheckpointReader&) = delete;
+
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  [[nodiscard]] const FilePlan& plan() const { return plan_; }
+
+  // Fills every buffer: master, first and second moment of its blocks; padding becomes 0. Give all wanted blocks in one call: each 64 KiB piece is then
+  // read once, in file order.
+  Result<void> read(std::span<const PartBuffer> buffers);
+
+  // One array only (weights alone): `into` holds blocks.size() * block_elements floats.
+  Result<void> read(int unit, Interval blocks, StateArray array, std::span<float> into);
+
+  // Reads and verifies the whole of one file; `progress` gets the bytes done so far in this file and says whether to go on.
+  Result<void> verify_file(int file, const std::function<bool(std::int64_t)>& progress = {});
+
+  // Calls `take` with the verified bytes of a file in order, headers included.
+  Result<void> stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take);
+
+  [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }   // from files, headers and manifest included
+
+ private:
+  struct Wanted;
+  CheckpointReader(std::string directory, Manifest manifest, FilePlan plan);
+  Result<void> read_wanted(std::vector<Wanted>& wanted);
+  // Reads whole pieces of one extent into buffer_, verified.
+  Result<void> read_pieces(const Extent& extent, std::int64_t first_piece, std::int64_t end_piece);
+  [[nodiscard]] const Extent* extent_at(int file, std::int64_t offset) const;
+
+  std::string directory_;
+  Manifest manifest_;
+  FilePlan plan_;
+  std::vector<int> fds_;
+  std::vector<std::byte> buffer_;
+  std::int64_t bytes_read_ = 0;
+};
+
+}  // namespace regroup

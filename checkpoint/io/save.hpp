@@ -1,0 +1,50 @@
+// save.hpp: writes a checkpoint: each owner its part, in place, into the same files; the owner of part 0 commits. Blocking: call it on a thread of its own.
+//
+//   write_part(request)            every owner; durable when it returns
+//   commit(request, deadline)      the owner of part 0, after its own write_part
+//
+// Directory: ROOT/step-<n>.e<epoch>/. Owners need not know each other: file sizes and headers follow from the model's shape. Nothing counts until commit renamed MANIFEST.json.
+// Errors: kUnavailable (disk full, I/O error: names file and errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
+// come), kConflict (this checkpoint is complete already, or the directory belongs to another job), kBadInput (entries that are no part of the shape). Never throws.
+#pragma once
+
+#include "base/result.hpp"
+#include "checkpoint/core/manifest.hpp"
+#include "checkpoint/core/part.hpp"
+#include "checkpoint/io/cancel.hpp"
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+struct SaveRequest {
+  std::string root;           // directory of the job's checkpoints; made when missing
+  CheckpointInfo info;
+  int part = 0;
+  int num_parts = 1;
+  std::vector<PartEntry> entries;   // of this part; all parts together: every block of every unit once
+  std::int64_t max_file_bytes = 4'000'000'000;     // the same in all parts
+  std::function<void(const char* point)> at_point; // tests end the process here; empty otherwise
+};
+
+struct PartWritten {
+  std::string directory;
+  std::int64_t bytes = 0;
+  double seconds = 0;         // until durable
+};
+
+struct CheckpointCommitted {
+  std::string directory;
+  std::int64_t bytes = 0;     // of all files
+  double seconds = 0;         // waiting for the other parts, and the commit itself
+};
+
+Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel = {});
+
+// Waits for every part's record, checks that they cover the state once, writes the Hugging Face files and MANIFEST.json.
+Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline, const CancelFlag& cancel = {});
+
+}  // namespace regroup
