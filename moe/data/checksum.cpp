@@ -1,0 +1,24 @@
+#include "moe/data/checksum.hpp"
+
+#include <xxhash.h>
+
+#include <cstdio>
+
+namespace regroup {
+
+struct Xxh3::State {
+  XXH3_state_t* xxh = XXH3_createState();
+  ~State() { XXH3_freeState(xxh); }
+};
+
+Xxh3::Xxh3() : state_(std::make_unique<State>()) { XXH3_64bits_reset(state_->xxh); }
+Xxh3::~Xxh3() = default;
+void Xxh3::add(const void* data, std::size_t size) { XXH3_64bits_update(state_->xxh, data, size); }
+
+std::string Xxh3::hex() const {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(XXH3_64bits_digest(state_->xxh)));
+  return text;
+}
+
+}  // namespace regroup

@@ -1,0 +1,203 @@
+#include "moe/data/dataset.hpp"
+
+#include "base/check.hpp"
+#include "moe/data/checksum.hpp"
+#include "moe/data/index_file.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::string& path, bool may_be_absent = false) {
+    MappedFile file;
+    file.path_ = path;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+      if (may_be_absent && errno == ENOENT) return file;
+      return Error{Code::kNotFound, "cannot read " + path + ": " + std::strerror(errno) + "; `regroup data prepare` makes it"};
+    }
+    struct stat status {};
+    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+      ::close(fd);
+      return Error{Code::kBadInput, path + " is not a regular file"};
+    }
+    file.exists_ = true;
+    file.size_ = static_cast<std::size_t>(status.st_size);
+    if (file.size_ > 0) {
+      void* data = ::mmap(nullptr, file.size_, PROT_READ, MAP_SHARED, fd, 0);
+      if (data == MAP_FAILED) {
+        const int error = errno;
+        ::close(fd);
+        return Error{Code::kUnavailable, "cannot map " + path + ": " + std::strerror(error)};
+      }
+      file.data_ = static_cast<const char*>(data);
+    }
+    ::close(fd);
+    return file;
+  }
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(exists_, other.exists_);
+    return *this;
+  }
+  ~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::span<const char> bytes() const { return {data_, size_}; }
+  [[nodiscard]] bool exists() const { return exists_; }
+
+ private:
+  std::string path_;
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+  bool exists_ = false;
+};
+
+// PREFIX.json, as far as a reader needs it.
+struct Record {
+  std::int64_t num_tokens = -1;
+  std::int64_t max_token = -1;
+  std::string bin_xxh3, idx_xxh3;
+};
+
+Result<Record> read_record(const MappedFile& file) {
+  const auto json = nlohmann::json::parse(file.bytes().begin(), file.bytes().end(), nullptr, false);
+  const auto damaged = [&](const char* what) { return Error{Code::kCorrupt, file.path() + ": " + what + "; prepare the data again"}; };
+  if (!json.is_object()) return damaged("it is not a JSON object: it was cut or damaged");
+  Record record;
+  const auto number = [&](const char* key) { return json.contains(key) && json[key].is_number_integer() ? json[key].get<std::int64_t>() : -1; };
+  const auto text = [&](const char* key) { return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string(); };
+  record.num_tokens = number("num_tokens");
+  record.max_token = number("max_token");
+  record.bin_xxh3 = text("bin_xxh3");
+  record.idx_xxh3 = text("idx_xxh3");
+  if (record.num_tokens < 0 || record.max_token < 0 || record.bin_xxh3.empty() || record.idx_xxh3.empty())
+    return damaged("num_tokens, max_token, bin_xxh3 or idx_xxh3 is missing");
+  return record;
+}
+
+class MappedDataset final : public Dataset {
+ public:
+  MappedFile bin, idx, json;
+  IndexHeader header;
+  Record record;
+  std::int64_t vocab_size = 0, sequence_length = 0;
+  std::uint64_t seed = 0;
+  std::string digest_text;
+
+  [[nodiscard]] std::int64_t num_tokens() const override { return header.num_tokens; }
+  [[nodiscard]] std::int64_t num_documents() const override { return header.num_documents; }
+  [[nodiscard]] std::int64_t num_sequences() const override { return (header.num_tokens - 1) / sequence_length; }
+  [[nodiscard]] std::string digest() const override { return digest_text; }
+
+  void fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
+    CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index, "into", tokens.size());
+    const auto n = static_cast<std::uint64_t>(num_sequences());
+    const auto index = static_cast<std::uint64_t>(sample_index);
+    const auto first = static_cast<std::int64_t>(permute(index % n, n, seed, index / n)) * sequence_length;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      tokens[i] = token(first + static_cast<std::int64_t>(i));
+      CHECK(tokens[i] >= 0 && tokens[i] < vocab_size, bin.path(), "was changed while in use: token", tokens[i]);
+    }
+  }
+
+  [[nodiscard]] Result<void> verify() const override {
+    if (json.exists()) {
+      Xxh3 checksum;
+      checksum.add(bin.bytes().data(), bin.bytes().size());
+      if (checksum.hex() != record.bin_xxh3)
+        return Error{Code::kCorrupt, bin.path() + " has the checksum " + checksum.hex() + ", but " + json.path() + " says " + record.bin_xxh3 +
+                                         ": it was damaged; prepare the data again"};
+    }
+    return check_tokens();
+  }
+
+  [[nodiscard]] Result<void> check_tokens() const {
+    for (std::int64_t i = 0; i < header.num_tokens; ++i)
+      if (const std::int64_t id = token(i); id < 0 || id >= vocab_size)
+        return Error{Code::kBadInput, bin.path() + " holds token " + std::to_string(id) + " at position " + std::to_string(i) + ", but the model's vocab_size is " +
+                                          std::to_string(vocab_size)};
+    return {};
+  }
+
+ private:
+  [[nodiscard]] std::int64_t token(std::int64_t position) const {
+    if (header.token_bytes == 2) {
+      std::uint16_t value;
+      std::memcpy(&value, bin.bytes().data() + position * 2, 2);
+      return value;
+    }
+    std::int32_t value;
+    std::memcpy(&value, bin.bytes().data() + position * 4, 4);
+    return value;
+  }
+};
+
+Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) {
+  auto record = read_record(data.json);
+  if (!record) return record.error();
+  data.record = *record;
+  if (idx_checksum != record->idx_xxh3)
+    return Error{Code::kCorrupt, data.idx.path() + " has the checksum " + idx_checksum + ", but " + data.json.path() + " says " + record->idx_xxh3 +
+                                     ": it was damaged or belongs to other data; prepare the data again"};
+  if (record->num_tokens != data.header.num_tokens)
+    return Error{Code::kCorrupt, data.json.path() + " speaks of " + std::to_string(record->num_tokens) + " tokens, " + data.idx.path() + " of " +
+                                     std::to_string(data.header.num_tokens) + "; prepare the data again"};
+  if (record->max_token >= data.vocab_size)
+    return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) + ", but the model's vocab_size is " +
+                                      std::to_string(data.vocab_size)};
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
+  CHECK(sequence_length > 0, "sequence_length", sequence_length);
+  auto data = std::make_unique<MappedDataset>();
+  data->vocab_size = vocab_size;
+  data->sequence_length = sequence_length;
+  data->seed = seed;
+  auto idx = MappedFile::open(prefix + ".idx");
+  if (!idx) return idx.error();
+  auto bin = MappedFile::open(prefix + ".bin");
+  if (!bin) return bin.error();
+  auto json = MappedFile::open(prefix + ".json", true);
+  if (!json) return json.error();
+  data->idx = std::move(*idx);
+  data->bin = std::move(*bin);
+  data->json = std::move(*json);
+
+  auto header = decode_index(data->idx.bytes(), static_cast<std::int64_t>(data->bin.bytes().size()));
+  if (!header) return header.error().within(data->idx.path());
+  data->header = *header;
+  if (data->header.num_tokens < sequence_length + 1)
+    return Error{Code::kBadInput, data->bin.path() + " holds " + std::to_string(data->header.num_tokens) + " tokens, fewer than one sequence of sequence_length + 1 = " +
+                                      std::to_string(sequence_length + 1)};
+  Xxh3 idx_checksum;
+  idx_checksum.add(data->idx.bytes().data(), data->idx.bytes().size());
+  Xxh3 both;
+  both.add(data->idx.bytes().data(), data->idx.bytes().size());
+  both.add(data->json.bytes().data(), data->json.bytes().size());
+  data->digest_text = both.hex();
+  const auto checked = data->json.exists() ? check_record(*data, idx_checksum.hex()) : data->check_tokens();
+  if (!checked) return checked.error();
+  return std::unique_ptr<Dataset>(std::move(data));
+}
+
+}  // namespace regroup

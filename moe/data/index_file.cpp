@@ -1,0 +1,91 @@
+#include "moe/data/index_file.hpp"
+
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+constexpr char kMagic[9] = {'M', 'M', 'I', 'D', 'I', 'D', 'X', 0, 0};
+constexpr std::int64_t kHeaderBytes = 34;
+constexpr std::uint8_t kTypeInt32 = 4;
+constexpr std::uint8_t kTypeUint16 = 8;
+
+template <class T>
+void append(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+// The arrays are unaligned.
+template <class T>
+T load(const char* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
+
+}  // namespace
+
+std::string encode_index(std::span<const std::int32_t> lengths) {
+  std::string out(kMagic, sizeof kMagic);
+  append<std::uint64_t>(out, 1);
+  append<std::uint8_t>(out, kTypeUint16);
+  append<std::uint64_t>(out, lengths.size());
+  append<std::uint64_t>(out, lengths.size() + 1);
+  for (std::int32_t length : lengths) append<std::int32_t>(out, length);
+  std::int64_t offset = 0;
+  for (std::int32_t length : lengths) {
+    append<std::int64_t>(out, offset);
+    offset += std::int64_t{length} * 2;
+  }
+  for (std::size_t i = 0; i <= lengths.size(); ++i) append<std::int64_t>(out, static_cast<std::int64_t>(i));
+  return out;
+}
+
+Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_bytes) {
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  if (size < kHeaderBytes) return corrupt("it has " + std::to_string(size) + " bytes, fewer than its header's 34: it was cut");
+  if (std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0) return corrupt("it does not begin with MMIDIDX: it is not an index of tokens");
+  const auto version = load<std::uint64_t>(bytes.data() + 9);
+  if (version != 1) return corrupt("its version is " + std::to_string(version) + ", expected 1");
+  const auto type = load<std::uint8_t>(bytes.data() + 17);
+  if (type != kTypeUint16 && type != kTypeInt32) return corrupt("its token type is " + std::to_string(type) + ", expected 8 (u16) or 4 (i32)");
+  const auto sequences = load<std::int64_t>(bytes.data() + 18);
+  const auto documents = load<std::int64_t>(bytes.data() + 26);
+  if (sequences < 0 || documents < 1 || sequences > size / 12 || documents > size / 8)
+    return corrupt("it speaks of " + std::to_string(sequences) + " sequences, more than its " + std::to_string(size) + " bytes can hold: it was cut or damaged");
+  const std::int64_t needed = kHeaderBytes + sequences * 12 + documents * 8;
+  if (size != needed && size != needed + sequences)  // an optional byte a sequence: its mode
+    return corrupt("it has " + std::to_string(size) + " bytes, its header asks for " + std::to_string(needed) + ": it was cut or damaged");
+
+  IndexHeader header;
+  header.token_bytes = type == kTypeUint16 ? 2 : 4;
+  header.num_sequences = sequences;
+  header.num_documents = documents - 1;
+  const char* lengths = bytes.data() + kHeaderBytes;
+  const char* offsets = lengths + sequences * 4;
+  for (std::int64_t i = 0; i < sequences; ++i) {
+    const auto length = load<std::int32_t>(lengths + i * 4);
+    if (length < 0) return corrupt("sequence " + std::to_string(i) + " has the length " + std::to_string(length));
+    const auto offset = load<std::int64_t>(offsets + i * 8);
+    if (offset != header.num_tokens * header.token_bytes)
+      return corrupt("sequence " + std::to_string(i) + " begins at byte " + std::to_string(offset) + ", expected " +
+                     std::to_string(header.num_tokens * header.token_bytes));
+    header.num_tokens += length;
+  }
+  const char* document_index = offsets + sequences * 8;
+  std::int64_t previous = 0;
+  for (std::int64_t i = 0; i < documents; ++i) {
+    const auto first = load<std::int64_t>(document_index + i * 8);
+    if ((i == 0 && first != 0) || first < previous || first > sequences)
+      return corrupt("document " + std::to_string(i) + " begins at sequence " + std::to_string(first) + " of " + std::to_string(sequences));
+    previous = first;
+  }
+  if (bin_bytes != header.num_tokens * header.token_bytes)
+    return corrupt("it speaks of " + std::to_string(header.num_tokens) + " tokens, " + std::to_string(header.num_tokens * header.token_bytes) +
+                   " bytes, but the .bin beside it has " + std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
+  return header;
+}
+
+}  // namespace regroup
