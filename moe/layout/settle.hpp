@@ -1,8 +1,9 @@
 // settle.hpp: which step a new epoch goes on from, and where each block of it comes from. Pure; every member computes the same.
 //
 // Rule: the newest step of which every block is held. Sources of one step may mix live state, prepared state (owner holds the reduced gradients of
-// step s and state of s-1; counts as s only when a vote record of s exists) and snapshots of that step. Only when no step is complete: the durable checkpoint
-// frozen in the plan; only when `fresh` is allowed: initial weights (step 0). Otherwise: wait, and say what is missing.
+// step s and state of s-1; counts as s only when a vote record of s exists) and snapshots of that step. The durable checkpoint frozen in the plan is complete
+// by itself: it wins when no complete step in memory is at least as new. Only when `fresh` is allowed and nobody holds progress: initial weights (step 0).
+// Otherwise: wait, and say what is missing.
 #pragma once
 
 #include "base/ids.hpp"
@@ -27,7 +28,7 @@ struct HeldBlocks {
 struct Inventory {
   int holder = 0;
   StateKind kind = StateKind::kLive;
-  Step step;                       // kPrepared: the step it becomes by rolling forward
+  Step step;                       // kPrepared: the step it becomes by rolling forward; its state of step - 1 is a kLive inventory of its own
   std::vector<HeldBlocks> blocks;  // ascending unit
 };
 
@@ -45,7 +46,7 @@ struct Settlement {
   SettleSource source = SettleSource::kNothing;
   Step step;
   std::vector<int> roll_forward;         // holders whose prepared state must be applied first
-  std::vector<int> usable;               // indices into inventories that may serve blocks, nearest-first preference is route's business
+  std::vector<int> usable;               // indices into inventories that may serve blocks, ascending; which of them serves what is route's business
   std::string reason;                    // for people and tests
 };
 

@@ -22,7 +22,7 @@ inline constexpr std::int64_t kTensorAlignment = 16;   // elements
 enum class UnitKind { kEmbedding, kDense, kExpert, kHead };
 
 struct TensorSpec {
-  std::string name;                 // Hugging Face (v4) name: model.layers.0.block_sparse_moe.experts.0.w1.weight
+  std::string name;                 // Hugging Face (v4) name: model.layers.0.block_sparse_moe.experts.0.w1.weight; the slices of an expert share it
   std::vector<std::int64_t> shape;  // row-major
   std::int64_t offset = 0;          // elements from the unit's start
   std::int64_t numel = 0;

@@ -1,0 +1,97 @@
+#include "moe/layout/units.hpp"
+
+#include "base/check.hpp"
+
+#include <utility>
+
+namespace regroup {
+namespace {
+
+std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// Lays tensors one after the other and sizes the blocks.
+class UnitBuilder {
+ public:
+  UnitBuilder(UnitKind kind, int layer, int expert, int slice) {
+    unit_.kind = kind;
+    unit_.layer = layer;
+    unit_.expert = expert;
+    unit_.slice = slice;
+  }
+
+  UnitBuilder& add(std::string name, std::vector<std::int64_t> shape, bool decays = true) {
+    TensorSpec tensor;
+    tensor.name = std::move(name);
+    tensor.numel = 1;
+    for (std::int64_t size : shape) tensor.numel *= size;
+    tensor.shape = std::move(shape);
+    tensor.offset = end_;
+    tensor.decays = decays;
+    end_ = round_up(end_ + tensor.numel, kTensorAlignment);
+    unit_.tensors.push_back(std::move(tensor));
+    return *this;
+  }
+
+  void finish(std::vector<Unit>& units) {
+    unit_.index = static_cast<int>(units.size());
+    unit_.block_elements = round_up((end_ + kBlocksPerUnit - 1) / kBlocksPerUnit, kBlockMultiple);
+    units.push_back(std::move(unit_));
+  }
+
+ private:
+  Unit unit_;
+  std::int64_t end_ = 0;
+};
+
+void add_layer(const ModelShape& shape, int layer, std::vector<Unit>& units) {
+  const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+  const std::int64_t h = shape.hidden_size;
+  const std::int64_t q = shape.num_attention_heads * shape.head_dim;
+  const std::int64_t kv = shape.num_key_value_heads * shape.head_dim;
+  UnitBuilder(UnitKind::kDense, layer, -1, 0)
+      .add(prefix + "input_layernorm.weight", {h}, false)
+      .add(prefix + "self_attn.q_proj.weight", {q, h})
+      .add(prefix + "self_attn.k_proj.weight", {kv, h})
+      .add(prefix + "self_attn.v_proj.weight", {kv, h})
+      .add(prefix + "self_attn.o_proj.weight", {h, q})
+      .add(prefix + "post_attention_layernorm.weight", {h}, false)
+      .add(prefix + "block_sparse_moe.gate.weight", {shape.num_local_experts, h})
+      .finish(units);
+  const std::int64_t f = shape.intermediate_size / shape.expert_slices;
+  for (int expert = 0; expert < shape.num_local_experts; ++expert) {
+    const std::string base = prefix + "block_sparse_moe.experts." + std::to_string(expert) + ".";
+    for (int slice = 0; slice < shape.expert_slices; ++slice) {
+      UnitBuilder(UnitKind::kExpert, layer, expert, slice)
+          .add(base + "w1.weight", {f, h})
+          .add(base + "w3.weight", {f, h})
+          .add(base + "w2.weight", {h, f})
+          .finish(units);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Unit> make_units(const ModelShape& shape) {
+  std::vector<Unit> units;
+  const std::int64_t h = shape.hidden_size;
+  UnitBuilder(UnitKind::kEmbedding, -1, -1, 0).add("model.embed_tokens.weight", {shape.vocab_size, h}).finish(units);
+  for (int layer = 0; layer < shape.num_hidden_layers; ++layer) add_layer(shape, layer, units);
+  UnitBuilder head(UnitKind::kHead, -1, -1, 0);
+  head.add("model.norm.weight", {h}, false);
+  if (!shape.tie_word_embeddings) head.add("lm_head.weight", {shape.vocab_size, h});
+  head.finish(units);
+  return units;
+}
+
+int dense_unit_index(const ModelShape& shape, int layer) {
+  CHECK(layer >= 0 && layer < shape.num_hidden_layers, "layer", layer);
+  return static_cast<int>(1 + layer * (1 + shape.num_local_experts * shape.expert_slices));
+}
+
+int expert_unit_index(const ModelShape& shape, int layer, int expert, int slice) {
+  CHECK(expert >= 0 && expert < shape.num_local_experts && slice >= 0 && slice < shape.expert_slices, "expert", expert, "slice", slice);
+  return dense_unit_index(shape, layer) + 1 + expert * shape.expert_slices + slice;
+}
+
+}  // namespace regroup
