@@ -1,0 +1,89 @@
+#include "coordinator/api/job_spec.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace regroup {
+namespace {
+
+Error bad(const std::string& text) { return {Code::kBadInput, text}; }
+
+bool is_name(const std::string& name) {
+  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), allowed);
+}
+
+bool is_hex(const std::string& text) { return text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos; }
+
+Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t steps) {
+  // Written so that NaN fails each of them.
+  if (!(spec.learning_rate > 0) || !std::isfinite(spec.learning_rate)) return bad("optimizer.learning_rate must be above 0");
+  if (!(spec.min_learning_rate >= 0 && spec.min_learning_rate <= spec.learning_rate)) {
+    return bad("optimizer.min_learning_rate must be between 0 and learning_rate");
+  }
+  if (!(spec.beta1 >= 0 && spec.beta1 < 1)) return bad("optimizer.beta1 must be at least 0 and below 1");
+  if (!(spec.beta2 >= 0 && spec.beta2 < 1)) return bad("optimizer.beta2 must be at least 0 and below 1");
+  if (!(spec.epsilon > 0) || !std::isfinite(spec.epsilon)) return bad("optimizer.epsilon must be above 0");
+  if (!(spec.weight_decay >= 0) || !std::isfinite(spec.weight_decay)) return bad("optimizer.weight_decay must be at least 0");
+  if (!(spec.clip_norm >= 0) || !std::isfinite(spec.clip_norm)) return bad("optimizer.clip_norm must be at least 0 (0 = no clipping)");
+  if (spec.warmup_steps < 0 || spec.warmup_steps > steps) {
+    return bad("optimizer.warmup_steps (" + std::to_string(spec.warmup_steps) + ") must be between 0 and steps (" + std::to_string(steps) + ")");
+  }
+  return {};
+}
+
+Result<void> check_elastic(const ElasticSpec& spec) {
+  if (spec.min_nodes < 1) return bad("elastic.min_nodes must be at least 1, not " + std::to_string(spec.min_nodes));
+  if (spec.max_nodes < spec.min_nodes) {
+    return bad("elastic.max_nodes (" + std::to_string(spec.max_nodes) + ") is below elastic.min_nodes (" + std::to_string(spec.min_nodes) + ")");
+  }
+  if (spec.max_groups < 1) return bad("elastic.max_groups must be at least 1, not " + std::to_string(spec.max_groups));
+  if (spec.worker_memory_bytes < 0) return bad("elastic.worker_memory_bytes must be at least 0 (0 = what the node says)");
+  return {};
+}
+
+Result<void> check_snapshots(const SnapshotSpec& spec) {
+  if (spec.snapshot_every_steps < 0) return bad("snapshots.snapshot_every_steps must be at least 0 (0 = never)");
+  if (spec.checkpoint_every_steps < 0) return bad("snapshots.checkpoint_every_steps must be at least 0 (0 = only at the end)");
+  if (!spec.checkpoint_dir.empty() && spec.checkpoint_dir.front() != '/') {
+    return bad("snapshots.checkpoint_dir must be an absolute path, not '" + spec.checkpoint_dir + "'");
+  }
+  if (spec.checkpoint_every_steps > 0 && spec.checkpoint_dir.empty()) {
+    return bad("snapshots.checkpoint_every_steps is set but snapshots.checkpoint_dir is not: say where checkpoints go");
+  }
+  if (spec.keep_last < 1) return bad("snapshots.keep_last must be at least 1, not " + std::to_string(spec.keep_last));
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_job(const JobSpec& job) {
+  if (!is_name(job.name)) return bad("name must be 1 to 63 of a-z, 0-9 and '-', not '" + job.name + "'");
+  if (!is_hex(job.secret)) return bad("secret must be hexadecimal");
+  if (auto shape = check_shape(job.model); !shape) return shape.error().within("model");
+  if (!job.data_prefix.empty() && job.data_prefix.front() != '/') return bad("data_prefix must be an absolute path, not '" + job.data_prefix + "'");
+  if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));
+  if (job.microbatches < 1) return bad("microbatches must be at least 1, not " + std::to_string(job.microbatches));
+  if (job.chains < 1 || (job.chains & (job.chains - 1)) != 0) return bad("chains must be a power of two, not " + std::to_string(job.chains));
+  if (job.microbatches % job.chains != 0) {
+    return bad("chains (" + std::to_string(job.chains) + ") must divide microbatches (" + std::to_string(job.microbatches) + ")");
+  }
+  if (job.sequences_per_microbatch < 1) return bad("sequences_per_microbatch must be at least 1, not " + std::to_string(job.sequences_per_microbatch));
+  if (job.sequence_length < 1 || job.sequence_length > job.model.max_position_embeddings) {
+    return bad("sequence_length (" + std::to_string(job.sequence_length) + ") must be between 1 and model.max_position_embeddings (" +
+               std::to_string(job.model.max_position_embeddings) + ")");
+  }
+  if (auto good = check_optimizer(job.optimizer, job.steps); !good) return good;
+  if (auto good = check_elastic(job.elastic); !good) return good;
+  if (job.elastic.max_groups > job.chains) {
+    return bad("elastic.max_groups (" + std::to_string(job.elastic.max_groups) + ") is above chains (" + std::to_string(job.chains) +
+               "): every group computes at least one chain");
+  }
+  if (auto good = check_snapshots(job.snapshots); !good) return good;
+  if (job.heartbeat_ms < 10 || job.heartbeat_ms > 60000) {
+    return bad("heartbeat_ms must be between 10 and 60000, not " + std::to_string(job.heartbeat_ms));
+  }
+  return {};
+}
+
+}  // namespace regroup

@@ -1,0 +1,150 @@
+#include "coordinator/api/job_spec.hpp"
+
+#include "coordinator/api/json_fields.hpp"
+
+namespace regroup {
+namespace {
+
+using json::Field;
+using json::Json;
+
+constexpr json::Words<ScheduleKind, 3> kScheduleWords{{"constant", "linear", "cosine"}};
+
+Json to_value(const ModelShape& shape) {
+  return {{"vocab_size", shape.vocab_size},
+          {"hidden_size", shape.hidden_size},
+          {"intermediate_size", shape.intermediate_size},
+          {"num_hidden_layers", shape.num_hidden_layers},
+          {"num_attention_heads", shape.num_attention_heads},
+          {"num_key_value_heads", shape.num_key_value_heads},
+          {"head_dim", shape.head_dim},
+          {"num_local_experts", shape.num_local_experts},
+          {"num_experts_per_tok", shape.num_experts_per_tok},
+          {"max_position_embeddings", shape.max_position_embeddings},
+          {"tie_word_embeddings", shape.tie_word_embeddings},
+          {"rms_norm_eps", shape.rms_norm_eps},
+          {"rope_theta", shape.rope_theta},
+          {"router_aux_loss_coef", shape.router_aux_loss_coef},
+          {"initializer_range", shape.initializer_range},
+          {"sliding_window", shape.sliding_window ? Json(*shape.sliding_window) : Json()},
+          {"expert_slices", shape.expert_slices}};
+}
+
+ModelShape read_shape(const Field& in) {
+  ModelShape shape;
+  shape.vocab_size = in["vocab_size"].integer<std::int64_t>();
+  shape.hidden_size = in["hidden_size"].integer<std::int64_t>();
+  shape.intermediate_size = in["intermediate_size"].integer<std::int64_t>();
+  shape.num_hidden_layers = in["num_hidden_layers"].integer<std::int64_t>();
+  shape.num_attention_heads = in["num_attention_heads"].integer<std::int64_t>();
+  shape.num_key_value_heads = in["num_key_value_heads"].integer<std::int64_t>();
+  shape.head_dim = in["head_dim"].integer<std::int64_t>();
+  shape.num_local_experts = in["num_local_experts"].integer<std::int64_t>();
+  shape.num_experts_per_tok = in["num_experts_per_tok"].integer<std::int64_t>();
+  shape.max_position_embeddings = in["max_position_embeddings"].integer<std::int64_t>();
+  shape.tie_word_embeddings = in["tie_word_embeddings"].boolean();
+  shape.rms_norm_eps = in["rms_norm_eps"].real();
+  shape.rope_theta = in["rope_theta"].real();
+  shape.router_aux_loss_coef = in["router_aux_loss_coef"].real();
+  shape.initializer_range = in["initializer_range"].real();
+  if (const auto window = in.find("sliding_window")) shape.sliding_window = window->integer<std::int64_t>();
+  shape.expert_slices = in["expert_slices"].integer<int>();
+  return shape;
+}
+
+OptimizerSpec read_optimizer(const Field& in) {
+  OptimizerSpec spec;
+  spec.learning_rate = in["learning_rate"].real();
+  spec.min_learning_rate = in["min_learning_rate"].real();
+  spec.beta1 = in["beta1"].real();
+  spec.beta2 = in["beta2"].real();
+  spec.epsilon = in["epsilon"].real();
+  spec.weight_decay = in["weight_decay"].real();
+  spec.clip_norm = in["clip_norm"].real();
+  spec.warmup_steps = in["warmup_steps"].integer<int>();
+  spec.schedule = in["schedule"].word(kScheduleWords);
+  return spec;
+}
+
+ElasticSpec read_elastic(const Field& in) {
+  ElasticSpec spec;
+  spec.min_nodes = in["min_nodes"].integer<int>();
+  spec.max_nodes = in["max_nodes"].integer<int>();
+  spec.max_groups = in["max_groups"].integer<int>();
+  spec.worker_memory_bytes = in["worker_memory_bytes"].integer<std::int64_t>();
+  return spec;
+}
+
+SnapshotSpec read_snapshots(const Field& in) {
+  SnapshotSpec spec;
+  spec.snapshot_every_steps = in["snapshot_every_steps"].integer<int>();
+  spec.checkpoint_every_steps = in["checkpoint_every_steps"].integer<int>();
+  spec.checkpoint_dir = in["checkpoint_dir"].string();
+  spec.keep_last = in["keep_last"].integer<int>();
+  return spec;
+}
+
+JobSpec read_job(const Field& in) {
+  JobSpec job;
+  job.name = in["name"].string();
+  job.secret = in["secret"].string();
+  job.model = read_shape(in["model"]);
+  job.seed = in["seed"].integer<std::uint64_t>();
+  job.data_prefix = in["data_prefix"].string();
+  job.data_digest = in["data_digest"].string();
+  job.steps = in["steps"].integer<std::int64_t>();
+  job.microbatches = in["microbatches"].integer<int>();
+  job.chains = in["chains"].integer<int>();
+  job.sequences_per_microbatch = in["sequences_per_microbatch"].integer<int>();
+  job.sequence_length = in["sequence_length"].integer<int>();
+  job.optimizer = read_optimizer(in["optimizer"]);
+  job.elastic = read_elastic(in["elastic"]);
+  job.snapshots = read_snapshots(in["snapshots"]);
+  job.heartbeat_ms = in["heartbeat_ms"].integer<int>();
+  job.allow_mixed_fingerprints = in["allow_mixed_fingerprints"].boolean();
+  return job;
+}
+
+}  // namespace
+
+std::string to_json(const JobSpec& job) {
+  const OptimizerSpec& optimizer = job.optimizer;
+  const Json out = {{"name", job.name},
+                    {"secret", job.secret},
+                    {"model", to_value(job.model)},
+                    {"seed", job.seed},
+                    {"data_prefix", job.data_prefix},
+                    {"data_digest", job.data_digest},
+                    {"steps", job.steps},
+                    {"microbatches", job.microbatches},
+                    {"chains", job.chains},
+                    {"sequences_per_microbatch", job.sequences_per_microbatch},
+                    {"sequence_length", job.sequence_length},
+                    {"optimizer",
+                     {{"learning_rate", optimizer.learning_rate},
+                      {"min_learning_rate", optimizer.min_learning_rate},
+                      {"beta1", optimizer.beta1},
+                      {"beta2", optimizer.beta2},
+                      {"epsilon", optimizer.epsilon},
+                      {"weight_decay", optimizer.weight_decay},
+                      {"clip_norm", optimizer.clip_norm},
+                      {"warmup_steps", optimizer.warmup_steps},
+                      {"schedule", kScheduleWords(optimizer.schedule)}}},
+                    {"elastic",
+                     {{"min_nodes", job.elastic.min_nodes},
+                      {"max_nodes", job.elastic.max_nodes},
+                      {"max_groups", job.elastic.max_groups},
+                      {"worker_memory_bytes", job.elastic.worker_memory_bytes}}},
+                    {"snapshots",
+                     {{"snapshot_every_steps", job.snapshots.snapshot_every_steps},
+                      {"checkpoint_every_steps", job.snapshots.checkpoint_every_steps},
+                      {"checkpoint_dir", job.snapshots.checkpoint_dir},
+                      {"keep_last", job.snapshots.keep_last}}},
+                    {"heartbeat_ms", job.heartbeat_ms},
+                    {"allow_mixed_fingerprints", job.allow_mixed_fingerprints}};
+  return json::dump(out);
+}
+
+Result<JobSpec> job_from_json(const std::string& text) { return json::read_json(text, "job", read_job); }
+
+}  // namespace regroup

@@ -1,0 +1,175 @@
+#include "coordinator/api/records.hpp"
+
+#include "coordinator/api/json_fields.hpp"
+
+#include <charconv>
+#include <cstdio>
+
+namespace regroup {
+namespace {
+
+using json::dump;
+using json::Field;
+using json::Json;
+using json::read_json;
+
+constexpr json::Words<WorkerState, 7> kStateWords{{"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
+
+// As in worker ids: 64 bits do not survive tools that read JSON numbers as doubles.
+std::string hex(std::uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+std::uint64_t read_hex(const Field& in) {
+  const std::string text = in.string();
+  std::uint64_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (text.empty() || error != std::errc{} || rest != text.data() + text.size()) in.fail("must be a hexadecimal number, not '" + text + "'");
+  return value;
+}
+
+WorkerRecord read_worker(const Field& in) {
+  WorkerRecord worker;
+  worker.id = in["id"].worker();
+  worker.job = in["job"].string();
+  worker.address = in["address"].string();
+  worker.state = in["state"].word(kStateWords);
+  worker.warm_for = in["warm_for"].id<Epoch>();
+  worker.fingerprint = in["fingerprint"].string();
+  worker.text = in["text"].string();
+  return worker;
+}
+
+NodeRecord read_node(const Field& in) {
+  NodeRecord record;
+  record.version = in["version"].integer<int>();
+  record.node = in["node"].id<NodeId>();
+  if (record.version != kProtocolVersion) {
+    in["version"].fail("is " + std::to_string(record.version) + " on node " + record.node.value + ", this program speaks " + std::to_string(kProtocolVersion) +
+                       ": install the same Regroup on both");
+  }
+  record.incarnation = read_hex(in["incarnation"]);
+  record.agent_address = in["agent_address"].string();
+  record.metrics_address = in["metrics_address"].string();
+  record.slots = in["slots"].integer<int>();
+  record.memory_bytes = in["memory_bytes"].integer<std::int64_t>();
+  record.device = in["device"].string();
+  record.zone = in["zone"].string();
+  const Field labels = in["labels"];
+  if (!labels.raw().is_object()) labels.fail("must be an object");
+  for (const auto& [key, value] : labels.raw().items()) record.labels[key] = Field(value, "labels." + key).string();
+  for (const Field& worker : in["workers"].items()) record.workers.push_back(read_worker(worker));
+  record.highest_epoch = in["highest_epoch"].id<Epoch>();
+  return record;
+}
+
+}  // namespace
+
+std::string to_json(const NodeRecord& record) {
+  Json workers = Json::array();
+  for (const WorkerRecord& worker : record.workers) {
+    workers.push_back({{"id", to_string(worker.id)},
+                       {"job", worker.job},
+                       {"address", worker.address},
+                       {"state", kStateWords(worker.state)},
+                       {"warm_for", worker.warm_for.value},
+                       {"fingerprint", worker.fingerprint},
+                       {"text", worker.text}});
+  }
+  Json labels = Json::object();
+  for (const auto& [key, value] : record.labels) labels[key] = value;
+  return dump({{"node", record.node.value},
+               {"incarnation", hex(record.incarnation)},
+               {"version", record.version},
+               {"agent_address", record.agent_address},
+               {"metrics_address", record.metrics_address},
+               {"slots", record.slots},
+               {"memory_bytes", record.memory_bytes},
+               {"device", record.device},
+               {"zone", record.zone},
+               {"labels", std::move(labels)},
+               {"workers", std::move(workers)},
+               {"highest_epoch", record.highest_epoch.value}});
+}
+
+Result<NodeRecord> node_from_json(const std::string& text) { return read_json(text, "node record", read_node); }
+
+std::string to_json(const NoticeRecord& record) {
+  return dump({{"node", record.node.value}, {"kind", record.kind}, {"deadline_ms", record.deadline_ms}});
+}
+
+Result<NoticeRecord> notice_from_json(const std::string& text) {
+  return read_json(text, "notice", [](const Field& in) {
+    return NoticeRecord{in["node"].id<NodeId>(), in["kind"].string(), in["deadline_ms"].integer<std::int64_t>()};
+  });
+}
+
+std::string to_json(const SuspectRecord& record) {
+  Json suspicions = Json::array();
+  for (const Suspicion& s : record.suspicions) suspicions.push_back({{"whom", to_string(s.whom)}, {"evidence", s.evidence}, {"seen_at_ms", s.seen_at_ms}});
+  return dump({{"reporter", record.reporter}, {"epoch", record.epoch.value}, {"suspicions", std::move(suspicions)}});
+}
+
+Result<SuspectRecord> suspect_from_json(const std::string& text) {
+  return read_json(text, "suspect record", [](const Field& in) {
+    SuspectRecord record{in["reporter"].string(), in["epoch"].id<Epoch>(), {}};
+    for (const Field& s : in["suspicions"].items()) {
+      record.suspicions.push_back({s["whom"].worker(), s["evidence"].string(), s["seen_at_ms"].integer<std::int64_t>()});
+    }
+    return record;
+  });
+}
+
+std::string to_json(const AssignmentRecord& record) { return dump({{"job", record.job}}); }
+
+Result<AssignmentRecord> assignment_from_json(const std::string& text) {
+  return read_json(text, "assignment", [](const Field& in) { return AssignmentRecord{in["job"].string()}; });
+}
+
+std::string to_json(const WishRecord& record) { return dump({{"kind", record.kind}, {"nodes", record.nodes}, {"node", record.node.value}}); }
+
+Result<WishRecord> wish_from_json(const std::string& text) {
+  return read_json(text, "wish", [](const Field& in) { return WishRecord{in["kind"].string(), in["nodes"].integer<int>(), in["node"].id<NodeId>()}; });
+}
+
+std::string to_json(const ProgressRecord& record) {
+  return dump({{"epoch", record.epoch.value},
+               {"step", record.step.value},
+               {"loss", record.loss},
+               {"tokens_per_second", record.tokens_per_second},
+               {"at_ms", record.at_ms},
+               {"state", record.state},
+               {"weights_sha256", record.weights_sha256}});
+}
+
+Result<ProgressRecord> progress_from_json(const std::string& text) {
+  return read_json(text, "progress record", [](const Field& in) {
+    return ProgressRecord{in["epoch"].id<Epoch>(),
+                          in["step"].id<Step>(),
+                          in["loss"].real_or_nan(),
+                          in["tokens_per_second"].real_or_nan(),
+                          in["at_ms"].integer<std::int64_t>(),
+                          in["state"].string(),
+                          in["weights_sha256"].string()};
+  });
+}
+
+std::string to_json(const CheckpointRecord& record) {
+  return dump({{"step", record.step.value}, {"epoch", record.epoch.value}, {"path", record.path}, {"bytes", record.bytes}});
+}
+
+Result<CheckpointRecord> checkpoint_from_json(const std::string& text) {
+  return read_json(text, "checkpoint record", [](const Field& in) {
+    return CheckpointRecord{in["step"].id<Step>(), in["epoch"].id<Epoch>(), in["path"].string(), in["bytes"].integer<std::int64_t>()};
+  });
+}
+
+std::string to_json(const BornRecord& record) { return dump({{"epoch", record.epoch.value}}); }
+
+Result<BornRecord> born_from_json(const std::string& text) {
+  return read_json(text, "born record", [](const Field& in) { return BornRecord{in["epoch"].id<Epoch>()}; });
+}
+
+}  // namespace regroup

@@ -1,0 +1,61 @@
+// planner.hpp: from "who may train now" and the previous plan to who holds and computes what. Pure; fills Plan.members and Plan.placement.
+//
+// kSoonest (after a loss): the plan that commits soonest. Intact groups keep exactly their owners, so no state moves; survivors of broken groups and newcomers join them as
+//   members that keep nothing but compute. When no group is intact, survivors form groups anew, each keeping what it holds as far as it fits; the rest is assigned to balance.
+// kBalanced (at a boundary): as many groups as memory allows, at most max_groups, chains and ranks; groups of near-equal size; blocks and experts even, sticky: a rank keeps
+//   what it holds up to its balanced share. When a layout like the previous one is balanced already, nothing changes.
+// Ranks: survivors in their previous order, then newcomers by worker id. Workers beyond the number of microbatches are spares (members in no group), newcomers first.
+// Order: equal inputs give equal output on every machine. Cost: O(R log R + groups * experts of all layers); 16,384 workers within 100 ms.
+#pragma once
+
+#include "base/ids.hpp"
+#include "coordinator/api/job_spec.hpp"
+#include "coordinator/api/plan.hpp"
+#include "moe/layout/placement.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+// A worker that may be a member now.
+struct Candidate {
+  WorkerId worker;
+  std::string address;
+  std::string agent_address;
+  std::string host;                // failure domains; may be empty
+  std::string zone;
+  std::int64_t memory_bytes = 0;   // what this worker may use; 0 = no limit known
+};
+
+enum class Goal { kSoonest, kBalanced };
+
+struct PlannerInput {
+  const JobSpec* job = nullptr;    // checked
+  const Plan* previous = nullptr;  // null at the job's start; its donors play no part
+  std::vector<Candidate> candidates;  // any order; each worker once
+  Goal goal = Goal::kBalanced;
+};
+
+struct Planned {
+  std::vector<Participant> members;
+  Placement placement;
+  std::string reason;              // for people: what it is and what it does not do
+  std::int64_t bytes_to_move = 0;  // state (master and moments) that ranks keep now and did not before
+  std::int64_t bytes_bound = 0;    // sum over ranks of max(0, balanced share - held before): no balanced plan moves less
+};
+
+struct PlanningResult {
+  std::optional<Planned> planned;
+  std::string reason;              // always; without a plan: what is missing
+};
+
+PlanningResult make_placement(const PlannerInput& input);
+
+// Memory of the heaviest member of a group of `members` ranks: state and gradient accumulators of its share, the largest gathered unit twice
+// (one computed, one fetched ahead) and an estimate of one microbatch's activations.
+std::int64_t memory_needed(const JobSpec& job, int members);
+
+}  // namespace regroup
