@@ -94,10 +94,12 @@ std::string to_json(const FromWorker& message);
 Result<ToWorker> to_worker_from_json(const std::string& text);
 Result<FromWorker> from_worker_from_json(const std::string& text);
 
+inline constexpr std::size_t kMaxFrameBytes = 64u << 20;   // a longer one is garbage: kCorrupt
+
 // One end of the socket, blocking. send: any thread; receive: one thread. `fd` of send is lent, of receive given (-1 = none).
 class FramedSocket {
  public:
-  explicit FramedSocket(int fd) : fd_(fd) {}
+  explicit FramedSocket(int fd);                   // takes it
   ~FramedSocket();
   FramedSocket(const FramedSocket&) = delete;
   FramedSocket& operator=(const FramedSocket&) = delete;
@@ -109,7 +111,7 @@ class FramedSocket {
  private:
   int fd_;
   struct Lock;
-  std::shared_ptr<Lock> lock_;
+  std::unique_ptr<Lock> lock_;   // one sender at a time
 };
 
 }  // namespace regroup
