@@ -1,0 +1,226 @@
+#include "coordinator/core/losses.hpp"
+
+#include "coordinator/core/blame.hpp"
+#include "moe/layout/units.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace regroup {
+namespace {
+
+struct Watched {
+  WorkerId id;
+  std::optional<Loss> loss;
+};
+
+class Search {
+ public:
+  Search(const ClusterView& view, const JobView& job, const Now& now) : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
+
+  Losses run() {
+    for (const Participant& member : plan_.members) watched_.push_back({member.worker, {}});
+    if (!job_.in_force()) {
+      for (const Participant& donor : plan_.donors) watched_.push_back({donor.worker, {}});
+    }
+    std::sort(watched_.begin(), watched_.end(), [](const Watched& a, const Watched& b) { return a.id < b.id; });
+    for (Watched& worker : watched_) {
+      from_node_record(worker);
+      from_absence(worker);
+    }
+    for (const auto& [key, record] : view_.suspects()) read_record(record);
+    from_peers();
+    Losses result;
+    result.undecided = undecided_;
+    result.spoken_epoch = spoken_;
+    for (Watched& worker : watched_) {
+      if (worker.loss) result.lost.push_back(std::move(*worker.loss));
+    }
+    return result;
+  }
+
+ private:
+  struct Voice {
+    int reporter;
+    int accused;
+    std::string evidence;
+    std::int64_t seen_at_ms;
+    Instant heard;
+  };
+
+  int index_of(const WorkerId& id) const {
+    const auto found = std::lower_bound(watched_.begin(), watched_.end(), id, [](const Watched& a, const WorkerId& b) { return a.id < b; });
+    return found != watched_.end() && found->id == id ? static_cast<int>(found - watched_.begin()) : -1;
+  }
+
+  void blame(Watched& worker, const std::string& cause, const std::string& what, std::int64_t seen_at_ms, bool agent_speaks) {
+    if (worker.loss) {
+      worker.loss->agent_speaks = worker.loss->agent_speaks || agent_speaks;
+      if (seen_at_ms > 0) worker.loss->detected_at_ms = std::min(worker.loss->detected_at_ms, seen_at_ms);
+      return;
+    }
+    const std::int64_t detected = seen_at_ms > 0 ? std::min(seen_at_ms, now_.wall_ms) : now_.wall_ms;
+    worker.loss = Loss{worker.id, cause, to_string(worker.id) + ": " + what, detected, agent_speaks};
+  }
+
+  static std::string cause_of(const std::string& evidence) {
+    if (evidence == "silence") return "silent";
+    if (evidence == "hang") return "hang";
+    if (evidence == "self") return "fault";
+    return "worker_lost";
+  }
+
+  void from_node_record(Watched& worker) {
+    const auto found = view_.nodes().find(worker.id.node);
+    if (found == view_.nodes().end()) return;
+    const NodeRecord& record = found->second.value;
+    if (record.incarnation != worker.id.incarnation) return blame(worker, "node_lost", "its node has started anew", 0, true);
+    const WorkerRecord* slot = view_.slot_of(worker.id);
+    if (slot == nullptr) {
+      // A record written after the plan that no longer lists a worker which the plan was made with: the agent let it go.
+      if (found->second.mod_revision > job_.plan->mod_revision && !job_.finished.contains(worker.id)) {
+        blame(worker, "worker_lost", "its agent lists it no more", 0, true);
+      }
+      return;
+    }
+    if (slot->id.start > worker.id.start) return blame(worker, "worker_lost", "its agent has started another in its place", 0, true);
+    if (slot->id == worker.id && slot->state == WorkerState::kFailed) {
+      blame(worker, "fault", slot->text.empty() ? "failed" : "failed: " + slot->text, 0, true);
+    }
+  }
+
+  void from_absence(Watched& worker) {
+    const auto absence = view_.absence(worker.id.node);
+    if (!absence) return;
+    const Timing& t = view_.timing();
+    if (view_.session(now_) < t.lease + t.session_margin || now_.at - absence->since < t.absence_grace) return;
+    for (const auto& [node, progress] : job_.progress) {
+      const bool proof = progress.value.epoch == plan_.epoch && progress.mod_revision > absence->revision;
+      if (proof && now_.at - progress.last_changed < t.proof_holds) return;
+    }
+    blame(worker, "node_lost", "its node has been absent from etcd for longer than its lease", 0, false);
+  }
+
+  bool epoch_counts(Epoch epoch) const { return epoch == plan_.epoch || (job_.pending() && epoch == plan_.parent); }
+
+  void read_record(const Seen<SuspectRecord>& record) {
+    std::string text = record.value.reporter;
+    std::replace(text.begin(), text.end(), ':', '/');
+    WorkerId as_worker;
+    const bool is_worker = parse_worker_id(text, as_worker);
+    const NodeId as_node(record.value.reporter);
+    int reporter = is_worker ? index_of(as_worker) : -1;
+    if (!is_worker) {  // an agent that speaks of another node's worker speaks as a worker of its own
+      for (std::size_t i = 0; i < watched_.size() && reporter < 0; ++i) {
+        if (watched_[i].id.node == as_node) reporter = static_cast<int>(i);
+      }
+    }
+    const bool current = epoch_counts(record.value.epoch);
+    if (reporter >= 0 && is_worker && current) spoken_ = std::max(spoken_, record.value.epoch);
+    for (const Suspicion& suspicion : record.value.suspicions) {
+      const int accused = index_of(suspicion.whom);
+      if (accused < 0) continue;
+      Watched& worker = watched_[static_cast<std::size_t>(accused)];
+      if (job_.finished.contains(suspicion.whom) && suspicion.evidence == "exit") continue;
+      const bool own_agent = !is_worker && as_node == suspicion.whom.node;
+      const bool itself = is_worker && as_worker == suspicion.whom;
+      if (own_agent || itself) {
+        const std::string who = own_agent ? "says its agent" : "says itself";
+        blame(worker, cause_of(suspicion.evidence), suspicion.evidence + " (" + who + ")", suspicion.seen_at_ms, own_agent);
+      } else if (current && reporter >= 0) {
+        voices_.push_back({reporter, accused, suspicion.evidence, suspicion.seen_at_ms, record.last_changed});
+      }
+    }
+  }
+
+  // Silence is seen by everybody at about the same time. One voice alone may itself be the cut-off one: the others get a moment to agree or to object.
+  bool provisional(const Voice& voice) const {
+    if (voice.evidence != "silence") return false;
+    if (now_.at - voice.heard >= view_.timing().silence_window) return false;
+    int others = 0;
+    for (std::size_t i = 0; i < watched_.size(); ++i) {
+      others += !watched_[i].loss && static_cast<int>(i) != voice.accused ? 1 : 0;
+    }
+    int voices = 0;
+    for (const Voice& other : voices_) voices += other.accused == voice.accused ? 1 : 0;
+    return voices < 2 && others > 1;
+  }
+
+  void from_peers() {
+    if (voices_.empty()) return;
+    BlameInput input;
+    input.num_suspects = static_cast<int>(watched_.size());
+    input.bytes_held.assign(watched_.size(), 0);
+    for (const Watched& worker : watched_) input.certain.push_back(worker.loss.has_value());
+    const std::vector<std::int64_t> bytes = mutual() ? bytes_held(plan_, job_.spec->value) : std::vector<std::int64_t>{};
+    for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
+      input.bytes_held[static_cast<std::size_t>(index_of(plan_.members[rank].worker))] = bytes[rank];
+    }
+    for (const Voice& voice : voices_) input.accusations.push_back({voice.reporter, voice.accused, provisional(voice)});
+    const Blame verdict = find_guilty(input);
+    undecided_ = verdict.undecided;
+    for (int guilty : verdict.guilty) {
+      Watched& worker = watched_[static_cast<std::size_t>(guilty)];
+      if (input.certain[static_cast<std::size_t>(guilty)]) continue;
+      std::string evidence;
+      std::int64_t seen = 0;
+      int count = 0;
+      for (const Voice& voice : voices_) {
+        const bool about = voice.accused == guilty || (voice.reporter == guilty);
+        if (!about) continue;
+        if (evidence.empty() || voice.accused == guilty) evidence = voice.evidence;
+        if (seen == 0 || (voice.seen_at_ms > 0 && voice.seen_at_ms < seen)) seen = voice.seen_at_ms;
+        count += voice.accused == guilty ? 1 : 0;
+      }
+      blame(worker, cause_of(evidence), evidence + " (" + (count > 0 ? "reported by " + std::to_string(count) : "it alone accuses others") + ")", seen, false);
+    }
+  }
+
+  bool mutual() const {
+    return std::any_of(voices_.begin(), voices_.end(), [&](const Voice& a) {
+      return std::any_of(voices_.begin(), voices_.end(), [&](const Voice& b) { return a.accused == b.reporter; });
+    });
+  }
+
+  const ClusterView& view_;
+  const JobView& job_;
+  const Plan& plan_;
+  const Now& now_;
+  std::vector<Watched> watched_;
+  std::vector<Voice> voices_;
+  bool undecided_ = false;
+  Epoch spoken_;
+};
+
+}  // namespace
+
+Losses find_losses(const ClusterView& view, const JobView& job, const Now& now) {
+  if (!job.plan) return {};
+  return Search(view, job, now).run();
+}
+
+std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job) {
+  std::vector<std::int64_t> bytes(plan.members.size());
+  std::int64_t dense_block = 0;   // bytes of one block of every dense unit
+  std::int64_t expert_bytes = 0;  // of one expert slice; all are equal
+  for (const Unit& unit : make_units(job.model)) {
+    if (unit.is_expert()) {
+      expert_bytes = unit.padded_numel() * 12;
+    } else {
+      dense_block += unit.block_elements * 12;
+    }
+  }
+  for (const Group& group : plan.placement.groups) {
+    for (std::size_t member = 0; member < group.ranks.size(); ++member) {
+      const auto rank = static_cast<std::size_t>(group.ranks[member].value);
+      if (rank < bytes.size()) bytes[rank] += dense_block * group.dense_blocks[member].size();
+    }
+    for (int member : group.expert_member) {
+      const auto rank = static_cast<std::size_t>(group.ranks[static_cast<std::size_t>(member)].value);
+      if (rank < bytes.size()) bytes[rank] += expert_bytes;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace regroup
