@@ -17,7 +17,7 @@ if(CCACHE)
 endif()
 
 # -ffp-contract=off: a fused multiply-add rounds once instead of twice, and which loops get one depends on the CPU; the promise of equal bits forbids that freedom.
-add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off)
+add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -Wno-restrict -ffp-contract=off)
 
 function(regroup_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})

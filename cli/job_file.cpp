@@ -1,0 +1,225 @@
+#include "cli/job_file.hpp"
+
+#include "cli/yaml_section.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace regroup {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::string> read_text(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Error{Code::kNotFound, "cannot read " + path.string()};
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string absolute_from(const fs::path& job_file, const std::string& path) {
+  return (fs::absolute(job_file).parent_path() / path).lexically_normal().string();
+}
+
+void read_model_fields(YamlSection& model, ModelShape& shape) {
+  model.read("vocab_size", shape.vocab_size);
+  model.read("hidden_size", shape.hidden_size);
+  model.read("intermediate_size", shape.intermediate_size);
+  model.read("num_hidden_layers", shape.num_hidden_layers);
+  model.read("num_attention_heads", shape.num_attention_heads);
+  model.read("num_key_value_heads", shape.num_key_value_heads);
+  model.read("head_dim", shape.head_dim);
+  model.read("num_local_experts", shape.num_local_experts);
+  model.read("num_experts_per_tok", shape.num_experts_per_tok);
+  model.read("max_position_embeddings", shape.max_position_embeddings);
+  model.read("tie_word_embeddings", shape.tie_word_embeddings);
+  model.read("rms_norm_eps", shape.rms_norm_eps);
+  model.read("rope_theta", shape.rope_theta);
+  model.read("router_aux_loss_coef", shape.router_aux_loss_coef);
+  model.read("initializer_range", shape.initializer_range);
+  model.read("expert_slices", shape.expert_slices);
+  if (const auto window = model.find("sliding_window"); window && !window->IsNull()) {
+    std::int64_t tokens = 0;
+    model.read("sliding_window", tokens);
+    shape.sliding_window = tokens;
+  }
+}
+
+// A config.json, or the directory that holds one.
+ModelShape read_model_config(const YamlSection& section, const char* key, const fs::path& job_file, const std::string& value, std::vector<std::string>& notes) {
+  fs::path path = absolute_from(job_file, value);
+  if (fs::is_directory(path)) {
+    if (fs::exists(path / "model.safetensors") || fs::exists(path / "model.safetensors.index.json"))
+      notes.push_back(path.string() + " holds weights; only its config.json is used: training starts from fresh weights");
+    path /= "config.json";
+  }
+  const auto text = read_text(path);
+  if (!text) section.refuse(key, "is '" + value + "': " + text.error().context);
+  auto shape = shape_from_config_json(*text);
+  if (!shape) section.refuse(key, "is '" + value + "': " + path.string() + ": " + shape.error().context);
+  return *shape;
+}
+
+ModelShape read_model(YamlSection& root, const fs::path& job_file, std::vector<std::string>& notes) {
+  const auto node = root.find("model");
+  if (!node) root.refuse("model", "is missing: give the fields of a Hugging Face config.json, or the path of one");
+  if (node->IsScalar()) return read_model_config(root, "model", job_file, node->Scalar(), notes);
+  YamlSection model = root.section("model");
+  ModelShape shape;
+  std::string config;
+  model.read("config", config);
+  if (!config.empty()) shape = read_model_config(model, "config", job_file, config, notes);
+  read_model_fields(model, shape);
+  if (shape.num_key_value_heads == 0) shape.num_key_value_heads = shape.num_attention_heads;
+  if (shape.head_dim == 0 && shape.num_attention_heads > 0) {
+    if (shape.hidden_size % shape.num_attention_heads != 0)
+      model.refuse("hidden_size", "is " + std::to_string(shape.hidden_size) + ", which num_attention_heads = " + std::to_string(shape.num_attention_heads) + " does not divide");
+    shape.head_dim = shape.hidden_size / shape.num_attention_heads;
+  }
+  model.refuse_unknown();
+  return shape;
+}
+
+void read_optimizer(YamlSection section, OptimizerSpec& optimizer) {
+  section.read("learning_rate", optimizer.learning_rate);
+  section.read("min_learning_rate", optimizer.min_learning_rate);
+  section.read("beta1", optimizer.beta1);
+  section.read("beta2", optimizer.beta2);
+  section.read("epsilon", optimizer.epsilon);
+  section.read("weight_decay", optimizer.weight_decay);
+  section.read("clip_norm", optimizer.clip_norm);
+  section.read("warmup_steps", optimizer.warmup_steps);
+  const std::string schedule = section.read_word("schedule", "cosine", {"constant", "linear", "cosine"});
+  optimizer.schedule = schedule == "constant" ? ScheduleKind::kConstant : schedule == "linear" ? ScheduleKind::kLinear : ScheduleKind::kCosine;
+  section.refuse_unknown();
+}
+
+void read_elastic(YamlSection section, ElasticSpec& elastic) {
+  section.read("min_nodes", elastic.min_nodes);
+  section.read("max_nodes", elastic.max_nodes);
+  section.read("max_groups", elastic.max_groups);
+  section.read_bytes("worker_memory", elastic.worker_memory_bytes);
+  section.refuse_unknown();
+}
+
+void read_snapshots(YamlSection section, const fs::path& job_file, SnapshotSpec& snapshots) {
+  section.read("every_steps", snapshots.snapshot_every_steps);
+  section.read("checkpoint_every_steps", snapshots.checkpoint_every_steps);
+  section.read("dir", snapshots.checkpoint_dir);
+  if (!snapshots.checkpoint_dir.empty()) snapshots.checkpoint_dir = absolute_from(job_file, snapshots.checkpoint_dir);
+  section.read("keep_last", snapshots.keep_last);
+  section.refuse_unknown();
+}
+
+// 4 x the largest number of groups, at most M; a power of two that divides M.
+int default_chains(int microbatches, int max_groups) {
+  int chains = 1;
+  while (chains * 2 <= 4 * max_groups && microbatches % (chains * 2) == 0) chains *= 2;
+  return chains;
+}
+
+// check_job names the fields of JobSpec.
+std::string in_words_of_the_file(std::string text) {
+  for (const auto& [field, key] : {std::pair<std::string, std::string>{"snapshots.checkpoint_dir", "snapshots.dir"},
+                                   {"snapshots.snapshot_every_steps", "snapshots.every_steps"},
+                                   {"elastic.worker_memory_bytes", "elastic.worker_memory"},
+                                   {"data_prefix", "data"}}) {
+    for (auto at = text.find(field); at != std::string::npos; at = text.find(field, at + key.size())) text.replace(at, field.size(), key);
+  }
+  return text;
+}
+
+JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::string& default_checkpoint_dir) {
+  JobFile file;
+  JobSpec& job = file.job;
+  YamlSection root(path, "", yaml);
+  root.require("name", job.name);
+  job.model = read_model(root, path, file.notes);
+  root.read("seed", job.seed);
+  root.require("data", job.data_prefix);
+  if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");
+  job.data_prefix = absolute_from(path, job.data_prefix);
+  root.require("steps", job.steps);
+  root.require("microbatches", job.microbatches);
+  root.require("sequences_per_microbatch", job.sequences_per_microbatch);
+  root.require("sequence_length", job.sequence_length);
+  read_optimizer(root.section("optimizer"), job.optimizer);
+  read_elastic(root.section("elastic"), job.elastic);
+  read_snapshots(root.section("snapshots"), path, job.snapshots);
+  job.chains = default_chains(job.microbatches, job.elastic.max_groups);
+  root.read("chains", job.chains);
+  root.read("heartbeat_ms", job.heartbeat_ms);
+  root.read("allow_mixed_fingerprints", job.allow_mixed_fingerprints);
+  root.refuse_unknown();
+  if (job.model.max_position_embeddings == 0) job.model.max_position_embeddings = job.sequence_length;
+  if (job.snapshots.checkpoint_dir.empty()) job.snapshots.checkpoint_dir = default_checkpoint_dir;
+  if (auto checked = check_job(job); !checked) throw Refused{path + ": " + in_words_of_the_file(checked.error().context)};
+  return file;
+}
+
+}  // namespace
+
+Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir) {
+  const auto text = read_text(path);
+  if (!text || fs::is_directory(path)) return Error{Code::kNotFound, "cannot read the job file " + path};
+  try {
+    return read_job(path, YAML::Load(*text), default_checkpoint_dir);
+  } catch (const Refused& refused) {
+    return Error{Code::kBadInput, refused.what};
+  } catch (const YAML::Exception& error) {
+    return Error{Code::kBadInput, path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
+  }
+}
+
+Result<ModelShape> shape_from_config_json(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return Error{Code::kBadInput, "this is not a JSON object"};
+  const auto refuse = [](const std::string& what) { return Error{Code::kBadInput, what}; };
+  try {
+    const auto has = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
+    if (has("model_type") && json["model_type"] != "mixtral") return refuse("model_type is " + json["model_type"].dump() + "; only mixtral is known");
+    if (has("hidden_act") && json["hidden_act"] != "silu") return refuse("hidden_act is " + json["hidden_act"].dump() + "; only silu is computed");
+    for (const char* zero : {"attention_dropout", "router_jitter_noise"})
+      if (has(zero) && json[zero].get<double>() != 0) return refuse(std::string(zero) + " is " + json[zero].dump() + "; only 0 is computed");
+    if (has("rope_scaling")) return refuse("rope_scaling is given; only plain rotary positions are computed");
+    if (has("quantization_config")) return refuse("quantization_config is given; quantised weights are not known");
+
+    ModelShape shape;
+    for (auto [key, field] : {std::pair{"vocab_size", &shape.vocab_size}, {"hidden_size", &shape.hidden_size}, {"intermediate_size", &shape.intermediate_size},
+                              {"num_hidden_layers", &shape.num_hidden_layers}, {"num_attention_heads", &shape.num_attention_heads},
+                              {"num_local_experts", &shape.num_local_experts}, {"num_experts_per_tok", &shape.num_experts_per_tok},
+                              {"max_position_embeddings", &shape.max_position_embeddings}}) {
+      if (!has(key)) return refuse(std::string(key) + " is missing");
+      *field = json[key].get<std::int64_t>();
+    }
+    shape.num_key_value_heads = has("num_key_value_heads") ? json["num_key_value_heads"].get<std::int64_t>() : shape.num_attention_heads;
+    if (has("head_dim")) {
+      shape.head_dim = json["head_dim"].get<std::int64_t>();
+    } else {
+      if (shape.num_attention_heads <= 0 || shape.hidden_size % shape.num_attention_heads != 0)
+        return refuse("num_attention_heads does not divide hidden_size, and there is no head_dim");
+      shape.head_dim = shape.hidden_size / shape.num_attention_heads;
+    }
+    shape.tie_word_embeddings = json.value("tie_word_embeddings", false);
+    shape.rms_norm_eps = json.value("rms_norm_eps", shape.rms_norm_eps);
+    shape.rope_theta = json.value("rope_theta", shape.rope_theta);
+    if (has("rope_parameters")) {   // transformers 5
+      const auto& rope = json["rope_parameters"];
+      if (rope.value("rope_type", "default") != "default") return refuse("rope_parameters.rope_type is " + rope["rope_type"].dump() + "; only default is computed");
+      shape.rope_theta = rope.value("rope_theta", shape.rope_theta);
+    }
+    shape.router_aux_loss_coef = json.value("router_aux_loss_coef", shape.router_aux_loss_coef);
+    shape.initializer_range = json.value("initializer_range", shape.initializer_range);
+    if (has("sliding_window")) shape.sliding_window = json["sliding_window"].get<std::int64_t>();
+    return shape;
+  } catch (const nlohmann::json::exception& error) {
+    return refuse(std::string("a value has the wrong type: ") + error.what());
+  }
+}
+
+}  // namespace regroup

@@ -1,0 +1,145 @@
+#include "cli/yaml_section.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace regroup {
+namespace {
+
+std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+}  // namespace
+
+std::string nearest(const std::string& word, const std::vector<std::string>& known) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 2) + 1;
+  for (const auto& candidate : known) {
+    std::size_t distance = edit_distance(word, candidate);
+    // "lr_min" for "min_learning_rate" shares little, "layers" for "num_hidden_layers" is contained in it.
+    if (word.size() >= 4 && candidate.find(word) != std::string::npos) distance = std::min<std::size_t>(distance, 1);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+YamlSection::YamlSection(std::string file, std::string path, YAML::Node node) : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)) {
+  if (!node_.IsMap()) {
+    throw Refused{file_ + (node_.Mark().is_null() ? "" : ":" + std::to_string(node_.Mark().line + 1)) + ": " + (path_.empty() ? "the file" : path_) +
+                  " must be a mapping (key: value)"};
+  }
+  std::set<std::string> seen;
+  for (const auto& entry : node_) {
+    if (!entry.first.IsScalar()) refuse("", "has a key that is not a word");
+    if (!seen.insert(entry.first.Scalar()).second) refuse(entry.first.Scalar(), "is given twice");
+  }
+}
+
+std::string YamlSection::where(const std::string& key) const {
+  YAML::Mark mark = node_.Mark();
+  for (const auto& entry : node_)
+    if (entry.first.IsScalar() && entry.first.Scalar() == key) mark = entry.first.Mark();
+  std::string text = file_;
+  if (!mark.is_null()) text += ":" + std::to_string(mark.line + 1);
+  return text + ": " + path_ + (path_.empty() || key.empty() ? "" : ".") + key;
+}
+
+void YamlSection::refuse(const std::string& key, const std::string& what) const { throw Refused{where(key) + " " + what}; }
+
+std::optional<YAML::Node> YamlSection::find(const char* key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+  for (const auto& entry : node_)
+    if (entry.first.Scalar() == key) return entry.second;
+  return std::nullopt;
+}
+
+template <class T>
+void YamlSection::read_as(const char* key, T& value, const char* expected) {
+  const auto node = find(key);
+  if (!node) return;
+  if (!node->IsScalar()) refuse(key, std::string("must be ") + expected);
+  if (!YAML::convert<T>::decode(*node, value)) refuse(key, "is '" + node->Scalar() + "', must be " + expected);
+}
+
+void YamlSection::read(const char* key, std::string& value) { read_as(key, value, "a text"); }
+void YamlSection::read(const char* key, std::int64_t& value) { read_as(key, value, "a whole number"); }
+void YamlSection::read(const char* key, int& value) { read_as(key, value, "a whole number"); }
+void YamlSection::read(const char* key, std::uint64_t& value) { read_as(key, value, "a whole number that is not negative"); }
+void YamlSection::read(const char* key, bool& value) { read_as(key, value, "true or false"); }
+void YamlSection::read(const char* key, double& value) {
+  read_as(key, value, "a number");
+  if (!std::isfinite(value)) refuse(key, "must be a finite number");
+}
+
+void YamlSection::read_bytes(const char* key, std::int64_t& value) {
+  const auto node = find(key);
+  if (!node) return;
+  const char* expected = "must be a number of bytes such as 1073741824, 512MiB or 2GiB";
+  if (!node->IsScalar()) refuse(key, expected);
+  const std::string text = node->Scalar();
+  std::size_t end = 0;
+  double number = -1;
+  try {
+    number = std::stod(text, &end);
+  } catch (const std::exception&) {
+    refuse(key, "is '" + text + "', " + expected);
+  }
+  std::string unit = text.substr(end);
+  unit.erase(std::remove(unit.begin(), unit.end(), ' '), unit.end());
+  const std::pair<const char*, double> units[] = {{"", 1}, {"B", 1}, {"kB", 1e3}, {"KiB", 1024}, {"MB", 1e6}, {"MiB", 0x1p20}, {"GB", 1e9}, {"GiB", 0x1p30}, {"TB", 1e12}, {"TiB", 0x1p40}};
+  for (const auto& [name, factor] : units) {
+    if (unit == name && number >= 0 && number * factor < 0x1p62) {
+      value = static_cast<std::int64_t>(number * factor);
+      return;
+    }
+  }
+  refuse(key, "is '" + text + "', " + expected);
+}
+
+std::string YamlSection::read_word(const char* key, const std::string& otherwise, const std::vector<std::string>& words) {
+  std::string word = otherwise;
+  read(key, word);
+  if (std::find(words.begin(), words.end(), word) == words.end()) {
+    const std::string near = nearest(word, words);
+    refuse(key, "is '" + word + "', must be one of " + joined(words) + (near.empty() ? "" : "; did you mean " + near + "?"));
+  }
+  return word;
+}
+
+YamlSection YamlSection::section(const char* key) {
+  const auto node = find(key);
+  return {file_, path_.empty() ? key : path_ + "." + key, node ? *node : YAML::Node(YAML::NodeType::Map)};
+}
+
+void YamlSection::refuse_unknown() const {
+  for (const auto& entry : node_) {
+    const std::string& key = entry.first.Scalar();
+    if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+    const std::string near = nearest(key, known_);
+    refuse(key, "is not a key here; " + (near.empty() ? "known are " + joined(known_) : "did you mean " + near + "?"));
+  }
+}
+
+}  // namespace regroup

@@ -1,0 +1,60 @@
+// yaml_section.hpp: reads one mapping of a YAML file key by key and then refuses what nobody asked for. Private to cli/.
+//
+// Errors are thrown as Refused inside the loader that owns the file (yaml-cpp throws anyway) and become a Result at its border.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+struct Refused {
+  std::string what;
+};
+
+// The known word nearest to `word` by edit distance, or "" if none is near.
+std::string nearest(const std::string& word, const std::vector<std::string>& known);
+
+class YamlSection {
+ public:
+  // `path` as the user would say it: "" for the file's root, "optimizer", "events[3]". `node` must be a mapping without a key twice.
+  YamlSection(std::string file, std::string path, YAML::Node node);
+
+  // Leave `value` as it is where the key is absent. Asking makes the key known.
+  void read(const char* key, std::string& value);
+  void read(const char* key, std::int64_t& value);
+  void read(const char* key, int& value);
+  void read(const char* key, std::uint64_t& value);
+  void read(const char* key, double& value);
+  void read(const char* key, bool& value);
+  void read_bytes(const char* key, std::int64_t& value);               // 1073741824, "512MiB", "2GiB", "80GB"
+  std::string read_word(const char* key, const std::string& otherwise, const std::vector<std::string>& words);
+  std::optional<YAML::Node> find(const char* key);                     // any kind
+  YamlSection section(const char* key);                                // empty mapping where absent
+  template <class T>
+  void require(const char* key, T& value) {
+    if (!find(key)) refuse(key, "is missing");
+    read(key, value);
+  }
+
+  // After the last read: throws for the first key nobody asked for.
+  void refuse_unknown() const;
+  [[noreturn]] void refuse(const std::string& key, const std::string& what) const;
+
+ private:
+  template <class T>
+  void read_as(const char* key, T& value, const char* expected);
+  [[nodiscard]] std::string where(const std::string& key) const;
+
+  std::string file_, path_;
+  YAML::Node node_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace regroup

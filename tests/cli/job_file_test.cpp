@@ -1,0 +1,206 @@
+#include "cli/job_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
+
+namespace regroup {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kGood = R"(name: good
+seed: 3
+data: data/text
+model:
+  vocab_size: 512
+  hidden_size: 64
+  intermediate_size: 96
+  num_hidden_layers: 2
+  num_attention_heads: 4
+  num_key_value_heads: 2
+  num_local_experts: 4
+  num_experts_per_tok: 2
+steps: 10
+microbatches: 8
+sequences_per_microbatch: 1
+sequence_length: 32
+optimizer:
+  learning_rate: 1e-3
+  schedule: linear
+elastic:
+  max_groups: 2
+  worker_memory: 2GiB
+snapshots:
+  every_steps: 2
+  dir: ckpt
+)";
+
+class JobFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "regroup-job-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    dir = pattern;
+  }
+  void TearDown() override { fs::remove_all(dir); }
+
+  Result<JobFile> load(const std::string& text) const {
+    std::ofstream(dir / "job.yaml") << text;
+    return load_job((dir / "job.yaml").string());
+  }
+  // kGood with one text replaced; the complaint about it.
+  [[nodiscard]] std::string complaint(const std::string& from, const std::string& to) const {
+    std::string text = kGood;
+    const auto at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    auto job = load(text);
+    return job ? "" : job.error().context;
+  }
+
+  fs::path dir;
+};
+
+#define EXPECT_SAYS(said, what) EXPECT_NE((said).find(what), std::string::npos) << (said)
+
+TEST_F(JobFileTest, a_good_file_becomes_a_job) {
+  auto file = load(kGood);
+  ASSERT_TRUE(file) << file.error().context;
+  const JobSpec& job = file->job;
+  EXPECT_EQ(job.name, "good");
+  EXPECT_EQ(job.seed, 3u);
+  EXPECT_EQ(job.data_prefix, (dir / "data/text").string());
+  EXPECT_EQ(job.snapshots.checkpoint_dir, (dir / "ckpt").string());
+  EXPECT_EQ(job.model.head_dim, 16);
+  EXPECT_EQ(job.model.max_position_embeddings, 32);
+  EXPECT_EQ(job.chains, 8);
+  EXPECT_EQ(job.optimizer.learning_rate, 1e-3);
+  EXPECT_EQ(job.optimizer.schedule, ScheduleKind::kLinear);
+  EXPECT_EQ(job.elastic.worker_memory_bytes, std::int64_t{2} << 30);
+}
+
+TEST_F(JobFileTest, a_typo_is_named_with_its_line_and_the_nearest_key) {
+  const std::string said = complaint("learning_rate", "learnign_rate");
+  EXPECT_SAYS(said, "job.yaml:18: optimizer.learnign_rate");
+  EXPECT_SAYS(said, "did you mean learning_rate?");
+  EXPECT_SAYS(complaint("steps: 10", "step: 10"), "steps is missing");
+  EXPECT_SAYS(complaint("seed", "sead"), "did you mean seed?");
+  EXPECT_SAYS(complaint("max_groups", "max_group"), "elastic.max_group is not a key here; did you mean max_groups?");
+  EXPECT_SAYS(complaint("num_hidden_layers: 2", "num_hidden_layers: 2\n  layers: 2"), "did you mean num_hidden_layers?");
+  EXPECT_SAYS(complaint("linear", "liner"), "did you mean linear?");
+}
+
+TEST_F(JobFileTest, a_wrong_type_is_named) {
+  EXPECT_SAYS(complaint("steps: 10", "steps: ten"), "steps is 'ten', must be a whole number");
+  EXPECT_SAYS(complaint("steps: 10", "steps: 1.5"), "must be a whole number");
+  EXPECT_SAYS(complaint("seed: 3", "seed: -3"), "not negative");
+  EXPECT_SAYS(complaint("steps: 10", "steps: [10]"), "steps must be a whole number");
+  EXPECT_SAYS(complaint("2GiB", "much"), "elastic.worker_memory is 'much'");
+  EXPECT_SAYS(complaint("learning_rate: 1e-3", "learning_rate: .nan"), "finite");
+  EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB", "elastic: 4"), "elastic must be a mapping");
+}
+
+TEST_F(JobFileTest, a_key_given_twice_is_refused) { EXPECT_SAYS(complaint("seed: 3", "seed: 3\nseed: 4"), "seed is given twice"); }
+
+TEST_F(JobFileTest, contradictions_are_refused) {
+  EXPECT_SAYS(complaint("steps: 10", "steps: 10\nchains: 3"), "chains");
+  EXPECT_SAYS(complaint("microbatches: 8", "microbatches: 8\nchains: 16"), "chains");
+  EXPECT_SAYS(complaint("max_groups: 2", "max_groups: 9"), "groups");
+  EXPECT_SAYS(complaint("hidden_size: 64", "hidden_size: 65"), "hidden_size");
+  EXPECT_SAYS(complaint("num_experts_per_tok: 2", "num_experts_per_tok: 5"), "num_experts_per_tok");
+  EXPECT_SAYS(complaint("dir: ckpt", "checkpoint_every_steps: 4"), "snapshots.dir is not");
+  EXPECT_SAYS(complaint("name: good", "name: Not/Good"), "name");
+}
+
+TEST_F(JobFileTest, chains_default_to_a_power_of_two_that_divides_the_microbatches) {
+  const auto chains = [&](int microbatches, int groups) {
+    std::string text = kGood;
+    text.replace(text.find("microbatches: 8"), 15, "microbatches: " + std::to_string(microbatches));
+    text.replace(text.find("max_groups: 2"), 13, "max_groups: " + std::to_string(groups));
+    auto file = load(text);
+    return file ? file->job.chains : -1;
+  };
+  EXPECT_EQ(chains(64, 2), 8);
+  EXPECT_EQ(chains(64, 3), 8);
+  EXPECT_EQ(chains(12, 2), 4);
+  EXPECT_EQ(chains(4, 2), 4);
+}
+
+TEST_F(JobFileTest, what_is_not_yaml_or_not_there_is_refused) {
+  EXPECT_SAYS(complaint("seed: 3", "seed: [3"), "not YAML");
+  EXPECT_SAYS(load("- a\n- b\n").error().context, "must be a mapping");
+  EXPECT_SAYS(load("").error().context, "must be a mapping");
+  auto absent = load_job((dir / "absent.yaml").string());
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code, Code::kNotFound);
+  EXPECT_FALSE(load_job(dir.string()));
+}
+
+TEST_F(JobFileTest, a_model_may_be_a_config_json_or_its_directory) {
+  fs::create_directory(dir / "hf");
+  std::ofstream(dir / "hf/config.json") << R"({"model_type": "mixtral", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "num_key_value_heads": 1, "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64,
+    "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "sliding_window": null, "hidden_act": "silu", "dtype": "float32"})";
+  const std::string head = "name: a\ndata: d\nsteps: 1\nmicrobatches: 2\nsequences_per_microbatch: 1\nsequence_length: 8\n";
+  for (const std::string model : {"model: hf\n", "model: hf/config.json\n", "model:\n  config: hf\n"}) {
+    auto file = load(head + model);
+    ASSERT_TRUE(file) << file.error().context;
+    EXPECT_EQ(file->job.model.vocab_size, 300);
+    EXPECT_EQ(file->job.model.head_dim, 16);
+    EXPECT_EQ(file->job.model.rope_theta, 5000.0);
+    EXPECT_FALSE(file->job.model.sliding_window);
+  }
+  auto changed = load(head + "model:\n  config: hf\n  num_hidden_layers: 4\n");
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(changed->job.model.num_hidden_layers, 4);
+  std::ofstream(dir / "hf/model.safetensors") << "x";
+  EXPECT_EQ(load(head + "model: hf\n")->notes.size(), 1u);
+  EXPECT_SAYS(load(head + "model: nowhere\n").error().context, "cannot read");
+}
+
+TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
+  const std::string fields = R"("vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64)";
+  const auto said = [&](const std::string& extra) {
+    auto shape = shape_from_config_json("{" + fields + extra + "}");
+    return shape ? std::string() : shape.error().context;
+  };
+  EXPECT_EQ(said(""), "");
+  EXPECT_SAYS(said(R"(, "model_type": "llama")"), "model_type");
+  EXPECT_SAYS(said(R"(, "hidden_act": "gelu")"), "hidden_act");
+  EXPECT_SAYS(said(R"(, "attention_dropout": 0.1)"), "attention_dropout");
+  EXPECT_SAYS(said(R"(, "rope_parameters": {"rope_type": "yarn"})"), "yarn");
+  EXPECT_SAYS(said(R"(, "rms_norm_eps": "small")"), "wrong type");
+  EXPECT_SAYS(shape_from_config_json("[]").error().context, "not a JSON object");
+  EXPECT_SAYS(shape_from_config_json("{}").error().context, "is missing");
+}
+
+TEST(Examples, every_job_file_is_good) {
+  int jobs = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(REGROUP_SOURCE_DIR) / "examples")) {
+    if (entry.path().filename() != "job.yaml") continue;
+    ++jobs;
+    auto file = load_job(entry.path().string());
+    EXPECT_TRUE(file) << file.error().context;
+    if (!file) continue;
+    const std::int64_t parameters = count_parameters(file->job.model);
+    if (file->job.name == "tiny") {
+      EXPECT_NEAR(static_cast<double>(parameters), 2e6, 2e5);
+    }
+    if (file->job.name == "small") {
+      EXPECT_NEAR(static_cast<double>(parameters), 13.6e6, 1e5);
+    }
+    if (file->job.name == "demo") {
+      EXPECT_GE(parameters, 10'000'000);
+    }
+  }
+  EXPECT_GE(jobs, 3);
+}
+
+}  // namespace
+}  // namespace regroup
