@@ -19,8 +19,13 @@ std::string values_to_string(const Values&... values) {
 
 }  // namespace regroup
 
-#define CHECK(condition, ...)                                                                                      \
+#define REGROUP_CHECK(condition, ...)                                                                                      \
   do {                                                                                                             \
     if (!(condition)) [[unlikely]]                                                                                 \
       ::regroup::check_failed(__FILE__, __LINE__, #condition, ::regroup::values_to_string(__VA_ARGS__));            \
   } while (false)
+
+// LibTorch's headers define a CHECK of their own: a file that includes ATen says REGROUP_CHECK.
+#ifndef CHECK
+#define CHECK REGROUP_CHECK
+#endif

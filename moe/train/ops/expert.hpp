@@ -10,7 +10,7 @@ struct ExpertSaved {
   at::Tensor hidden;  // [n, 2 f]: w1 x and w3 x side by side
 };
 
-// rows [n, hidden], contiguous, starting on 64 bytes if n < 8 (see align_rows) -> [n, hidden]. n = 0 gives an empty tensor.
+// rows [n, hidden] (copied first if they do not start on 64 bytes) -> [n, hidden]. n = 0 gives an empty tensor.
 // `out`, if defined, is [n, hidden] contiguous and receives the result (a part of a larger row buffer); bits are the same.
 at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, ExpertSaved& saved, at::Tensor out = {});
 

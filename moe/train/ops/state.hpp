@@ -27,6 +27,8 @@ struct AdamStep {
   float learning_rate = 0;
   float beta1 = 0;
   float beta2 = 0;
+  float fresh1 = 1;      // 1 - beta1, from fp64
+  float fresh2 = 1;
   float epsilon = 0;
   float weight_decay = 0;
   float bias1 = 1;       // 1 - beta1^step

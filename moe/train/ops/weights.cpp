@@ -9,7 +9,7 @@ namespace regroup::ops {
 namespace {
 
 at::Tensor tensor_of(const Unit& unit, std::size_t position, float* flat) {
-  CHECK(position < unit.tensors.size(), "unit", unit.index, "tensor", position);
+  REGROUP_CHECK(position < unit.tensors.size(), "unit", unit.index, "tensor", position);
   const TensorSpec& spec = unit.tensors[position];
   return view(flat + spec.offset, spec.shape);
 }
@@ -25,8 +25,8 @@ std::vector<at::Tensor> fuse(const std::vector<at::Tensor>& parts) {
 }
 
 void check_kind(const Unit& unit, UnitKind kind, const float* flat) {
-  CHECK(unit.kind == kind, "unit", unit.index, "kind", static_cast<int>(unit.kind), "wanted", static_cast<int>(kind));
-  CHECK(reinterpret_cast<std::uintptr_t>(flat) % 64 == 0, "unit", unit.index, "does not start on 64 bytes");
+  REGROUP_CHECK(unit.kind == kind, "unit", unit.index, "kind", static_cast<int>(unit.kind), "wanted", static_cast<int>(kind));
+  REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(flat) % 64 == 0, "unit", unit.index, "does not start on 64 bytes");
 }
 
 }  // namespace

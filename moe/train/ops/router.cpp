@@ -1,0 +1,130 @@
+#include "moe/train/ops/router.hpp"
+
+#include "moe/train/ops/gemm.hpp"
+#include "moe/train/ops/kernels.hpp"
+
+#include <ATen/ops/empty.h>
+
+#include <numeric>
+
+namespace regroup::ops {
+
+namespace {
+
+at::Tensor empty_ids(at::IntArrayRef sizes) { return at::empty(sizes, at::TensorOptions().dtype(at::kLong)); }
+
+// Rows are numbered by (expert, token): a counting sort.
+void number_rows(Routing& routing, std::int64_t num_experts) {
+  const std::int64_t n = routing.expert.size(0);
+  const std::int64_t k = routing.expert.size(1);
+  const std::int64_t* expert = routing.expert.data_ptr<std::int64_t>();
+  routing.counts.assign(static_cast<std::size_t>(num_experts), 0);
+  for (std::int64_t i = 0; i < n * k; ++i) ++routing.counts[static_cast<std::size_t>(expert[i])];
+  std::vector<std::int64_t> next(routing.counts.size());
+  std::exclusive_scan(routing.counts.begin(), routing.counts.end(), next.begin(), std::int64_t{0});
+  routing.token_row = empty_ids({n, k});
+  routing.row_token = empty_ids({n * k});
+  std::int64_t* token_row = routing.token_row.data_ptr<std::int64_t>();
+  std::int64_t* row_token = routing.row_token.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < n * k; ++i) {
+    token_row[i] = next[static_cast<std::size_t>(expert[i])]++;
+    row_token[token_row[i]] = i / k;
+  }
+}
+
+}  // namespace
+
+std::int64_t Routing::rows() const { return row_token.numel(); }
+
+std::int64_t Routing::first_row(int expert_id) const { return std::accumulate(counts.begin(), counts.begin() + expert_id, std::int64_t{0}); }
+
+void AuxStats::add(const RouterSaved& saved, const Routing& routing) {
+  const std::int64_t n = saved.probs.size(0);
+  const std::int64_t e = saved.probs.size(1);
+  prob_sum.resize(static_cast<std::size_t>(e));
+  counts.resize(static_cast<std::size_t>(e));
+  const float* p = saved.probs.data_ptr<float>();
+  for (std::int64_t row = 0; row < n; ++row)
+    for (std::int64_t j = 0; j < e; ++j) prob_sum[static_cast<std::size_t>(j)] += static_cast<double>(p[row * e + j]);
+  for (std::size_t j = 0; j < counts.size(); ++j) counts[j] += routing.counts[j];
+  tokens += n;
+}
+
+double AuxStats::loss() const {
+  if (tokens == 0) return 0;
+  double sum = 0;
+  const double n = static_cast<double>(tokens);
+  for (std::size_t j = 0; j < counts.size(); ++j) sum += static_cast<double>(counts[j]) / n * (prob_sum[j] / n);
+  return sum * static_cast<double>(counts.size());
+}
+
+std::vector<float> aux_gradient(const AuxStats& stats, double coef, std::int64_t num_targets) {
+  std::vector<float> gradient(stats.counts.size());
+  const double n = static_cast<double>(stats.tokens);
+  for (std::size_t j = 0; j < gradient.size(); ++j)
+    gradient[j] = static_cast<float>(coef * static_cast<double>(num_targets) * static_cast<double>(gradient.size()) * (static_cast<double>(stats.counts[j]) / n) / n);
+  return gradient;
+}
+
+Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved) {
+  const std::int64_t n = x.size(0);
+  const std::int64_t h = x.size(1);
+  const std::int64_t e = dims.shape.num_local_experts;
+  const std::int64_t k = dims.shape.num_experts_per_tok;
+  Routing routing;
+  routing.normed = empty({n, h});
+  saved.x = x;
+  saved.rstd = empty({n});
+  saved.probs = empty({n, e});
+  rms_norm_rows(x.data_ptr<float>(), weights.post_norm.data_ptr<float>(), routing.normed.data_ptr<float>(), saved.rstd.data_ptr<float>(), n, h,
+                static_cast<float>(dims.shape.rms_norm_eps));
+  const at::Tensor logits = empty({n, e});
+  multiply(logits, routing.normed, weights.gate.t());
+  softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), n, e);
+  routing.weight = empty({n, k});
+  routing.expert = empty_ids({n, k});
+  top_k_rows(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), n, e, k);
+  number_rows(routing, e);
+  return routing;
+}
+
+at::Tensor dispatch_rows(const Routing& routing) {
+  at::Tensor rows = empty({routing.rows(), routing.normed.size(1)});
+  gather_rows(routing.normed.data_ptr<float>(), routing.row_token.data_ptr<std::int64_t>(), rows.data_ptr<float>(), rows.size(0), rows.size(1));
+  return rows;
+}
+
+at::Tensor combine_forward(const at::Tensor& x, const at::Tensor& y_rows, const Routing& routing) {
+  at::Tensor out = empty(x.sizes());
+  combine_rows(x.data_ptr<float>(), y_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(),
+               out.data_ptr<float>(), x.size(0), routing.weight.size(1), x.size(1));
+  return out;
+}
+
+CombineGrad combine_backward(const at::Tensor& dout, const at::Tensor& y_rows, const Routing& routing) {
+  CombineGrad grad{empty(y_rows.sizes()), empty(routing.weight.sizes())};
+  combine_rows_backward(dout.data_ptr<float>(), y_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(),
+                        grad.dy_rows.data_ptr<float>(), grad.dweight.data_ptr<float>(), dout.size(0), routing.weight.size(1), dout.size(1));
+  return grad;
+}
+
+at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, const at::Tensor& dx_rows, const at::Tensor& dweight,
+                           const std::vector<float>& aux, RouterSaved& saved, const Routing& routing, DenseWeights& leaf) {
+  const std::int64_t n = dout.size(0);
+  const std::int64_t h = dout.size(1);
+  const std::int64_t e = saved.probs.size(1);
+  const std::int64_t k = routing.weight.size(1);
+  const at::Tensor dlogits = empty({n, e});
+  router_rows_backward(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), dweight.data_ptr<float>(),
+                       aux.empty() ? nullptr : aux.data(), dlogits.data_ptr<float>(), n, e, k);
+  multiply(leaf.gate, dlogits.t(), routing.normed);
+  at::Tensor dx = empty({n, h});
+  multiply(dx, dlogits, weights.gate);
+  combine_rows(dx.data_ptr<float>(), dx_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), nullptr, dx.data_ptr<float>(), n, k, h);
+  rms_norm_rows_backward(dx.data_ptr<float>(), saved.x.data_ptr<float>(), weights.post_norm.data_ptr<float>(), saved.rstd.data_ptr<float>(),
+                         dout.data_ptr<float>(), dx.data_ptr<float>(), leaf.post_norm.data_ptr<float>(), n, h);
+  saved = {};
+  return dx;
+}
+
+}  // namespace regroup::ops
