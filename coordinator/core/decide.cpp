@@ -234,7 +234,7 @@ class Deciding {
 
   bool waits_for_state() const {
     const Plan& plan = job_.plan->value;
-    if (now_.at - job_.plan->first_seen < view_.timing().stuck_wait) return false;
+    if (now_.at - job_.plan->last_changed < view_.timing().stuck_wait) return false;
     return std::all_of(plan.members.begin(), plan.members.end(), [&](const Participant& member) {
       const WorkerRecord* record = view_.slot_of(member.worker);
       return record != nullptr && record->id == member.worker && record->state == WorkerState::kWaiting;

@@ -6,11 +6,12 @@
 namespace regroup {
 namespace {
 
-// An agent that starts again has no notice from its earlier life: its key is younger than that notice.
+// A notice under a lease goes with its agent. One without is of an earlier life when the agent's key is younger.
 bool has_notice(const ClusterView& view, const NodeId& id) {
   const auto notice = view.notices().find(id);
   const auto node = view.nodes().find(id);
-  return notice != view.notices().end() && (node == view.nodes().end() || notice->second.mod_revision >= node->second.create_revision);
+  if (notice == view.notices().end()) return false;
+  return notice->second.lease != 0 || node == view.nodes().end() || notice->second.mod_revision >= node->second.create_revision;
 }
 
 // The newest of a job's drain and undrain wishes for a node.
