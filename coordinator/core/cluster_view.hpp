@@ -51,8 +51,7 @@ struct Seen {
   T value;
   std::int64_t create_revision = 0;
   std::int64_t mod_revision = 0;
-  std::int64_t lease = 0;
-  Instant first_seen{};      // of the key; survives changes of its value
+  Instant first_seen{};
   Instant last_changed{};
 };
 

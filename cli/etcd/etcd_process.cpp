@@ -1,0 +1,309 @@
+#include "cli/etcd/etcd_process.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+namespace fs = std::filesystem;
+
+std::string find_program(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders((path == nullptr ? "" : std::string(path)) + ":/usr/bin:/usr/local/bin");
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::string file = folder + "/" + name;
+    if (!folder.empty() && access(file.c_str(), X_OK) == 0) return file;
+  }
+  return {};
+}
+
+// Starts `arguments` with stdout and stderr on `out`. Between fork and exec only what is safe in a copy of a process with threads.
+int start_child(const std::vector<std::string>& arguments, int out, bool own_group) {
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);
+  if (own_group) setpgid(0, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  dup2(out, STDOUT_FILENO);
+  dup2(out, STDERR_FILENO);
+  for (int fd = 3; fd < 1024; ++fd) close(fd);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
+int connect_to(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+// Whether we could listen there. Asked before a start, because what already answers on that port would pass for ours.
+bool is_free(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool free = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  if (fd >= 0) close(fd);
+  return free;
+}
+
+// GET /health says "true" when the member has a leader.
+bool healthy(int port) {
+  const int fd = connect_to(port);
+  if (fd < 0) return false;
+  const std::string request = "GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+  std::string answer;
+  if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+    char buffer[1024];
+    pollfd wait{fd, POLLIN, 0};
+    while (poll(&wait, 1, 1000) > 0) {
+      const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+      if (got <= 0) break;
+      answer.append(buffer, static_cast<std::size_t>(got));
+    }
+  }
+  close(fd);
+  return answer.find("\"health\":\"true\"") != std::string::npos;
+}
+
+}  // namespace
+
+std::vector<int> free_ports(int count) {
+  std::vector<int> ports;
+  std::vector<int> sockets;
+  for (int i = 0; i < count; ++i) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) break;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    ports.push_back(ntohs(address.sin_port));
+    sockets.push_back(fd);
+  }
+  for (const int fd : sockets) close(fd);
+  return ports;
+}
+
+Result<std::unique_ptr<EtcdProcess>> EtcdProcess::launch(const EtcdProcessOptions& given) {
+  EtcdProcessOptions options = given;
+  const bool own_dir = options.data_dir.empty();
+  if (own_dir) {
+    std::string path = (fs::temp_directory_path() / "regroup-etcd-XXXXXX").string();
+    if (mkdtemp(path.data()) == nullptr) return Error{Code::kBadInput, "cannot make a directory " + path + " for etcd: " + std::strerror(errno)};
+    options.data_dir = path;
+  } else {
+    std::error_code error;
+    fs::create_directories(options.data_dir, error);
+    if (error) return Error{Code::kBadInput, "cannot make the directory " + options.data_dir + " for etcd: " + error.message()};
+  }
+  if (options.log_file.empty()) options.log_file = options.data_dir + "/etcd.log";
+  const std::vector<int> ports = free_ports(2);
+  if (ports.size() < 2) return Error{Code::kBadInput, "no free port on 127.0.0.1 for etcd"};
+  if (options.client_port == 0) options.client_port = ports[0];
+  if (options.peer_port == 0) options.peer_port = ports[1];
+  std::unique_ptr<EtcdProcess> process(new EtcdProcess(options, own_dir));
+  const Result<void> spawned = process->spawn();
+  if (!spawned) return spawned.error();
+  return process;
+}
+
+Result<std::unique_ptr<EtcdProcess>> EtcdProcess::start(const EtcdProcessOptions& options) {
+  for (int attempt = 0;; ++attempt) {
+    auto process = launch(options);
+    const Result<void> ready = process ? (*process)->wait_ready() : Result<void>(process.error());
+    if (ready) return process;
+    // A port that was free may be taken by the time etcd binds it: draw again if we drew it.
+    const bool ours = options.client_port == 0 && options.peer_port == 0;
+    if (!ours || attempt == 2 || ready.error().context.find("in use") == std::string::npos) return ready.error();
+  }
+}
+
+Result<void> EtcdProcess::spawn() {
+  const std::string program = find_program("etcd");
+  if (program.empty()) return Error{Code::kBadInput, "etcd is not installed; install Debian's package etcd-server"};
+  for (const int port : {options_.client_port, options_.peer_port})
+    if (!is_free(port)) return Error{Code::kBadInput, "the port " + std::to_string(port) + " for etcd is in use; choose another one or stop what listens there"};
+  const int log = open(options_.log_file.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+  if (log < 0) return Error{Code::kBadInput, "cannot write etcd's log " + options_.log_file + ": " + std::strerror(errno)};
+  log_start_ = static_cast<long>(lseek(log, 0, SEEK_END));
+  const std::string client = "http://127.0.0.1:" + std::to_string(options_.client_port);
+  const std::string peer = "http://127.0.0.1:" + std::to_string(options_.peer_port);
+  std::vector<std::string> arguments{program,
+                                     "--name=" + options_.name,
+                                     "--data-dir=" + options_.data_dir + "/data",
+                                     "--listen-client-urls=" + client,
+                                     "--advertise-client-urls=" + client,
+                                     "--listen-peer-urls=" + peer,
+                                     "--initial-advertise-peer-urls=" + peer,
+                                     "--initial-cluster=" + (options_.initial_cluster.empty() ? options_.name + "=" + peer : options_.initial_cluster),
+                                     "--logger=zap",
+                                     "--log-level=warn",
+                                     "--auto-compaction-mode=periodic",
+                                     "--auto-compaction-retention=1h"};
+  if (options_.fast) {
+    arguments.emplace_back("--heartbeat-interval=50");
+    arguments.emplace_back("--election-timeout=500");
+  }
+  const int pid = start_child(arguments, log, true);
+  close(log);
+  if (pid < 0) return Error{Code::kInternal, std::string("cannot start etcd: ") + std::strerror(errno)};
+  pid_ = pid;
+  return {};
+}
+
+EtcdProcess::~EtcdProcess() {
+  kill();
+  if (!own_dir_) return;
+  std::error_code ignored;
+  fs::remove_all(options_.data_dir, ignored);
+}
+
+std::string EtcdProcess::endpoint() const { return "127.0.0.1:" + std::to_string(options_.client_port); }
+
+bool EtcdProcess::alive() {
+  if (pid_ == 0) return false;
+  if (waitpid(pid_, nullptr, WNOHANG) == 0) return true;
+  pid_ = 0;
+  return false;
+}
+
+std::string EtcdProcess::last_words() const {
+  std::ifstream file(options_.log_file);
+  file.seekg(log_start_);
+  std::string last;
+  for (std::string line; std::getline(file, line);)
+    if (line.find("fatal") != std::string::npos || line.find("bind:") != std::string::npos || last.empty()) last = line;
+  return last.substr(0, 400);
+}
+
+Result<void> EtcdProcess::wait_ready() {
+  const auto until = steady_clock::now() + options_.ready_timeout;
+  while (steady_clock::now() < until) {
+    if (!alive()) {
+      const std::string words = last_words();
+      if (words.find("address already in use") != std::string::npos)
+        return Error{Code::kBadInput, "a port for etcd (" + std::to_string(options_.client_port) + " or " + std::to_string(options_.peer_port) +
+                                          ") is in use; choose another one or stop what listens there"};
+      return Error{Code::kBadInput, "etcd ended at its start, see " + options_.log_file + ": " + words};
+    }
+    if (healthy(options_.client_port)) return {};
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  return Error{Code::kTimeout, "etcd on port " + std::to_string(options_.client_port) + " does not answer, see " + options_.log_file};
+}
+
+void EtcdProcess::kill() {
+  if (pid_ == 0) return;
+  ::kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = 0;
+}
+
+void EtcdProcess::stop() {
+  if (pid_ == 0) return;
+  ::kill(pid_, SIGCONT);
+  ::kill(pid_, SIGTERM);
+  const auto until = steady_clock::now() + std::chrono::seconds(5);
+  while (alive() && steady_clock::now() < until) std::this_thread::sleep_for(milliseconds(5));
+  kill();
+}
+
+void EtcdProcess::pause() {
+  if (pid_ == 0) return;
+  ::kill(pid_, SIGSTOP);
+  siginfo_t info{};
+  waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOWAIT);  // returns when it has stopped (or died)
+}
+
+void EtcdProcess::resume() {
+  if (pid_ != 0) ::kill(pid_, SIGCONT);
+}
+
+Result<void> EtcdProcess::restart() {
+  kill();
+  const Result<void> spawned = spawn();
+  if (!spawned) return spawned;
+  return wait_ready();
+}
+
+Result<std::string> EtcdProcess::etcdctl(const std::vector<std::string>& given) const {
+  const std::string program = find_program("etcdctl");
+  if (program.empty()) return Error{Code::kBadInput, "etcdctl is not installed; install Debian's package etcd-client"};
+  std::vector<std::string> arguments{program, "--endpoints=" + endpoint()};
+  arguments.insert(arguments.end(), given.begin(), given.end());
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return Error{Code::kInternal, std::string("no pipe for etcdctl: ") + std::strerror(errno)};
+  const int pid = start_child(arguments, pipe_ends[1], false);
+  close(pipe_ends[1]);
+  std::string output;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = read(pipe_ends[0], buffer, sizeof buffer)) > 0;) output.append(buffer, static_cast<std::size_t>(got));
+  close(pipe_ends[0]);
+  int status = 0;
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return Error{Code::kInternal, "etcdctl failed: " + output};
+  return output;
+}
+
+Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members) {
+  const std::vector<int> ports = free_ports(2 * members);
+  if (static_cast<int>(ports.size()) < 2 * members) return Error{Code::kBadInput, "not enough free ports for an etcd cluster"};
+  std::string cluster;
+  for (int i = 0; i < members; ++i)
+    cluster += (i == 0 ? "m" : ",m") + std::to_string(i) + "=http://127.0.0.1:" + std::to_string(ports[2 * i + 1]);
+  std::vector<std::unique_ptr<EtcdProcess>> all;
+  for (int i = 0; i < members; ++i) {
+    EtcdProcessOptions options;
+    options.name = "m" + std::to_string(i);
+    options.client_port = ports[2 * i];
+    options.peer_port = ports[2 * i + 1];
+    options.initial_cluster = cluster;
+    auto member = EtcdProcess::launch(options);
+    if (!member) return member.error();
+    all.push_back(std::move(*member));
+  }
+  for (const auto& member : all) {
+    const Result<void> ready = member->wait_ready();
+    if (!ready) return ready.error();
+  }
+  return all;
+}
+
+}  // namespace regroup

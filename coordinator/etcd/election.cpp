@@ -1,0 +1,193 @@
+#include "coordinator/etcd/election.hpp"
+
+#include "base/log.hpp"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+constexpr std::chrono::milliseconds kPause{100};  // between two attempts to get a lease and a key
+
+std::string hex(std::int64_t lease) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%llx", static_cast<unsigned long long>(lease));
+  return text;
+}
+
+}  // namespace
+
+struct Election::Impl {
+  Store& store;
+  const ElectionOptions options;
+  const std::function<void(std::int64_t)> on_gained;
+  const std::function<void()> on_lost;
+
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  bool stopping = false;
+  bool lease_lost = false;
+  bool changed = false;                        // `candidates`
+  std::map<std::string, KeyValue> candidates;  // by key, as the watch tells
+  std::shared_ptr<Lease> lease;
+  std::string key;                             // ours; empty = no campaign
+  std::int64_t revision = 0;                   // create revision of it
+  bool leading = false;
+  std::thread thread;
+
+  Impl(Store& s, ElectionOptions o, std::function<void(std::int64_t)> gained, std::function<void()> lost)
+      : store(s), options(std::move(o)), on_gained(std::move(gained)), on_lost(std::move(lost)) {}
+
+  void apply(const WatchUpdate& update) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (update.reset) candidates.clear();
+    for (const WatchEvent& event : update.events) {
+      if (event.kind == WatchEvent::Kind::kPut) {
+        candidates[event.kv.key] = event.kv;
+      } else {
+        candidates.erase(event.kv.key);
+      }
+    }
+    changed = true;
+    wake.notify_all();
+  }
+
+  // Under mutex. The candidate with the smallest create revision.
+  const KeyValue* first() const {
+    const KeyValue* least = nullptr;
+    for (const auto& [name, kv] : candidates)
+      if (least == nullptr || kv.create_revision < least->create_revision) least = &kv;
+    return least;
+  }
+
+  // A lease, and a key of our own under it.
+  bool enter() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      lease_lost = false;
+    }
+    auto granted = store.grant(options.lease_ttl, [this] {
+      const std::lock_guard<std::mutex> lock(mutex);
+      lease_lost = true;
+      wake.notify_all();
+    });
+    if (!granted) {
+      log::debug("election_no_lease", {{"error", to_string(granted.error())}});
+      return false;
+    }
+    const std::string mine = options.prefix + "/" + hex((*granted)->id());
+    const auto done = store.txn({{mine, Compare::Target::kCreateRevision, 0, ""}}, {{Op::Kind::kPut, mine, options.name, (*granted)->id()}},
+                                {{Op::Kind::kGet, mine, "", 0}});
+    std::int64_t created = 0;
+    if (done && done->succeeded) {
+      created = done->revision;
+    } else if (done && !done->reads.empty() && !done->reads.front().empty()) {
+      created = done->reads.front().front().create_revision;
+    } else if (!done && done.error().code == Code::kUnknown) {
+      const auto read = store.get(mine);
+      if (read) created = read->create_revision;
+    }
+    if (created == 0) {  // what may lie under that lease goes with it
+      (void)(*granted)->revoke();
+      return false;
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    lease = std::move(*granted);
+    key = mine;
+    revision = created;
+    changed = true;
+    return true;
+  }
+
+  // Waits until we lead, or until the campaign is over. Then, until leadership ends.
+  void campaign() {
+    std::unique_lock<std::mutex> lock(mutex);
+    std::int64_t seen = 0;  // our key was in the watch's view
+    for (;;) {
+      wake.wait(lock, [&] { return stopping || lease_lost || changed; });
+      if (stopping || lease_lost) return;
+      changed = false;
+      const auto ours = candidates.find(key);
+      const bool there = ours != candidates.end() && ours->second.create_revision == revision;
+      if (there) seen = revision;
+      if (!there && seen != 0) return;  // somebody removed it
+      if (leading || !there || first()->key != key || lease->lost()) continue;
+      leading = true;
+      lock.unlock();
+      log::info("leadership_gained", {{"revision", revision}, {"name", options.name}});
+      on_gained(revision);
+      lock.lock();
+    }
+  }
+
+  void leave() {
+    std::shared_ptr<Lease> old;
+    bool led = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      old = std::move(lease);
+      lease = nullptr;
+      led = leading;
+      leading = false;
+      key.clear();
+    }
+    if (led) {
+      log::info("leadership_lost", {{"revision", revision}, {"name", options.name}});
+      on_lost();
+    }
+    if (old) (void)old->revoke();
+  }
+
+  void run() {
+    const std::unique_ptr<Watch> watch = store.watch(options.prefix + "/", [this](const WatchUpdate& update) {
+      if (update.connected) apply(update);
+    });
+    for (;;) {
+      if (enter()) {
+        campaign();
+        leave();
+      }
+      std::unique_lock<std::mutex> lock(mutex);
+      if (wake.wait_for(lock, kPause, [&] { return stopping; })) return;
+    }
+  }
+};
+
+Election::Election(Store& store, ElectionOptions options, std::function<void(std::int64_t)> on_gained, std::function<void()> on_lost)
+    : impl_(std::make_unique<Impl>(store, std::move(options), std::move(on_gained), std::move(on_lost))) {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+Election::~Election() { resign(); }
+
+std::optional<std::int64_t> Election::leader_revision() const {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  if (!impl_->leading || impl_->lease_lost || impl_->lease == nullptr || impl_->lease->lost()) return std::nullopt;
+  return impl_->revision;
+}
+
+Compare Election::fence() const {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  if (!impl_->leading) return {impl_->options.prefix + "/nobody", Compare::Target::kCreateRevision, -1, ""};
+  return {impl_->key, Compare::Target::kCreateRevision, impl_->revision, ""};
+}
+
+std::string Election::leader() const {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const KeyValue* least = impl_->first();
+  return least == nullptr ? "" : least->value;
+}
+
+void Election::resign() {
+  {
+    const std::lock_guard<std::mutex> lock(impl_->mutex);
+    impl_->stopping = true;
+    impl_->wake.notify_all();
+  }
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+}  // namespace regroup

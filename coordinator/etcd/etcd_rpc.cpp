@@ -1,0 +1,399 @@
+#include "coordinator/etcd/etcd_rpc.hpp"
+
+#include "base/check.hpp"
+#include "base/log.hpp"
+
+#include "etcd.grpc.pb.h"
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <atomic>
+#include <fstream>
+#include <mutex>
+#include <random>
+#include <set>
+#include <sstream>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+using std::chrono::steady_clock;
+
+std::chrono::system_clock::time_point on_wall_clock(Deadline deadline) {
+  const auto left = deadline - steady_clock::now();
+  return std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
+}
+
+// A read may be repeated anyway, so `writes` alone decides between "nothing happened" and "who knows".
+Error error_of(const grpc::Status& status, const std::string& endpoint, bool writes) {
+  const std::string& text = status.error_message();
+  const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
+  const std::string context = "etcd at " + endpoint + ": " + text;
+  switch (status.error_code()) {
+    case grpc::StatusCode::NOT_FOUND: return {Code::kNotFound, context};
+    case grpc::StatusCode::OUT_OF_RANGE: return {Code::kConflict, context};
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::UNIMPLEMENTED: return {Code::kBadInput, context};
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:  // too large for the server is final, "too many requests" and a full disk are not
+      return {says("larger than max") ? Code::kBadInput : Code::kUnavailable, context};
+    case grpc::StatusCode::DEADLINE_EXCEEDED: return {writes ? Code::kUnknown : Code::kTimeout, context};
+    default: break;
+  }
+  // Refused at the door: by gRPC because no connection stands, by etcd (asked with hasleader) because its member has no leader.
+  const bool never_sent = says("failed to connect to all addresses") || says("etcdserver: no leader");
+  return {writes && !never_sent ? Code::kUnknown : Code::kUnavailable, context};
+}
+
+KeyValue from_wire(const etcdserverpb::KeyValue& kv) {
+  return {kv.key(), kv.value(), kv.create_revision(), kv.mod_revision(), kv.version(), kv.lease()};
+}
+
+void to_wire(const Compare& from, etcdserverpb::Compare& to) {
+  to.set_result(etcdserverpb::Compare::EQUAL);
+  to.set_key(from.key);
+  switch (from.target) {
+    case Compare::Target::kCreateRevision:
+      to.set_target(etcdserverpb::Compare::CREATE);
+      to.set_create_revision(from.number);
+      break;
+    case Compare::Target::kModRevision:
+      to.set_target(etcdserverpb::Compare::MOD);
+      to.set_mod_revision(from.number);
+      break;
+    case Compare::Target::kVersion:
+      to.set_target(etcdserverpb::Compare::VERSION);
+      to.set_version(from.number);
+      break;
+    case Compare::Target::kValue:
+      to.set_target(etcdserverpb::Compare::VALUE);
+      to.set_value(from.value);
+      break;
+  }
+}
+
+void to_wire(const Op& from, etcdserverpb::RequestOp& to) {
+  switch (from.kind) {
+    case Op::Kind::kPut:
+      to.mutable_request_put()->set_key(from.key);
+      to.mutable_request_put()->set_value(from.value);
+      to.mutable_request_put()->set_lease(from.lease);
+      break;
+    case Op::Kind::kDelete: to.mutable_request_delete_range()->set_key(from.key); break;
+    case Op::Kind::kDeletePrefix:
+      to.mutable_request_delete_range()->set_key(range_begin_of(from.key));
+      to.mutable_request_delete_range()->set_range_end(range_end_of(from.key));
+      break;
+    case Op::Kind::kGet: to.mutable_request_range()->set_key(from.key); break;
+  }
+}
+
+struct Endpoint {
+  std::string name;
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<etcdserverpb::KV::Stub> kv;
+  std::unique_ptr<etcdserverpb::Watch::Stub> watch;
+  std::unique_ptr<etcdserverpb::Lease::Stub> lease;
+};
+
+// The streams of each endpoint, so that those of one that disappointed can be cancelled.
+struct StreamRegistry {
+  std::mutex mutex;
+  std::set<std::pair<int, EtcdStream*>> streams;
+};
+
+// What both kinds of stream share: the context, its place in the registry, the end.
+template <class Base, class Request, class Response>
+class Stream : public Base {
+ public:
+  Stream(std::shared_ptr<StreamRegistry> registry, int endpoint) : registry_(std::move(registry)), endpoint_(endpoint) {
+    context_.AddMetadata("hasleader", "true");
+    const std::lock_guard<std::mutex> lock(registry_->mutex);
+    registry_->streams.emplace(endpoint_, this);
+  }
+  ~Stream() override {
+    {
+      const std::lock_guard<std::mutex> lock(registry_->mutex);
+      registry_->streams.erase({endpoint_, this});
+    }
+    context_.TryCancel();
+    if (call_ && !finished_) finish();
+  }
+  void cancel() override { context_.TryCancel(); }
+  std::string reason() override {
+    if (!call_) return "never opened";
+    if (!finished_) finish();
+    return status_.ok() ? "the server ended the stream" : status_.error_message();
+  }
+
+ protected:
+  void finish() {
+    Response rest;
+    while (call_->Read(&rest)) {
+    }
+    status_ = call_->Finish();
+    finished_ = true;
+  }
+
+  std::shared_ptr<StreamRegistry> registry_;
+  int endpoint_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<Request, Response>> call_;
+  grpc::Status status_;
+  bool finished_ = false;
+};
+
+class GrpcWatchStream : public Stream<WatchStream, etcdserverpb::WatchRequest, etcdserverpb::WatchResponse> {
+ public:
+  GrpcWatchStream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Watch::Stub& stub, Deadline end)
+      : Stream(std::move(registry), endpoint), stub_(stub) {
+    context_.set_deadline(on_wall_clock(end));
+  }
+
+  bool start(const std::string& key, const std::string& range_end, std::int64_t start_revision) override {
+    call_ = stub_.Watch(&context_);
+    etcdserverpb::WatchRequest request;
+    etcdserverpb::WatchCreateRequest& create = *request.mutable_create_request();
+    create.set_key(key);
+    create.set_range_end(range_end);
+    create.set_start_revision(start_revision);
+    create.set_fragment(true);
+    return call_->Write(request);
+  }
+
+  bool read(WatchReply& reply) override {
+    etcdserverpb::WatchResponse response;
+    if (!call_->Read(&response)) return false;
+    reply = {};
+    reply.cluster = response.header().cluster_id();
+    reply.revision = response.header().revision();
+    reply.compact_revision = response.compact_revision();
+    reply.created = response.created();
+    reply.canceled = response.canceled();
+    reply.fragment = response.fragment();
+    reply.cancel_reason = response.cancel_reason();
+    for (const etcdserverpb::Event& event : response.events()) {
+      const bool put = event.type() == etcdserverpb::Event::PUT;
+      reply.events.push_back({put ? WatchEvent::Kind::kPut : WatchEvent::Kind::kDelete, from_wire(event.kv())});
+    }
+    return true;
+  }
+
+ private:
+  etcdserverpb::Watch::Stub& stub_;
+};
+
+class GrpcKeepAliveStream : public Stream<KeepAliveStream, etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse> {
+ public:
+  GrpcKeepAliveStream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Lease::Stub& stub)
+      : Stream(std::move(registry), endpoint), stub_(stub) {}
+
+  bool start() override {
+    call_ = stub_.LeaseKeepAlive(&context_);
+    return true;
+  }
+
+  bool write(std::int64_t lease) override {
+    etcdserverpb::LeaseKeepAliveRequest request;
+    request.set_id(lease);
+    return call_->Write(request);
+  }
+
+  bool read(KeepAliveReply& reply) override {
+    etcdserverpb::LeaseKeepAliveResponse response;
+    if (!call_->Read(&response)) return false;
+    reply = {response.id(), std::chrono::seconds(response.ttl())};
+    return true;
+  }
+
+ private:
+  etcdserverpb::Lease::Stub& stub_;
+};
+
+class GrpcEtcdRpc : public EtcdRpc {
+ public:
+  explicit GrpcEtcdRpc(std::vector<Endpoint> endpoints) : endpoints_(std::move(endpoints)), registry_(std::make_shared<StreamRegistry>()) {
+    std::random_device random;
+    favourite_ = static_cast<int>(random() % endpoints_.size());
+    for (Endpoint& endpoint : endpoints_) endpoint.channel->GetState(true);
+  }
+
+  [[nodiscard]] int num_endpoints() const override { return static_cast<int>(endpoints_.size()); }
+  [[nodiscard]] const std::string& name(int endpoint) const override { return endpoints_[endpoint].name; }
+
+  Result<int> connected(Deadline deadline) override {
+    for (;;) {
+      const int first = favourite_;
+      for (int k = 0; k < num_endpoints(); ++k) {
+        const int endpoint = (first + k) % num_endpoints();
+        if (endpoints_[endpoint].channel->GetState(true) == GRPC_CHANNEL_READY) return endpoint;
+      }
+      const auto now = steady_clock::now();
+      if (now >= deadline) return Error{Code::kUnavailable, "no etcd endpoint of " + all_names() + " can be reached; is etcd running there?"};
+      // One endpoint: woken by its state. Several: the favourite's state wakes, the others are looked at every 20 ms.
+      const Deadline until = num_endpoints() == 1 ? deadline : std::min(deadline, now + std::chrono::milliseconds(20));
+      grpc::Channel& channel = *endpoints_[first].channel;
+      const grpc_connectivity_state state = channel.GetState(true);
+      if (state != GRPC_CHANNEL_READY) channel.WaitForStateChange(state, on_wall_clock(until));
+    }
+  }
+
+  void failed(int endpoint) override {
+    if (num_endpoints() == 1) return;
+    int expected = endpoint;
+    if (favourite_.compare_exchange_strong(expected, (endpoint + 1) % num_endpoints()))
+      log::warn("etcd_endpoint_failed", {{"endpoint", name(endpoint)}, {"next", name((endpoint + 1) % num_endpoints())}});
+    const std::lock_guard<std::mutex> lock(registry_->mutex);
+    for (const auto& [at, stream] : registry_->streams)
+      if (at == endpoint) stream->cancel();
+  }
+
+  Result<RangePage> range(int endpoint, const std::string& key, const std::string& range_end, std::int64_t limit, std::int64_t revision,
+                          Deadline deadline) override {
+    etcdserverpb::RangeRequest request;
+    request.set_key(key);
+    request.set_range_end(range_end);
+    request.set_limit(limit);
+    request.set_revision(revision);
+    etcdserverpb::RangeResponse response;
+    grpc::ClientContext context;
+    prepare(context, deadline);
+    const grpc::Status status = endpoints_[endpoint].kv->Range(&context, request, &response);
+    if (!status.ok()) return error_of(status, name(endpoint), false);
+    RangePage page;
+    page.revision = response.header().revision();
+    page.cluster = response.header().cluster_id();
+    page.more = response.more();
+    for (const auto& kv : response.kvs()) page.keys.push_back(from_wire(kv));
+    return page;
+  }
+
+  Result<TxnResult> txn(int endpoint, const std::vector<Compare>& when, const std::vector<Op>& then, const std::vector<Op>& otherwise,
+                        Deadline deadline) override {
+    etcdserverpb::TxnRequest request;
+    for (const Compare& compare : when) to_wire(compare, *request.add_compare());
+    for (const Op& op : then) to_wire(op, *request.add_success());
+    for (const Op& op : otherwise) to_wire(op, *request.add_failure());
+    etcdserverpb::TxnResponse response;
+    grpc::ClientContext context;
+    prepare(context, deadline);
+    const grpc::Status status = endpoints_[endpoint].kv->Txn(&context, request, &response);
+    if (!status.ok()) return error_of(status, name(endpoint), true);
+    TxnResult result;
+    result.succeeded = response.succeeded();
+    result.revision = response.header().revision();
+    for (const auto& part : response.responses()) {
+      std::vector<KeyValue>& read = result.reads.emplace_back();
+      for (const auto& kv : part.response_range().kvs()) read.push_back(from_wire(kv));
+    }
+    return result;
+  }
+
+  // A lease that was granted without our hearing of it ends by itself, so an unknown outcome counts as none.
+  Result<LeaseGranted> grant(int endpoint, std::chrono::seconds ttl, Deadline deadline) override {
+    etcdserverpb::LeaseGrantRequest request;
+    request.set_ttl(ttl.count());
+    etcdserverpb::LeaseGrantResponse response;
+    grpc::ClientContext context;
+    prepare(context, deadline);
+    const grpc::Status status = endpoints_[endpoint].lease->LeaseGrant(&context, request, &response);
+    if (!status.ok()) return error_of(status, name(endpoint), false);
+    if (!response.error().empty()) return Error{Code::kUnavailable, "etcd at " + name(endpoint) + ": " + response.error()};
+    return LeaseGranted{response.id(), std::chrono::seconds(response.ttl())};
+  }
+
+  // Revoking twice does no harm, so it may be repeated like a read.
+  Result<void> revoke(int endpoint, std::int64_t lease, Deadline deadline) override {
+    etcdserverpb::LeaseRevokeRequest request;
+    request.set_id(lease);
+    etcdserverpb::LeaseRevokeResponse response;
+    grpc::ClientContext context;
+    prepare(context, deadline);
+    const grpc::Status status = endpoints_[endpoint].lease->LeaseRevoke(&context, request, &response);
+    if (!status.ok()) return error_of(status, name(endpoint), false);
+    return {};
+  }
+
+  std::unique_ptr<WatchStream> watch_stream(int endpoint, Deadline end) override {
+    return std::make_unique<GrpcWatchStream>(registry_, endpoint, *endpoints_[endpoint].watch, end);
+  }
+  std::unique_ptr<KeepAliveStream> keep_alive_stream(int endpoint) override {
+    return std::make_unique<GrpcKeepAliveStream>(registry_, endpoint, *endpoints_[endpoint].lease);
+  }
+
+ private:
+  static void prepare(grpc::ClientContext& context, Deadline deadline) {
+    context.set_deadline(on_wall_clock(deadline));
+    context.AddMetadata("hasleader", "true");  // a member cut off from its leader says so at once instead of making us wait
+  }
+  std::string all_names() const {
+    std::string all;
+    for (const Endpoint& endpoint : endpoints_) all += (all.empty() ? "" : ",") + endpoint.name;
+    return all;
+  }
+
+  std::vector<Endpoint> endpoints_;
+  std::shared_ptr<StreamRegistry> registry_;
+  std::atomic<int> favourite_{0};
+};
+
+Result<std::string> read_pem(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) return Error{Code::kBadInput, "the PEM file " + path + " for etcd cannot be read"};
+  return text.str();
+}
+
+Result<std::shared_ptr<grpc::ChannelCredentials>> credentials_of(const EtcdOptions& options) {
+  if (options.ca_file.empty()) {
+    if (!options.cert_file.empty() || !options.key_file.empty()) return Error{Code::kBadInput, "a certificate for etcd needs the file of its authority too"};
+    return grpc::InsecureChannelCredentials();
+  }
+  const Result<std::string> ca = read_pem(options.ca_file);
+  if (!ca) return ca.error();
+  const Result<std::string> cert = read_pem(options.cert_file);
+  if (!cert) return cert.error();
+  const Result<std::string> key = read_pem(options.key_file);
+  if (!key) return key.error();
+  return grpc::SslCredentials({*ca, *key, *cert});
+}
+
+}  // namespace
+
+Result<std::shared_ptr<EtcdRpc>> EtcdRpc::open(const std::string& endpoints, const EtcdOptions& options) {
+  const auto credentials = credentials_of(options);
+  if (!credentials) return credentials.error();
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // the default stops pinging an idle watch, and a frozen server is never noticed
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);    // an etcd that comes back is met within half a second
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2'000);  // how long one attempt to connect may take
+  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1);   // etcd bounds requests, not what a watch brings after a pause
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);     // stores in one process do not share a connection's fate
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  std::vector<Endpoint> list;
+  std::istringstream in(endpoints);
+  for (std::string name; std::getline(in, name, ',');) {
+    for (const char* scheme : {"http://", "https://"})
+      if (name.starts_with(scheme)) name = name.substr(std::string_view(scheme).size());
+    const std::size_t colon = name.rfind(':');
+    if (colon == std::string::npos || colon == 0 || name.find_first_not_of("0123456789", colon + 1) != std::string::npos || colon + 1 == name.size())
+      return Error{Code::kBadInput, "the etcd endpoint \"" + name + "\" is not HOST:PORT"};
+    Endpoint endpoint{name, grpc::CreateCustomChannel(name, *credentials, arguments), nullptr, nullptr, nullptr};
+    endpoint.kv = etcdserverpb::KV::NewStub(endpoint.channel);
+    endpoint.watch = etcdserverpb::Watch::NewStub(endpoint.channel);
+    endpoint.lease = etcdserverpb::Lease::NewStub(endpoint.channel);
+    list.push_back(std::move(endpoint));
+  }
+  if (list.empty()) return Error{Code::kBadInput, "no etcd endpoint is given; name at least one HOST:PORT"};
+  return std::shared_ptr<EtcdRpc>(std::make_shared<GrpcEtcdRpc>(std::move(list)));
+}
+
+}  // namespace regroup
