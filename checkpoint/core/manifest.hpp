@@ -28,6 +28,7 @@ struct CheckpointInfo {
   ModelShape shape;
   std::string fingerprint;    // of the software that computed it
   std::string data_digest;    // of the data's index
+  std::int64_t max_file_bytes = 4'000'000'000;   // how the state is cut into files
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
 

@@ -33,21 +33,20 @@ class CheckpointReader {
   // One array only (weights alone): `into` holds blocks.size() * block_elements floats.
   Result<void> read(int unit, Interval blocks, StateArray array, std::span<float> into);
 
-  // Reads and verifies the whole of one file; `progress` gets the bytes done so far in this file and says whether to go on.
-  Result<void> verify_file(int file, const std::function<bool(std::int64_t)>& progress = {});
-
-  // Calls `take` with the verified bytes of a file in order, headers included.
+  // Calls `take` with the verified bytes of a file in order, header included. An error of `take` ends it.
   Result<void> stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take);
 
   [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }   // from files, headers and manifest included
 
  private:
-  struct Wanted;
+  struct Fragment;   // of one extent, inside one batch of whole pieces
   CheckpointReader(std::string directory, Manifest manifest, FilePlan plan);
-  Result<void> read_wanted(std::vector<Wanted>& wanted);
-  // Reads whole pieces of one extent into buffer_, verified.
-  Result<void> read_pieces(const Extent& extent, std::int64_t first_piece, std::int64_t end_piece);
-  [[nodiscard]] const Extent* extent_at(int file, std::int64_t offset) const;
+  Result<void> open_files();
+  // Adds what of the file's range lies in which extent.
+  Result<void> add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const;
+  Result<void> read_fragments(std::vector<Fragment>& fragments);
+  // The verified bytes of pieces [first, end) of one extent, valid until the next call.
+  Result<std::span<const std::byte>> read_pieces(const Extent& extent, std::int64_t first, std::int64_t end);
 
   std::string directory_;
   Manifest manifest_;

@@ -5,7 +5,8 @@
 //
 // Directory: ROOT/step-<n>.e<epoch>/. Owners need not know each other: file sizes and headers follow from the model's shape. Nothing counts until commit renamed MANIFEST.json.
 // Errors: kUnavailable (disk full, I/O error: names file and errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
-// come), kConflict (this checkpoint is complete already, or the directory belongs to another job), kBadInput (entries that are no part of the shape). Never throws.
+// come), kConflict (this checkpoint is complete already, or a part's record is of another state), kBadInput (entries that are no part of the shape). Never throws.
+// A part that fails to write takes its unfinished directory away, so that the space is free again and nobody waits for its record.
 #pragma once
 
 #include "base/result.hpp"
@@ -26,7 +27,6 @@ struct SaveRequest {
   int part = 0;
   int num_parts = 1;
   std::vector<PartEntry> entries;   // of this part; all parts together: every block of every unit once
-  std::int64_t max_file_bytes = 4'000'000'000;     // the same in all parts
   std::function<void(const char* point)> at_point; // tests end the process here; empty otherwise
 };
 

@@ -1,9 +1,11 @@
 // checkpoint_commands.hpp: `regroup checkpoint ls|verify|digest|export`.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
+
+namespace CLI {
+class App;
+}
 
 namespace regroup {
 

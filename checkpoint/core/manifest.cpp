@@ -1,0 +1,186 @@
+#include "checkpoint/core/manifest.hpp"
+
+#include "checkpoint/core/shape_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <tuple>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace regroup {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kFormat = "regroup-checkpoint/1";
+constexpr const char* kPartFormat = "regroup-checkpoint-part/1";
+constexpr std::string_view kDigestKey = ",\"digest\":\"";
+
+std::string hex(std::uint64_t value) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(16, '0');
+  for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
+  return text;
+}
+
+bool parse_hex(std::string_view text, std::uint64_t& value) {
+  value = 0;
+  for (char c : text) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return false;
+    value = value << 4 | static_cast<std::uint64_t>(digit);
+  }
+  return text.size() == 16;
+}
+
+std::string digest_of(std::string_view text) {
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  return hex(hash.high64) + hex(hash.low64);
+}
+
+// {"a":1} -> {"a":1,"digest":"..."}
+std::string sealed(const ordered_json& body) {
+  std::string text = body.dump();
+  text.pop_back();
+  return text + std::string(kDigestKey) + digest_of(text) + "\"}\n";
+}
+
+Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
+
+Result<void> unsealed(std::string_view text, const char* format, ordered_json& body) {
+  const std::size_t at = text.rfind(kDigestKey);
+  if (at == std::string_view::npos) return corrupt("has no digest at its end: it is cut off or of another program");
+  const std::string expected = std::string(kDigestKey) + digest_of(text.substr(0, at)) + "\"}\n";
+  if (text.substr(at) != expected) return corrupt("does not match its own digest: it was changed or damaged");
+  body = ordered_json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!body.is_object()) return corrupt("is not a JSON object");
+  if (body.value("format", "") != format) return corrupt("is of the format " + body.value("format", std::string("?")) + ", not " + format + ": use the program that wrote it");
+  return {};
+}
+
+ordered_json info_json(const CheckpointInfo& info) {
+  return {{"job", info.job},   {"epoch", info.epoch.value},       {"step", info.step.value}, {"seed", info.seed}, {"data_position", info.step.value},
+          {"data_digest", info.data_digest}, {"fingerprint", info.fingerprint}, {"max_file_bytes", info.max_file_bytes}, {"shape", ordered_json::parse(shape_to_json(info.shape))}};
+}
+
+CheckpointInfo info_from(const ordered_json& body) {
+  CheckpointInfo info;
+  info.job = body.at("job").get<std::string>();
+  info.epoch = Epoch{body.at("epoch").get<std::uint64_t>()};
+  info.step = Step{body.at("step").get<std::int64_t>()};
+  info.seed = body.at("seed").get<std::uint64_t>();
+  info.data_digest = body.at("data_digest").get<std::string>();
+  info.fingerprint = body.at("fingerprint").get<std::string>();
+  info.max_file_bytes = body.at("max_file_bytes").get<std::int64_t>();
+  info.shape = shape_from_json(body.at("shape").dump());
+  return info;
+}
+
+ordered_json extents_json(const std::vector<Extent>& extents) {
+  ordered_json list = ordered_json::array();
+  for (const Extent& extent : extents) {
+    std::string checksums;
+    checksums.reserve(extent.checksums.size() * 16);
+    for (std::uint64_t checksum : extent.checksums) checksums += hex(checksum);
+    list.push_back({{"file", extent.file}, {"offset", extent.offset}, {"bytes", extent.bytes}, {"xxh3_64", checksums}});
+  }
+  return list;
+}
+
+Result<std::vector<Extent>> extents_from(const ordered_json& list) {
+  std::vector<Extent> extents;
+  for (const auto& entry : list) {
+    Extent extent{entry.at("file").get<int>(), entry.at("offset").get<std::int64_t>(), entry.at("bytes").get<std::int64_t>(), {}};
+    const std::string checksums = entry.at("xxh3_64").get<std::string>();
+    const auto& last = extents.empty() ? extent : extents.back();
+    if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0 || (!extents.empty() && std::tie(extent.file, extent.offset) <= std::tie(last.file, last.offset)))
+      return corrupt("its extents are out of order");
+    if (static_cast<std::int64_t>(checksums.size()) != 16 * num_pieces(extent.offset, extent.bytes)) return corrupt("an extent has too few or too many checksums");
+    for (std::size_t i = 0; i < checksums.size(); i += 16) {
+      std::uint64_t value = 0;
+      if (!parse_hex(std::string_view(checksums).substr(i, 16), value)) return corrupt("a checksum is not hexadecimal");
+      extent.checksums.push_back(value);
+    }
+    extents.push_back(std::move(extent));
+  }
+  return extents;
+}
+
+}  // namespace
+
+std::string to_json(const Manifest& manifest) {
+  ordered_json body = {{"format", kFormat}};
+  body.update(info_json(manifest.info));
+  body["written_at_ms"] = manifest.written_at_ms;
+  body["files"] = ordered_json::array();
+  for (const ManifestFile& file : manifest.files)
+    body["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"header_bytes", file.header_bytes}, {"header_xxh3_64", hex(file.header_checksum)}});
+  body["checksum_bytes"] = kChecksumBytes;
+  body["extents"] = extents_json(manifest.extents);
+  return sealed(body);
+}
+
+std::string to_json(const PartRecord& record) {
+  ordered_json body = {{"format", kPartFormat}};
+  body.update(info_json(record.info));
+  body["part"] = record.part;
+  body["num_parts"] = record.num_parts;
+  body["extents"] = extents_json(record.extents);
+  return sealed(body);
+}
+
+Result<Manifest> manifest_from_json(std::string_view text) try {
+  ordered_json body;
+  if (auto ok = unsealed(text, kFormat, body); !ok) return ok.error();
+  Manifest manifest;
+  manifest.info = info_from(body);
+  manifest.written_at_ms = body.at("written_at_ms").get<std::int64_t>();
+  if (body.at("checksum_bytes").get<std::int64_t>() != kChecksumBytes) return corrupt("its checksums are not per 64 KiB");
+  for (const auto& entry : body.at("files")) {
+    ManifestFile file{entry.at("name").get<std::string>(), entry.at("bytes").get<std::int64_t>(), entry.at("header_bytes").get<std::int64_t>(), 0};
+    if (!parse_hex(entry.at("header_xxh3_64").get<std::string>(), file.header_checksum)) return corrupt("a checksum is not hexadecimal");
+    manifest.files.push_back(std::move(file));
+  }
+  auto extents = extents_from(body.at("extents"));
+  if (!extents) return extents.error();
+  manifest.extents = std::move(*extents);
+  return manifest;
+} catch (const nlohmann::json::exception& e) {
+  return corrupt(std::string("has a missing or wrong field: ") + e.what());
+}
+
+Result<PartRecord> part_record_from_json(std::string_view text) try {
+  ordered_json body;
+  if (auto ok = unsealed(text, kPartFormat, body); !ok) return ok.error();
+  PartRecord record;
+  record.info = info_from(body);
+  record.part = body.at("part").get<int>();
+  record.num_parts = body.at("num_parts").get<int>();
+  auto extents = extents_from(body.at("extents"));
+  if (!extents) return extents.error();
+  record.extents = std::move(*extents);
+  return record;
+} catch (const nlohmann::json::exception& e) {
+  return corrupt(std::string("has a missing or wrong field: ") + e.what());
+}
+
+Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vector<Extent>& sorted_extents) {
+  std::size_t next = 0;
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    std::int64_t at = files[f].header_bytes;
+    for (; next < sorted_extents.size() && sorted_extents[next].file == static_cast<int>(f); ++next) {
+      const Extent& extent = sorted_extents[next];
+      if (extent.offset != at)
+        return corrupt(files[f].name + ": byte " + std::to_string(std::min(at, extent.offset)) + (extent.offset > at ? " was written by no part" : " was written by two parts"));
+      at += extent.bytes;
+    }
+    if (at != files[f].bytes) return corrupt(files[f].name + (at < files[f].bytes ? ": byte " + std::to_string(at) + " was written by no part" : std::string(": parts wrote beyond its end")));
+  }
+  if (next != sorted_extents.size()) return corrupt("parts wrote a file that the checkpoint does not have");
+  return {};
+}
+
+}  // namespace regroup

@@ -1,0 +1,119 @@
+#include "checkpoint/io/posix_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace regroup {
+
+Error file_error(std::string_view what, const std::string& path, int error_number) {
+  std::string hint;
+  if (error_number == ENOSPC || error_number == EDQUOT) hint = "; free space there or choose another directory";
+  if (error_number == EACCES || error_number == EROFS) hint = "; make it writable or choose another directory";
+  return {error_number == ENOENT ? Code::kNotFound : Code::kUnavailable,
+          "cannot " + std::string(what) + " " + path + ": " + std::generic_category().message(error_number) + hint};
+}
+
+void FileHandle::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+Result<FileHandle> open_file(const std::string& path, int flags) {
+  int fd = -1;
+  do fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  while (fd < 0 && errno == EINTR);
+  if (fd < 0) return file_error("open", path, errno);
+  return FileHandle(fd);
+}
+
+Result<std::int64_t> file_size(const FileHandle& file, const std::string& path) {
+  struct stat info {};
+  if (::fstat(file.fd(), &info) != 0) return file_error("stat", path, errno);
+  return static_cast<std::int64_t>(info.st_size);
+}
+
+Result<void> write_at(int fd, const std::string& path, std::span<const std::byte> bytes, std::int64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return file_error("write", path, errno);
+    if (n == 0) return file_error("write", path, ENOSPC);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += n;
+  }
+  return {};
+}
+
+Result<void> read_at(int fd, const std::string& path, std::span<std::byte> into, std::int64_t offset) {
+  while (!into.empty()) {
+    const ssize_t n = ::pread(fd, into.data(), into.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return file_error("read", path, errno);
+    if (n == 0) return Error{Code::kCorrupt, path + " ends at byte " + std::to_string(offset) + ": it was cut off"};
+    into = into.subspan(static_cast<std::size_t>(n));
+    offset += n;
+  }
+  return {};
+}
+
+Result<void> sync_file(int fd, const std::string& path) {
+  // Never tried again: after a failed fsync Linux marks the pages clean, and a second one would succeed with the data lost.
+  if (::fsync(fd) != 0) return file_error("make durable", path, errno);
+  return {};
+}
+
+Result<void> sync_directory(const std::string& path) {
+  auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!directory) return directory.error();
+  return sync_file(directory->fd(), path);
+}
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) == 0) {
+    const std::size_t slash = path.find_last_of('/');
+    return sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
+  }
+  if (errno == EEXIST) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
+    return file_error("make the directory", path, ENOTDIR);
+  }
+  const std::size_t slash = path.find_last_of('/');
+  if (errno != ENOENT || slash == std::string::npos || slash == 0) return file_error("make the directory", path, errno);
+  if (auto above = make_directory(path.substr(0, slash)); !above) return above;
+  return make_directory(path);
+}
+
+Result<std::string> read_small_file(const std::string& path) {
+  auto file = open_file(path, O_RDONLY);
+  if (!file) return file.error();
+  auto size = file_size(*file, path);
+  if (!size) return size.error();
+  std::string text(static_cast<std::size_t>(*size), '\0');
+  if (auto ok = read_at(file->fd(), path, std::as_writable_bytes(std::span(text)), 0); !ok) return ok.error();
+  return text;
+}
+
+Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*), void* argument) {
+  const std::string temporary = path + ".tmp";
+  {
+    auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file) return file.error();
+    auto ok = write_at(file->fd(), temporary, std::as_bytes(std::span(text)), 0);
+    if (ok) ok = sync_file(file->fd(), temporary);
+    if (!ok) {
+      ::unlink(temporary.c_str());
+      return ok;
+    }
+  }
+  if (before_rename) before_rename(argument);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return file_error("rename to", path, errno);
+  const std::size_t slash = path.find_last_of('/');
+  return sync_directory(slash == std::string::npos ? "." : path.substr(0, slash));
+}
+
+}  // namespace regroup

@@ -1,0 +1,220 @@
+#include "checkpoint/io/reader.hpp"
+
+#include "base/check.hpp"
+#include "checkpoint/io/checksum.hpp"
+#include "checkpoint/io/posix_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+namespace regroup {
+namespace {
+
+constexpr std::int64_t kBatchBytes = std::int64_t{4} << 20;   // a multiple of kChecksumBytes: no piece lies in two batches
+
+std::int64_t piece_of(std::int64_t offset) { return offset / kChecksumBytes; }   // number of a 64 KiB piece within its file
+
+Error damaged(const std::string& path, std::int64_t lo, std::int64_t hi, const std::string& how) {
+  return {Code::kCorrupt, path + " bytes [" + std::to_string(lo) + ", " + std::to_string(hi) + ") " + how};
+}
+
+}  // namespace
+
+struct CheckpointReader::Fragment {
+  const Extent* extent = nullptr;
+  std::int64_t offset = 0;   // in the file
+  std::int64_t bytes = 0;
+  std::byte* into = nullptr;
+  [[nodiscard]] std::int64_t batch() const { return offset / kBatchBytes; }
+};
+
+CheckpointReader::CheckpointReader(std::string directory, Manifest manifest, FilePlan plan)
+    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)), buffer_(static_cast<std::size_t>(kBatchBytes)) {}
+
+CheckpointReader::~CheckpointReader() {
+  for (int fd : fds_) ::close(fd);
+}
+
+Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::string& directory) {
+  const std::string manifest_path = directory + "/" + kManifestName;
+  auto text = read_small_file(manifest_path);
+  if (!text) return text.error().code == Code::kNotFound ? Error{Code::kNotFound, directory + " has no " + kManifestName + ": it is no complete checkpoint"} : text.error();
+  auto manifest = manifest_from_json(*text);
+  if (!manifest) return Error{manifest.error().code, manifest_path + " " + manifest.error().context};
+  auto plan = FilePlan::make(manifest->info.shape, manifest->info.max_file_bytes);
+  if (!plan) return plan.error().within(manifest_path);
+  if (plan->files().size() != manifest->files.size()) return Error{Code::kCorrupt, manifest_path + " lists " + std::to_string(manifest->files.size()) + " files for a model of " + std::to_string(plan->files().size())};
+  for (std::size_t i = 0; i < plan->files().size(); ++i) {
+    const PlannedFile& planned = plan->files()[i];
+    const ManifestFile& listed = manifest->files[i];
+    if (planned.name != listed.name || planned.bytes != listed.bytes || static_cast<std::int64_t>(planned.header.size()) != listed.header_bytes)
+      return Error{Code::kCorrupt, manifest_path + " lists " + listed.name + " with other sizes than its model has"};
+  }
+  if (auto ok = check_cover(manifest->files, manifest->extents); !ok) return ok.error().within(manifest_path);
+  std::unique_ptr<CheckpointReader> reader(new CheckpointReader(directory, std::move(*manifest), std::move(*plan)));
+  reader->bytes_read_ = static_cast<std::int64_t>(text->size());
+  if (auto ok = reader->open_files(); !ok) return ok.error();
+  return reader;
+}
+
+Result<void> CheckpointReader::open_files() {
+  for (const PlannedFile& planned : plan_.files()) {
+    const std::string path = directory_ + "/" + planned.name;
+    auto file = open_file(path, O_RDONLY);
+    if (!file) return file.error().code == Code::kNotFound ? Error{Code::kCorrupt, path + " is missing"} : file.error();
+    auto size = file_size(*file, path);
+    if (!size) return size.error();
+    if (*size != planned.bytes) return Error{Code::kCorrupt, path + " has " + std::to_string(*size) + " bytes instead of " + std::to_string(planned.bytes)};
+    std::string header(planned.header.size(), '\0');
+    if (auto ok = read_at(file->fd(), path, std::as_writable_bytes(std::span(header)), 0); !ok) return ok;
+    bytes_read_ += static_cast<std::int64_t>(header.size());
+    if (header != planned.header) {
+      const auto at = std::mismatch(header.begin(), header.end(), planned.header.begin()).first - header.begin();
+      return damaged(path, at, static_cast<std::int64_t>(header.size()), "do not hold the header of its model");
+    }
+    ::posix_fadvise(file->fd(), 0, 0, POSIX_FADV_RANDOM);  // exactly what is asked for: readahead beyond a shard's end reads what another node needs
+    fds_.push_back(file->release());
+  }
+  return {};
+}
+
+Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const {
+  // The extents cover every data byte once (checked when opened), so the one that holds the first byte is the last that starts at or before it.
+  auto extent = std::upper_bound(manifest_.extents.begin(), manifest_.extents.end(), std::tuple(range.file, range.offset),
+                                 [](const auto& key, const Extent& e) { return key < std::tuple(e.file, e.offset); });
+  CHECK(extent != manifest_.extents.begin());
+  for (--extent; range.bytes > 0; ++extent) {
+    std::int64_t left = std::min(range.bytes, extent->offset + extent->bytes - range.offset);
+    while (left > 0) {
+      const std::int64_t now = std::min(left, kBatchBytes - range.offset % kBatchBytes);
+      fragments.push_back({&*extent, range.offset, now, into});
+      range.offset += now;
+      range.bytes -= now;
+      into += now;
+      left -= now;
+    }
+  }
+  return {};
+}
+
+Result<std::span<const std::byte>> CheckpointReader::read_pieces(const Extent& extent, std::int64_t first, std::int64_t end) {
+  const std::string path = directory_ + "/" + manifest_.files[static_cast<std::size_t>(extent.file)].name;
+  const std::int64_t lo = std::max(extent.offset, first * kChecksumBytes);
+  const std::int64_t hi = std::min(extent.offset + extent.bytes, end * kChecksumBytes);
+  const std::span<std::byte> bytes(buffer_.data(), static_cast<std::size_t>(hi - lo));
+  if (auto ok = read_at(fds_[static_cast<std::size_t>(extent.file)], path, bytes, lo); !ok) return ok.error();
+  bytes_read_ += hi - lo;
+  for (std::int64_t piece = first; piece < end; ++piece) {
+    const std::int64_t from = std::max(lo, piece * kChecksumBytes);
+    const std::int64_t to = std::min(hi, (piece + 1) * kChecksumBytes);
+    const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - piece_of(extent.offset))];
+    if (checksum(bytes.subspan(static_cast<std::size_t>(from - lo), static_cast<std::size_t>(to - from))) != expected) return damaged(path, from, to, "do not match their checksum: the file is damaged");
+  }
+  return std::span<const std::byte>(bytes);
+}
+
+Result<void> CheckpointReader::read_fragments(std::vector<Fragment>& fragments) {
+  std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) { return std::tie(a.extent->file, a.offset) < std::tie(b.extent->file, b.offset); });
+  // Fragments whose pieces touch, in one extent and one batch, are read together.
+  const auto group_end = [&](std::size_t i) {
+    std::size_t end = i + 1;
+    std::int64_t last_piece = piece_of(fragments[i].offset + fragments[i].bytes - 1);
+    while (end < fragments.size() && fragments[end].extent == fragments[i].extent && fragments[end].batch() == fragments[i].batch() && piece_of(fragments[end].offset) <= last_piece + 1) {
+      last_piece = std::max(last_piece, piece_of(fragments[end].offset + fragments[end].bytes - 1));
+      ++end;
+    }
+    return std::pair(end, last_piece + 1);
+  };
+  for (std::size_t i = 0; i < fragments.size();) {
+    const auto [end, end_piece] = group_end(i);
+    if (end < fragments.size()) {   // the disk fetches the next group while this one is verified
+      const std::int64_t from = piece_of(fragments[end].offset) * kChecksumBytes;
+      ::posix_fadvise(fds_[static_cast<std::size_t>(fragments[end].extent->file)], from, group_end(end).second * kChecksumBytes - from, POSIX_FADV_WILLNEED);
+    }
+    const Extent& extent = *fragments[i].extent;
+    const std::int64_t first_piece = piece_of(fragments[i].offset);
+    auto bytes = read_pieces(extent, first_piece, end_piece);
+    if (!bytes) return bytes.error();
+    const std::int64_t lo = std::max(extent.offset, first_piece * kChecksumBytes);
+    for (; i < end; ++i) std::memcpy(fragments[i].into, bytes->data() + (fragments[i].offset - lo), static_cast<std::size_t>(fragments[i].bytes));
+  }
+  return {};
+}
+
+namespace {
+
+Error no_such_blocks(int unit, Interval blocks) {
+  return {Code::kBadInput, "checkpoint: unit " + std::to_string(unit) + " blocks [" + std::to_string(blocks.lo) + ", " + std::to_string(blocks.hi) + ") are not part of this model"};
+}
+
+bool valid(const FilePlan& plan, int unit, Interval blocks) {
+  return unit >= 0 && unit < static_cast<int>(plan.units().size()) && blocks.lo >= 0 && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit;
+}
+
+// Zeroes what no range fills: padding between and behind tensors.
+void clear_padding(const std::vector<FileRange>& ranges, std::int64_t first_element, std::int64_t elements, std::byte* into) {
+  std::int64_t at = first_element;
+  for (const FileRange& range : ranges) {
+    std::memset(into + (at - first_element) * 4, 0, static_cast<std::size_t>((range.element - at) * 4));
+    at = range.element + range.bytes / 4;
+  }
+  std::memset(into + (at - first_element) * 4, 0, static_cast<std::size_t>((first_element + elements - at) * 4));
+}
+
+}  // namespace
+
+Result<void> CheckpointReader::read(std::span<const PartBuffer> buffers) {
+  std::vector<Fragment> fragments;
+  for (const PartBuffer& buffer : buffers) {
+    if (!valid(plan_, buffer.unit, buffer.blocks)) return no_such_blocks(buffer.unit, buffer.blocks);
+    const std::int64_t block_elements = plan_.units()[static_cast<std::size_t>(buffer.unit)].block_elements;
+    const std::int64_t first = buffer.blocks.lo * block_elements;
+    const std::int64_t elements = buffer.blocks.size() * block_elements;
+    for (int array = 0; array < kStateArrays; ++array) {
+      std::byte* into = buffer.data + array * elements * 4;
+      const auto ranges = plan_.ranges(buffer.unit, buffer.blocks, static_cast<StateArray>(array));
+      clear_padding(ranges, first, elements, into);
+      for (const FileRange& range : ranges)
+        if (auto ok = add_fragments(range, into + (range.element - first) * 4, fragments); !ok) return ok;
+    }
+  }
+  return read_fragments(fragments);
+}
+
+Result<void> CheckpointReader::read(int unit, Interval blocks, StateArray array, std::span<float> into) {
+  if (!valid(plan_, unit, blocks)) return no_such_blocks(unit, blocks);
+  const std::int64_t block_elements = plan_.units()[static_cast<std::size_t>(unit)].block_elements;
+  CHECK(static_cast<std::int64_t>(into.size()) == blocks.size() * block_elements, "floats", into.size());
+  auto* bytes = reinterpret_cast<std::byte*>(into.data());
+  const auto ranges = plan_.ranges(unit, blocks, array);
+  clear_padding(ranges, blocks.lo * block_elements, static_cast<std::int64_t>(into.size()), bytes);
+  std::vector<Fragment> fragments;
+  for (const FileRange& range : ranges)
+    if (auto ok = add_fragments(range, bytes + (range.element - blocks.lo * block_elements) * 4, fragments); !ok) return ok;
+  return read_fragments(fragments);
+}
+
+Result<void> CheckpointReader::stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take) {
+  CHECK(file >= 0 && file < static_cast<int>(fds_.size()), "file", file);
+  if (auto ok = take(std::as_bytes(std::span(plan_.files()[static_cast<std::size_t>(file)].header))); !ok) return ok;   // equal to the file's: compared when opened
+  ::posix_fadvise(fds_[static_cast<std::size_t>(file)], 0, 0, POSIX_FADV_SEQUENTIAL);
+  for (const Extent& extent : manifest_.extents) {
+    if (extent.file != file) continue;
+    const std::int64_t end = piece_of(extent.offset + extent.bytes - 1) + 1;
+    for (std::int64_t piece = piece_of(extent.offset); piece < end;) {
+      const std::int64_t next = std::min(end, piece + kBatchBytes / kChecksumBytes);
+      auto bytes = read_pieces(extent, piece, next);
+      if (!bytes) return bytes.error();
+      if (auto ok = take(*bytes); !ok) return ok;
+      piece = next;
+    }
+  }
+  ::posix_fadvise(fds_[static_cast<std::size_t>(file)], 0, 0, POSIX_FADV_RANDOM);
+  return {};
+}
+
+}  // namespace regroup

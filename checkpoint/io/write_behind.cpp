@@ -1,0 +1,62 @@
+#include "checkpoint/io/write_behind.hpp"
+
+#include "base/check.hpp"
+#include "checkpoint/io/posix_file.hpp"
+
+#include <cstdlib>
+
+namespace regroup {
+
+void WriteBehind::Free::operator()(std::byte* memory) const { std::free(memory); }
+
+WriteBehind::WriteBehind() {
+  for (auto& buffer : buffers_) {
+    buffer.reset(static_cast<std::byte*>(std::aligned_alloc(4096, kBufferBytes)));
+    CHECK(buffer != nullptr, "no memory for a write buffer");
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+WriteBehind::~WriteBehind() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+Result<void> WriteBehind::submit(int fd, const std::string& path, std::size_t bytes, std::int64_t offset) {
+  if (auto ok = drain(); !ok) return ok;
+  {
+    std::lock_guard lock(mutex_);
+    job_ = Job{fd, path, {buffer(), bytes}, offset};
+  }
+  changed_.notify_all();
+  filling_ = 1 - filling_;
+  return {};
+}
+
+Result<void> WriteBehind::drain() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !job_; });
+  if (error_) return *error_;
+  return {};
+}
+
+void WriteBehind::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return stop_ || job_; });
+    if (!job_) return;
+    const Job job = *job_;
+    lock.unlock();
+    auto written = write_at(job.fd, job.path, job.bytes, job.offset);
+    lock.lock();
+    if (!written && !error_) error_ = written.error();
+    job_.reset();
+    changed_.notify_all();
+  }
+}
+
+}  // namespace regroup

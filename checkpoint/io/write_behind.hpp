@@ -1,0 +1,55 @@
+// write_behind.hpp: one thread that writes a buffer while its owner fills the next. One producer.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+
+namespace regroup {
+
+class WriteBehind {
+ public:
+  static constexpr std::size_t kBufferBytes = std::size_t{4} << 20;
+  WriteBehind();
+  ~WriteBehind();   // waits for the write under way
+  WriteBehind(const WriteBehind&) = delete;
+  WriteBehind& operator=(const WriteBehind&) = delete;
+
+  // The buffer to fill next, on a page border: kBufferBytes.
+  [[nodiscard]] std::byte* buffer() { return buffers_[static_cast<std::size_t>(filling_)].get(); }
+  // Writes the first `bytes` of buffer() and moves on to the other one. Returns the error of an earlier write, if there was one.
+  Result<void> submit(int fd, const std::string& path, std::size_t bytes, std::int64_t offset);
+  Result<void> drain();
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const;
+  };
+  struct Job {
+    int fd = -1;
+    std::string path;
+    std::span<const std::byte> bytes;
+    std::int64_t offset = 0;
+  };
+  void run();
+
+  std::array<std::unique_ptr<std::byte, Free>, 2> buffers_;
+  int filling_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Job> job_;     // under way
+  std::optional<Error> error_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace regroup

@@ -1,0 +1,70 @@
+#include "tests/checkpoint/support.hpp"
+
+#include "base/digest.hpp"
+#include "checkpoint/io/catalog.hpp"
+
+#include <gtest/gtest.h>
+
+namespace regroup::testing {
+namespace {
+
+TEST(RoundTrip, what_four_wrote_three_read) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 12; ++round) {
+    TempDir dir;
+    const ModelShape shape = random_shape(random);
+    CheckpointInfo info = info_of(shape, 100 + round, 3);
+    if (round % 3 == 1) info.max_file_bytes = 300'000;  // several files
+    const State state = make_state(shape, random());
+    const std::string directory = save(dir.path(), info, state, 4, random());
+    expect_equal(directory, state, 3, random());
+    EXPECT_TRUE(verify_checkpoint(directory));
+  }
+}
+
+// Long runs go past the page cache, their edges do not: every byte must be there, whichever way it went.
+TEST(RoundTrip, long_runs_with_odd_edges) {
+  TempDir dir;
+  ModelShape shape = tiny_shape();
+  shape.vocab_size = 20'011;
+  shape.intermediate_size = 4'001;
+  const State state = make_state(shape, 5);
+  const std::string directory = save(dir.path(), info_of(shape, 1, 1), state, 4, 6);
+  const std::int64_t bytes = expect_equal(directory, state, 3, 7);
+  const auto plan = FilePlan::make(shape);
+  EXPECT_GE(bytes, plan->state_bytes());
+  EXPECT_LT(bytes, plan->state_bytes() + plan->state_bytes() / 4);   // a small model: 64 KiB pieces at every cut weigh here
+}
+
+TEST(RoundTrip, one_part_and_one_array) {
+  TempDir dir;
+  const ModelShape shape = tiny_shape();
+  const State state = make_state(shape, 8);
+  auto reader = CheckpointReader::open(save(dir.path(), info_of(shape, 1, 1), state, 1, 9));
+  ASSERT_TRUE(reader);
+  for (const Unit& unit : (*reader)->plan().units())
+    for (int array = 0; array < kStateArrays; ++array) {
+      std::vector<float> floats(static_cast<std::size_t>(unit.padded_numel()), 1.0F);
+      ASSERT_TRUE((*reader)->read(unit.index, {0, kBlocksPerUnit}, static_cast<StateArray>(array), floats));
+      const auto* expected = state[static_cast<std::size_t>(unit.index)].data() + array * unit.padded_numel();
+      EXPECT_TRUE(std::equal(floats.begin(), floats.end(), expected));
+    }
+}
+
+TEST(RoundTrip, the_digest_is_that_of_the_weights_whoever_wrote_them) {
+  TempDir dir;
+  const ModelShape shape = tiny_shape();
+  const State state = make_state(shape, 10);
+  std::vector<std::string> lines;
+  for (const Unit& unit : make_units(shape))
+    for (const TensorSpec& tensor : unit.tensors) lines.push_back(tensor_line(tensor.name, tensor.shape, state[static_cast<std::size_t>(unit.index)].data() + tensor.offset));
+  const std::string expected = weights_digest(lines);
+  CheckpointInfo info = info_of(shape, 1, 1);
+  EXPECT_EQ(digest_checkpoint(save(dir.path(), info, state, 4, 1)).value(), expected);
+  info.epoch = Epoch{2};
+  info.max_file_bytes = 200'000;
+  EXPECT_EQ(digest_checkpoint(save(dir.path(), info, state, 2, 2)).value(), expected);
+}
+
+}  // namespace
+}  // namespace regroup::testing
