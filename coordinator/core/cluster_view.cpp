@@ -15,7 +15,7 @@ std::optional<std::string> after(const std::string& text, const std::string& pre
 
 template <class T>
 Seen<T> seen(T value, const KeyValue& kv, const Now& now, const Seen<T>* before) {
-  Seen<T> result{std::move(value), kv.create_revision, kv.mod_revision, now.at, now.at};
+  Seen<T> result{std::move(value), kv.create_revision, kv.mod_revision, kv.lease, now.at, now.at};
   if (before != nullptr && before->create_revision == kv.create_revision) {
     result.first_seen = before->first_seen;
     if (before->mod_revision == kv.mod_revision) result.last_changed = before->last_changed;

@@ -51,7 +51,8 @@ struct Seen {
   T value;
   std::int64_t create_revision = 0;
   std::int64_t mod_revision = 0;
-  Instant first_seen{};
+  std::int64_t lease = 0;
+  Instant first_seen{};      // of the key; survives changes of its value
   Instant last_changed{};
 };
 

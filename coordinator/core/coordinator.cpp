@@ -1,0 +1,224 @@
+#include "coordinator/core/coordinator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace regroup {
+namespace {
+
+constexpr std::size_t kMaxPlanBytes = 1 << 20;
+
+template <class... Fs>
+struct Overload : Fs... {
+  using Fs::operator()...;
+};
+template <class... Fs>
+Overload(Fs...) -> Overload<Fs...>;
+
+Compare same_mod(const std::string& key, std::int64_t revision) { return {key, Compare::Target::kModRevision, revision, ""}; }
+Compare same_create(const std::string& key, std::int64_t revision) { return {key, Compare::Target::kCreateRevision, revision, ""}; }
+Op put(const std::string& key, const std::string& value) { return {Op::Kind::kPut, key, value, 0}; }
+Op remove(const std::string& key) { return {Op::Kind::kDelete, key, "", 0}; }
+
+}  // namespace
+
+Coordinator::Coordinator(const std::string& cluster, std::string id, const Timing& timing) : view_(cluster, timing), id_(std::move(id)) {}
+
+std::vector<Action> Coordinator::step(const Now& now, const Event& event) {
+  take(now, event);
+  std::vector<Action> actions;
+  if (!leader_ || !view_.complete()) return actions;
+  for (const auto& [name, job] : view_.jobs()) look_at_job(now, job, actions);
+  assign(now, actions);
+  return actions;
+}
+
+void Coordinator::take(const Now& now, const Event& event) {
+  std::visit(Overload{
+                 [&](const StoreUpdate& e) { view_.apply(e.update, now); },
+                 [&](const EtcdContact&) { view_.contact(now); },
+                 [&](const LeadershipGained& e) {
+                   leader_ = e;
+                   in_flight_.clear();
+                   not_before_.clear();
+                   memories_.clear();
+                   scanning_.clear();
+                 },
+                 [&](const LeadershipLost&) { leader_.reset(); },
+                 [&](const WriteFinished& e) { finished(now, e); },
+                 [&](const CheckpointsScanned& e) {
+                   scanning_.erase(e.job);
+                   view_.scanned(e.job, e.newest);
+                 },
+                 [](const Tick&) {},
+             },
+             event);
+}
+
+void Coordinator::finished(const Now& now, const WriteFinished& done) {
+  const auto found = in_flight_.find(done.id);
+  if (found == in_flight_.end()) return;  // of an earlier leadership
+  InFlight write = std::move(found->second);
+  in_flight_.erase(found);
+  if (done.outcome != WriteOutcome::kDone) {
+    not_before_[write.key] = now.at + view_.timing().retry;
+  } else if (write.plan) {
+    const auto job = std::find_if(view_.jobs().begin(), view_.jobs().end(), [&](const auto& j) { return view_.keys().current_plan(j.first) == write.key; });
+    const bool known = job != view_.jobs().end() && job->second.plan;
+    write.plan->mod_revision = done.revision;
+    write.plan->create_revision = known ? job->second.plan->create_revision : done.revision;
+    view_.put(*write.plan, now);
+  }
+}
+
+bool Coordinator::busy(const Now& now, const std::string& key) const {
+  const auto wait = not_before_.find(key);
+  if (wait != not_before_.end() && now.at < wait->second) return true;
+  return std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto& write) { return write.second.key == key; });
+}
+
+Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions) {
+  Write write;
+  write.kind = kind;
+  write.id = next_id_++;
+  write.job = job;
+  write.key = key;
+  write.when.push_back(same_create(leader_->key, leader_->create_revision));
+  in_flight_[write.id] = {key, {}};
+  actions.emplace_back(std::move(write));
+  return std::get<Write>(actions.back());
+}
+
+void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions) {
+  if (!job.spec) return;
+  tidy(now, job, actions);
+  JobStatus status{"", "", job.plan ? job.plan->value.epoch : Epoch{}, {}, {}, id_};
+  if (job.plan) {
+    for (const Participant& member : job.plan->value.members) status.members.push_back(to_string(member.worker));
+  }
+  if (job.outcome) {
+    if (const auto outcome = job_outcome_from_json(job.outcome->value)) {
+      status.state = outcome->state;
+      status.reason = outcome->reason;
+    }
+    return put_status(now, job, status, actions);
+  }
+  if (put_outcome(now, job, actions)) return;
+  if (!job.spec_error.empty() || !job.plan_error.empty()) {
+    status.state = "waiting";
+    status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error : "the job is refused: " + job.spec_error;
+    return put_status(now, job, status, actions);
+  }
+  if (!job.manifests_scanned && !scanning_[job.name]) {
+    scanning_[job.name] = true;
+    actions.emplace_back(ScanCheckpoints{job.name, job.spec->value.snapshots.checkpoint_dir});
+  }
+  if (busy(now, view_.keys().current_plan(job.name))) return;
+  Decision decision = decide(view_, job, memories_[job.name], now);
+  if (decision.plan) publish(*decision.plan, job, actions);
+  status.state = decision.state;
+  status.reason = decision.reason;
+  status.notes = decision.notes;
+  put_status(now, job, status, actions);
+}
+
+void Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Action>& actions) {
+  const Keys& keys = view_.keys();
+  const std::string current = keys.current_plan(job.name);
+  std::string text = to_json(plan);
+  if (text.size() > kMaxPlanBytes) return;
+  Write& write = start(Write::Kind::kPublishPlan, job.name, current, actions);
+  write.when.push_back(same_mod(current, job.plan ? job.plan->mod_revision : 0));
+  write.when.push_back(same_create(keys.spec(job.name), job.spec->create_revision));
+  write.when.push_back(same_create(keys.outcome(job.name), 0));
+  write.then.push_back(put(current, text));
+  write.then.push_back(put(keys.plan(job.name, plan.epoch), text));
+  if (!job.born) {  // from here on nobody starts this job from fresh weights again
+    write.when.push_back(same_create(keys.born(job.name), 0));
+    write.then.push_back(put(keys.born(job.name), to_json(BornRecord{plan.epoch})));
+  }
+  write.value = text;
+  write.reason = plan.reason;
+  write.plan = plan;
+  in_flight_[write.id].plan = KeyValue{current, std::move(text), 0, 0, 0, 0};
+}
+
+void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions) {
+  statuses_[job.name] = status;
+  const std::string key = view_.keys().status(job.name);
+  const std::string text = to_json(status);
+  if ((job.status && job.status->value == text) || busy(now, key)) return;
+  Write& write = start(Write::Kind::kStatus, job.name, key, actions);
+  write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
+  write.then.push_back(put(key, text));
+  write.value = text;
+  write.reason = status.state + ": " + status.reason;
+}
+
+// True when the job is over, or about to be.
+bool Coordinator::put_outcome(const Now& now, const JobView& job, std::vector<Action>& actions) {
+  JobOutcome outcome;
+  for (const auto& [node, progress] : job.progress) {
+    outcome.step = std::max(outcome.step, progress.value.step);
+    if (progress.value.state != "finished" || progress.value.weights_sha256.empty()) continue;
+    if (outcome.weights_sha256.empty()) {
+      outcome.state = "finished";
+      outcome.weights_sha256 = progress.value.weights_sha256;
+      outcome.reason = "all " + std::to_string(progress.value.step.value) + " steps are committed";
+    } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
+      outcome.state = "failed";
+      outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " + progress.value.weights_sha256 + " (of " + node.value + ")";
+    }
+  }
+  const bool stop = std::any_of(job.wishes.begin(), job.wishes.end(), [](const auto& wish) { return wish.second.value.kind == "stop"; });
+  if (outcome.state.empty() && stop) {
+    outcome.state = "stopped";
+    outcome.reason = "as wished, after step " + std::to_string(outcome.step.value);
+  }
+  if (outcome.state.empty()) return false;
+  const std::string key = view_.keys().outcome(job.name);
+  if (busy(now, key)) return true;
+  Write& write = start(Write::Kind::kOutcome, job.name, key, actions);
+  write.when.push_back(same_create(key, 0));
+  write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
+  write.value = to_json(outcome);
+  write.then.push_back(put(key, write.value));
+  write.reason = outcome.state + ": " + outcome.reason;
+  return true;
+}
+
+void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& actions) {
+  for (const std::string& key : spent_wishes(view_, job)) {
+    if (busy(now, key)) continue;
+    Write& write = start(Write::Kind::kRemove, job.name, key, actions);
+    write.then.push_back(remove(key));
+    write.reason = "the wish is done or overtaken";
+  }
+  const auto keep = static_cast<std::size_t>(view_.timing().keep_plans);
+  if (job.history.size() < 2 * keep) return;
+  const std::string key = view_.keys().plan(job.name, Epoch(job.history.begin()->first));
+  if (busy(now, key)) return;
+  Write& write = start(Write::Kind::kRemove, job.name, key, actions);
+  write.reason = "old plans";
+  auto old = job.history.begin();
+  for (std::size_t i = 0; i + keep < job.history.size(); ++i, ++old) write.then.push_back(remove(view_.keys().plan(job.name, Epoch(old->first))));
+}
+
+void Coordinator::assign(const Now& now, std::vector<Action>& actions) {
+  for (const AssignmentChange& change : assign_nodes(view_, now)) {
+    const std::string key = view_.keys().assignment(change.node);
+    if (busy(now, key)) continue;
+    const auto known = view_.assignments().find(change.node);
+    Write& write = start(change.job.empty() ? Write::Kind::kUnassign : Write::Kind::kAssign, change.job, key, actions);
+    write.when.push_back(same_mod(key, known == view_.assignments().end() ? 0 : known->second.mod_revision));
+    if (change.job.empty()) {
+      write.then.push_back(remove(key));
+    } else {
+      write.value = to_json(AssignmentRecord{change.job});
+      write.then.push_back(put(key, write.value));
+    }
+    write.reason = change.reason;
+  }
+}
+
+}  // namespace regroup

@@ -1,0 +1,85 @@
+// coordinator.hpp: the coordinator's core: step(now, event) -> actions. Pure; keeps no truth, only a view of etcd and what is being written.
+//
+// Every action is a transaction that holds only while this coordinator leads (create revision of its election key) and while the key it changes is as
+// it was read; so an action of a deposed leader, or one based on an old view, does nothing.
+#pragma once
+
+#include "coordinator/api/job_status.hpp"
+#include "coordinator/core/cluster_view.hpp"
+#include "coordinator/core/decide.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace regroup {
+
+// Events.
+struct StoreUpdate { WatchUpdate update; };                               // of the watch on the cluster's root
+struct EtcdContact {};                                                    // some request of ours was answered
+struct LeadershipGained { std::string key; std::int64_t create_revision = 0; };
+struct LeadershipLost {};
+enum class WriteOutcome { kDone, kRefused, kFailed };                     // refused: a compare did not hold; failed: nothing was done
+struct WriteFinished { std::uint64_t id = 0; WriteOutcome outcome = WriteOutcome::kDone; std::int64_t revision = 0; };
+struct CheckpointsScanned { std::string job; std::optional<CheckpointRecord> newest; };
+struct Tick {};
+using Event = std::variant<StoreUpdate, EtcdContact, LeadershipGained, LeadershipLost, WriteFinished, CheckpointsScanned, Tick>;
+
+// A fenced transaction. Each ends in a WriteFinished, unless leadership is lost first.
+struct Write {
+  enum class Kind { kPublishPlan, kAssign, kUnassign, kStatus, kOutcome, kRemove };
+  Kind kind = Kind::kStatus;
+  std::uint64_t id = 0;
+  std::string job;
+  std::string key;              // the one that matters: read back when the outcome is unknown
+  std::string value;            // of that key
+  std::vector<Compare> when;
+  std::vector<Op> then;
+  std::optional<Plan> plan;     // kPublishPlan
+  std::string reason;
+};
+struct ScanCheckpoints { std::string job; std::string directory; };       // answered by CheckpointsScanned
+using Action = std::variant<Write, ScanCheckpoints>;
+
+class Coordinator {
+ public:
+  Coordinator(const std::string& cluster, std::string id, const Timing& timing = {});
+
+  [[nodiscard]] std::vector<Action> step(const Now& now, const Event& event);
+
+  [[nodiscard]] const ClusterView& view() const { return view_; }
+  [[nodiscard]] bool leads() const { return leader_.has_value(); }
+  // What was last decided about each job, for status pages.
+  [[nodiscard]] const std::map<std::string, JobStatus>& statuses() const { return statuses_; }
+
+ private:
+  struct InFlight {
+    std::string key;
+    std::optional<KeyValue> plan;  // applied to the view when done
+  };
+
+  void take(const Now& now, const Event& event);
+  void finished(const Now& now, const WriteFinished& done);
+  void look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions);
+  void publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);
+  void put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions);
+  bool put_outcome(const Now& now, const JobView& job, std::vector<Action>& actions);
+  void tidy(const Now& now, const JobView& job, std::vector<Action>& actions);
+  void assign(const Now& now, std::vector<Action>& actions);
+  [[nodiscard]] bool busy(const Now& now, const std::string& key) const;
+  Write& start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions);
+
+  ClusterView view_;
+  std::string id_;
+  std::optional<LeadershipGained> leader_;
+  std::uint64_t next_id_ = 1;
+  std::map<std::uint64_t, InFlight> in_flight_;
+  std::map<std::string, Instant> not_before_;    // key -> after a refused or failed write
+  std::map<std::string, JobMemory> memories_;
+  std::map<std::string, JobStatus> statuses_;
+  std::map<std::string, bool> scanning_;
+};
+
+}  // namespace regroup

@@ -1,0 +1,99 @@
+#include "coordinator/core/plan_draft.hpp"
+
+#include <algorithm>
+
+namespace regroup {
+namespace {
+
+Candidate candidate_of(const ClusterView& view, const Participant& participant) {
+  Candidate candidate{participant.worker, participant.address, participant.agent_address, participant.worker.node.value, "", 0};
+  if (const NodeRecord* node = view.node(participant.worker.node)) {
+    candidate.zone = node->zone;
+    candidate.memory_bytes = node->memory_bytes / std::max(1, node->slots);
+    if (const auto host = node->labels.find("host"); host != node->labels.end()) candidate.host = host->second;
+  }
+  return candidate;
+}
+
+std::vector<SnapshotDonor> snapshot_donors(const ClusterView& view, const Plan& plan, const std::vector<NodeId>& nodes) {
+  std::set<NodeId> speaking;
+  for (const Participant& member : plan.members) speaking.insert(member.worker.node);
+  for (const Participant& donor : plan.donors) speaking.insert(donor.worker.node);
+  std::vector<SnapshotDonor> donors;
+  for (const NodeId& id : std::set<NodeId>(nodes.begin(), nodes.end())) {
+    const NodeRecord* node = view.node(id);
+    if (node == nullptr || node->agent_address.empty() || speaking.contains(id)) continue;
+    donors.push_back({id, node->agent_address, Rank(static_cast<int>(donors.size() % plan.members.size()))});
+  }
+  return donors;
+}
+
+}  // namespace
+
+Epoch next_epoch(const ClusterView& view, const JobView& job) {
+  Epoch highest;
+  const auto raise = [&](Epoch epoch) { highest = std::max(highest, epoch); };
+  if (job.plan) raise(job.plan->value.epoch);
+  if (!job.history.empty()) raise(Epoch(job.history.rbegin()->first));
+  if (job.born) raise(job.born->value.epoch);
+  raise(job.progress_epoch);
+  for (const auto& [id, node] : view.nodes()) {
+    const auto assignment = view.assignments().find(id);
+    const bool ours = assignment != view.assignments().end() && assignment->second.value.job == job.name &&
+                      std::all_of(node.value.workers.begin(), node.value.workers.end(), [&](const auto& worker) { return worker.job == job.name; });
+    if (ours) raise(node.value.highest_epoch);
+  }
+  return Epoch(highest.value + 1);
+}
+
+Result<Plan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now) {
+  const JobSpec& spec = job.spec->value;
+  PlannerInput input{&spec, draft.previous, {}, draft.goal};
+  for (const Participant& member : draft.members) input.candidates.push_back(candidate_of(view, member));
+  std::sort(input.candidates.begin(), input.candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });
+  PlanningResult planning = make_placement(input);
+  if (!planning.planned) return Error{Code::kBadInput, planning.reason};
+
+  Plan plan;
+  plan.epoch = next_epoch(view, job);
+  plan.parent = job.plan ? job.plan->value.epoch : Epoch{};
+  plan.job = job.name;
+  plan.when = draft.when;
+  plan.cause = draft.cause;
+  plan.reason = draft.reason + "; " + planning.planned->reason;
+  plan.members = std::move(planning.planned->members);
+  plan.placement = std::move(planning.planned->placement);
+  plan.donors = draft.donors;
+  if (!job.checkpoints.empty()) {
+    plan.checkpoint_step = job.checkpoints.rbegin()->first;
+    plan.checkpoint_path = job.checkpoints.rbegin()->second.path;
+  }
+  plan.origin = draft.first && !job.plan && !job.born && job.checkpoints.empty() ? Origin::kFresh : Origin::kResume;
+  plan.decided_at_ms = now.wall_ms;
+  plan.detected_at_ms = draft.detected_at_ms > 0 ? std::min(draft.detected_at_ms, now.wall_ms) : now.wall_ms;
+  plan.snapshot_donors = snapshot_donors(view, plan, draft.snapshot_nodes);
+  const auto violations = check_plan(plan, spec);
+  if (!violations.empty()) return Error{Code::kBadInput, "the planner's plan is wrong: " + violations.front()};
+  return plan;
+}
+
+bool covers_all(const Plan& plan, const std::set<WorkerId>& lost) {
+  const auto alive = [&](const Group& group, std::size_t member) {
+    const auto rank = static_cast<std::size_t>(group.ranks[member].value);
+    return !lost.contains(plan.members[rank].worker);
+  };
+  IntervalSet dense;
+  std::vector<bool> experts;
+  for (const Group& group : plan.placement.groups) {
+    for (std::size_t member = 0; member < group.ranks.size(); ++member) {
+      if (alive(group, member)) dense = dense.unite(group.dense_blocks[member]);
+    }
+    experts.resize(group.expert_member.size());
+    for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot) {
+      if (alive(group, static_cast<std::size_t>(group.expert_member[slot]))) experts[slot] = true;
+    }
+  }
+  return dense.contains({0, kBlocksPerUnit}) && std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
+}
+
+}  // namespace regroup

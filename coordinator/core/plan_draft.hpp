@@ -1,0 +1,35 @@
+// plan_draft.hpp: from "these workers, for this reason" to a plan that passes check_plan. Pure.
+#pragma once
+
+#include "coordinator/core/cluster_view.hpp"
+#include "coordinator/core/planner.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+struct PlanDraft {
+  std::vector<Participant> members;    // any order
+  std::vector<Participant> donors;
+  std::vector<NodeId> snapshot_nodes;  // agents asked for snapshots; those with a member are left out
+  const Plan* previous = nullptr;      // what the workers hold now, as far as we know
+  Goal goal = Goal::kBalanced;
+  When when = When::kNow;
+  bool first = false;                  // no plan was ever published
+  std::string cause;
+  std::string reason;
+  std::int64_t detected_at_ms = 0;     // 0 = now
+};
+
+// kBadInput: no such plan is possible; the text says why.
+Result<Plan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now);
+
+// The survivors among `plan`'s members hold at least one copy of everything.
+bool covers_all(const Plan& plan, const std::set<WorkerId>& lost);
+
+// Next epoch: one above the highest that etcd or any agent has seen.
+Epoch next_epoch(const ClusterView& view, const JobView& job);
+
+}  // namespace regroup

@@ -1,0 +1,174 @@
+#include "coordinator/core/roster.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace regroup {
+namespace {
+
+// A notice under a lease goes with its agent. One without is of an earlier life when the agent's key is younger.
+bool has_notice(const ClusterView& view, const NodeId& id) {
+  const auto notice = view.notices().find(id);
+  const auto node = view.nodes().find(id);
+  if (notice == view.notices().end()) return false;
+  return notice->second.lease != 0 || node == view.nodes().end() || notice->second.mod_revision >= node->second.create_revision;
+}
+
+// The newest of a job's drain and undrain wishes for a node.
+const Seen<WishRecord>* newest_drain(const JobView& job, const NodeId& id) {
+  const Seen<WishRecord>* newest = nullptr;
+  for (const auto& [key, wish] : job.wishes) {
+    const bool about = (wish.value.kind == "drain" || wish.value.kind == "undrain") && wish.value.node == id;
+    if (about && (newest == nullptr || wish.mod_revision > newest->mod_revision)) newest = &wish;
+  }
+  return newest;
+}
+
+bool is_drained(const JobView& job, const NodeId& id) {
+  const auto* wish = newest_drain(job, id);
+  return wish != nullptr && wish->value.kind == "drain";
+}
+
+const Seen<WishRecord>* newest_scale(const JobView& job) {
+  const Seen<WishRecord>* newest = nullptr;
+  for (const auto& [key, wish] : job.wishes) {
+    if (wish.value.kind == "scale" && (newest == nullptr || wish.mod_revision > newest->mod_revision)) newest = &wish;
+  }
+  return newest;
+}
+
+bool in_plan(const JobView& job, const NodeId& id) {
+  if (!job.plan) return false;
+  const auto on_node = [&](const Participant& p) { return p.worker.node == id; };
+  const Plan& plan = job.plan->value;
+  return std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
+         (!job.in_force() && std::any_of(plan.donors.begin(), plan.donors.end(), on_node));
+}
+
+const JobView* find_job(const ClusterView& view, const std::string& name) {
+  const auto found = view.jobs().find(name);
+  return found == view.jobs().end() ? nullptr : &found->second;
+}
+
+// The last steps of a finished job's workers (digest, last snapshot) are not cut short, but not waited for without end either.
+bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, const Now& now) {
+  if (job == nullptr || !job->outcome) return true;
+  if (now.at - job->outcome->first_seen >= Span{5000}) return true;
+  const NodeRecord* record = view.node(id);
+  if (record == nullptr) return true;
+  return std::all_of(record->workers.begin(), record->workers.end(), [&](const WorkerRecord& worker) {
+    return worker.job != job->name || worker.state == WorkerState::kFinished || worker.state == WorkerState::kFailed || !in_plan(*job, id);
+  });
+}
+
+}  // namespace
+
+bool is_active(const JobView& job) {
+  if (!job.spec || !job.spec_error.empty() || job.outcome) return false;
+  return std::none_of(job.wishes.begin(), job.wishes.end(), [](const auto& wish) { return wish.second.value.kind == "stop"; });
+}
+
+std::vector<std::string> jobs_in_order(const ClusterView& view) {
+  std::vector<std::pair<std::int64_t, std::string>> order;
+  for (const auto& [name, job] : view.jobs()) {
+    if (is_active(job)) order.emplace_back(job.spec->create_revision, name);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<std::string> names;
+  for (auto& [revision, name] : order) names.push_back(std::move(name));
+  return names;
+}
+
+Roster roster_of(const ClusterView& view, const JobView& job) {
+  Roster roster;
+  const ElasticSpec& elastic = job.spec->value.elastic;
+  roster.target = elastic.max_nodes;
+  if (const auto* scale = newest_scale(job)) {
+    roster.target = std::clamp(scale->value.nodes, elastic.min_nodes, elastic.max_nodes);
+    if (roster.target != scale->value.nodes) {
+      roster.target_reason = "the wish for " + std::to_string(scale->value.nodes) + " nodes is cut to " + std::to_string(roster.target) +
+                             ", the job allows " + std::to_string(elastic.min_nodes) + " to " + std::to_string(elastic.max_nodes);
+    }
+  }
+  for (const auto& [id, assignment] : view.assignments()) {
+    if (assignment.value.job != job.name || view.node(id) == nullptr) continue;
+    if (has_notice(view, id)) {
+      roster.leaving[id] = "a notice says it will go (" + view.notices().at(id).value.kind + ")";
+    } else if (is_drained(job, id)) {
+      roster.leaving[id] = "it shall be drained";
+    } else {
+      roster.usable.insert(id);
+    }
+  }
+  // Too many: those go first that hold nothing, then the last by id.
+  std::vector<std::pair<bool, NodeId>> order;
+  for (const NodeId& id : roster.usable) order.emplace_back(in_plan(job, id), id);
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first != b.first ? !a.first : b.second < a.second; });
+  for (const auto& [member, id] : order) {
+    if (static_cast<int>(roster.usable.size()) <= roster.target) break;
+    roster.usable.erase(id);
+    roster.leaving[id] = "the job is to have " + std::to_string(roster.target) + " nodes";
+  }
+  return roster;
+}
+
+std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now) {
+  std::vector<AssignmentChange> changes;
+  std::set<NodeId> free;
+  for (const auto& [id, node] : view.nodes()) {
+    if (!view.assignments().contains(id) && node.value.slots > 0 && !has_notice(view, id)) free.insert(id);
+  }
+  for (const auto& [id, assignment] : view.assignments()) {
+    const JobView* job = find_job(view, assignment.value.job);
+    if (job != nullptr && is_active(*job)) {
+      const auto absence = view.absence(id);
+      const bool forgotten = absence && !in_plan(*job, id) && view.session(now) > view.timing().lease && now.at - absence->since > view.timing().forget_node;
+      if (forgotten) changes.push_back({id, "", "the node has been away too long"});
+      continue;
+    }
+    if (job != nullptr && job->spec && !job->outcome && job->spec_error.empty()) continue;  // asked to stop: the outcome comes first
+    if (may_let_go(view, job, id, now)) changes.push_back({id, "", "the job is over"});
+  }
+  bool first = true;
+  for (const std::string& name : jobs_in_order(view)) {
+    const JobView& job = view.jobs().at(name);
+    const Roster roster = roster_of(view, job);
+    for (const auto& [id, why] : roster.leaving) {
+      const bool held_back = in_plan(job, id) || (job.plan && !job.in_force() && job.pending());
+      if (!held_back) changes.push_back({id, "", why});
+    }
+    std::vector<NodeId> suitable;
+    for (const NodeId& id : free) {
+      if (!is_drained(job, id)) suitable.push_back(id);
+    }
+    const int have = static_cast<int>(roster.usable.size());
+    const int want = std::min(roster.target - have, static_cast<int>(suitable.size()));
+    if (want > 0 && (first || job.plan || have + want >= job.spec->value.elastic.min_nodes)) {
+      for (int i = 0; i < want; ++i) {
+        changes.push_back({suitable[static_cast<std::size_t>(i)], name, "free"});
+        free.erase(suitable[static_cast<std::size_t>(i)]);
+      }
+    }
+    first = false;
+  }
+  return changes;
+}
+
+std::vector<std::string> spent_wishes(const ClusterView& view, const JobView& job) {
+  std::vector<std::string> spent;
+  for (const auto& [id, wish] : job.wishes) {
+    const WishRecord& record = wish.value;
+    bool done = job.outcome.has_value();
+    if (record.kind == "scale") {
+      done = done || newest_scale(job) != &wish;
+    } else if (record.kind == "drain" || record.kind == "undrain") {
+      done = done || newest_drain(job, record.node) != &wish || record.kind == "undrain";
+    } else if (record.kind != "stop") {
+      done = true;  // a word nobody knows
+    }
+    if (done) spent.push_back(view.keys().wishes(job.name) + id);
+  }
+  return spent;
+}
+
+}  // namespace regroup

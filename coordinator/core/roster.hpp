@@ -1,0 +1,41 @@
+// roster.hpp: which nodes a job may use now, which shall leave it and why, and who is assigned to what. Pure.
+#pragma once
+
+#include "coordinator/core/cluster_view.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+// The nodes assigned to one job.
+struct Roster {
+  std::set<NodeId> usable;               // live, assigned, staying
+  std::map<NodeId, std::string> leaving; // live, assigned, but to go: why
+  int target = 0;                        // how many nodes the job wants
+  std::string target_reason;             // when a wish was cut to the job's limits
+};
+
+Roster roster_of(const ClusterView& view, const JobView& job);
+
+// Submitted, readable, not over and not asked to stop.
+bool is_active(const JobView& job);
+
+// Names of active jobs in order of submission.
+std::vector<std::string> jobs_in_order(const ClusterView& view);
+
+struct AssignmentChange {
+  NodeId node;
+  std::string job;   // empty: the assignment is taken back
+  std::string reason;
+};
+
+// What to change now. Jobs get nodes in order of submission; a later job takes none before its smallest number is there.
+std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now);
+
+// Wishes that later ones have overtaken, or that are done: keys to remove.
+std::vector<std::string> spent_wishes(const ClusterView& view, const JobView& job);
+
+}  // namespace regroup

@@ -1,0 +1,129 @@
+#include "mesh/address.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace regroup {
+namespace {
+
+constexpr int kBufferBytes = 4 << 20;
+constexpr int kBacklog = 1024;
+
+Error bad(const std::string& text, const char* why) { return {Code::kBadInput, "mesh address '" + text + "' " + why + "; use unix:PATH or tcp:HOST:PORT"}; }
+
+Error failed(const std::string& text, const char* what) {
+  return {errno == EADDRINUSE ? Code::kConflict : Code::kUnavailable, "mesh address '" + text + "': " + what + ": " + std::strerror(errno)};
+}
+
+// True when a socket file is left over from a process that is gone.
+bool is_stale(const SocketAddress& address) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  const bool refused = ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 && errno == ECONNREFUSED;
+  ::close(fd);
+  return refused;
+}
+
+}  // namespace
+
+Result<SocketAddress> parse_address(const std::string& text) {
+  SocketAddress result;
+  if (text.starts_with("unix:")) {
+    const std::string path = text.substr(5);
+    auto* un = reinterpret_cast<sockaddr_un*>(&result.storage);
+    if (path.empty()) return bad(text, "has no path");
+    if (path.size() >= sizeof(un->sun_path)) return bad(text, "has a path longer than 107 bytes");
+    un->sun_family = AF_UNIX;
+    std::memcpy(un->sun_path, path.c_str(), path.size() + 1);
+    result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+    return result;
+  }
+  if (!text.starts_with("tcp:")) return bad(text, "is of neither kind");
+  const std::size_t colon = text.rfind(':');
+  if (colon == 3 || colon + 1 == text.size()) return bad(text, "has no port");
+  std::string host = text.substr(4, colon - 4);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int rc = ::getaddrinfo(host.c_str(), text.c_str() + colon + 1, &hints, &found);
+  if (rc != 0) {
+    if (rc == EAI_SERVICE) return bad(text, "has a port that is not a number");
+    return Error{Code::kNotFound, "mesh address '" + text + "': " + ::gai_strerror(rc)};
+  }
+  std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
+  result.length = found->ai_addrlen;
+  ::freeaddrinfo(found);
+  return result;
+}
+
+void tune_socket(int fd, int family) {
+  // FORCE passes net.core.wmem_max where we are root; otherwise the limit applies.
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBufferBytes, sizeof(int)) != 0) ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBufferBytes, sizeof(int));
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBufferBytes, sizeof(int)) != 0) ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBufferBytes, sizeof(int));
+  const int on = 1;
+  if (family != AF_UNIX) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+Result<ListeningSocket> listen_on(const std::string& text) {
+  auto address = parse_address(text);
+  if (!address) return address.error();
+  const int fd = ::socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return failed(text, "no socket");
+  const int on = 1;
+  if (address->family() != AF_UNIX) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  tune_socket(fd, address->family());
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address->storage);
+  int rc = ::bind(fd, raw, address->length);
+  if (rc != 0 && errno == EADDRINUSE && address->family() == AF_UNIX && is_stale(*address)) {
+    ::unlink(text.c_str() + 5);
+    rc = ::bind(fd, raw, address->length);
+  }
+  if (rc == 0 && address->family() == AF_UNIX) ::chmod(text.c_str() + 5, 0600);
+  if (rc != 0 || ::listen(fd, kBacklog) != 0) {
+    Error error = failed(text, "cannot listen");
+    ::close(fd);
+    return error;
+  }
+  ListeningSocket result{fd, text};
+  if (address->family() != AF_UNIX) {
+    socklen_t length = sizeof(address->storage);
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&address->storage), &length);
+    const auto port = address->family() == AF_INET ? reinterpret_cast<sockaddr_in*>(&address->storage)->sin_port
+                                                   : reinterpret_cast<sockaddr_in6*>(&address->storage)->sin6_port;
+    result.address = text.substr(0, text.rfind(':') + 1) + std::to_string(ntohs(port));
+  }
+  return result;
+}
+
+void close_listening(ListeningSocket& socket) {
+  if (socket.fd < 0) return;
+  if (socket.address.starts_with("unix:")) ::unlink(socket.address.c_str() + 5);
+  ::close(socket.fd);
+  socket.fd = -1;
+}
+
+int start_connect(const SocketAddress& address) {
+  const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  tune_socket(fd, address.family());
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 && errno != EINPROGRESS) {
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+}  // namespace regroup

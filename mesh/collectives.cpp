@@ -1,0 +1,69 @@
+#include "base/check.hpp"
+#include "mesh/mesh.hpp"
+
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+// Every rank begins with the one after itself, so that not all go to the lowest first. f(index) for all but self; [self's index] comes back.
+template <class F>
+std::size_t for_others(Mesh& mesh, const std::vector<Rank>& ranks, F f) {
+  std::size_t own = ranks.size();
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if (ranks[i] == mesh.self()) own = i;
+  }
+  CHECK(own < ranks.size(), "self", mesh.self(), "is not among the ranks of a collective");
+  for (std::size_t k = 1; k < ranks.size(); ++k) f((own + k) % ranks.size());
+  return own;
+}
+
+}  // namespace
+
+Result<void> barrier(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag) {
+  std::vector<TransferPtr> transfers;
+  for_others(mesh, ranks, [&](std::size_t i) { transfers.push_back(mesh.receive(ranks[i], tag, {})); });
+  for_others(mesh, ranks, [&](std::size_t i) { transfers.push_back(mesh.send(ranks[i], tag, {}, Lane::kControl)); });
+  for (const TransferPtr& transfer : transfers) {
+    if (auto done = mesh.wait(transfer); !done) return done.error();
+  }
+  return {};
+}
+
+Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag, std::span<const std::byte> mine, Lane lane) {
+  std::vector<TransferPtr> sends, receives(ranks.size());
+  const std::size_t own = for_others(mesh, ranks, [&](std::size_t i) { receives[i] = mesh.receive_message(ranks[i], tag); });
+  for_others(mesh, ranks, [&](std::size_t i) { sends.push_back(mesh.send(ranks[i], tag, mine, lane)); });
+  std::vector<std::vector<std::byte>> out(ranks.size());
+  out[own].assign(mine.begin(), mine.end());
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if (i == own) continue;
+    auto message = mesh.wait_message(receives[i]);
+    if (!message) return message.error();
+    out[i] = std::move(*message);
+  }
+  for (const TransferPtr& send : sends) {
+    if (auto done = mesh.wait(send); !done) return done.error();
+  }
+  return out;
+}
+
+Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag, const std::vector<std::span<const std::byte>>& out,
+                          const std::vector<std::span<std::byte>>& in) {
+  CHECK(out.size() == ranks.size() && in.size() == ranks.size(), "all_to_all_v: sizes", ranks.size(), out.size(), in.size());
+  std::vector<TransferPtr> transfers;
+  const std::size_t own = for_others(mesh, ranks, [&](std::size_t i) {
+    if (!in[i].empty()) transfers.push_back(mesh.receive(ranks[i], tag, in[i]));
+  });
+  for_others(mesh, ranks, [&](std::size_t i) {
+    if (!out[i].empty()) transfers.push_back(mesh.send(ranks[i], tag, out[i], Lane::kBulk));
+  });
+  CHECK(out[own].size() == in[own].size(), "all_to_all_v: own part of", out[own].size(), "into", in[own].size());
+  if (!out[own].empty()) std::memmove(in[own].data(), out[own].data(), out[own].size());
+  for (const TransferPtr& transfer : transfers) {
+    if (auto done = mesh.wait(transfer); !done) return done.error();
+  }
+  return {};
+}
+
+}  // namespace regroup

@@ -1,0 +1,213 @@
+#include "mesh/connection.hpp"
+
+#include "mesh/link.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+constexpr std::uint32_t kWatched = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr std::size_t kBulkHeadBytes = 4096;  // read ahead on the bulk lane: payload should go straight to its place
+
+std::uint64_t next_instance() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+}  // namespace
+
+Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, std::size_t max_message_bytes, MeshCounters& counters)
+    : EpollTarget(Kind::kConnection), lane(l), link(std::move(to)), instance(next_instance()), epoll_fd_(epoll_fd), max_message_bytes_(max_message_bytes),
+      counters_(counters), fd_(fd), read_fd_(fd) {}
+
+Connection::~Connection() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void Connection::start() {
+  epoll_event event{kWatched, {.ptr = static_cast<EpollTarget*>(this)}};
+  ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, read_fd_, &event);
+}
+
+void Connection::watch_writable(bool on) {
+  if (watching_ == on) return;
+  watching_ = on;
+  epoll_event event{on ? kWatched | EPOLLOUT : kWatched, {.ptr = static_cast<EpollTarget*>(this)}};
+  ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd_, &event);
+}
+
+bool Connection::try_send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) {
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return false;
+  if (fd_ < 0) return true;  // lost: receives from this peer say so
+  std::size_t sent = 0;
+  const bool direct = outbox_.empty() && !blocked_;
+  if (direct) {
+    iovec iov[2] = {{const_cast<std::byte*>(frame.data()), frame.size()}, {const_cast<std::byte*>(payload.data()), payload.size()}};
+    msghdr message{};
+    message.msg_iov = iov;
+    message.msg_iovlen = payload.empty() ? 1 : 2;
+    const ssize_t n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0) sent = static_cast<std::size_t>(n);
+    counters_.bytes_sent += sent;
+    if (sent == frame.size() + payload.size()) return true;
+  }
+  std::vector<std::byte> bytes(frame.begin(), frame.end());
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  outbox_.push_small(std::move(bytes), sent);
+  if (direct) {
+    blocked_ = true;
+    watch_writable(true);
+  }
+  return true;
+}
+
+void Connection::queue_small(std::vector<std::byte> frame_and_payload) {
+  std::lock_guard lock(mutex_);
+  if (fd_ >= 0) outbox_.push_small(std::move(frame_and_payload));
+}
+
+void Connection::queue_large(TransferPtr send) {
+  std::lock_guard lock(mutex_);
+  outbox_.push_large(std::move(send));
+}
+
+void Connection::queue_beat(const Frame& beat) {
+  std::lock_guard lock(mutex_);
+  outbox_.set_beat(beat);
+}
+
+void Connection::cut(Epoch below, const Error& why) {
+  std::lock_guard lock(mutex_);
+  outbox_.cut(below, why);
+}
+
+void Connection::on_writable() {
+  std::lock_guard lock(mutex_);
+  blocked_ = false;
+}
+
+void Connection::close(const Error& why) {
+  std::lock_guard lock(mutex_);
+  outbox_.cut(Epoch{~0ull}, why);
+  if (fd_ < 0) return;
+  ::close(fd_);
+  fd_ = read_fd_ = -1;
+  message_.reset();
+  target_ = nullptr;
+}
+
+Outbox::Write Connection::write_some(std::size_t piece_bytes) {
+  std::lock_guard lock(mutex_);
+  if (fd_ < 0) return Outbox::Write::kIdle;
+  if (blocked_) return Outbox::Write::kBlocked;
+  std::size_t written = 0;
+  const Outbox::Write result = outbox_.write_some(fd_, piece_bytes, written);
+  counters_.bytes_sent += written;
+  if (result == Outbox::Write::kBlocked) blocked_ = true;
+  if (result != Outbox::Write::kMore) watch_writable(blocked_);
+  return result;
+}
+
+Connection::Read Connection::read_some(ReadScratch& scratch, std::size_t& bytes) {
+  bytes = 0;
+  if (paused) {
+    if (!open_piece()) return Read::kPaused;
+    paused = false;
+    const std::vector<std::byte> rest = std::move(backlog_);
+    backlog_.clear();
+    const Read result = feed(rest);
+    if (result != Read::kMore) return result;
+  }
+  if (message_ && message_->discard) target_ = nullptr;
+  iovec iov[2];
+  std::size_t count = 0, direct = 0;
+  if (piece_left_ > 0) {
+    direct = target_ ? piece_left_ : std::min(piece_left_, scratch.waste.size());
+    iov[count++] = {target_ ? target_ : scratch.waste.data(), direct};
+  }
+  const std::size_t ahead = piece_left_ > 0 ? (direct == piece_left_ ? kFrameBytes : 0) : (lane == Lane::kControl ? scratch.small.size() : kBulkHeadBytes);
+  if (ahead > 0) iov[count++] = {scratch.small.data(), ahead};
+  msghdr message{};
+  message.msg_iov = iov;
+  message.msg_iovlen = count;
+  const ssize_t n = ::recvmsg(read_fd_, &message, MSG_DONTWAIT);
+  if (n == 0) return Read::kEof;
+  if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Read::kDrained : errno == EINTR ? Read::kMore : Read::kEof;
+  bytes = static_cast<std::size_t>(n);
+  counters_.bytes_received += bytes;
+  const std::size_t placed = std::min(bytes, direct);
+  if (placed > 0) advance(placed);
+  const Read result = feed({scratch.small.data(), bytes - placed});
+  if (result != Read::kMore) return result;
+  return bytes < direct + ahead && !hung_up ? Read::kDrained : Read::kMore;  // a short read has emptied a stream socket; the end of the file must be read
+}
+
+Connection::Read Connection::take_first(std::string_view bytes) { return feed(std::as_bytes(std::span(bytes))); }
+
+Connection::Read Connection::feed(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (piece_left_ > 0) {
+      const std::size_t part = std::min(piece_left_, bytes.size());
+      if (target_) std::memcpy(target_, bytes.data(), part);
+      advance(part);
+      bytes = bytes.subspan(part);
+      continue;
+    }
+    const std::size_t part = std::min(kFrameBytes - head_have_, bytes.size());
+    std::memcpy(head_.data() + head_have_, bytes.data(), part);
+    head_have_ += part;
+    bytes = bytes.subspan(part);
+    if (head_have_ < kFrameBytes) break;
+    if (!decode_frame(head_.data(), frame_)) return Read::kBadFrame;
+    if (frame_.type == FrameType::kBeat) {
+      beat_ = frame_;
+      head_have_ = 0;
+      continue;
+    }
+    if (frame_.total > max_message_bytes_) return Read::kBadFrame;
+    if (!open_piece()) {
+      paused = true;
+      backlog_.assign(bytes.begin(), bytes.end());
+      return Read::kPaused;
+    }
+  }
+  return Read::kMore;
+}
+
+bool Connection::open_piece() {
+  Inbox::Piece piece = link->inbox.begin_piece(frame_);
+  if (piece.place == Inbox::Place::kPause) return false;
+  head_have_ = 0;
+  if (piece.place == Inbox::Place::kDrop) ++counters_.stale_dropped;
+  message_ = std::move(piece.message);
+  target_ = piece.target;
+  piece_left_ = frame_.length;
+  if (piece_left_ == 0) finish_piece();
+  return true;
+}
+
+void Connection::advance(std::size_t bytes) {
+  piece_left_ -= bytes;
+  if (target_) target_ += bytes;
+  if (piece_left_ == 0) finish_piece();
+}
+
+void Connection::finish_piece() {
+  if (message_) {
+    if (frame_.offset + frame_.length == frame_.total) ++counters_.messages_received;
+    link->inbox.end_piece(frame_, message_);
+  }
+  message_.reset();
+  target_ = nullptr;
+}
+
+}  // namespace regroup

@@ -1,0 +1,78 @@
+// inbox.hpp: what has come from one peer and who waits for it: matching by (epoch, tag) before any buffer is touched.
+//
+// Two threads: the main thread posts receives; the I/O thread places pieces and cancels. Own lock, never held over a system call or a long copy.
+// Caller's buffers are written by the I/O thread only, between begin_piece and end_piece; a message cancelled meanwhile has `discard` set, by the I/O thread itself.
+// Messages without a receive are kept until their epoch is over. Once `max_unmatched` bytes are kept (over all peers), begin_piece says kPause.
+#pragma once
+
+#include "mesh/transfer.hpp"
+#include "mesh/wire.hpp"
+
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+namespace regroup {
+
+// One message that is coming or is waited for.
+struct Incoming {
+  std::size_t total = 0, received = 0;
+  std::size_t kept = 0;       // counted as unmatched
+  bool started = false;       // a piece has come
+  std::atomic<bool> discard{false};  // the rest is read and thrown away
+  TransferPtr posted;         // who waits for it
+  bool in_place = false;      // goes straight into posted->into
+  std::vector<std::byte> stash;
+};
+
+struct Unmatched {
+  std::size_t most = 0;
+  std::atomic<std::size_t> bytes{0};
+};
+
+class Inbox {
+ public:
+  enum class Place { kTake, kDrop, kPause };
+  struct Piece {
+    Place place = Place::kDrop;
+    std::shared_ptr<Incoming> message;
+    std::byte* target = nullptr;
+  };
+
+  explicit Inbox(Unmatched& unmatched) : unmatched_(unmatched) {}
+  ~Inbox();
+
+  // Main thread. May finish or fail it at once.
+  void post(const TransferPtr& receive);
+
+  // I/O thread.
+  Piece begin_piece(const Frame& frame);
+  void end_piece(const Frame& frame, const std::shared_ptr<Incoming>& message);
+  // Epochs below are over: their receives end with `why`, their frames are dropped from now on.
+  void close_below(Epoch epoch, const Error& why);
+  // Epoch `epoch` begins; the peer takes part in it or not.
+  void open(Epoch epoch, bool takes_part);
+  // The connection is gone, or the peer silent: receives up to `entered` end, but whole messages that came stay.
+  void lose(Epoch entered, const Error& why);
+  // True when a send of that epoch makes no sense any more; `why` says it.
+  bool over(Epoch epoch, Error& why) const;
+
+ private:
+  using Messages = std::unordered_map<std::uint64_t, std::shared_ptr<Incoming>>;
+  void release(Incoming& message);
+  void end(Incoming& message, const Error& why);
+  [[nodiscard]] bool over_locked(std::uint64_t epoch, Error& why) const;
+  void start(Incoming& message, const Frame& frame);
+
+  Unmatched& unmatched_;
+  mutable std::mutex mutex_;
+  std::map<std::uint64_t, Messages> epochs_;
+  std::uint64_t floor_ = 0;    // lower epochs are over
+  std::uint64_t entered_ = 0;  // the epoch that takes_part_ speaks of
+  bool takes_part_ = false;
+  std::uint64_t broken_ = 0;   // up to this epoch messages may have been lost
+  std::uint64_t highest_ = 0;  // that a frame had
+  Error closed_why_, broken_why_;
+};
+
+}  // namespace regroup

@@ -1,0 +1,136 @@
+// io_links.cpp: how peers become connected and get lost. Part of IoThread.
+#include "base/log.hpp"
+#include "mesh/io_thread.hpp"
+
+#include <algorithm>
+
+namespace regroup {
+
+std::shared_ptr<Link> IoThread::find_link(const WorkerId& id) {
+  const auto found = links_.find(id);
+  return found == links_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Link> IoThread::make_link(const WorkerId& id) {
+  if (auto known = find_link(id)) return known;
+  auto link = std::make_shared<Link>(id, state_.unmatched);
+  link->inbox.close_below(floor_, {Code::kNewerEpoch, "epoch " + std::to_string(floor_.value) + " is there: stop and go on in it"});
+  link->inbox.open(entered_, false);
+  std::lock_guard lock(links_mutex_);
+  links_.emplace(id, link);
+  return link;
+}
+
+void IoThread::on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) {
+  auto& place = link->lanes[static_cast<std::size_t>(lane)];
+  if (place) disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " connected anew"});
+  const auto connection = std::make_shared<Connection>(epoll_, fd, lane, link, options_.max_message_bytes, state_.counters);
+  {
+    std::lock_guard lock(link->mutex);
+    place = connection;
+  }
+  link->attempts[static_cast<std::size_t>(lane)].failures = 0;
+  connection->readable = true;  // bytes may have come before epoll watched it as a connection
+  connection->start();
+  if (link->connected()) {
+    const bool was_lost = link->wish == Link::Wish::kRedial && link->takes_part;
+    link->wish = Link::Wish::kNone;
+    link->pulse.restart(running_);
+    if (was_lost) report_lost(link, "eof");  // it lives, but messages of this epoch are gone with the connection
+    log::debug("mesh_connected", {{"peer", to_string(link->id)}});
+    if (events_.on_connected) events_.on_connected(link->id);
+  }
+  if (connection->take_first(first_bytes) == Connection::Read::kBadFrame) {
+    ++state_.counters.refused;
+    return on_broken(connection, "sent a malformed frame");
+  }
+  list(connection);
+}
+
+void IoThread::on_broken(const std::shared_ptr<Connection>& connection, const std::string& reason) {
+  const auto link = connection->link;
+  const bool was_connected = link->connected();
+  // What still lies on the other lane came before the end and counts.
+  const auto other = link->lanes[connection->lane == Lane::kControl ? 1 : 0];
+  if (other && !other->paused) {
+    std::size_t bytes = 1;
+    for (int i = 0; i < 256 && bytes > 0; ++i) {
+      const auto result = other->read_some(scratch_, bytes);
+      if (result != Connection::Read::kMore && result != Connection::Read::kDrained) break;
+    }
+  }
+  log::debug("mesh_connection_broken", {{"peer", to_string(link->id)}, {"lane", static_cast<int>(connection->lane)}, {"reason", reason}});
+  const Error why{Code::kPeerLost, "peer " + to_string(link->id) + ": " + reason};
+  disconnect(link, why);
+  if (entering_ && link->takes_part && was_connected) finish_enter(why);
+  if (link->wish == Link::Wish::kWanted) return;  // was not whole yet: the dialling goes on
+  if (!was_connected) return;
+  if (!link->address) return report_lost(link, "eof");
+  link->redial_until = now_ + options_.heartbeat;
+  connector_->want(link, Link::Wish::kRedial, now_);
+}
+
+void IoThread::disconnect(const std::shared_ptr<Link>& link, const Error& why) {
+  lose_transfers(link, why);
+  std::lock_guard lock(link->mutex);
+  for (auto& connection : link->lanes) {
+    if (!connection) continue;
+    connection->close(why);
+    closed_.push_back(std::move(connection));  // events of this batch may still point at it
+    connection.reset();
+  }
+}
+
+void IoThread::lose_transfers(const std::shared_ptr<Link>& link, const Error& why) {
+  link->inbox.lose(entered_, why);
+  for (auto& connection : link->lanes) {
+    if (connection) connection->cut(Epoch{~0ull}, why);
+  }
+}
+
+void IoThread::on_refused(const std::shared_ptr<Link>& link, const std::string& reason) {
+  const Link::Wish wish = link->wish;
+  if (entering_ && link->takes_part) {
+    connector_->stop(link);
+    finish_enter(Error{Code::kPeerLost, "peer " + to_string(link->id) + " refuses: " + reason});
+  }
+  if (wish == Link::Wish::kRedial) {
+    connector_->stop(link);
+    report_lost(link, "eof");
+  }
+}
+
+void IoThread::report_lost(const std::shared_ptr<Link>& link, const std::string& evidence) {
+  log::debug("mesh_peer_lost", {{"peer", to_string(link->id)}, {"evidence", evidence}, {"epoch", entered_.value}});
+  if (events_.on_lost) events_.on_lost(link->id, evidence);
+}
+
+void IoThread::want(const std::vector<ResolvedPeer>& peers) {
+  for (auto& [id, link] : links_) {
+    if (link->wish == Link::Wish::kWanted) connector_->stop(link);
+  }
+  for (const ResolvedPeer& peer : peers) {
+    if (peer.id == options_.self) continue;
+    const auto link = make_link(peer.id);
+    if (peer.address) link->address = peer.address;
+    if (!link->connected()) connector_->want(link, Link::Wish::kWanted, now_);
+  }
+}
+
+// Links of nobody we talk to, so that a long life among short ones needs no growing memory.
+void IoThread::forget_strangers() {
+  for (auto it = links_.begin(); it != links_.end();) {
+    const auto link = it->second;
+    const bool silent = link->connected() && link->pulse.silent();
+    if (link->takes_part || link->wish != Link::Wish::kNone || ((link->lanes[0] || link->lanes[1]) && !silent) || link->attempts[0].active ||
+        link->attempts[1].active) {
+      ++it;
+      continue;
+    }
+    disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " takes no part and is silent"});
+    std::lock_guard lock(links_mutex_);
+    it = links_.erase(it);
+  }
+}
+
+}  // namespace regroup

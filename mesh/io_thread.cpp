@@ -1,0 +1,362 @@
+#include "mesh/io_thread.hpp"
+
+#include "base/log.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr int kMostEvents = 256;
+
+Error newer_epoch(Epoch epoch) { return {Code::kNewerEpoch, "epoch " + std::to_string(epoch.value) + " is there: stop and go on in it"}; }
+
+// Many peers, two sockets each: the usual soft limit of 1,024 is soon reached.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+IoThread::IoThread(const MeshOptions& options, MeshEvents events, MeshState& state)
+    : options_(options), events_(std::move(events)), state_(state), running_clock_(options.heartbeat) {}
+
+Result<std::string> IoThread::start() {
+  raise_file_limit();
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (epoll_ < 0 || wake_ < 0) return Error{Code::kInternal, std::string("mesh: epoll: ") + std::strerror(errno)};
+  epoll_event event{EPOLLIN, {.ptr = &wake_target_}};
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
+  connector_ = std::make_unique<Connector>(*this, epoll_, options_.self, options_.secret, options_.heartbeat, state_.counters);
+  auto address = connector_->listen(options_.listen);
+  if (!address) return address;
+  sigset_t all, before;  // signals are for the main thread
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_setname_np(thread_.native_handle(), "mesh-io");
+  return address;
+}
+
+IoThread::~IoThread() {
+  if (thread_.joinable()) {
+    stopping_ = true;
+    submit(Resume{});
+    thread_.join();
+  }
+  const Error closed{Code::kPeerLost, "the mesh was closed"};
+  take_commands();
+  for (auto& [id, link] : links_) disconnect(link, closed);
+  finish_enter(closed);
+  for (auto& [id, link] : links_) link->lanes = {};
+  connector_.reset();
+  if (wake_ >= 0) ::close(wake_);
+  if (epoll_ >= 0) ::close(epoll_);
+}
+
+void IoThread::submit(Command command) {
+  {
+    std::lock_guard lock(commands_mutex_);
+    commands_.push_back(std::move(command));
+  }
+  // The loop sets asleep_, then looks at the list; we fill the list, then look at asleep_: one of us sees the other.
+  if (asleep_.load()) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto n = ::write(wake_, &one, sizeof(one));
+  }
+}
+
+bool IoThread::connected(const WorkerId& peer) {
+  std::shared_ptr<Link> link;
+  {
+    std::lock_guard lock(links_mutex_);
+    const auto found = links_.find(peer);
+    if (found == links_.end()) return false;
+    link = found->second;
+  }
+  std::lock_guard lock(link->mutex);
+  return link->lanes[0] && link->lanes[1];
+}
+
+void IoThread::run() {
+  now_ = Clock::now();
+  next_tick_ = next_beat_ = now_;
+  while (!stopping_) {
+    take_commands();
+    serve(ready_control_, 16, 16);
+    serve(ready_bulk_, 4, 1);
+    wait_and_dispatch();
+    if (now_ >= next_tick_) tick();
+    if (now_ >= connector_->next_tick()) connector_->tick(now_);
+    check_enter();
+    connector_->sweep();
+    closed_.clear();
+  }
+}
+
+void IoThread::wait_and_dispatch() {
+  asleep_ = true;
+  bool busy = !ready_control_.empty() || !ready_bulk_.empty() || stopping_;
+  {
+    std::lock_guard lock(commands_mutex_);
+    busy = busy || !commands_.empty();
+  }
+  int timeout = 0;
+  if (!busy) {
+    const auto next = std::min(next_tick_, connector_->next_tick());
+    timeout = static_cast<int>(std::clamp<std::int64_t>(std::chrono::ceil<milliseconds>(next - Clock::now()).count(), 0, 60'000));
+  }
+  epoll_event events[kMostEvents];
+  const int count = ::epoll_wait(epoll_, events, kMostEvents, timeout);
+  asleep_ = false;
+  now_ = Clock::now();
+  running_ = running_clock_.look(now_.time_since_epoch());
+  for (int i = 0; i < count; ++i) {
+    auto* target = static_cast<EpollTarget*>(events[i].data.ptr);
+    switch (target->kind) {
+      case EpollTarget::Kind::kWake: {
+        std::uint64_t sum = 0;
+        [[maybe_unused]] const auto n = ::read(wake_, &sum, sizeof(sum));
+        break;
+      }
+      case EpollTarget::Kind::kListener: connector_->on_listener(now_); break;
+      case EpollTarget::Kind::kHandshake: connector_->on_event(static_cast<HandshakeSocket*>(target), events[i].events, now_); break;
+      case EpollTarget::Kind::kConnection: {
+        auto* raw = static_cast<Connection*>(target);
+        const auto connection = raw->link->lanes[static_cast<std::size_t>(raw->lane)];
+        if (connection.get() != raw) break;  // closed within this batch
+        if (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) connection->readable = true;
+        if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) connection->hung_up = true;
+        if (events[i].events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) connection->on_writable();
+        if (connection->paused && connection->hung_up) {
+          on_broken(connection, "closed while more had come than may be kept");
+        } else {
+          list(connection);
+        }
+      }
+    }
+  }
+}
+
+void IoThread::take_commands() {
+  std::vector<Command> commands;
+  {
+    std::lock_guard lock(commands_mutex_);
+    commands.swap(commands_);
+  }
+  for (Command& command : commands) {
+    std::visit([this](auto& c) { on(c); }, command);
+  }
+}
+
+void IoThread::on(Announce& command) {
+  if (command.newer <= floor_) return;
+  cut_all(command.newer, newer_epoch(command.newer));
+  if (entering_ && entering_->epoch < command.newer) finish_enter(newer_epoch(command.newer));
+}
+
+void IoThread::on(Warm& command) { want(command.peers); }
+
+void IoThread::on(Enter& command) {
+  const auto& request = command.request;
+  finish_enter(newer_epoch(request->epoch));  // one that timed out
+  const bool passed = state_.newest > request->epoch.value;
+  cut_all(request->epoch, newer_epoch(request->epoch));
+  for (auto& [id, link] : links_) {
+    for (auto& connection : link->lanes) {
+      if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));  // of the same epoch, entered anew
+    }
+    link->takes_part = false;
+  }
+  entered_ = request->epoch;
+  std::vector<std::shared_ptr<Link>> links;
+  for (const ResolvedPeer& peer : request->peers) {
+    if (peer.id == options_.self) {
+      links.push_back(nullptr);
+      continue;
+    }
+    const auto link = make_link(peer.id);
+    link->takes_part = true;
+    link->pulse.restart(running_);
+    links.push_back(link);
+  }
+  for (auto& [id, link] : links_) link->inbox.open(entered_, link->takes_part);
+  {
+    std::lock_guard lock(request->mutex);
+    request->links = std::move(links);
+    request->begun = true;
+  }
+  request->changed.notify_all();
+  entering_ = request;
+  if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
+  want(request->peers);
+  forget_strangers();
+  Resume resume;
+  on(resume);
+  check_enter();
+}
+
+void IoThread::on(SendLarge& command) {
+  Error why;
+  if (command.link->inbox.over(command.send->epoch, why)) return command.send->fail(why);
+  const auto connection = command.link->lanes[static_cast<std::size_t>(command.lane)];
+  if (!connection) return command.send->fail({Code::kPeerLost, to_string(command.link->id) + " is not connected"});
+  connection->queue_large(std::move(command.send));
+  list(connection);
+}
+
+void IoThread::on(SendSmall& command) {
+  command.connection->queue_small(std::move(command.bytes));
+  list(command.connection);
+}
+
+void IoThread::on(Resume&) {
+  const auto paused = std::exchange(paused_, {});
+  num_paused_ = 0;
+  for (const auto& connection : paused) {
+    if (connection->link->lanes[static_cast<std::size_t>(connection->lane)] == connection) list(connection);
+  }
+}
+
+void IoThread::cut_all(Epoch below, const Error& why) {
+  floor_ = std::max(floor_, below);
+  for (auto& [id, link] : links_) {
+    link->inbox.close_below(below, why);
+    for (auto& connection : link->lanes) {
+      if (connection) connection->cut(below, why);
+    }
+  }
+  Resume resume;
+  on(resume);
+}
+
+void IoThread::list(const std::shared_ptr<Connection>& connection) {
+  if (connection->listed) return;
+  connection->listed = true;
+  (connection->lane == Lane::kControl ? ready_control_ : ready_bulk_).push_back(connection);
+}
+
+void IoThread::serve(std::vector<std::shared_ptr<Connection>>& ready, int most_reads, int most_writes) {
+  const auto batch = std::exchange(ready, {});
+  for (const auto& connection : batch) {
+    connection->listed = false;
+    if (connection->link->lanes[static_cast<std::size_t>(connection->lane)] != connection) continue;
+    if (serve_one(connection, most_reads, most_writes)) list(connection);
+  }
+}
+
+bool IoThread::serve_one(const std::shared_ptr<Connection>& connection, int most_reads, int most_writes) {
+  bool more = false;
+  if (connection->readable) {
+    if (!read_from(connection, most_reads)) return false;
+    more = connection->readable && !connection->paused;
+  }
+  Outbox::Write result = Outbox::Write::kMore;
+  for (int i = 0; i < most_writes && result == Outbox::Write::kMore; ++i) result = connection->write_some(options_.piece_bytes);
+  if (result == Outbox::Write::kBroken) {
+    connection->readable = connection->hung_up = true;  // reading finds the end, after what still lies there
+    return true;
+  }
+  return more || result == Outbox::Write::kMore;
+}
+
+// False when the connection is gone.
+bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most_reads) {
+  for (int i = 0; i < most_reads; ++i) {
+    std::size_t bytes = 0;
+    const Connection::Read result = connection->read_some(scratch_, bytes);
+    if (bytes > 0) connection->link->pulse.heard(running_);
+    take_beat(*connection);
+    switch (result) {
+      case Connection::Read::kMore: break;
+      case Connection::Read::kDrained: connection->readable = false; return true;
+      case Connection::Read::kPaused:
+        paused_.push_back(connection);
+        num_paused_ = static_cast<int>(paused_.size());
+        return true;
+      case Connection::Read::kEof: on_broken(connection, "the connection was closed"); return false;
+      case Connection::Read::kBadFrame:
+        ++state_.counters.refused;
+        on_broken(connection, "sent a malformed or oversize frame");
+        return false;
+    }
+  }
+  return true;
+}
+
+void IoThread::take_beat(Connection& connection) {
+  if (const auto beat = connection.take_beat()) connection.link->pulse.beat(running_, beat->tag, beat->total != 0);
+}
+
+void IoThread::tick() {
+  next_tick_ = now_ + std::max(options_.heartbeat / 4, milliseconds(1));
+  if (now_ >= next_beat_) {
+    next_beat_ = now_ + options_.heartbeat;
+    send_beats();
+  }
+  std::vector<std::shared_ptr<Link>> links;
+  for (auto& [id, link] : links_) links.push_back(link);
+  for (const auto& link : links) judge(link);
+}
+
+void IoThread::send_beats() {
+  const Frame beat{FrameType::kBeat, entered_.value, state_.progress.load(), state_.waiting.load() ? 1u : 0u, 0, 0};
+  for (auto& [id, link] : links_) {
+    if (!link->lanes[0]) continue;
+    link->lanes[0]->queue_beat(beat);
+    list(link->lanes[0]);
+  }
+}
+
+void IoThread::judge(const std::shared_ptr<Link>& link) {
+  if (!link->connected()) return;
+  if (link->lanes[0]->paused || link->lanes[0]->readable || link->lanes[1]->readable) link->pulse.heard(running_);  // it is we who do not read
+  const auto hang_limit = link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
+  switch (link->pulse.check(running_, 5 * options_.heartbeat, hang_limit)) {
+    case Pulse::Verdict::kNone: break;
+    case Pulse::Verdict::kSilence: {
+      const Error why{Code::kPeerLost, "peer " + to_string(link->id) + " is silent"};
+      lose_transfers(link, why);
+      if (entering_ && link->takes_part) finish_enter(why);
+      report_lost(link, "silence");
+      break;
+    }
+    case Pulse::Verdict::kHang: report_lost(link, "hang"); break;
+  }
+}
+
+void IoThread::finish_enter(Result<void> outcome) {
+  if (!entering_) return;
+  {
+    std::lock_guard lock(entering_->mutex);
+    entering_->done = true;
+    entering_->outcome = std::move(outcome);
+  }
+  entering_->changed.notify_all();
+  entering_.reset();
+}
+
+void IoThread::check_enter() {
+  if (!entering_) return;
+  for (const auto& link : entering_->links) {
+    if (link && !link->connected()) return;
+  }
+  finish_enter({});
+}
+
+}  // namespace regroup

@@ -1,0 +1,134 @@
+// io_thread.hpp: the one thread that moves bytes: an epoll loop over connections, handshakes, beats and commands of the main thread.
+//
+// All that can end a transfer early happens here: a newer epoch, a lost peer. So after it has ended, nobody touches its buffer.
+#pragma once
+
+#include "mesh/connector.hpp"
+
+#include <condition_variable>
+#include <thread>
+#include <variant>
+
+namespace regroup {
+
+struct ResolvedPeer {
+  WorkerId id;
+  std::optional<SocketAddress> address;  // none: it must dial us
+};
+
+// enter() under way: filled by the I/O thread, waited for by the main thread.
+struct EnterRequest {
+  Epoch epoch;
+  std::vector<ResolvedPeer> peers;  // index = rank; self included
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool begun = false, done = false;           // begun: nothing of older epochs is touched any more
+  Result<void> outcome;                       // once done
+  std::vector<std::shared_ptr<Link>> links;   // once begun; null for self
+};
+
+// What both threads look at.
+struct MeshState {
+  std::atomic<std::uint64_t> newest{0};   // announced or entered
+  std::atomic<std::uint64_t> progress{0};
+  std::atomic<bool> waiting{false};
+  std::atomic<std::int64_t> hang_limit_ms{0};
+  MeshCounters counters;
+  Unmatched unmatched;
+};
+
+class IoThread : public Connector::Owner {
+ public:
+  struct Announce {
+    Epoch newer;
+  };
+  struct Warm {
+    std::vector<ResolvedPeer> peers;
+  };
+  struct Enter {
+    std::shared_ptr<EnterRequest> request;
+  };
+  struct SendLarge {
+    std::shared_ptr<Link> link;
+    Lane lane;
+    TransferPtr send;
+  };
+  struct SendSmall {
+    std::shared_ptr<Connection> connection;
+    std::vector<std::byte> bytes;
+  };
+  struct Resume {};  // a receive was posted: paused connections may go on
+  using Command = std::variant<Announce, Warm, Enter, SendLarge, SendSmall, Resume>;
+
+  IoThread(const MeshOptions& options, MeshEvents events, MeshState& state);
+  ~IoThread();
+
+  Result<std::string> start();  // the address to dial
+  void submit(Command command);  // any thread
+  [[nodiscard]] bool connected(const WorkerId& peer);  // any thread
+  [[nodiscard]] bool any_paused() const { return num_paused_ > 0; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void run();
+  void wait_and_dispatch();
+  void take_commands();
+  void on(Announce& command);
+  void on(Warm& command);
+  void on(Enter& command);
+  void on(SendLarge& command);
+  void on(SendSmall& command);
+  void on(Resume& command);
+
+  void list(const std::shared_ptr<Connection>& connection);
+  void serve(std::vector<std::shared_ptr<Connection>>& ready, int most_reads, int most_writes);
+  bool serve_one(const std::shared_ptr<Connection>& connection, int most_reads, int most_writes);
+  bool read_from(const std::shared_ptr<Connection>& connection, int most_reads);
+  void take_beat(Connection& connection);
+
+  void tick();
+  void send_beats();
+  void judge(const std::shared_ptr<Link>& link);
+  void cut_all(Epoch below, const Error& why);
+  void finish_enter(Result<void> outcome);
+  void check_enter();
+
+  // How links come and go (io_links.cpp).
+  std::shared_ptr<Link> find_link(const WorkerId& id) override;
+  std::shared_ptr<Link> make_link(const WorkerId& id) override;
+  void on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) override;
+  void on_refused(const std::shared_ptr<Link>& link, const std::string& reason) override;
+  void on_broken(const std::shared_ptr<Connection>& connection, const std::string& reason);
+  void disconnect(const std::shared_ptr<Link>& link, const Error& why);
+  void lose_transfers(const std::shared_ptr<Link>& link, const Error& why);
+  void report_lost(const std::shared_ptr<Link>& link, const std::string& evidence);
+  void forget_strangers();
+  void want(const std::vector<ResolvedPeer>& peers);
+
+  const MeshOptions options_;
+  const MeshEvents events_;
+  MeshState& state_;
+  int epoll_ = -1, wake_ = -1;
+  EpollTarget wake_target_{EpollTarget::Kind::kWake};
+  std::unique_ptr<Connector> connector_;
+
+  std::mutex links_mutex_;  // guards changing links_, and reading it outside the I/O thread
+  std::map<WorkerId, std::shared_ptr<Link>> links_;
+
+  std::mutex commands_mutex_;
+  std::vector<Command> commands_;
+  std::atomic<bool> asleep_{false}, stopping_{false};
+  std::atomic<int> num_paused_{0};
+
+  Epoch entered_, floor_;
+  std::shared_ptr<EnterRequest> entering_;
+  std::vector<std::shared_ptr<Connection>> ready_control_, ready_bulk_, paused_, closed_;
+  ReadScratch scratch_;
+  RunningClock running_clock_;
+  Pulse::Time running_{};
+  Clock::time_point now_, next_tick_, next_beat_;
+  std::thread thread_;
+};
+
+}  // namespace regroup

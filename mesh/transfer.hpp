@@ -1,0 +1,47 @@
+// transfer.hpp: one send or receive under way, shared by the main thread that waits for it and the I/O thread that finishes it.
+//
+// Everything but `state` is written before `state` leaves kPending by the thread that finishes it and read afterwards by the one that waits.
+#pragma once
+
+#include "mesh/mesh.hpp"
+
+#include <atomic>
+
+namespace regroup {
+
+class Transfer {
+ public:
+  enum class Kind { kSend, kReceive, kReceiveMessage };
+  enum State : int { kPending = 0, kDone = 1, kFailed = 2 };
+
+  Transfer(Kind k, Epoch e, Tag t) : kind(k), epoch(e), tag(t) {}
+
+  void finish(std::size_t bytes) {
+    moved = bytes;
+    settle(kDone);
+  }
+  void fail(Error why) {
+    error = std::move(why);
+    settle(kFailed);
+  }
+  [[nodiscard]] bool pending() const { return state.load(std::memory_order_acquire) == kPending; }
+
+  const Kind kind;
+  const Epoch epoch;
+  const Tag tag;
+  std::span<const std::byte> out;   // kSend
+  std::span<std::byte> into;        // kReceive
+  std::vector<std::byte> message;   // kReceiveMessage; kReceive when the message came before it: wait() copies
+  bool in_place = false;            // kReceive: the bytes are in `into` already
+  std::size_t moved = 0;
+  Error error;
+  std::atomic<int> state{kPending};
+
+ private:
+  void settle(State s) {
+    state.store(s, std::memory_order_release);
+    state.notify_all();
+  }
+};
+
+}  // namespace regroup

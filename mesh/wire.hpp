@@ -1,0 +1,31 @@
+// wire.hpp: the frame that carries a piece of a message. Frozen: little-endian, 48 bytes, then `length` bytes of payload.
+//
+//   0 u32 magic "RGF1" | 4 u8 type | 5 zero x3 | 8 u64 epoch | 16 u64 tag | 24 u64 total | 32 u64 offset | 40 u32 length | 44 u32 zero
+//
+// data: bytes [offset, offset + length) of the message (epoch, tag) of `total` bytes; the pieces of one message come in order on one connection.
+// beat: tag = the sender's progress counter, total = 1 while its main thread waits in the mesh; no payload.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace regroup {
+
+enum class FrameType : std::uint8_t { kData = 1, kBeat = 2 };
+
+struct Frame {
+  FrameType type = FrameType::kData;
+  std::uint64_t epoch = 0;
+  std::uint64_t tag = 0;
+  std::uint64_t total = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+};
+
+inline constexpr std::size_t kFrameBytes = 48;
+
+void encode_frame(const Frame& frame, std::byte* out);
+// False when these 48 bytes are no frame: bad magic, type, or a piece that does not lie within its message.
+bool decode_frame(const std::byte* in, Frame& frame);
+
+}  // namespace regroup

@@ -1,0 +1,61 @@
+// single_rank.hpp: the operators put together to a whole model on one rank, in the plainest way: what a microbatch computes, without any exchange.
+#pragma once
+
+#include "moe/train/ops/head.hpp"
+#include "moe/train/ops/router.hpp"
+#include "moe/train/ops/weights.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace regroup::ops {
+
+// One unit's flat fp32 buffer, zeroed, starting `offset` x 64 bytes into a page.
+class Flat {
+ public:
+  explicit Flat(std::int64_t numel, int offset = 0);
+  [[nodiscard]] float* data() const { return data_; }
+  [[nodiscard]] std::int64_t numel() const { return numel_; }
+
+ private:
+  std::unique_ptr<float, void (*)(void*)> memory_;
+  float* data_;
+  std::int64_t numel_;
+};
+
+struct SingleRank {
+  explicit SingleRank(const Dims& dims, std::uint64_t seed = 1, int offset = 0);
+
+  struct Loss {
+    double cross_entropy = 0;  // sum
+    double aux = 0;            // the Hugging Face number, before the coefficient
+    std::int64_t num_targets = 0;
+  };
+  // Adds the gradient of cross_entropy + coef * aux * num_targets to `gradients`. `lap(name)` is called after each operator.
+  Loss microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap = [](const char*) {});
+  void clear_gradients();
+
+  Dims dims;
+  std::vector<Unit> units;
+  std::vector<Flat> weights;
+  std::vector<Flat> gradients;
+  std::vector<Flat> leaves;  // of units that are not experts
+  std::vector<Routing> routings;  // of the last microbatch, a layer each
+};
+
+// tokens and next-token targets of a random microbatch, int64 [N] each; the last target of each sequence is -1.
+struct Batch {
+  at::Tensor tokens;
+  at::Tensor targets;
+};
+Batch random_batch(const Dims& dims, std::uint64_t seed);
+
+// fp32 [sizes], normal with that deviation; the same for the same purpose and seed.
+at::Tensor random_tensor(at::IntArrayRef sizes, std::string_view purpose, double deviation = 1.0, std::uint64_t seed = 1);
+
+// A small shape with everything in it that differs from everything else.
+Dims small_dims();
+
+}  // namespace regroup::ops
