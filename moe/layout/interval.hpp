@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
+#include <utility>
 #include <vector>
 
 namespace regroup {
@@ -21,7 +22,8 @@ class IntervalSet {
   IntervalSet() = default;
   IntervalSet(std::initializer_list<Interval> intervals);
   void add(Interval interval);
-  [[nodiscard]] const std::vector<Interval>& intervals() const { return intervals_; }
+  [[nodiscard]] const std::vector<Interval>& intervals() const& { return intervals_; }
+  [[nodiscard]] std::vector<Interval> intervals() && { return std::move(intervals_); }   // so that a loop over a temporary is safe
   [[nodiscard]] bool empty() const { return intervals_.empty(); }
   [[nodiscard]] int size() const;  // blocks in all
   [[nodiscard]] bool contains(Interval interval) const;

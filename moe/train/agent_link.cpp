@@ -1,0 +1,188 @@
+#include "moe/train/agent_link.hpp"
+
+#include "base/check.hpp"
+#include "base/log.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace regroup {
+namespace {
+
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+AgentLink::AgentLink(int fd) : socket_(fd), reader_([this] { read_loop(); }) { reader_.detach(); }
+
+void AgentLink::read_loop() {
+  for (;;) {
+    auto received = socket_.receive();
+    if (!received) _exit(0);  // the agent is gone
+    auto message = to_worker_from_json(received->first);
+    if (!message) {
+      log::error("bad_message_from_agent", {{"error", to_string(message.error())}});
+      _exit(1);
+    }
+    handle(*message, received->second);
+  }
+}
+
+void AgentLink::handle(const ToWorker& message, int fd) {
+  std::unique_lock lock(mutex_);
+  if (const auto* welcome = std::get_if<Welcome>(&message)) {
+    welcome_ = *welcome;
+  } else if (const auto* dial = std::get_if<DialPeers>(&message)) {
+    dialling_ = *dial;
+    if (mesh_ != nullptr) {
+      std::vector<Peer> peers;
+      for (const Participant& peer : dial->peers) {
+        if (welcome_ && peer.worker != welcome_->self) peers.push_back({peer.worker, peer.address});
+      }
+      mesh_->warm(peers);
+      check_warm_locked();
+    }
+  } else if (const auto* plan = std::get_if<NewPlan>(&message)) {
+    if (!plan_ || plan->plan.epoch > plan_->epoch) {
+      plan_ = plan->plan;
+      if (mesh_ != nullptr && plan_->when == When::kNow) mesh_->announce(plan_->epoch);
+    }
+  } else if (const auto* grant = std::get_if<ArenaGrant>(&message)) {
+    void* memory = mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    REGROUP_CHECK(memory != MAP_FAILED, "cannot map the agent's arena of", grant->bytes, "bytes");
+    close(fd);
+    arenas_.push_back({grant->slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant->bytes)}});
+  } else if (const auto* acked = std::get_if<SnapshotAcked>(&message)) {
+    acked_ = std::max(acked_, acked->step);
+    if (acked->durable) durable_.erase(acked->step.value);
+  } else if (const auto* stop = std::get_if<StopWorker>(&message)) {
+    log::info("worker_stops", {{"reason", stop->reason}});
+    _exit(0);
+  }
+  changed_.notify_all();
+}
+
+Welcome AgentLink::wait_welcome() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return welcome_.has_value(); });
+  return *welcome_;
+}
+
+void AgentLink::attach(Mesh* mesh) {
+  const std::lock_guard lock(mutex_);
+  mesh_ = mesh;
+}
+
+Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
+  std::unique_lock lock(mutex_);
+  const auto ready = [&] { return plan_ && plan_->epoch > above; };
+  if (!ready()) {
+    lock.unlock();
+    if (!reason.empty()) state(WorkerState::kWaiting, reason);
+    lock.lock();
+    changed_.wait(lock, ready);
+  }
+  return *plan_;
+}
+
+std::optional<Plan> AgentLink::newest_plan() const {
+  const std::lock_guard lock(mutex_);
+  return plan_;
+}
+
+Epoch AgentLink::planned() const {
+  const std::lock_guard lock(mutex_);
+  return plan_ ? plan_->epoch : Epoch(0);
+}
+
+bool AgentLink::must_stop(Epoch current) const {
+  const std::lock_guard lock(mutex_);
+  return plan_ && plan_->epoch > current && plan_->when == When::kNow;
+}
+
+void AgentLink::entered(Epoch epoch) {
+  const std::lock_guard lock(mutex_);
+  entered_ = epoch;
+  suspicions_.clear();
+  send_suspects_locked();
+}
+
+void AgentLink::peer_lost(const WorkerId& whom, const std::string& evidence) {
+  const std::lock_guard lock(mutex_);
+  suspicions_[whom] = {whom, evidence, wall_ms()};
+  send_suspects_locked();
+}
+
+void AgentLink::peer_connected(const WorkerId& whom) {
+  const std::lock_guard lock(mutex_);
+  if (suspicions_.erase(whom) > 0) send_suspects_locked();
+  check_warm_locked();
+}
+
+void AgentLink::send_suspects_locked() {
+  Suspects message;
+  message.epoch = entered_;
+  for (const auto& [whom, suspicion] : suspicions_) message.suspicions.push_back(suspicion);
+  (void)socket_.send(to_json(FromWorker{message}));
+}
+
+void AgentLink::check_warm_locked() {
+  if (!dialling_ || mesh_ == nullptr || state_ == WorkerState::kTraining) return;
+  for (const Participant& peer : dialling_->peers) {
+    if (welcome_ && peer.worker == welcome_->self) continue;
+    if (!mesh_->connected(peer.worker)) return;
+  }
+  state_ = WorkerState::kWarm;
+  (void)socket_.send(to_json(FromWorker{StateChanged{WorkerState::kWarm, dialling_->epoch, {}}}));
+  dialling_.reset();
+}
+
+void AgentLink::send(const FromWorker& message) {
+  // A failed send means that the agent is gone; the reader ends the process.
+  (void)socket_.send(to_json(message));
+}
+
+void AgentLink::state(WorkerState state, const std::string& text) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = state;
+  }
+  send(StateChanged{state, Epoch(0), text});
+}
+
+std::vector<Arena> AgentLink::request_arena(int slots, std::int64_t bytes) {
+  std::unique_lock lock(mutex_);
+  for (const Arena& arena : arenas_) munmap(arena.memory.data(), arena.memory.size());
+  arenas_.clear();
+  lock.unlock();
+  send(NeedArena{slots, bytes});
+  lock.lock();
+  changed_.wait(lock, [&] { return static_cast<int>(arenas_.size()) >= slots; });
+  return arenas_;
+}
+
+Step AgentLink::acked() const {
+  const std::lock_guard lock(mutex_);
+  return acked_;
+}
+
+bool AgentLink::durable_pending(Step step) const {
+  const std::lock_guard lock(mutex_);
+  return durable_.contains(step.value);
+}
+
+void AgentLink::expect_durable(Step step) {
+  const std::lock_guard lock(mutex_);
+  durable_.insert(step.value);
+}
+
+void AgentLink::wait_durable() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return durable_.empty() || (plan_ && plan_->epoch > entered_); });
+}
+
+}  // namespace regroup

@@ -1,0 +1,75 @@
+// agent_link.hpp: the worker's side of the socket to its agent: a thread that reads, a mailbox that the main thread looks into.
+//
+// The end of the stream or StopWorker ends the process at once: state that matters lies elsewhere.
+// Threads: wait_* and next_*: the main thread. Everything else: any thread.
+#pragma once
+
+#include "agent/api/worker_protocol.hpp"
+#include "mesh/mesh.hpp"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <thread>
+
+namespace regroup {
+
+// A slot of shared memory that the agent owns; mapped here.
+struct Arena {
+  int slot = 0;
+  std::span<std::byte> memory;
+};
+
+class AgentLink {
+ public:
+  explicit AgentLink(int fd);
+  Welcome wait_welcome();
+  void attach(Mesh* mesh);   // from now on plans wake its waiters, and peers to dial are dialled
+
+  // The newest plan above `above`; blocks, saying why it waits.
+  Plan wait_for_plan(Epoch above, const std::string& reason);
+  [[nodiscard]] std::optional<Plan> newest_plan() const;
+  [[nodiscard]] Epoch planned() const;                     // of the newest plan seen, 0 if none
+  // A plan above `current` asks to stop at once.
+  [[nodiscard]] bool must_stop(Epoch current) const;
+  void entered(Epoch epoch);                               // suspicions of older epochs are withdrawn
+
+  void peer_lost(const WorkerId& whom, const std::string& evidence);
+  void peer_connected(const WorkerId& whom);
+
+  void send(const FromWorker& message);
+  void state(WorkerState state, const std::string& text = {});
+
+  // Snapshots.
+  std::vector<Arena> request_arena(int slots, std::int64_t bytes);   // blocks until granted
+  [[nodiscard]] Step acked() const;                        // newest acknowledged, -1 if none
+  [[nodiscard]] bool durable_pending(Step step) const;     // was asked for and neither written nor given up
+  void expect_durable(Step step);
+  void wait_durable();                                     // until none is pending, or a newer plan came
+
+ private:
+  void read_loop();
+  void handle(const ToWorker& message, int fd);
+  void send_suspects_locked();
+  void check_warm_locked();
+
+  FramedSocket socket_;
+  Mesh* mesh_ = nullptr;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Welcome> welcome_;
+  std::optional<Plan> plan_;
+  Epoch entered_;
+  std::map<WorkerId, Suspicion> suspicions_;
+  std::optional<DialPeers> dialling_;
+  WorkerState state_ = WorkerState::kStarting;
+  std::vector<Arena> arenas_;
+  Step acked_{-1};
+  std::set<std::int64_t> durable_;
+  std::thread reader_;
+};
+
+}  // namespace regroup

@@ -1,0 +1,46 @@
+// epoch_view.hpp: one plan as seen by one worker: who am I, who is with me, what do I compute and keep. Derived, immutable.
+#pragma once
+
+#include "coordinator/api/plan.hpp"
+#include "moe/layout/placement.hpp"
+#include "moe/layout/units.hpp"
+
+#include <vector>
+
+namespace regroup {
+
+// A job's constants that every part of the step needs.
+struct JobView {
+  JobSpec spec;
+  std::vector<Unit> units;
+  explicit JobView(JobSpec job) : spec(std::move(job)), units(make_units(spec.model)) {}
+  [[nodiscard]] const ModelShape& shape() const { return spec.model; }
+  [[nodiscard]] int microbatches_per_chain() const { return spec.microbatches / spec.chains; }
+  [[nodiscard]] int chain_of(int microbatch) const { return microbatch / microbatches_per_chain(); }
+  [[nodiscard]] std::int64_t tokens_per_microbatch() const { return static_cast<std::int64_t>(spec.sequences_per_microbatch) * spec.sequence_length; }
+};
+
+struct EpochView {
+  const JobView* job = nullptr;
+  Plan plan;
+  Rank self;
+  int group_index = -1;  // -1: a spare, or a donor
+  int member = -1;       // position in the group
+
+  EpochView(const JobView& job, Plan plan, Rank self);
+  [[nodiscard]] bool is_donor() const { return self.value >= static_cast<int>(plan.members.size()); }
+  [[nodiscard]] const Group& group() const { return plan.placement.groups[static_cast<std::size_t>(group_index)]; }
+  [[nodiscard]] int group_size() const { return static_cast<int>(group().ranks.size()); }
+  [[nodiscard]] Rank rank_of(int member_index) const { return group().ranks[static_cast<std::size_t>(member_index)]; }
+  [[nodiscard]] std::vector<Rank> member_ranks() const;       // of the plan
+  [[nodiscard]] std::vector<Rank> participant_ranks() const;  // members and donors
+  [[nodiscard]] IntervalSet kept(int unit, Rank rank) const;
+
+  // Within the group. The microbatch that a member computes in a wave, -1 if it is idle then.
+  [[nodiscard]] int waves() const;
+  [[nodiscard]] int microbatch(int wave, int member_index) const;
+  [[nodiscard]] int holder_of(int layer, int expert) const;   // member
+  [[nodiscard]] std::vector<int> experts_of(int layer, int member_index) const;  // ascending
+};
+
+}  // namespace regroup

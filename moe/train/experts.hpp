@@ -1,0 +1,68 @@
+// experts.hpp: tokens go to the ranks that hold their experts, and gradients come the same way back. Dropless; within one group.
+//
+// A segment is the rows of one microbatch for one expert: one transfer, one GEMM call of its own, in ascending token order. Segments of this worker's own microbatch never
+// leave it. Weight gradients of an expert are added in ascending microbatch.
+// One thread. Throws Interrupted; buffers of transfers under way stay alive in this object until the next begin_wave() or its end.
+#pragma once
+
+#include "mesh/mesh.hpp"
+#include "moe/train/epoch_view.hpp"
+#include "moe/train/ops/expert.hpp"
+#include "moe/train/ops/router.hpp"
+#include "moe/train/reduction.hpp"
+#include "moe/train/shards.hpp"
+#include "moe/train/tags.hpp"
+
+#include <functional>
+#include <map>
+#include <vector>
+
+namespace regroup {
+
+class ExpertExchange {
+ public:
+  // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
+  ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt);
+
+  void begin_wave(Step step, int wave);
+  // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it is idle (`routing` null then).
+  at::Tensor forward(int layer, const ops::Routing* routing);
+  // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
+  at::Tensor backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows);
+  // Every send of the wave has left.
+  void end_wave();
+  [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
+  void reset_seconds() { seconds_waited_ = 0; }
+
+ private:
+  struct LayerState {
+    std::vector<std::vector<std::int64_t>> counts;                       // [member][expert]; empty for an idle member
+    std::map<std::pair<int, int>, ops::ExpertSaved> saved;               // (member, expert held here)
+  };
+  struct Arriving {
+    TransferPtr receive;
+    at::Tensor rows;
+  };
+  [[nodiscard]] std::int64_t index(int layer, int expert) const;
+  [[nodiscard]] bool active(int member) const { return view_.microbatch(wave_, member) >= 0; }
+  void exchange_counts(int layer, const ops::Routing* routing);
+  // Sends this worker's rows of experts held elsewhere with `out`, posts receives of the others' rows of experts held here.
+  std::map<std::pair<int, int>, Arriving> trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out);
+  // Posts receives into `rows` for what experts held elsewhere will return.
+  std::vector<TransferPtr> expect_returns(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
+  void send(int member, Tag tag, const at::Tensor& rows);
+  void wait(const TransferPtr& transfer);
+
+  const EpochView& view_;
+  Mesh& mesh_;
+  Reduction& reduction_;
+  std::function<void()> interrupt_;
+  Step step_;
+  int wave_ = 0;
+  std::vector<LayerState> layers_;
+  std::vector<ops::ExpertWeights> weights_;               // [unit]; of experts held here
+  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_;
+  double seconds_waited_ = 0;
+};
+
+}  // namespace regroup

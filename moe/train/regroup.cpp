@@ -1,0 +1,269 @@
+#include "moe/train/regroup.hpp"
+
+#include "base/log.hpp"
+#include "checkpoint/io/catalog.hpp"
+#include "checkpoint/io/reader.hpp"
+#include "moe/train/interrupt.hpp"
+#include "moe/train/ops/state.hpp"
+#include "moe/train/wire.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+
+// Transfers of a regroup carry no step: they are named within the epoch.
+constexpr Step kNoStep{0};
+
+bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
+  return std::any_of(settlement.usable.begin(), settlement.usable.end(), [&](int i) {
+    const Inventory& inventory = known.inventories[static_cast<std::size_t>(i)];
+    return inventory.holder == rank.value && inventory.kind != StateKind::kSnapshot;
+  });
+}
+
+std::vector<Piece> pieces_of(const EpochView& view, const Known& known, const Settlement& settlement) {
+  std::vector<Holding> held, wanted;
+  for (const int i : settlement.usable) {
+    const Inventory& inventory = known.inventories[static_cast<std::size_t>(i)];
+    for (const HeldBlocks& blocks : inventory.blocks) held.push_back({inventory.holder, blocks.unit, blocks.blocks});
+  }
+  std::vector<std::int64_t> block_bytes;
+  for (const Unit& unit : view.job->units) {
+    block_bytes.push_back(unit.block_elements * static_cast<std::int64_t>(3 * sizeof(float)));
+    for (const Rank rank : view.member_ranks()) {
+      IntervalSet kept = view.kept(unit.index, rank);
+      if (!kept.empty()) wanted.push_back({rank.value, unit.index, std::move(kept)});
+    }
+  }
+  const auto members = static_cast<int>(view.plan.members.size());
+  const auto node_of = [&](int rank) -> const NodeId& {
+    return rank < members ? view.plan.members[static_cast<std::size_t>(rank)].worker.node : view.plan.donors[static_cast<std::size_t>(rank - members)].worker.node;
+  };
+  RouteResult result = route(held, wanted, block_bytes, [&](int from, int to) { return from >= kAgentHolder ? 2 : node_of(from) == node_of(to) ? 0 : 1; });
+  REGROUP_CHECK(result.missing.empty(), "settled without a source for unit", result.missing.empty() ? 0 : result.missing.front().unit);
+  return std::move(result.pieces);
+}
+
+}  // namespace
+
+RegroupAttempt::RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, StepRunner* runner, std::function<void()> interrupt)
+    : mesh_(mesh), view_(view), state_(state), runner_(runner), interrupt_(std::move(interrupt)) {}
+
+std::vector<std::vector<std::byte>> RegroupAttempt::gather(TransferOp op, std::int64_t index, std::span<const std::byte> mine) {
+  return must(all_gather_v(mesh_, view_.participant_ranks(), make_tag(kNoStep, op, index), mine));
+}
+
+void RegroupAttempt::run() {
+  const auto start = Clock::now();
+  agree();
+  if (std::find(settlement.roll_forward.begin(), settlement.roll_forward.end(), view_.self.value) != settlement.roll_forward.end()) {
+    state_.record = known_.records.at(settlement.step.value);
+    runner_->roll_forward(*state_.record);
+    state_.live = settlement.step;
+  }
+  agree_ms = ms_since(start);
+
+  const auto moving = Clock::now();
+  const bool holds = state_.live == settlement.step && usable_of(known_, settlement, view_.self);
+  if (settlement.source == SettleSource::kLive || settlement.source == SettleSource::kSnapshot) {
+    make_store(holds ? &state_.store : nullptr);
+    move();
+  } else {
+    make_store(nullptr);
+    // The directory is the truth: it is asked even where etcd's index knows of no checkpoint.
+    if (const auto step = load_checkpoint()) {
+      settlement.source = SettleSource::kCheckpoint;
+      settlement.step = *step;
+    } else if (settlement.source == SettleSource::kFresh) {
+      initialise();
+    } else {
+      throw Interrupted{{Code::kUnavailable, settlement.reason}};
+    }
+  }
+  if (const auto found = known_.records.find(settlement.step.value); found != known_.records.end()) record = found->second;
+  // Nobody frees what it held before everybody has what it wants.
+  must(barrier(mesh_, view_.participant_ranks(), make_tag(kNoStep, TransferOp::kLeave)));
+  move_ms = ms_since(moving);
+}
+
+void RegroupAttempt::agree() {
+  Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record};
+  if (runner_ != nullptr && state_.live && runner_->prepared() == Step(state_.live->value + 1)) mine.prepared = runner_->prepared();
+  known_ = exchange_holdings(mesh_, view_, mine);
+  SettleInput input;
+  input.num_units = static_cast<int>(view_.job->units.size());
+  input.checkpoint = view_.plan.checkpoint_step;
+  input.fresh_allowed = view_.plan.origin == Origin::kFresh;
+  for (const auto& [step, vote_record] : known_.records) input.vote_records.push_back(Step(step));
+  input.inventories = known_.inventories;
+  settlement = settle(input);
+  // Live state is the common case and needs no agent; whether to ask them is the same decision on every participant.
+  if (settlement.source != SettleSource::kLive) {
+    exchange_snapshots(mesh_, view_, known_);
+    input.inventories = known_.inventories;
+    settlement = settle(input);
+  }
+  const std::string conclusion = to_json(view_.plan) + std::to_string(static_cast<int>(settlement.source)) + "/" + std::to_string(settlement.step.value);
+  const std::uint64_t digest = XXH3_64bits(conclusion.data(), conclusion.size());
+  const auto all = gather(TransferOp::kAgree, 0, std::as_bytes(std::span(&digest, 1)));
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    if (all[rank].size() != sizeof digest || std::memcmp(all[rank].data(), &digest, sizeof digest) != 0) {
+      throw Interrupted{{Code::kInternal, "rank " + std::to_string(rank) + " settled epoch " + std::to_string(view_.plan.epoch.value) + " differently"}};
+    }
+  }
+}
+
+// Shards that stay are shared with the old store, what overlaps is copied, the rest is left to be filled.
+void RegroupAttempt::make_store(const ShardStore* held) {
+  if (view_.is_donor() || view_.group_index < 0) return;
+  for (const Unit& unit : view_.job->units) {
+    for (const Interval& blocks : view_.kept(unit.index, view_.self).intervals()) {
+      if (ShardPtr same = held != nullptr ? held->exactly(unit.index, blocks) : nullptr) {
+        store.add(std::move(same));
+        continue;
+      }
+      auto shard = std::make_shared<Shard>(unit, blocks);
+      store.add(shard);
+      created_.push_back(shard);
+      if (held == nullptr) continue;
+      for (const auto& [key, old] : held->all()) {
+        const Interval overlap{std::max(old->blocks.lo, blocks.lo), std::min(old->blocks.hi, blocks.hi)};
+        if (old->unit != unit.index || overlap.lo >= overlap.hi) continue;
+        const auto bytes = static_cast<std::size_t>(overlap.size() * unit.block_elements) * sizeof(float);
+        for (int array = 0; array < 3; ++array) {
+          std::memcpy(shard->array(array) + shard->element_of(overlap.lo), old->array(array) + old->element_of(overlap.lo), bytes);
+        }
+      }
+    }
+  }
+}
+
+std::span<float> RegroupAttempt::part(const ShardStore& of, const Piece& piece, int array) const {
+  const ShardPtr shard = of.containing(piece.unit, piece.blocks);
+  REGROUP_CHECK(shard != nullptr, "no shard holds unit", piece.unit, "blocks", piece.blocks.lo, piece.blocks.hi);
+  return {shard->array(array) + shard->element_of(piece.blocks.lo), static_cast<std::size_t>(piece.blocks.size() * shard->block_elements)};
+}
+
+void RegroupAttempt::move() {
+  std::map<std::pair<int, int>, int> numbers;
+  std::map<int, std::vector<std::span<float>>> arriving;   // by sender
+  std::vector<TransferPtr> transfers;
+  std::vector<Piece> from_agents;
+  for (const Piece& piece : pieces_of(view_, known_, settlement)) {
+    if (piece.from >= kAgentHolder) {
+      if (piece.to == view_.self.value) from_agents.push_back(piece);
+      continue;
+    }
+    int& number = numbers[{piece.from, piece.to}];
+    for (int array = 0; array < 3; ++array, ++number) {
+      const Tag tag = make_tag(kNoStep, TransferOp::kMove, number);
+      if (piece.from == view_.self.value) {
+        const std::span<float> data = part(state_.store, piece, array);
+        hashes_[piece.to].push_back(XXH3_64bits(data.data(), data.size_bytes()));
+        transfers.push_back(mesh_.send(Rank(piece.to), tag, std::as_bytes(data)));
+      } else if (piece.to == view_.self.value) {
+        const std::span<float> data = part(store, piece, array);
+        arriving[piece.from].push_back(data);
+        transfers.push_back(mesh_.receive(Rank(piece.from), tag, std::as_writable_bytes(data)));
+        bytes_received += static_cast<std::int64_t>(data.size_bytes());
+      }
+    }
+  }
+  const Tag hash_tag = make_tag(kNoStep, TransferOp::kMoveHashes);
+  for (const auto& [peer, hashes] : hashes_) transfers.push_back(mesh_.send(Rank(peer), hash_tag, std::as_bytes(std::span(hashes)), Lane::kControl));
+  std::map<int, TransferPtr> hash_messages;
+  for (const auto& [peer, parts] : arriving) hash_messages[peer] = mesh_.receive_message(Rank(peer), hash_tag);
+  fetch_from_agents(from_agents);
+  for (const TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
+  for (const auto& [peer, parts] : arriving) {
+    const auto bytes = must(mesh_.wait_message(hash_messages.at(peer)));
+    REGROUP_CHECK(bytes.size() == parts.size() * sizeof(std::uint64_t), "checksums from rank", peer);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      std::uint64_t expected = 0;
+      std::memcpy(&expected, bytes.data() + i * sizeof expected, sizeof expected);
+      REGROUP_CHECK(XXH3_64bits(parts[i].data(), parts[i].size_bytes()) == expected, "state from rank", peer, "arrived with a wrong checksum");
+    }
+  }
+}
+
+void RegroupAttempt::fetch_from_agents(const std::vector<Piece>& pieces) {
+  std::map<int, std::unique_ptr<SnapshotClient>> clients;
+  for (const Piece& piece : pieces) {
+    interrupt_();
+    auto& client = clients[piece.from];
+    const std::string& address = known_.agents[static_cast<std::size_t>(piece.from - kAgentHolder)];
+    if (!client) client = must(SnapshotClient::connect(address, view_.plan.job, view_.job->spec.secret, std::chrono::milliseconds(view_.job->spec.heartbeat_ms * 10)));
+    const std::size_t count = part(store, piece, 0).size();
+    const Floats buffer(static_cast<std::int64_t>(3 * count));
+    must(client->fetch(settlement.step, piece.unit, piece.blocks, buffer.span()));
+    for (int array = 0; array < 3; ++array) {
+      const std::span<float> data = part(store, piece, array);
+      std::memcpy(data.data(), buffer.data() + static_cast<std::size_t>(array) * count, data.size_bytes());
+    }
+    bytes_received += static_cast<std::int64_t>(buffer.span().size_bytes());
+  }
+}
+
+// The newest complete checkpoint that every member can read; one that is damaged is named and the next older one is tried.
+std::optional<Step> RegroupAttempt::load_checkpoint() {
+  const JobSpec& spec = view_.job->spec;
+  if (spec.snapshots.checkpoint_dir.empty()) return std::nullopt;
+  CheckpointWanted wanted;
+  wanted.job = spec.name;
+  wanted.shape = spec.model;
+  wanted.data_digest = spec.data_digest;
+  for (std::int64_t attempt = 0;; ++attempt) {
+    interrupt_();
+    std::string chosen;
+    if (view_.self.value == 0) {
+      const auto found = find_newest_checkpoint(spec.snapshots.checkpoint_dir, wanted);
+      if (found) {
+        chosen = found->path;
+        for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
+      } else if (found.error().code != Code::kNotFound) {
+        log::error("checkpoint_refused", {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
+        chosen = "!" + found.error().context;
+      }
+    }
+    const auto said = gather(TransferOp::kInventory, 2 * attempt + 1, std::as_bytes(std::span(chosen.data(), chosen.size()))).front();
+    chosen.assign(reinterpret_cast<const char*>(said.data()), said.size());
+    if (chosen.empty()) return std::nullopt;
+    if (chosen.front() == '!') throw Interrupted{{Code::kUnavailable, chosen.substr(1)}};
+    auto reader = CheckpointReader::open(chosen);
+    Result<void> read;
+    if (reader) {
+      std::vector<PartBuffer> buffers;
+      for (const ShardPtr& shard : created_) buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
+      read = (*reader)->read(buffers);
+    } else {
+      read = reader.error();
+    }
+    if (!read) log::error("checkpoint_damaged", {{"path", chosen}, {"reason", to_string(read.error())}});
+    const std::uint8_t good = read ? 1 : 0;
+    const auto all = gather(TransferOp::kInventory, 2 * attempt + 2, std::as_bytes(std::span(&good, 1)));
+    if (std::all_of(all.begin(), all.end(), [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
+      bytes_received = (*reader)->bytes_read();
+      log::info("checkpoint_read", {{"path", chosen}, {"step", (*reader)->manifest().info.step.value}, {"bytes", bytes_received}});
+      settlement.reason = "no live state or snapshot is complete; resumed from " + chosen;
+      return (*reader)->manifest().info.step;
+    }
+    wanted.not_these.push_back(chosen);
+  }
+}
+
+void RegroupAttempt::initialise() {
+  for (const ShardPtr& shard : created_) {
+    shard->state.zero();
+    ops::init_blocks(view_.job->units[static_cast<std::size_t>(shard->unit)], shard->blocks, view_.job->shape(), view_.job->spec.seed, shard->master());
+  }
+}
+
+}  // namespace regroup

@@ -1,0 +1,67 @@
+// regroup.hpp: from one epoch to the next inside the running process: agree on the step and its sources, move what the new layout wants, keep the old until all have it.
+//
+// Throws Interrupted at any point and leaves the old state as it was (a prepared step may have been rolled forward: that is history, not a change of it).
+// One thread, the main one.
+#pragma once
+
+#include "mesh/mesh.hpp"
+#include "moe/layout/route.hpp"
+#include "moe/train/epoch_view.hpp"
+#include "moe/train/inventory.hpp"
+#include "moe/train/shards.hpp"
+#include "moe/train/step.hpp"
+#include "moe/train/tags.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+// What a worker carries from epoch to epoch.
+struct CarriedState {
+  ShardStore store;
+  std::optional<Step> live;              // step of the store's content; none while it holds nothing
+  std::optional<VoteRecord> record;      // of the last commit
+};
+
+// One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next epoch, or until it succeeded.
+class RegroupAttempt {
+ public:
+  // The mesh has entered the view's epoch. `runner`: of the old epoch, null if there was none.
+  RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, StepRunner* runner, std::function<void()> interrupt);
+
+  // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan.
+  void run();
+
+  // After run():
+  Settlement settlement;
+  ShardStore store;                      // what the new layout wants of this worker
+  std::optional<VoteRecord> record;      // of the step settled on, if anybody had it
+  std::int64_t bytes_received = 0;
+  double agree_ms = 0;
+  double move_ms = 0;
+
+ private:
+  std::vector<std::vector<std::byte>> gather(TransferOp op, std::int64_t index, std::span<const std::byte> mine);
+  void agree();
+  void make_store(const ShardStore* held);
+  void move();
+  void fetch_from_agents(const std::vector<Piece>& pieces);
+  std::optional<Step> load_checkpoint();
+  void initialise();
+  std::span<float> part(const ShardStore& of, const Piece& piece, int array) const;
+
+  Mesh& mesh_;
+  const EpochView& view_;
+  CarriedState& state_;
+  StepRunner* runner_;
+  std::function<void()> interrupt_;
+  Known known_;
+  std::vector<ShardPtr> created_;        // shards of `store` that the old store did not have as they are
+  std::map<int, std::vector<std::uint64_t>> hashes_;   // receiver -> checksums of what it gets, in order
+};
+
+}  // namespace regroup

@@ -1,0 +1,291 @@
+#include "moe/train/step.hpp"
+
+#include "base/digest.hpp"
+#include "base/log.hpp"
+#include "moe/train/interrupt.hpp"
+#include "moe/train/ops/embedding.hpp"
+#include "moe/train/ops/head.hpp"
+#include "moe/train/ops/state.hpp"
+#include "moe/train/tags.hpp"
+
+#include <ATen/ops/empty.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+namespace regroup {
+namespace {
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_ = Clock::now();
+};
+
+}  // namespace
+
+StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks)
+    : view_(view), mesh_(mesh), store_(store), data_(data), hooks_(std::move(hooks)) {
+  const JobSpec& spec = view_.job->spec;
+  dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length};
+  if (view_.group_index < 0) return;
+  rope_ = ops::make_rope(dims_);
+  gather_.emplace(view_, mesh_, store_);
+  reduction_.emplace(view_, mesh_, store_, pool);
+  experts_.emplace(view_, mesh_, store_, *reduction_, [this] { point(); });
+  layers_.resize(static_cast<std::size_t>(spec.model.num_hidden_layers));
+  tokens_ = at::empty({dims_.tokens()}, at::kLong);
+  targets_ = at::empty({dims_.tokens()}, at::kLong);
+}
+
+void StepRunner::point() {
+  mesh_.set_progress(++progress_);
+  hooks_.interrupt();
+}
+
+ops::DenseWeights StepRunner::dense(int layer) {
+  const int index = dense_unit_index(view_.job->shape(), layer);
+  return ops::dense_weights(unit(index), gather_->weights(index));
+}
+
+ops::HeadWeights StepRunner::head(bool leaf) {
+  const auto flat = [&](int index) { return leaf ? reduction_->leaf(index) : gather_->weights(index); };
+  if (!view_.job->shape().tie_word_embeddings) return ops::head_weights(unit(head_unit()), flat(head_unit()));
+  const ops::EmbeddingWeights tied = ops::embedding_weights(unit(0), flat(0));
+  return ops::head_weights(unit(head_unit()), flat(head_unit()), &tied);
+}
+
+VoteRecord StepRunner::run(Step step, CommitReport& report) {
+  step_ = step;
+  voted_ = false;
+  losses_.clear();
+  const auto& shape = view_.job->shape();
+  expert_load_.assign(static_cast<std::size_t>(shape.num_hidden_layers * shape.num_local_experts), 0);
+  Stopwatch total, phase;
+  if (gather_) {
+    gather_->begin(step);
+    reduction_->begin(step);
+    experts_->reset_seconds();
+    const int waves = view_.waves();
+    for (int wave = 0; wave < waves; ++wave) run_wave(wave, wave + 1 == waves);
+    const double compute = phase.lap();
+    reduction_->finish();
+    gather_->end();
+    report.phases["gather"] = gather_->seconds_waited();
+    report.phases["dispatch"] = experts_->seconds_waited();
+    report.phases["reduce"] = reduction_->seconds_waited();
+    report.phases["compute"] = compute - gather_->seconds_waited() - experts_->seconds_waited();
+    phase.lap();
+  }
+  const VoteRecord record = vote();
+  report.phases["vote"] = phase.lap();
+  update(record);
+  report.phases["update"] = phase.lap();
+  const JobSpec& spec = view_.job->spec;
+  report.epoch = view_.plan.epoch;
+  report.step = step;
+  report.loss = record.loss_sum / static_cast<double>(record.targets > 0 ? record.targets : 1);
+  report.aux_loss = record.aux_sum / spec.microbatches;
+  report.grad_norm = record.norm();
+  report.learning_rate = ops::learning_rate(spec.optimizer, step.value, spec.steps);
+  report.tokens = record.targets;
+  report.expert_load = expert_load_;
+  report.seconds = total.lap();
+  return record;
+}
+
+void StepRunner::run_wave(int wave, bool last) {
+  experts_->begin_wave(step_, wave);
+  reduction_->begin_wave(wave);
+  const int microbatch = view_.microbatch(wave, view_.member);
+  if (microbatch < 0) {
+    serve();
+  } else {
+    const at::Tensor x = forward(microbatch);
+    ops::HeadWeights leaf = head(true);
+    const ops::HeadResult result = ops::head_forward_backward(head(false), x, targets_, dims_, leaf);
+    reduction_->send_leaf(head_unit(), wave);
+    losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss()});
+    backward(wave, result.dx, result.num_targets);
+  }
+  // All units' leaves are added here, in the order in which backwards made them, so that the last ones still travel while the first are summed.
+  for (int index = head_unit(); index >= 0; --index) {
+    if (unit(index).is_expert()) continue;
+    point();
+    reduction_->add_leaves(index, wave);
+    if (last) reduction_->unit_done(index);
+  }
+  if (last) {
+    for (int index = 0; index <= head_unit(); ++index) {
+      if (unit(index).is_expert()) reduction_->unit_done(index);
+    }
+  }
+  experts_->end_wave();
+}
+
+at::Tensor StepRunner::forward(int microbatch) {
+  const JobSpec& spec = view_.job->spec;
+  std::vector<std::int64_t> sequence(static_cast<std::size_t>(spec.sequence_length + 1));
+  auto* tokens = tokens_.data_ptr<std::int64_t>();
+  auto* targets = targets_.data_ptr<std::int64_t>();
+  for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
+    const std::int64_t sample = ((step_.value - 1) * spec.microbatches + microbatch) * spec.sequences_per_microbatch + s;
+    data_.fill(sample, sequence);
+    std::copy(sequence.begin(), sequence.end() - 1, tokens + static_cast<std::int64_t>(s) * spec.sequence_length);
+    std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
+  }
+  aux_ = {};
+  at::Tensor x = ops::embedding_forward(ops::embedding_weights(unit(0), gather_->weights(0)), tokens_);
+  const auto experts = static_cast<std::size_t>(spec.model.num_local_experts);
+  for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
+    point();
+    LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
+    const ops::DenseWeights weights = dense(layer);
+    saved.x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
+    saved.routing = ops::router_forward(weights, saved.x_mid, dims_, saved.router);
+    aux_.add(saved.router, saved.routing);
+    for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
+    saved.outputs = experts_->forward(layer, &saved.routing);
+    x = ops::combine_forward(saved.x_mid, saved.outputs, saved.routing);
+  }
+  return x;
+}
+
+void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
+  const auto& shape = view_.job->shape();
+  const std::vector<float> aux = ops::aux_gradient(aux_, shape.router_aux_loss_coef, targets);
+  for (int layer = static_cast<int>(shape.num_hidden_layers) - 1; layer >= 0; --layer) {
+    point();
+    LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
+    const int index = dense_unit_index(shape, layer);
+    const ops::CombineGrad combine = ops::combine_backward(dx, saved.outputs, saved.routing);
+    const at::Tensor dx_rows = experts_->backward(layer, &saved.routing, combine.dy_rows);
+    ops::DenseWeights leaf = ops::dense_weights(unit(index), reduction_->leaf(index));
+    const ops::DenseWeights weights = dense(layer);
+    const at::Tensor dx_mid = ops::router_backward(weights, dx, dx_rows, combine.dweight, aux, saved.router, saved.routing, leaf);
+    dx = ops::attention_backward(weights, dx_mid, saved.attention, rope_, dims_, leaf);
+    reduction_->send_leaf(index, wave);
+    saved.outputs.reset();
+  }
+  float* table = reduction_->leaf(0);
+  if (!shape.tie_word_embeddings) std::memset(table, 0, static_cast<std::size_t>(unit(0).padded_numel()) * sizeof(float));
+  ops::EmbeddingWeights leaf = ops::embedding_weights(unit(0), table);
+  ops::embedding_backward(dx, tokens_, leaf);
+  reduction_->send_leaf(0, wave);
+}
+
+void StepRunner::serve() {
+  const int layers = static_cast<int>(view_.job->shape().num_hidden_layers);
+  for (int layer = 0; layer < layers; ++layer) {
+    point();
+    experts_->forward(layer, nullptr);
+  }
+  for (int layer = layers - 1; layer >= 0; --layer) {
+    point();
+    experts_->backward(layer, nullptr, {});
+  }
+}
+
+Vote StepRunner::make_vote() const {
+  Vote vote;
+  vote.planned = hooks_.planned();
+  vote.acked_snapshot = hooks_.acked_snapshot();
+  vote.losses = losses_;
+  vote.expert_load = expert_load_;
+  if (!reduction_) return vote;
+  for (const auto& [key, shard] : store_.all()) {
+    const float* gradient = reduction_->gradient(*shard);
+    vote.squares_of.push_back({shard->unit, shard->blocks.lo, shard->blocks.size()});
+    for (int block = shard->blocks.lo; block < shard->blocks.hi; ++block) {
+      vote.squares.push_back(ops::squared_norm(gradient + shard->element_of(block), shard->block_elements));
+    }
+  }
+  return vote;
+}
+
+VoteRecord StepRunner::vote() {
+  hooks_.interrupt();
+  vote_bytes_ = to_bytes(make_vote());
+  voted_ = true;
+  const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(step_, TransferOp::kVote), vote_bytes_));
+  std::vector<Vote> votes;
+  for (const auto& bytes : all) votes.push_back(must(vote_from_bytes(bytes)));
+  const VoteRecord record = must(count_votes(*view_.job, step_, votes));
+  for (std::size_t i = 0; i < expert_load_.size(); ++i) {
+    expert_load_[i] = 0;
+    for (const Vote& vote : votes) expert_load_[i] += i < vote.expert_load.size() ? vote.expert_load[i] : 0;
+  }
+  return record;
+}
+
+std::optional<Step> StepRunner::prepared() const {
+  if (!voted_) return std::nullopt;
+  return step_;
+}
+
+void StepRunner::roll_forward(const VoteRecord& record) {
+  REGROUP_CHECK(voted_ && record.step == step_.value, "prepared", step_.value, "record", record.step);
+  update(record);
+}
+
+void StepRunner::update(const VoteRecord& record) {
+  hooks_.before_update();
+  const JobSpec& spec = view_.job->spec;
+  const double norm = record.norm();
+  if (!std::isfinite(norm)) {
+    log::error("step_skipped", {{"step", step_.value}, {"reason", "the gradient's norm is not finite"}});
+  } else if (reduction_) {
+    const double rate = ops::learning_rate(spec.optimizer, record.step, spec.steps);
+    const double grad_scale = ops::clip_factor(spec.optimizer.clip_norm, norm) / static_cast<double>(record.targets > 0 ? record.targets : 1);
+    for (const auto& [key, shard] : store_.all()) {
+      ops::adamw_blocks(unit(shard->unit), shard->blocks, shard->array(0), shard->array(1), shard->array(2),
+                        reduction_->gradient(*shard), spec.optimizer, record.step, rate, grad_scale);
+    }
+  }
+  voted_ = false;
+}
+
+std::string StepRunner::weights_digest(Step step) {
+  const Step tag_step(step.value + 1);
+  std::vector<std::string> lines;
+  const auto add_lines = [&](const Unit& u, const float* flat) {
+    for (const TensorSpec& tensor : u.tensors) lines.push_back(tensor_line(tensor.name, tensor.shape, flat + tensor.offset));
+  };
+  if (view_.group_index == 0) {
+    gather_->begin(tag_step);
+    for (const Unit& u : view_.job->units) {
+      if (u.is_expert()) {
+        if (const ShardPtr shard = store_.exactly(u.index, {0, kBlocksPerUnit})) add_lines(u, shard->master());
+      } else {
+        float* flat = gather_->weights(u.index);
+        if (view_.member == 0) add_lines(u, flat);
+      }
+    }
+    gather_->end();
+  }
+  std::string mine;
+  for (const std::string& line : lines) mine += line + "\n";
+  const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(tag_step, TransferOp::kDigest), std::as_bytes(std::span(mine.data(), mine.size())), Lane::kBulk));
+  if (view_.self.value != 0) return {};
+  lines.clear();
+  for (const auto& bytes : all) {
+    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = text.find('\n', at);
+      lines.push_back(text.substr(at, end - at));
+      at = end + 1;
+    }
+  }
+  return regroup::weights_digest(lines);
+}
+
+}  // namespace regroup

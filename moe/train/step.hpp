@@ -1,0 +1,89 @@
+// step.hpp: one training step of one worker in one epoch: forward, backward, reduce, vote, update. Holds everything that is derived from the plan.
+//
+// run() ends with a committed step, or throws Interrupted. After that the object stays as it is until the next epoch is settled: it may be asked what it had prepared, rolled
+// forward, and keeps alive what transfers may still touch.
+// One thread, under at::InferenceMode.
+#pragma once
+
+#include "agent/api/worker_protocol.hpp"
+#include "mesh/mesh.hpp"
+#include "moe/data/dataset.hpp"
+#include "moe/train/epoch_view.hpp"
+#include "moe/train/experts.hpp"
+#include "moe/train/gather.hpp"
+#include "moe/train/ops/attention.hpp"
+#include "moe/train/ops/router.hpp"
+#include "moe/train/reduction.hpp"
+#include "moe/train/shards.hpp"
+#include "moe/train/vote.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace regroup {
+
+struct StepHooks {
+  std::function<void()> interrupt;              // throws Interrupted when a newer epoch wants to start now; called between operators
+  std::function<std::uint64_t()> planned;       // newest epoch seen planned
+  std::function<std::int64_t()> acked_snapshot;
+  std::function<void()> before_update;          // whoever still reads the state must be done when it returns
+};
+
+class StepRunner {
+ public:
+  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks);
+
+  // Trains step `step` (the state is that of step - 1) and commits it.
+  VoteRecord run(Step step, CommitReport& report);
+
+  // The step whose reduced gradients this worker holds and has voted for without seeing all votes, if any.
+  [[nodiscard]] std::optional<Step> prepared() const;
+  // Applies the prepared step. Not interruptible.
+  void roll_forward(const VoteRecord& record);
+  // SHA-256 of the weights by the digest's rule, on rank 0; empty elsewhere. All members call it.
+  std::string weights_digest(Step step);
+
+ private:
+  struct LayerSaved {
+    ops::AttentionSaved attention;
+    ops::RouterSaved router;
+    ops::Routing routing;
+    at::Tensor x_mid, outputs;
+  };
+  void run_wave(int wave, bool last);
+  at::Tensor forward(int microbatch);
+  void backward(int wave, at::Tensor dx, std::int64_t targets);
+  void serve();                                      // an idle wave: only the experts held here
+  [[nodiscard]] Vote make_vote() const;
+  VoteRecord vote();
+  void update(const VoteRecord& record);
+  void point();                                      // progress and interruption
+  [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] int head_unit() const { return static_cast<int>(view_.job->units.size()) - 1; }
+  ops::DenseWeights dense(int layer);
+  ops::HeadWeights head(bool leaf);
+
+  const EpochView& view_;
+  Mesh& mesh_;
+  ShardStore& store_;
+  const Dataset& data_;
+  StepHooks hooks_;
+  ops::Dims dims_;
+  ops::Rope rope_;
+  std::optional<DenseGather> gather_;                // spares have none of the three
+  std::optional<Reduction> reduction_;
+  std::optional<ExpertExchange> experts_;
+  std::vector<LayerSaved> layers_;
+  at::Tensor tokens_, targets_;
+  ops::AuxStats aux_;
+  Step step_;
+  bool voted_ = false;
+  std::vector<std::byte> vote_bytes_;
+  std::vector<MicrobatchLoss> losses_;
+  std::vector<std::int64_t> expert_load_;
+  std::uint64_t progress_ = 0;
+};
+
+}  // namespace regroup

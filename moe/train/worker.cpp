@@ -1,0 +1,209 @@
+#include "moe/train/worker.hpp"
+
+#include "base/log.hpp"
+#include "moe/train/interrupt.hpp"
+#include "moe/train/ops/machine.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double ms_between(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+const char* word_of(SettleSource source) {
+  switch (source) {
+    case SettleSource::kLive: return "live";
+    case SettleSource::kSnapshot: return "snapshot";
+    case SettleSource::kCheckpoint: return "checkpoint";
+    case SettleSource::kFresh: return "fresh";
+    case SettleSource::kNothing: return "nothing";
+  }
+  return "?";
+}
+
+}  // namespace
+
+Worker::Worker(AgentLink& link, Welcome welcome) : link_(link), welcome_(std::move(welcome)), job_(welcome_.job), snapshots_(link_, job_) {}
+
+Result<void> Worker::prepare() {
+  const JobSpec& spec = job_.spec;
+  if (spec.model.hidden_size % 16 != 0 || spec.model.intermediate_size % 16 != 0) {
+    return Error{Code::kBadInput, "model.hidden_size and model.intermediate_size must be multiples of 16: rows of a matrix start on 64 bytes"};
+  }
+  auto data = Dataset::open(spec.data_prefix, spec.model.vocab_size, spec.sequence_length, spec.seed);
+  if (!data) return data.error();
+  data_ = std::move(*data);
+  if (!spec.data_digest.empty() && data_->digest() != spec.data_digest) {
+    return Error{Code::kBadInput, "the data at " + spec.data_prefix + " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
+  }
+  MeshOptions options;
+  options.self = welcome_.self;
+  options.listen = welcome_.mesh_listen;
+  options.secret = spec.secret;
+  options.heartbeat = std::chrono::milliseconds(spec.heartbeat_ms);
+  MeshEvents events;
+  events.on_lost = [this](const WorkerId& whom, const std::string& evidence) { link_.peer_lost(whom, evidence); };
+  events.on_connected = [this](const WorkerId& whom) { link_.peer_connected(whom); };
+  auto mesh = Mesh::open(options, events);
+  if (!mesh) return mesh.error();
+  mesh_ = std::move(*mesh);
+  link_.attach(mesh_.get());
+  const ops::Dims dims{spec.model, spec.sequences_per_microbatch, spec.sequence_length};
+  link_.send(Hello{mesh_->address(), static_cast<int>(getpid()), ops::fingerprint(dims)});
+  link_.state(WorkerState::kReady);
+  return {};
+}
+
+std::optional<Rank> Worker::rank_in(const Plan& plan) const {
+  const auto is_self = [&](const Participant& participant) { return participant.worker == welcome_.self; };
+  const auto member = std::find_if(plan.members.begin(), plan.members.end(), is_self);
+  if (member != plan.members.end()) return Rank(static_cast<int>(member - plan.members.begin()));
+  const auto donor = std::find_if(plan.donors.begin(), plan.donors.end(), is_self);
+  if (donor != plan.donors.end()) return Rank(static_cast<int>(plan.members.size() + static_cast<std::size_t>(donor - plan.donors.begin())));
+  return std::nullopt;
+}
+
+void Worker::run() {
+  std::string waiting_for = "the first plan";
+  for (;;) {
+    const Plan plan = link_.wait_for_plan(tried_, waiting_for);
+    tried_ = plan.epoch;
+    if (!rank_in(plan)) {
+      waiting_for = "a plan with this worker in it; epoch " + std::to_string(plan.epoch.value) + " goes without";
+      continue;
+    }
+    try {
+      enter(plan);
+      train();
+      waiting_for = "the next plan";
+      // At a boundary the newer plan is there already; at the end of the job the agent stops this process.
+    } catch (const Interrupted& interrupted) {
+      waiting_for = "a newer plan than epoch " + std::to_string(plan.epoch.value) + ": " + interrupted.error.context;
+      log::info("interrupted", {{"epoch", plan.epoch.value}, {"why", to_string(interrupted.error)}});
+      if (interrupted.error.code == Code::kInternal) {
+        link_.send(Fault{interrupted.error.context});
+        link_.peer_lost(welcome_.self, "self");
+      }
+    }
+  }
+}
+
+void Worker::interrupt_if_stopped(Epoch current) const {
+  if (link_.must_stop(current)) throw Interrupted{{Code::kNewerEpoch, "a newer plan asks to stop at once"}};
+}
+
+StepHooks Worker::hooks() {
+  StepHooks hooks;
+  hooks.interrupt = [this, epoch = tried_] { interrupt_if_stopped(epoch); };
+  hooks.planned = [this] { return link_.planned().value; };
+  hooks.acked_snapshot = [this] { return link_.acked().value; };
+  hooks.before_update = [this] { snapshots_.finish_copy(); };
+  return hooks;
+}
+
+void Worker::enter(const Plan& plan) {
+  const auto start = Clock::now();
+  report_ = {};
+  report_.epoch = plan.epoch;
+  report_.cause = plan.cause;
+  report_.members = static_cast<int>(plan.members.size());
+  report_.plan_seen_at_ms = wall_ms();
+  std::vector<Peer> peers;
+  for (const Participant& member : plan.members) peers.push_back({member.worker, member.address});
+  for (const Participant& donor : plan.donors) peers.push_back({donor.worker, donor.address});
+  link_.entered(plan.epoch);
+  must(mesh_->enter(plan.epoch, peers, std::chrono::milliseconds(job_.spec.heartbeat_ms) * 50));
+  // Only now no transfer of an older epoch touches a buffer any more.
+  attempt_.reset();
+  entering_ = std::make_unique<Epochal>(EpochView(job_, plan, *rank_in(plan)));
+  const auto connected = Clock::now();
+  attempt_ = std::make_unique<RegroupAttempt>(*mesh_, entering_->view, state_, current_ ? current_->runner.get() : nullptr,
+                                              [this, epoch = plan.epoch] { interrupt_if_stopped(epoch); });
+  attempt_->run();
+
+  const Settlement& settlement = attempt_->settlement;
+  report_.step = settlement.step;
+  report_.source = word_of(settlement.source);
+  report_.reason = settlement.reason;
+  report_.agree_ms = ms_between(start, connected) + attempt_->agree_ms;
+  report_.move_ms = attempt_->move_ms;
+  report_.bytes_moved = attempt_->bytes_received;
+  report_.steps_lost = std::max<std::int64_t>(0, committed_ - settlement.step.value);
+  snapshots_.finish_copy();
+  current_.reset();
+  state_.store = std::move(attempt_->store);
+  state_.live = settlement.step;
+  if (attempt_->record) state_.record = attempt_->record;
+  attempt_.reset();
+  current_ = std::move(entering_);
+  pool_.clear();
+  if (current_->view.is_donor()) {
+    state_.live.reset();
+    log::info("state_given_away", {{"epoch", plan.epoch.value}});
+    return;
+  }
+  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, pool_, hooks());
+  snapshots_.enter(current_->view, state_.store);
+  report_open_ = true;
+  settled_at_ = Clock::now();
+  report_.stop_ms = 0;
+  link_.state(WorkerState::kTraining);
+  log::info("regrouped", {{"epoch", plan.epoch.value}, {"cause", plan.cause}, {"step", settlement.step.value}, {"source", report_.source}, {"reason", settlement.reason},
+                          {"agree_ms", report_.agree_ms}, {"move_ms", report_.move_ms}, {"bytes", report_.bytes_moved}});
+}
+
+void Worker::train() {
+  if (current_->view.is_donor()) return;
+  const JobSpec& spec = job_.spec;
+  std::vector<double> seconds;
+  while (state_.live->value < spec.steps) {
+    interrupt_if_stopped(tried_);
+    const Step step(state_.live->value + 1);
+    CommitReport report;
+    const VoteRecord record = current_->runner->run(step, report);
+    state_.live = step;
+    state_.record = record;
+    committed_ = step.value;
+    report.phases["snapshot"] = snapshots_.last_pause();
+    if (report_open_) {
+      report_.first_commit_ms = ms_between(settled_at_, Clock::now());
+      link_.send(Regrouped{report_});
+      report_open_ = false;
+    }
+    link_.send(Committed{report});
+    seconds.push_back(report.seconds);
+    if (seconds.size() > 16) seconds.erase(seconds.begin());
+    std::vector<double> sorted = seconds;
+    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
+    const double median_ms = sorted[sorted.size() / 2] * 1000;
+    mesh_->set_hang_limit(std::chrono::milliseconds(static_cast<std::int64_t>(std::max(50.0 * spec.heartbeat_ms, 10 * median_ms))));
+
+    snapshots_.acknowledged_by_all(Step(record.acked_snapshot));
+    const bool last = step.value == spec.steps;
+    const bool durable = !spec.snapshots.checkpoint_dir.empty() &&
+                         (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
+    const bool snapshot = spec.snapshots.snapshot_every_steps > 0 && step.value % spec.snapshots.snapshot_every_steps == 0;
+    if (current_->view.group_index >= 0 && (durable || snapshot)) snapshots_.take(step, state_.store, durable);
+    if (!last && record.planned > current_->view.plan.epoch.value) return;  // the boundary: every member has seen the newer plan
+  }
+  finish();
+}
+
+void Worker::finish() {
+  snapshots_.finish_copy();
+  const std::string digest = current_->runner->weights_digest(*state_.live);
+  link_.wait_durable();
+  interrupt_if_stopped(tried_);
+  link_.send(Finished{*state_.live, digest});
+  link_.state(WorkerState::kFinished);
+}
+
+}  // namespace regroup

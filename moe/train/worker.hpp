@@ -1,0 +1,52 @@
+// worker.hpp: the life of a worker process: wait for a plan, regroup, train until something newer comes, and again, to the end of the job.
+#pragma once
+
+#include "moe/train/agent_link.hpp"
+#include "moe/train/epoch_view.hpp"
+#include "moe/train/regroup.hpp"
+#include "moe/train/snapshots.hpp"
+#include "moe/train/step.hpp"
+
+#include <memory>
+
+namespace regroup {
+
+class Worker {
+ public:
+  Worker(AgentLink& link, Welcome welcome);
+  // kBadInput: data or job that this worker cannot train; the text says why.
+  Result<void> prepare();
+  [[noreturn]] void run();
+
+ private:
+  struct Epochal {                       // everything that one plan brought
+    EpochView view;
+    std::unique_ptr<StepRunner> runner;
+    explicit Epochal(EpochView v) : view(std::move(v)) {}
+  };
+  void enter(const Plan& plan);          // throws Interrupted
+  void train();                          // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
+  void finish();
+  StepHooks hooks();
+  void interrupt_if_stopped(Epoch current) const;
+  [[nodiscard]] std::optional<Rank> rank_in(const Plan& plan) const;
+
+  AgentLink& link_;
+  Welcome welcome_;
+  JobView job_;
+  std::unique_ptr<Mesh> mesh_;
+  std::unique_ptr<Dataset> data_;
+  CarriedState state_;
+  FloatPool pool_;
+  Snapshots snapshots_;
+  std::unique_ptr<Epochal> current_;     // the last epoch that this worker was settled in
+  std::unique_ptr<Epochal> entering_;    // kept until the mesh has entered the next
+  std::unique_ptr<RegroupAttempt> attempt_;
+  Epoch tried_;                          // newest epoch that was entered, settled or not
+  RegroupReport report_;                 // of the last regroup; sent with its first commit
+  std::chrono::steady_clock::time_point settled_at_;
+  bool report_open_ = false;
+  std::int64_t committed_ = -1;          // newest step that this worker has seen committed
+};
+
+}  // namespace regroup

@@ -1,0 +1,215 @@
+#include "tests/train/cluster.hpp"
+
+#include "moe/data/dataset.hpp"
+#include "moe/train/interrupt.hpp"
+#include "moe/train/ops/machine.hpp"
+
+#include <c10/core/InferenceMode.h>
+
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+namespace regroup::testing {
+namespace {
+
+void cut(std::vector<IntervalSet>& dense, bool ragged) {
+  const int n = static_cast<int>(dense.size());
+  if (!ragged) {
+    for (int i = 0; i < n; ++i) {
+      const Interval part{kBlocksPerUnit * i / n, kBlocksPerUnit * (i + 1) / n};
+      if (part.size() > 0) dense[static_cast<std::size_t>(i)].add(part);
+    }
+    return;
+  }
+  int at = 0;
+  for (int turn = 0; at < kBlocksPerUnit; ++turn) {
+    const int width = std::min(kBlocksPerUnit - at, 11 + (turn * 37) % 53);
+    dense[static_cast<std::size_t>((turn * 5 + 1) % n)].add({at, at + width});
+    at += width;
+  }
+}
+
+}  // namespace
+
+Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes, int shift, bool ragged) {
+  Placement placement;
+  int total = 0, rank = 0, before = 0;
+  for (const int size : group_sizes) total += size;
+  for (std::size_t g = 0; g < group_sizes.size(); ++g) {
+    Group group;
+    const int size = group_sizes[g];
+    for (int i = 0; i < size; ++i) group.ranks.push_back(Rank(rank++));
+    group.first_chain = g == 0 ? 0 : placement.groups.back().end_chain;
+    before += size;
+    const int left = static_cast<int>(group_sizes.size() - g - 1);
+    group.end_chain = g + 1 == group_sizes.size() ? job.chains : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
+    group.dense_blocks.resize(static_cast<std::size_t>(size));
+    cut(group.dense_blocks, ragged);
+    const auto experts = static_cast<int>(job.model.num_hidden_layers * job.model.num_local_experts);
+    for (int e = 0; e < experts; ++e) group.expert_member.push_back((e + e / static_cast<int>(job.model.num_local_experts) + shift) % size);
+    placement.groups.push_back(group);
+  }
+  return placement;
+}
+
+void write_data(const std::string& prefix, int vocab_size) {
+  constexpr std::int32_t kTokens = 20000;
+  std::ofstream bin(prefix + ".bin", std::ios::binary);
+  std::uint64_t state = 88172645463325252ull;
+  for (int i = 0; i < kTokens; ++i) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    // Some structure, so that the loss can fall and experts differ in popularity.
+    const auto token = static_cast<std::uint16_t>((state % 7 == 0 ? state >> 20 : static_cast<std::uint64_t>(i) * 3) % static_cast<std::uint64_t>(vocab_size));
+    bin.write(reinterpret_cast<const char*>(&token), sizeof token);
+  }
+  std::ofstream idx(prefix + ".idx", std::ios::binary);
+  const auto put = [&](auto value) { idx.write(reinterpret_cast<const char*>(&value), sizeof value); };
+  idx.write("MMIDIDX\0\0", 9);
+  put(std::uint64_t{1});
+  put(std::uint8_t{8});
+  put(std::uint64_t{1});
+  put(std::uint64_t{2});
+  put(kTokens);
+  put(std::int64_t{0});
+  put(std::int64_t{0});
+  put(std::int64_t{1});
+}
+
+JobSpec tiny_job(const std::string& data_prefix) {
+  JobSpec job;
+  job.name = "tiny";
+  job.secret = "0123456789abcdef";
+  job.model.vocab_size = 96;
+  job.model.hidden_size = 32;
+  job.model.intermediate_size = 48;
+  job.model.num_hidden_layers = 2;
+  job.model.num_attention_heads = 4;
+  job.model.num_key_value_heads = 2;
+  job.model.head_dim = 8;
+  job.model.num_local_experts = 8;
+  job.model.num_experts_per_tok = 2;
+  job.model.max_position_embeddings = 64;
+  job.seed = 7;
+  job.data_prefix = data_prefix;
+  job.steps = 1000;
+  job.microbatches = 16;
+  job.chains = 8;
+  job.sequences_per_microbatch = 2;
+  job.sequence_length = 24;
+  job.optimizer.warmup_steps = 2;
+  job.optimizer.learning_rate = 3e-3;
+  job.elastic.max_groups = 4;
+  return job;
+}
+
+struct Cluster::Node {
+  WorkerId id;
+  std::unique_ptr<Mesh> mesh;
+  std::unique_ptr<Dataset> data;
+  CarriedState state;
+  FloatPool pool;
+  std::unique_ptr<EpochView> view;
+  std::unique_ptr<StepRunner> runner;
+};
+
+Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::move(job)), directory_(std::move(directory)) {
+  ops::settle_arithmetic();
+  for (int i = 0; i < workers; ++i) {
+    auto node = std::make_unique<Node>();
+    node->id = {NodeId("node-" + std::to_string(i)), 1, 0, 0};
+    MeshOptions options;
+    options.self = node->id;
+    options.listen = "unix:" + directory_ + "/m" + std::to_string(i);
+    options.secret = job_.spec.secret;
+    // Threads of one test share two cores: silence is not what is tested here.
+    options.heartbeat = std::chrono::milliseconds(5000);
+    node->mesh = Mesh::open(options, {}).value();
+    node->data = Dataset::open(job_.spec.data_prefix, job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
+    nodes_.push_back(std::move(node));
+  }
+}
+
+Cluster::~Cluster() = default;
+
+void Cluster::lose(int worker) {
+  Node& node = *nodes_[static_cast<std::size_t>(worker)];
+  node.runner.reset();
+  node.state = {};
+}
+
+std::string Cluster::train(const Placement& placement, const std::vector<int>& members, std::int64_t until, const std::vector<int>& donors) {
+  Plan plan;
+  plan.parent = Epoch(epoch_);
+  plan.epoch = Epoch(++epoch_);
+  plan.job = job_.spec.name;
+  plan.origin = epoch_ == 1 ? Origin::kFresh : Origin::kResume;
+  plan.placement = placement;
+  std::vector<Peer> peers;
+  const auto participant = [&](int number) {
+    const Node& node = *nodes_[static_cast<std::size_t>(number)];
+    peers.push_back({node.id, node.mesh->address()});
+    return Participant{node.id, node.mesh->address(), {}};
+  };
+  for (const int number : members) plan.members.push_back(participant(number));
+  for (const int number : donors) plan.donors.push_back(participant(number));
+  std::vector<int> everybody = members;
+  everybody.insert(everybody.end(), donors.begin(), donors.end());
+
+  std::string digest, failure;
+  std::mutex mutex;
+  bytes_moved_ = 0;
+  std::vector<std::thread> threads;
+  for (std::size_t rank = 0; rank < everybody.size(); ++rank) {
+    threads.emplace_back([&, rank] {
+      const c10::InferenceMode inference;
+      Node& node = *nodes_[static_cast<std::size_t>(everybody[rank])];
+      try {
+        must(node.mesh->enter(plan.epoch, peers, std::chrono::seconds(60)));
+        auto view = std::make_unique<EpochView>(job_, plan, Rank(static_cast<int>(rank)));
+        RegroupAttempt attempt(*node.mesh, *view, node.state, node.runner.get(), [] {});
+        attempt.run();
+        {
+          const std::lock_guard lock(mutex);
+          bytes_moved_ += attempt.bytes_received;
+          if (rank == 0) sources_.push_back(attempt.settlement.source == SettleSource::kLive ? "live" : attempt.settlement.source == SettleSource::kFresh ? "fresh" : "other");
+        }
+        node.runner.reset();
+        node.state.store = std::move(attempt.store);
+        node.state.live = attempt.settlement.step;
+        node.view = std::move(view);
+        if (node.view->is_donor()) {
+          node.state = {};
+          return;
+        }
+        StepHooks hooks;
+        hooks.interrupt = [] {};
+        hooks.planned = [] { return std::uint64_t{0}; };
+        hooks.acked_snapshot = [] { return std::int64_t{-1}; };
+        hooks.before_update = [] {};
+        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.pool, hooks);
+        while (node.state.live->value < until) {
+          CommitReport report;
+          node.state.record = node.runner->run(Step(node.state.live->value + 1), report);
+          node.state.live = Step(node.state.live->value + 1);
+          if (rank == 0) losses_.push_back(report.loss);
+        }
+        const std::string mine = node.runner->weights_digest(*node.state.live);
+        const std::lock_guard lock(mutex);
+        if (!mine.empty()) digest = mine;
+      } catch (const Interrupted& interrupted) {
+        const std::lock_guard lock(mutex);
+        failure = "rank " + std::to_string(rank) + ": " + to_string(interrupted.error);
+        std::fprintf(stderr, "%s\n", failure.c_str());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return failure.empty() ? digest : failure;
+}
+
+}  // namespace regroup::testing

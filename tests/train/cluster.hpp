@@ -1,0 +1,46 @@
+// cluster.hpp: a whole job inside one test process: ranks are threads, each with a mesh of its own over Unix sockets.
+#pragma once
+
+#include "moe/train/regroup.hpp"
+#include "moe/train/step.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace regroup::testing {
+
+// Sizes of groups, e.g. {4, 3}. Chains in proportion, dense blocks even or (ragged) in several uneven intervals, experts round robin from `shift`.
+Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes, int shift = 0, bool ragged = false);
+
+JobSpec tiny_job(const std::string& data_prefix);
+// Writes deterministic tokens as PREFIX.bin/.idx.
+void write_data(const std::string& prefix, int vocab_size);
+
+class Cluster {
+ public:
+  // `workers` processes' worth of threads; worker i keeps its state from epoch to epoch.
+  Cluster(JobSpec job, int workers, std::string directory);
+  ~Cluster();
+
+  // Regroups the workers in `members` (their numbers, in order of rank) and trains until step `until` is committed by all. Workers that leave are donors if `donors` names them.
+  // Returns the weights digest.
+  std::string train(const Placement& placement, const std::vector<int>& members, std::int64_t until, const std::vector<int>& donors = {});
+  // Forgets a worker's state, as a death does.
+  void lose(int worker);
+  [[nodiscard]] const std::vector<double>& losses() const { return losses_; }
+  [[nodiscard]] const std::vector<std::string>& sources() const { return sources_; }   // of each regroup
+  [[nodiscard]] std::int64_t bytes_moved() const { return bytes_moved_; }                // in the last regroup
+
+ private:
+  struct Node;
+  JobView job_;
+  std::string directory_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::uint64_t epoch_ = 0;
+  std::vector<double> losses_;
+  std::vector<std::string> sources_;
+  std::int64_t bytes_moved_ = 0;
+};
+
+}  // namespace regroup::testing

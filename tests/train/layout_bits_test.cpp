@@ -1,0 +1,109 @@
+// The claim: the digest after step n is the same for every layout and every change of it. A one-bit difference fails these tests, and another order of sums is noticed.
+#include "tests/train/cluster.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+namespace regroup::testing {
+namespace {
+
+class LayoutBits : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/regroup-train-XXXXXX";
+    directory_ = mkdtemp(pattern);
+    write_data(directory_ + "/data", 96);
+    job_ = tiny_job(directory_ + "/data");
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::string alone(std::int64_t steps, JobSpec job) {
+    const auto directory = directory_ + "/alone" + std::to_string(++count_);
+    std::filesystem::create_directory(directory);
+    Cluster cluster(job, 1, directory);
+    return cluster.train(make_placement(job, {1}), {0}, steps);
+  }
+  std::string alone(std::int64_t steps) { return alone(steps, job_); }
+
+  std::string directory_;
+  JobSpec job_;
+  int count_ = 0;
+};
+
+std::vector<int> first(int n) {
+  std::vector<int> members;
+  for (int i = 0; i < n; ++i) members.push_back(i);
+  return members;
+}
+
+TEST_F(LayoutBits, one_to_seven_workers_in_one_to_four_groups_give_one_digest) {
+  const std::string expected = alone(3);
+  ASSERT_EQ(expected.size(), 64u) << expected;
+  const std::vector<std::vector<int>> layouts = {{2}, {3}, {4}, {5}, {6}, {7}, {1, 1}, {2, 1}, {2, 2}, {4, 3}, {3, 2}, {1, 1, 1}, {3, 2, 2}, {2, 2, 2, 1}, {1, 1, 1, 1}};
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    int workers = 0;
+    for (const int size : layouts[i]) workers += size;
+    const auto directory = directory_ + "/l" + std::to_string(i);
+    std::filesystem::create_directory(directory);
+    Cluster cluster(job_, workers, directory);
+    EXPECT_EQ(cluster.train(make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), first(workers), 3), expected) << "layout " << i;
+  }
+}
+
+TEST_F(LayoutBits, growing_shrinking_and_moving_between_steps_changes_no_bit) {
+  Cluster cluster(job_, 5, directory_);
+  EXPECT_EQ(cluster.train(make_placement(job_, {2}), {0, 1}, 1), alone(1));
+  EXPECT_EQ(cluster.train(make_placement(job_, {3, 2}, 1), {0, 1, 2, 3, 4}, 2), alone(2));
+  EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}, 2, true), {2, 4, 3}, 3, {0, 1}), alone(3));
+  EXPECT_EQ(cluster.train(make_placement(job_, {1}), {4}, 4, {2, 3}), alone(4));
+  EXPECT_EQ(cluster.train(make_placement(job_, {2, 2}), {0, 4, 1, 2}, 5), alone(5));
+  EXPECT_EQ(cluster.sources().back(), "live");
+  EXPECT_LT(cluster.losses().back(), cluster.losses().front());
+}
+
+TEST_F(LayoutBits, a_lost_group_is_rebuilt_from_its_sibling_at_the_same_step) {
+  Cluster cluster(job_, 4, directory_);
+  cluster.train(make_placement(job_, {2, 2}), {0, 1, 2, 3}, 2);
+  cluster.lose(2);
+  cluster.lose(3);
+  EXPECT_EQ(cluster.train(make_placement(job_, {2, 2}), {2, 1, 0, 3}, 3), alone(3));
+  EXPECT_EQ(cluster.sources().back(), "live");
+}
+
+TEST_F(LayoutBits, a_member_that_keeps_nothing_computes_its_share) {
+  Placement placement = make_placement(job_, {3});
+  Group& group = placement.groups.front();
+  group.dense_blocks = {IntervalSet{{0, 100}}, IntervalSet{{100, 256}}, IntervalSet{}};
+  for (int& member : group.expert_member) member %= 2;
+  Cluster cluster(job_, 3, directory_);
+  EXPECT_EQ(cluster.train(placement, {0, 1, 2}, 2), alone(2));
+}
+
+TEST_F(LayoutBits, tied_embeddings_are_one_unit_on_every_layout) {
+  job_.model.tie_word_embeddings = true;
+  const std::string expected = alone(2);
+  Cluster cluster(job_, 3, directory_);
+  EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}), {0, 1, 2}, 2), expected);
+}
+
+TEST_F(LayoutBits, a_newcomer_alone_waits_instead_of_inventing_state) {
+  Cluster cluster(job_, 2, directory_);
+  cluster.train(make_placement(job_, {1}), {0}, 1);
+  EXPECT_NE(cluster.train(make_placement(job_, {1}), {1}, 2).find("unavailable"), std::string::npos);
+}
+
+TEST_F(LayoutBits, another_order_of_sums_is_noticed) {
+  JobSpec other = job_;
+  other.chains = 4;
+  EXPECT_NE(alone(2), alone(2, other));
+  other = job_;
+  other.seed = 8;
+  EXPECT_NE(alone(1), alone(1, other));
+}
+
+}  // namespace
+}  // namespace regroup::testing
