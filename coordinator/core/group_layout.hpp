@@ -1,0 +1,47 @@
+// group_layout.hpp: who of one group keeps which dense blocks and which experts. Pure; a part of the planner.
+//
+// Balanced: dense blocks even to one; experts even to one in each layer and in total (the heavier share goes round from layer to layer); a member keeps what it holds up to
+//   its share, and as many heavier shares as possible go to members that hold them already.
+// Keep all: nothing that a member holds moves; what nobody holds goes to the least loaded.
+#pragma once
+
+#include "moe/layout/interval.hpp"
+#include "moe/layout/model_shape.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace regroup::planning {
+
+// The state of one complete copy, as the planner sees it: kBlocksPerUnit dense blocks (each: that block of every dense unit) and experts of one size.
+struct StateShape {
+  std::int64_t dense_block_elements = 0;
+  std::int64_t expert_elements = 0;
+  int num_layers = 0;
+  int experts_per_layer = 0;  // times slices
+  [[nodiscard]] int num_experts() const { return num_layers * experts_per_layer; }
+};
+
+StateShape make_state_shape(const ModelShape& model);
+
+// What one rank keeps. `experts`: positions in Group::expert_member, ascending.
+struct Kept {
+  IntervalSet dense;
+  std::vector<int> experts;
+  [[nodiscard]] bool empty() const { return dense.empty() && experts.empty(); }
+};
+
+struct GroupLayout {
+  std::vector<IntervalSet> dense_blocks;  // [member]
+  std::vector<int> expert_member;         // [layer * experts_per_layer + expert]
+};
+
+enum class Stickiness { kBalanced, kKeepAll };
+
+// held[member]: what it kept before; several may hold the same. Never null, at least one.
+GroupLayout lay_out(const StateShape& shape, const std::vector<const Kept*>& held, Stickiness stickiness);
+
+// The fewest bytes (counted in elements) that members with these holdings must receive to reach shares that are even to one, dense and experts apart.
+std::int64_t fewest_elements_to_move(const StateShape& shape, const std::vector<const Kept*>& held);
+
+}  // namespace regroup::planning

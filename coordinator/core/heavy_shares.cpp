@@ -1,0 +1,146 @@
+#include "coordinator/core/heavy_shares.hpp"
+
+#include "base/check.hpp"
+
+#include <algorithm>
+
+namespace regroup::planning {
+namespace {
+
+// A bipartite choice: layers take members; a layer takes `per_layer`, a member is taken `least` to `most` times.
+class Choice {
+ public:
+  Choice(int num_members, int per_layer, const std::vector<std::vector<int>>& wants)
+      : wants_(wants), per_layer_(per_layer), taken_(wants.size()), load_(static_cast<std::size_t>(num_members)) {
+    const int total = per_layer * static_cast<int>(wants.size());
+    least_ = total / num_members;
+    most_ = (total + num_members - 1) / num_members;
+  }
+
+  std::vector<std::vector<int>> run() {
+    take_wanted();
+    take_others();
+    lift_the_lightest();
+    return std::move(taken_);
+  }
+
+ private:
+  [[nodiscard]] int num_layers() const { return static_cast<int>(taken_.size()); }
+  [[nodiscard]] bool has(int layer, int member) const { return std::binary_search(taken_[layer].begin(), taken_[layer].end(), member); }
+  [[nodiscard]] bool wants(int layer, int member) const { return std::binary_search(wants_[layer].begin(), wants_[layer].end(), member); }
+  [[nodiscard]] bool full(int layer) const { return static_cast<int>(taken_[layer].size()) == per_layer_; }
+
+  void add(int layer, int member) {
+    taken_[layer].insert(std::lower_bound(taken_[layer].begin(), taken_[layer].end(), member), member);
+    ++load_[member];
+  }
+  void drop(int layer, int member) {
+    taken_[layer].erase(std::lower_bound(taken_[layer].begin(), taken_[layer].end(), member));
+    --load_[member];
+  }
+
+  // As many wanted pairs as the limits allow: first come first served, then augmenting paths.
+  void take_wanted() {
+    for (int layer = 0; layer < num_layers(); ++layer) {
+      for (int member : wants_[layer]) {
+        if (!full(layer) && load_[member] < most_) add(layer, member);
+      }
+    }
+    for (int layer = 0; layer < num_layers(); ++layer) {
+      while (!full(layer)) {
+        visited_.assign(load_.size(), false);
+        if (!augment(layer)) break;
+      }
+    }
+  }
+
+  // Gives `layer` one more wanted member, moving other layers to other members they want.
+  bool augment(int layer) {
+    for (int member : wants_[layer]) {
+      if (visited_[member] || has(layer, member)) continue;
+      visited_[member] = true;
+      if (load_[member] < most_) {
+        add(layer, member);
+        return true;
+      }
+      for (int other = 0; other < num_layers(); ++other) {
+        if (other == layer || !has(other, member) || !augment(other)) continue;
+        drop(other, member);
+        add(layer, member);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void take_others() {
+    for (int layer = 0; layer < num_layers(); ++layer) {
+      while (!full(layer)) {
+        int best = -1;
+        for (int member = 0; member < static_cast<int>(load_.size()); ++member) {
+          if (!has(layer, member) && (best < 0 || load_[member] < load_[best])) best = member;
+        }
+        CHECK(best >= 0, "layer", layer, "asks for", per_layer_, "members of", load_.size());
+        if (load_[best] >= most_ && make_room(layer)) continue;
+        add(layer, best);
+      }
+    }
+  }
+
+  // Every member with room is in `layer` already: another layer takes it instead of one that `layer` lacks, which comes here.
+  bool make_room(int layer) {
+    for (const bool spare_wanted : {false, true}) {
+      for (int other = 0; other < num_layers(); ++other) {
+        for (int member : taken_[other]) {
+          if (has(layer, member) || (wants(other, member) && !spare_wanted)) continue;
+          for (int with_room : taken_[layer]) {
+            if (load_[with_room] >= most_ || has(other, with_room)) continue;
+            drop(other, member);
+            add(other, with_room);
+            add(layer, member);
+            return true;
+          }
+        }
+      }
+    }
+    return false;
+  }
+
+  // A member taken fewer than `least_` times replaces one taken more often than that, unwanted pairs first.
+  void lift_the_lightest() {
+    for (int member = 0; member < static_cast<int>(load_.size()); ++member) {
+      while (load_[member] < least_ && (lift(member, false) || lift(member, true))) {
+      }
+    }
+  }
+  bool lift(int member, bool give_up_wanted) {
+    for (int layer = 0; layer < num_layers(); ++layer) {
+      if (has(layer, member)) continue;
+      for (int from : taken_[layer]) {
+        if (load_[from] <= least_ || (wants(layer, from) && !give_up_wanted)) continue;
+        drop(layer, from);
+        add(layer, member);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  const std::vector<std::vector<int>>& wants_;
+  int per_layer_;
+  int least_ = 0;
+  int most_ = 0;
+  std::vector<std::vector<int>> taken_;  // [layer] ascending
+  std::vector<int> load_;                // [member] layers that took it
+  std::vector<bool> visited_;
+};
+
+}  // namespace
+
+std::vector<std::vector<int>> choose_heavy(int num_members, int heavy_per_layer, const std::vector<std::vector<int>>& wants) {
+  CHECK(num_members > 0 && heavy_per_layer >= 0 && heavy_per_layer < num_members, "members", num_members, "heavy", heavy_per_layer);
+  if (heavy_per_layer == 0) return std::vector<std::vector<int>>(wants.size());
+  return Choice(num_members, heavy_per_layer, wants).run();
+}
+
+}  // namespace regroup::planning

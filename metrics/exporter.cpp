@@ -1,0 +1,226 @@
+#include "metrics/exporter.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+namespace regroup::metrics {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+// Collects families in the order in which they are named.
+class Page {
+ public:
+  void gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    ClientMetric& metric = add(name, help, MetricType::Gauge, std::move(labels));
+    metric.gauge.value = value;
+  }
+  void counter(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    ClientMetric& metric = add(name, help, MetricType::Counter, std::move(labels));
+    metric.counter.value = value;
+  }
+  void histogram(const std::string& name, const std::string& help, const Histogram& from, Labels labels = {}) {
+    ClientMetric& metric = add(name, help, MetricType::Histogram, std::move(labels));
+    metric.histogram.sample_count = from.count;
+    metric.histogram.sample_sum = from.sum;
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < kBuckets.size(); ++i) {
+      below += from.counts[i];
+      metric.histogram.bucket.push_back({below, kBuckets[i]});
+    }
+    metric.histogram.bucket.push_back({from.count, std::numeric_limits<double>::infinity()});
+  }
+  [[nodiscard]] std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  ClientMetric& add(const std::string& name, const std::string& help, MetricType type, Labels labels) {
+    for (MetricFamily& family : families_) {
+      if (family.name != name) continue;
+      family.metric.emplace_back();
+      family.metric.back().label = std::move(labels);
+      return family.metric.back();
+    }
+    MetricFamily& family = families_.emplace_back();
+    family.name = name;
+    family.help = help;
+    family.type = type;
+    family.metric.emplace_back();
+    family.metric.back().label = std::move(labels);
+    return family.metric.back();
+  }
+
+  std::vector<MetricFamily> families_;
+};
+
+Labels with(const Labels& labels, const std::string& name, const std::string& value) {
+  Labels all = labels;
+  all.push_back({name, value});
+  return all;
+}
+
+// Every word of the fixed list, then what else was counted.
+template <class Words, class Values, class Add>
+void by_word(const Words& words, const Values& values, const Add& add) {
+  typename Values::mapped_type none{};
+  for (const char* word : words) {
+    const auto it = values.find(word);
+    add(std::string(word), it == values.end() ? none : it->second);
+  }
+  for (const auto& [word, value] : values) {
+    bool listed = false;
+    for (const char* known : words) listed |= word == known;
+    if (!listed) add(word, value);
+  }
+}
+
+void add_process(Page& page) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  page.counter("process_cpu_seconds_total", "User and system time of this process.", seconds(usage.ru_utime) + seconds(usage.ru_stime));
+  std::ifstream memory("/proc/self/statm");
+  double size = 0;
+  double resident = 0;
+  memory >> size >> resident;
+  const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
+  page.gauge("process_virtual_memory_bytes", "Virtual memory of this process.", size * page_bytes);
+  page.gauge("process_resident_memory_bytes", "Resident memory of this process.", resident * page_bytes);
+  std::error_code error;
+  int open = 0;
+  for (auto it = std::filesystem::directory_iterator("/proc/self/fd", error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) ++open;
+  page.gauge("process_open_fds", "Open file descriptors.", open);
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  page.gauge("process_max_fds", "Limit of open file descriptors.", static_cast<double>(limit.rlim_cur));
+  // Start: the 22nd field of stat, in ticks since boot; the 2nd may hold spaces, so count from its closing bracket.
+  std::ifstream stat("/proc/self/stat");
+  std::string line;
+  std::getline(stat, line);
+  std::istringstream fields(line.substr(line.rfind(')') + 1));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;
+  std::ifstream system("/proc/stat");
+  double boot = 0;
+  for (std::string word; system >> word;)
+    if (word == "btime") system >> boot;
+  if (boot > 0 && !field.empty())
+    page.gauge("process_start_time_seconds", "When this process started, since the epoch.", boot + std::stod(field) / static_cast<double>(sysconf(_SC_CLK_TCK)));
+}
+
+void add_build(Page& page, const Build& build) {
+  page.gauge("regroup_build_info", "1; the labels say what runs.", 1, {{"program", build.program}, {"version", build.version}});
+}
+
+void add_saving(Page& page, const std::string& kind, const Saving& saving) {
+  const std::string name = "regroup_" + kind + "_";
+  page.counter(name + "attempts_total", "Begun: " + kind + "s.", static_cast<double>(saving.attempts));
+  page.counter(name + "failures_total", "Given up: " + kind + "s. Training goes on without them.", static_cast<double>(saving.failures));
+  page.counter(name + "bytes_total", "Written for " + kind + "s.", static_cast<double>(saving.bytes));
+  page.histogram(name + "duration_seconds", "From the step's end until the " + kind + " counts.", saving.seconds);
+  page.gauge(name + "last_success_timestamp_seconds", "When the newest complete " + kind + " was finished; 0 = never.",
+             static_cast<double>(saving.last_success_at_ms) / 1000);
+  page.gauge(name + "last_step", "Step of the newest complete " + kind + "; -1 = none.", static_cast<double>(saving.last_step));
+}
+
+void add_suspicions(Page& page, const std::map<std::string, std::uint64_t>& suspicions) {
+  by_word(kEvidence, suspicions, [&](const std::string& evidence, std::uint64_t count) {
+    page.counter("regroup_suspicions_total", "Suspicions raised or received, by evidence.", static_cast<double>(count), {{"evidence", evidence}});
+  });
+}
+
+void add_regroups(Page& page, const std::map<std::string, std::uint64_t>& causes, const std::map<std::string, Histogram>& seconds, const Labels& labels) {
+  for (const auto& [cause, count] : causes)
+    page.counter("regroup_regroups_total", "Epochs that followed another, by cause.", static_cast<double>(count), with(labels, "cause", cause));
+  by_word(kRegroupPhases, seconds, [&](const std::string& phase, const Histogram& histogram) {
+    page.histogram("regroup_regroup_duration_seconds", "Time of each phase of a regroup.", histogram, with(labels, "phase", phase));
+  });
+}
+
+void add_training(Page& page, const Training& training) {
+  const Labels job{{"job", training.job}};
+  page.gauge("regroup_epoch", "Epoch of the plan in force.", static_cast<double>(training.epoch), job);
+  page.gauge("regroup_step", "Number of the last committed step.", static_cast<double>(training.step), job);
+  page.counter("regroup_steps_total", "Steps committed with a worker of this node.", static_cast<double>(training.steps), job);
+  page.counter("regroup_steps_lost_total", "Committed steps that had to be computed again.", static_cast<double>(training.steps_lost), job);
+  page.counter("regroup_tokens_total", "Tokens of the committed steps, of the whole job: not to be summed over nodes.", static_cast<double>(training.tokens), job);
+  page.gauge("regroup_loss", "Mean loss over the targets of the last step.", training.loss, job);
+  page.gauge("regroup_aux_loss", "Load-balancing loss of the last step.", training.aux_loss, job);
+  page.gauge("regroup_gradient_norm", "Norm of the gradient of the last step, before clipping.", training.grad_norm, job);
+  page.gauge("regroup_learning_rate", "Learning rate of the last step.", training.learning_rate, job);
+  page.histogram("regroup_step_duration_seconds", "Time of a step on this node.", training.step_seconds, job);
+  by_word(kStepPhases, training.phase_seconds, [&](const std::string& phase, const Histogram& histogram) {
+    page.histogram("regroup_step_phase_duration_seconds", "Time of each phase of a step on this node.", histogram, with(job, "phase", phase));
+  });
+  add_regroups(page, training.regroups, training.regroup_seconds, job);
+  by_word(kSources, training.bytes_moved, [&](const std::string& source, std::uint64_t bytes) {
+    page.counter("regroup_moved_bytes_total", "State received at regroups, by where it came from.", static_cast<double>(bytes), with(job, "source", source));
+  });
+  for (std::size_t layer = 0; layer < training.experts.size(); ++layer) {
+    const ExpertLoad& load = training.experts[layer];
+    const Labels at = with(job, "layer", std::to_string(layer));
+    page.gauge("regroup_expert_load_max_mean_ratio", "Tokens of the heaviest expert over the mean, in the last step.", load.max_over_mean, at);
+    for (std::size_t expert = 0; expert < load.tokens.size(); ++expert)
+      page.counter("regroup_expert_tokens_total", "Tokens routed to each expert.", static_cast<double>(load.tokens[expert]),
+                   with(at, "expert", std::to_string(expert)));
+  }
+  page.counter("regroup_mesh_sent_bytes_total", "Sent to other workers.", static_cast<double>(training.mesh_sent_bytes), job);
+  page.counter("regroup_mesh_received_bytes_total", "Received from other workers.", static_cast<double>(training.mesh_received_bytes), job);
+}
+
+}  // namespace
+
+std::string to_prometheus(const AgentCounters& counters, const Build& build) {
+  Page page;
+  add_build(page, build);
+  page.gauge("regroup_agent_registered", "1 while this node's record is in etcd under a lease that holds.", counters.registered ? 1 : 0);
+  page.gauge("regroup_agent_draining", "1 while this node is being drained.", counters.draining ? 1 : 0);
+  page.counter("regroup_agent_lease_losses_total", "Leases lost, each followed by a new registration.", static_cast<double>(counters.lease_losses));
+  page.gauge("regroup_workers", "Workers running on this node.", counters.workers);
+  page.counter("regroup_worker_starts_total", "Workers started.", static_cast<double>(counters.worker_starts));
+  page.counter("regroup_worker_failures_total", "Workers that ended without being asked to.", static_cast<double>(counters.worker_failures));
+  add_suspicions(page, counters.suspicions);
+  if (!counters.training.job.empty()) add_training(page, counters.training);
+  add_saving(page, "snapshot", counters.snapshots);
+  add_saving(page, "checkpoint", counters.checkpoints);
+  add_process(page);
+  return page.text();
+}
+
+std::string to_prometheus(const CoordinatorCounters& counters, const Build& build) {
+  Page page;
+  add_build(page, build);
+  page.gauge("regroup_coordinator_leading", "1 while this coordinator leads.", counters.leading ? 1 : 0);
+  page.counter("regroup_coordinator_leaderships_total", "Times that this coordinator became the leader.", static_cast<double>(counters.leaderships));
+  page.gauge("regroup_store_connected", "1 while etcd answers.", counters.store_connected ? 1 : 0);
+  page.counter("regroup_store_errors_total", "Calls to etcd that failed or whose outcome is unknown.", static_cast<double>(counters.store_errors));
+  page.gauge("regroup_nodes", "Nodes registered.", counters.nodes);
+  page.gauge("regroup_free_nodes", "Nodes registered that work for no job.", counters.free_nodes);
+  page.counter("regroup_plans_published_total", "Plans published.", static_cast<double>(counters.plans_published));
+  page.counter("regroup_plan_conflicts_total", "Plans not published because somebody else was first.", static_cast<double>(counters.plan_conflicts));
+  add_suspicions(page, counters.suspicions);
+  for (const auto& [name, job] : counters.jobs) {
+    const Labels label{{"job", name}};
+    page.gauge("regroup_epoch", "Epoch of the plan in force.", static_cast<double>(job.epoch), label);
+    page.gauge("regroup_step", "Number of the newest step that a progress report names.", static_cast<double>(job.step), label);
+    page.gauge("regroup_members", "Members of the plan in force.", job.members, label);
+    page.gauge("regroup_groups", "Groups of the plan in force.", job.groups, label);
+    page.gauge("regroup_spares", "Members in no group.", job.spares, label);
+    page.gauge("regroup_job_waiting", "1 while the job waits; the status page says for what.", job.waiting ? 1 : 0, label);
+    add_regroups(page, job.regroups, job.regroup_seconds, label);
+  }
+  add_process(page);
+  return page.text();
+}
+
+}  // namespace regroup::metrics

@@ -1,0 +1,82 @@
+#include "tests/api/sample.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace regroup {
+namespace {
+
+struct Case {
+  const char* names;  // what the error must mention
+  void (*break_it)(JobSpec&);
+};
+
+const Case kCases[] = {
+    {"name", [](JobSpec& j) { j.name = "Tiny"; }},
+    {"name", [](JobSpec& j) { j.name = ""; }},
+    {"name", [](JobSpec& j) { j.name = std::string(64, 'a'); }},
+    {"name", [](JobSpec& j) { j.name = "a/b"; }},
+    {"secret", [](JobSpec& j) { j.secret = "xyz"; }},
+    {"model: vocab_size", [](JobSpec& j) { j.model.vocab_size = 0; }},
+    {"model: hidden_size", [](JobSpec& j) { j.model.hidden_size = -64; }},
+    {"model: hidden_size", [](JobSpec& j) { j.model.hidden_size = 65; }},  // head_dim stays the rounded quotient
+    {"model: num_attention_heads", [](JobSpec& j) { j.model.num_key_value_heads = 3; }},
+    {"model: head_dim", [](JobSpec& j) { j.model.head_dim = 15; }},
+    {"model: num_experts_per_tok", [](JobSpec& j) { j.model.num_experts_per_tok = 5; }},
+    {"model: intermediate_size", [](JobSpec& j) { j.model.expert_slices = 3; }},
+    {"model: rms_norm_eps", [](JobSpec& j) { j.model.rms_norm_eps = std::nan(""); }},
+    {"model: rope_theta", [](JobSpec& j) { j.model.rope_theta = 0; }},
+    {"model: sliding_window", [](JobSpec& j) { j.model.sliding_window = 0; }},
+    {"data_prefix", [](JobSpec& j) { j.data_prefix = "text"; }},
+    {"steps", [](JobSpec& j) { j.steps = 0; }},
+    {"microbatches", [](JobSpec& j) { j.microbatches = 0; }},
+    {"chains", [](JobSpec& j) { j.chains = 3; }},
+    {"chains (8) must divide microbatches (12)", [](JobSpec& j) { j.microbatches = 12; }},
+    {"sequences_per_microbatch", [](JobSpec& j) { j.sequences_per_microbatch = 0; }},
+    {"sequence_length (129)", [](JobSpec& j) { j.sequence_length = 129; }},
+    {"optimizer.learning_rate", [](JobSpec& j) { j.optimizer.learning_rate = std::nan(""); }},
+    {"optimizer.min_learning_rate", [](JobSpec& j) { j.optimizer.min_learning_rate = 1; }},
+    {"optimizer.beta1", [](JobSpec& j) { j.optimizer.beta1 = 1; }},
+    {"optimizer.beta2", [](JobSpec& j) { j.optimizer.beta2 = -0.1; }},
+    {"optimizer.epsilon", [](JobSpec& j) { j.optimizer.epsilon = 0; }},
+    {"optimizer.weight_decay", [](JobSpec& j) { j.optimizer.weight_decay = -1; }},
+    {"optimizer.clip_norm", [](JobSpec& j) { j.optimizer.clip_norm = -1; }},
+    {"optimizer.warmup_steps", [](JobSpec& j) { j.optimizer.warmup_steps = 61; }},
+    {"elastic.min_nodes", [](JobSpec& j) { j.elastic.min_nodes = 0; }},
+    {"elastic.max_nodes", [](JobSpec& j) { j.elastic.min_nodes = 5, j.elastic.max_nodes = 4; }},
+    {"elastic.max_groups", [](JobSpec& j) { j.elastic.max_groups = 0; }},
+    {"elastic.max_groups (9) is above chains (8)", [](JobSpec& j) { j.elastic.max_groups = 9; }},
+    {"elastic.worker_memory_bytes", [](JobSpec& j) { j.elastic.worker_memory_bytes = -1; }},
+    {"snapshots.snapshot_every_steps", [](JobSpec& j) { j.snapshots.snapshot_every_steps = -1; }},
+    {"snapshots.checkpoint_dir", [](JobSpec& j) { j.snapshots.checkpoint_dir = "ckpt"; }},
+    {"snapshots.checkpoint_dir", [](JobSpec& j) { j.snapshots.checkpoint_every_steps = 10; }},
+    {"snapshots.keep_last", [](JobSpec& j) { j.snapshots.keep_last = 0; }},
+    {"heartbeat_ms", [](JobSpec& j) { j.heartbeat_ms = 0; }},
+};
+
+TEST(CheckJob, the_sample_passes) {
+  const auto result = check_job(testing::sample_job());
+  EXPECT_TRUE(result) << to_string(result.error());
+}
+
+TEST(CheckJob, each_contradiction_is_refused_and_named) {
+  for (const Case& broken : kCases) {
+    JobSpec job = testing::sample_job();
+    broken.break_it(job);
+    const auto result = check_job(job);
+    ASSERT_FALSE(result) << broken.names;
+    EXPECT_EQ(result.error().code, Code::kBadInput);
+    EXPECT_NE(result.error().context.find(broken.names), std::string::npos) << result.error().context << " should name " << broken.names;
+  }
+}
+
+TEST(CheckJob, a_head_dim_of_its_own_need_not_divide_the_hidden_size) {
+  JobSpec job = testing::sample_job();
+  job.model.hidden_size = 66;
+  job.model.head_dim = 32;
+  EXPECT_TRUE(check_job(job));
+}
+
+}  // namespace
+}  // namespace regroup

@@ -1,0 +1,201 @@
+#include "coordinator/api/records.hpp"
+#include "tests/api/sample.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <functional>
+
+namespace regroup {
+namespace {
+
+using Json = nlohmann::json;
+
+TEST(Json, a_job_comes_back_as_it_was) {
+  JobSpec job = testing::sample_job();
+  job.model.sliding_window = 4096;
+  job.model.rope_theta = 1234567.891011;
+  job.optimizer.schedule = ScheduleKind::kLinear;
+  job.optimizer.learning_rate = 1.0 / 3;
+  const auto back = job_from_json(to_json(job));
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_EQ(*back, job);
+}
+
+TEST(Json, a_plan_comes_back_as_it_was) {
+  Plan plan = testing::sample_plan();
+  plan.reason = "said \"so\" \\ twice\n";
+  const auto back = plan_from_json(to_json(plan));
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_EQ(*back, plan);
+  plan.checkpoint_step.reset();
+  plan.checkpoint_path.clear();
+  const auto without = plan_from_json(to_json(plan));
+  ASSERT_TRUE(without) << to_string(without.error());
+  EXPECT_EQ(*without, plan);
+}
+
+TEST(Json, intervals_and_enums_are_written_as_people_read_them) {
+  const Json plan = Json::parse(to_json(testing::sample_plan()));
+  EXPECT_EQ(plan["when"], "boundary");
+  EXPECT_EQ(plan["origin"], "resume");
+  EXPECT_EQ(plan["groups"][0]["dense_blocks"][0], (Json::array({Json::array({0, 100}), Json::array({200, 256})})));
+  EXPECT_EQ(plan["members"][0]["worker"], "a/1234567890abcdef/0/3");
+}
+
+TEST(Json, every_record_comes_back_as_it_was) {
+  NodeRecord node;
+  node.node = NodeId("n1");
+  node.incarnation = 0xffffffffffffffffull;
+  node.agent_address = "tcp:h:1";
+  node.labels = {{"a", "b"}, {"c", ""}};
+  node.workers.push_back({testing::sample_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text"});
+  node.highest_epoch = Epoch(9);
+  const auto node_back = node_from_json(to_json(node));
+  ASSERT_TRUE(node_back) << to_string(node_back.error());
+  EXPECT_EQ(to_json(*node_back), to_json(node));
+  EXPECT_EQ(node_back->incarnation, node.incarnation);
+  EXPECT_EQ(node_back->workers.at(0).state, WorkerState::kWarm);
+  EXPECT_EQ(node_back->workers.at(0).id, node.workers.at(0).id);
+
+  const auto notice = notice_from_json(to_json(NoticeRecord{NodeId("n"), "spot", 123}));
+  ASSERT_TRUE(notice);
+  EXPECT_EQ(notice->node, NodeId("n"));
+  EXPECT_EQ(notice->kind, "spot");
+  EXPECT_EQ(notice->deadline_ms, 123);
+
+  const SuspectRecord suspect{"x", Epoch(4), {{testing::sample_participant("y").worker, "eof", 55}}};
+  const auto suspect_back = suspect_from_json(to_json(suspect));
+  ASSERT_TRUE(suspect_back);
+  EXPECT_EQ(to_json(*suspect_back), to_json(suspect));
+  EXPECT_EQ(suspect_back->suspicions.at(0).evidence, "eof");
+
+  const auto assignment = assignment_from_json(to_json(AssignmentRecord{"tiny"}));
+  ASSERT_TRUE(assignment) << to_string(assignment.error());
+  EXPECT_EQ(assignment->job, "tiny");
+
+  const auto wish = wish_from_json(to_json(WishRecord{"scale", 5, NodeId("")}));
+  ASSERT_TRUE(wish);
+  EXPECT_EQ(wish->nodes, 5);
+  EXPECT_EQ(wish->kind, "scale");
+
+  const auto checkpoint = checkpoint_from_json(to_json(CheckpointRecord{Step(40), Epoch(3), "/c", 1ll << 40}));
+  ASSERT_TRUE(checkpoint);
+  EXPECT_EQ(checkpoint->bytes, 1ll << 40);
+  EXPECT_EQ(checkpoint->step, Step(40));
+
+  const auto born = born_from_json(to_json(BornRecord{Epoch(1)}));
+  ASSERT_TRUE(born) << to_string(born.error());
+  EXPECT_EQ(born->epoch, Epoch(1));
+}
+
+TEST(Json, a_loss_that_is_not_a_number_stays_one) {
+  ProgressRecord record;
+  record.epoch = Epoch(2);
+  record.step = Step(8);
+  record.loss = std::nan("");
+  record.tokens_per_second = 12.5;
+  record.state = "waiting: for etcd";
+  const auto back = progress_from_json(to_json(record));
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_TRUE(std::isnan(back->loss));
+  EXPECT_EQ(back->tokens_per_second, 12.5);
+  EXPECT_EQ(back->state, record.state);
+}
+
+TEST(Json, text_that_is_no_utf8_is_written_without_an_exception) {
+  WishRecord wish{"sc\xff\xfe", 1, NodeId("")};
+  EXPECT_TRUE(wish_from_json(to_json(wish)));
+}
+
+// Removes each member of each object in turn, at any depth, and expects an error that names it.
+void remove_each(const Json& whole, const Json::json_pointer& at, const std::function<Result<void>(const std::string&)>& parse, int& removed) {
+  const Json& here = whole[at];
+  if (here.is_object()) {
+    for (const auto& [key, value] : here.items()) {
+      if (value.is_null()) continue;  // an absent optional value
+      Json broken = whole;
+      broken[at].erase(key);
+      const auto result = parse(broken.dump());
+      if (key == "sliding_window" || key == "checkpoint_step") {
+        EXPECT_TRUE(result) << key;
+      } else {
+        ++removed;
+        ASSERT_FALSE(result) << at.to_string() << '/' << key;
+        EXPECT_EQ(result.error().code, Code::kBadInput);
+        EXPECT_NE(result.error().context.find(key + " is missing"), std::string::npos) << result.error().context;
+      }
+    }
+  }
+  if (here.is_structured()) {
+    for (const auto& [key, value] : here.items()) {
+      if (here.is_array()) {
+        remove_each(whole, at / static_cast<std::size_t>(std::stoul(key)), parse, removed);
+      } else {
+        remove_each(whole, at / key, parse, removed);
+      }
+    }
+  }
+}
+
+template <class T>
+Result<void> drop(const Result<T>& result) {
+  if (!result) return result.error();
+  return {};
+}
+
+TEST(Json, each_missing_field_of_a_job_and_a_plan_is_named) {
+  int removed = 0;
+  JobSpec job = testing::sample_job();
+  job.model.sliding_window = 5;
+  remove_each(Json::parse(to_json(job)), Json::json_pointer(), [](const std::string& text) { return drop(job_from_json(text)); }, removed);
+  EXPECT_GT(removed, 45);
+  removed = 0;
+  remove_each(Json::parse(to_json(testing::sample_plan())), Json::json_pointer(), [](const std::string& text) { return drop(plan_from_json(text)); }, removed);
+  EXPECT_GT(removed, 30);
+}
+
+std::string error_of(const Json& plan) {
+  const auto result = plan_from_json(plan.dump());
+  return result ? "no error" : result.error().context;
+}
+
+TEST(Json, a_wrong_value_is_refused_with_its_path) {
+  const Json good = Json::parse(to_json(testing::sample_plan()));
+  const auto with = [&](const char* pointer, Json value) {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = std::move(value);
+    return error_of(bad);
+  };
+  EXPECT_EQ(with("/when", "later"), "plan: when is 'later', not one of now, boundary");
+  EXPECT_EQ(with("/epoch", -1), "plan: epoch is too small");
+  EXPECT_EQ(with("/epoch", "7"), "plan: epoch must be a whole number");
+  EXPECT_EQ(with("/groups/1/first_chain", 1e10), "plan: groups[1].first_chain must be a whole number");
+  EXPECT_EQ(with("/groups/1/first_chain", 3000000000u), "plan: groups[1].first_chain is too large");
+  EXPECT_EQ(with("/groups/0/dense_blocks/1/0", Json::array({5, 5})), "plan: groups[0].dense_blocks[1][0] must be [lo, hi] with 0 <= lo < hi");
+  EXPECT_EQ(with("/groups/0/dense_blocks/1/0", Json::array({5})), "plan: groups[0].dense_blocks[1][0] must be [lo, hi]");
+  EXPECT_EQ(with("/members/2/worker", "c"), "plan: members[2].worker must be a worker id (node/incarnation/slot/start), not 'c'");
+  EXPECT_EQ(with("/members", 5), "plan: members must be a list");
+  EXPECT_EQ(with("/members/0", 5), "plan: members[0] must be an object");
+}
+
+TEST(Json, text_that_is_not_json_is_refused) {
+  EXPECT_FALSE(plan_from_json(""));
+  EXPECT_FALSE(plan_from_json("{\"epoch\": 7"));
+  EXPECT_FALSE(plan_from_json("[]"));
+  EXPECT_FALSE(job_from_json("null"));
+}
+
+TEST(Json, a_record_of_another_program_version_is_refused_by_name) {
+  NodeRecord node;
+  node.node = NodeId("old-node");
+  node.version = kProtocolVersion + 1;
+  const auto result = node_from_json(to_json(node));
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().context.find("old-node"), std::string::npos) << result.error().context;
+  EXPECT_NE(result.error().context.find("version"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace regroup
