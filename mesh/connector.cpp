@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -173,12 +172,10 @@ void Connector::advance(HandshakeSocket* socket, Time now) {
       return;
     }
     if (next == Next::kRefused) {
-      const auto count = ++counters_.refused;
+      ++counters_.refused;
       flush(socket);
       const std::string reason = socket->handshake.reason();
-      if (std::has_single_bit(count)) {  // strangers must not fill the log
-        log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())}, {"dialled", dialler}, {"reason", reason}, {"refused_so_far", count}});
-      }
+      log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())}, {"dialled", dialler}, {"reason", reason}});
       drop_socket(socket);
       if (dialler) failed(link, lane, now, true, reason);
       return;

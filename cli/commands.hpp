@@ -1,0 +1,14 @@
+// commands.hpp: the program's subcommands, one function each. `*run` is set to what does the chosen one; it returns the exit status: 0 good, 1 failed, 2 wrong use.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+namespace regroup {
+
+void add_data_commands(CLI::App& app, std::function<int()>* run);     // data prepare
+void add_job_commands(CLI::App& app, std::function<int()>* run);      // submit, status, scale, drain, stop
+void add_local_command(CLI::App& app, std::function<int()>* run);     // local
+
+}  // namespace regroup

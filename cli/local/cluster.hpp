@@ -1,0 +1,67 @@
+// cluster.hpp: etcd, coordinators and agents of one local run as child processes; nothing of it outlives this object.
+//
+// DIR/etcd, DIR/etcd.log, DIR/coordinator-<k>.log, DIR/node-<i>/ (the agent's directory), DIR/node-<i>.log. Thread: main's only (children die with the thread that started them).
+#pragma once
+
+#include "base/result.hpp"
+#include "cli/etcd/etcd_process.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+struct ClusterOptions {
+  std::string dir;            // absolute, exists
+  std::string programs;       // directory of regroup-agent, regroup-coordinator, regroup-worker
+  std::string name = "local";
+  int coordinators = 1;
+  bool metrics = false;       // /metrics on free ports, listed in DIR/metrics.txt
+};
+
+class Cluster {
+ public:
+  // kNotFound when a program is missing.
+  static Result<std::unique_ptr<Cluster>> start(const ClusterOptions& options);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  [[nodiscard]] std::string endpoint() const { return etcd_->endpoint(); }
+  EtcdProcess& etcd() { return *etcd_; }
+
+  Result<void> start_node(const std::string& node);            // kConflict: it runs
+  Result<void> start_coordinator(const std::string& id);
+  [[nodiscard]] bool runs(const std::string& node) const { return nodes_.count(node) == 1; }
+  [[nodiscard]] std::vector<std::string> nodes() const;
+  [[nodiscard]] std::string node_dir(const std::string& node) const { return options_.dir + "/" + node; }
+  [[nodiscard]] int agent_pid(const std::string& node) const;      // 0: does not run
+  [[nodiscard]] std::vector<int> worker_pids(const std::string& node) const;
+
+  void signal_workers(const std::string& node, int signal) const;
+  void kill_node(const std::string& node);                     // SIGKILL of agent and workers
+  void signal_node(const std::string& node, int signal) const; // agent and workers
+  void drain_node(const std::string& node);                    // SIGTERM of the agent; its end is expected
+  bool kill_coordinator(const std::string& id);                // false: no such one runs
+  void kill_everything();                                      // agents, workers, coordinators, etcd
+  Result<void> start_control_plane();                          // etcd and all coordinators, after kill_everything
+
+  // Ends of processes that nobody asked for, one sentence each, with the last line of the log. Call often: collects the dead.
+  std::vector<std::string> unexpected_ends();
+  // SIGTERM, then SIGKILL after `seconds`; returns when every process below us is gone.
+  void shut_down(double seconds);
+
+ private:
+  explicit Cluster(ClusterOptions options) : options_(std::move(options)) {}
+  [[nodiscard]] std::string log_of(const std::string& name) const { return options_.dir + "/" + name + ".log"; }
+
+  ClusterOptions options_;
+  std::unique_ptr<EtcdProcess> etcd_;
+  std::map<std::string, int> nodes_, coordinators_;   // name -> pid
+  std::set<int> expected_;                            // pids whose end is ours
+};
+
+}  // namespace regroup

@@ -1,0 +1,105 @@
+#include "cli/local/journal.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <limits>
+
+namespace regroup {
+namespace {
+
+using nlohmann::json;
+
+struct Fields {
+  const json& object;
+  [[nodiscard]] std::int64_t whole(const char* key) const {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+  }
+  [[nodiscard]] double number(const char* key) const {
+    const auto found = object.find(key);
+    if (found == object.end()) return 0;
+    return found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();   // JSON has no NaN: null
+  }
+  [[nodiscard]] std::string text(const char* key) const {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  }
+  [[nodiscard]] bool yes(const char* key) const {
+    const auto found = object.find(key);
+    return found != object.end() && found->is_boolean() && found->get<bool>();
+  }
+};
+
+}  // namespace
+
+std::optional<JournalLine> parse_journal_line(const std::string& line) {
+  const json object = json::parse(line, nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+  const Fields f{object};
+  JournalLine out;
+  out.event = f.text("event");
+  if (out.event.empty()) return std::nullopt;
+  out.node = f.text("node");
+  out.at_ms = f.whole("at_ms");
+  out.worker = f.text("worker");
+  out.epoch = Epoch(static_cast<std::uint64_t>(f.whole("epoch")));
+  out.step = Step(f.whole("step"));
+  out.loss = f.number("loss");
+  out.seconds = f.number("seconds");
+  out.tokens = f.whole("tokens");
+  out.cause = f.text("cause");
+  out.reason = f.text("reason");
+  out.source = f.text("source");
+  if (const auto members = object.find("members"); members != object.end() && members->is_array()) {
+    for (const auto& member : *members)
+      if (member.is_string()) out.members.push_back(member.get<std::string>());
+    out.num_members = static_cast<int>(out.members.size());
+  } else {
+    out.num_members = static_cast<int>(f.whole("members"));
+  }
+  out.num_groups = static_cast<int>(f.whole("groups"));
+  out.detected_at_ms = f.whole("detected_at_ms");
+  out.decided_at_ms = f.whole("decided_at_ms");
+  out.at_boundary = f.text("when") == "boundary";
+  out.stop_ms = f.number("stop_ms");
+  out.agree_ms = f.number("agree_ms");
+  out.move_ms = f.number("move_ms");
+  out.first_commit_ms = f.number("first_commit_ms");
+  out.bytes_moved = f.whole("bytes_moved");
+  out.plan_seen_at_ms = f.whole("plan_seen_at_ms");
+  out.pid = static_cast<int>(f.whole("pid"));
+  out.signal = static_cast<int>(f.whole("signal"));
+  out.status = static_cast<int>(f.whole("status"));
+  out.asked = f.yes("asked");
+  out.whom = f.text("whom");
+  out.evidence = f.text("evidence");
+  out.weights_sha256 = f.text("weights_sha256");
+  out.text = f.text("text");
+  return out;
+}
+
+std::vector<std::string> FileTail::read_new_lines() {
+  std::vector<std::string> lines;
+  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return lines;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::pread(fd, buffer, sizeof buffer, offset_);
+    if (n <= 0) break;
+    offset_ += n;
+    rest_.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::close(fd);
+  std::size_t begin = 0;
+  for (std::size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', begin)) {
+    lines.push_back(rest_.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  rest_.erase(0, begin);
+  return lines;
+}
+
+}  // namespace regroup

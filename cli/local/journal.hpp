@@ -1,0 +1,56 @@
+// journal.hpp: reads what agents write about themselves: DIR/node-*/journal.jsonl, a JSON object a line with at_ms, node and event.
+#pragma once
+
+#include "base/ids.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+// One line; fields that its event does not have keep their defaults.
+struct JournalLine {
+  std::string event;            // plan, worker_started, worker_ready, worker_exited, suspicion, committed, regrouped, finished, fault, snapshot_kept, checkpoint_durable, ...
+  std::string node;
+  std::int64_t at_ms = 0;       // wall clock
+  std::string worker;           // text form of the worker's id
+  Epoch epoch;
+  Step step;
+  // committed
+  double loss = 0, seconds = 0;
+  std::int64_t tokens = 0;
+  // plan, regrouped
+  std::string cause, reason, source;
+  std::vector<std::string> members;
+  int num_members = 0, num_groups = 0;
+  std::int64_t detected_at_ms = 0, decided_at_ms = 0;
+  bool at_boundary = false;
+  double stop_ms = 0, agree_ms = 0, move_ms = 0, first_commit_ms = 0;
+  std::int64_t bytes_moved = 0, plan_seen_at_ms = 0;
+  // worker_ready, worker_exited
+  int pid = 0, signal = 0, status = 0;
+  bool asked = false;
+  // suspicion
+  std::string whom, evidence;
+  // finished
+  std::string weights_sha256;
+  std::string text;             // fault, failures
+};
+
+// nothing for what is not such a line.
+std::optional<JournalLine> parse_journal_line(const std::string& line);
+
+// Follows one file that may not exist yet; gives whole lines only.
+class FileTail {
+ public:
+  explicit FileTail(std::string path) : path_(std::move(path)) {}
+  std::vector<std::string> read_new_lines();
+
+ private:
+  std::string path_, rest_;
+  std::int64_t offset_ = 0;
+};
+
+}  // namespace regroup

@@ -1,0 +1,473 @@
+#include "cli/local/local_run.hpp"
+
+#include "cli/local/child.hpp"
+#include "cli/local/cluster.hpp"
+#include "cli/local/report.hpp"
+#include "cli/submit.hpp"
+#include "coordinator/api/job_status.hpp"
+#include "coordinator/api/keys.hpp"
+#include "coordinator/api/records.hpp"
+#include "coordinator/etcd/etcd_store.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+constexpr const char* kCluster = "local";
+constexpr milliseconds kLook{10};                    // how often the journals are read
+constexpr std::int64_t kCoordinatorBackAfterMs = 1000;
+constexpr std::int64_t kCheckpointWaitMs = 60'000;   // for the last checkpoint, after the last step
+constexpr std::int64_t kOutcomeWaitMs = 20'000;
+
+volatile std::sig_atomic_t interrupted = 0;
+void on_interrupt(int) { interrupted = 1; }
+
+// What etcd says about the job, kept by a watch.
+class JobWatch {
+ public:
+  JobWatch(Store& store, const Keys& keys, const std::string& job) : status_key_(keys.status(job)), outcome_key_(keys.outcome(job)) {
+    watch_ = store.watch(keys.job(job), [this](const WatchUpdate& update) {
+      const std::lock_guard lock(mutex_);
+      for (const auto& event : update.events) {
+        if (event.kind != WatchEvent::Kind::kPut) continue;
+        if (event.kv.key == status_key_) {
+          if (auto status = job_status_from_json(event.kv.value)) status_ = *status;
+        } else if (event.kv.key == outcome_key_) {
+          if (auto outcome = job_outcome_from_json(event.kv.value)) outcome_ = *outcome;
+        }
+      }
+    });
+  }
+  [[nodiscard]] JobStatus status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+  [[nodiscard]] JobOutcome outcome() const {   // state "" = not over
+    const std::lock_guard lock(mutex_);
+    return outcome_;
+  }
+
+ private:
+  std::string status_key_, outcome_key_;
+  mutable std::mutex mutex_;
+  JobStatus status_;
+  JobOutcome outcome_;
+  std::unique_ptr<Watch> watch_;   // last: ends first
+};
+
+class LocalRun {
+ public:
+  LocalRun(const LocalOptions& options, LiveLine& live) : options_(options), live_(live), keys_(kCluster) {}
+
+  Result<void> run();
+  [[nodiscard]] const RunRecord& record() const { return record_; }
+  [[nodiscard]] double seconds() const { return static_cast<double>(wall_ms() - started_ms_) / 1000; }
+  void shut_down(double seconds) {
+    watch_.reset();
+    store_.reset();
+    if (cluster_) cluster_->shut_down(seconds);
+  }
+
+ private:
+  struct Due {
+    std::int64_t at_ms;
+    std::function<Result<void>()> what;
+  };
+
+  Result<void> start();
+  Result<void> start_node(const std::string& node);
+  Result<void> loop();
+  Result<void> wait_for_the_end();
+  void read_journals();
+  void tell(const JournalLine& line);
+  void tell_commits_of_new_epochs();
+  Result<void> do_due_events();
+  Result<void> perform(const ScenarioEvent& event);
+  std::string choose_node(const ScenarioEvent& event) const;
+  Result<void> kill_leader();
+  Result<void> check_progress();
+  void note(const std::string& text) { live_.say(fmt::format("[{:7.2f} s] {}", seconds(), text)); }
+  void injected(const ScenarioEvent& event, const std::string& what) {
+    record_.inject({wall_ms(), name_of(event.deed), what, record_.newest_step()});
+    note(fmt::format("event     step {}: {} {}", record_.newest_step().value, name_of(event.deed), what));
+  }
+  void later(double seconds, std::function<Result<void>()> what) { due_.push_back({wall_ms() + static_cast<std::int64_t>(seconds * 1000), std::move(what)}); }
+  void show_live();
+
+  const LocalOptions& options_;
+  LiveLine& live_;
+  Keys keys_;
+  std::int64_t started_ms_ = wall_ms();
+  std::unique_ptr<Cluster> cluster_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<JobWatch> watch_;
+  std::map<std::string, FileTail> journals_;
+  RunRecord record_;
+  std::size_t next_event_ = 0;
+  std::vector<Due> due_;
+  int highest_node_ = 0;
+  std::set<Epoch> told_plans_, told_commits_;
+  std::set<std::string> told_suspicions_;
+  std::int64_t last_progress_ms_ = wall_ms();
+  bool last_checkpoint_done_ = false;
+  std::string last_fault_, job_state_told_;
+};
+
+Result<void> LocalRun::start() {
+  std::error_code error;
+  fs::create_directories(options_.dir, error);
+  if (error) return Error{Code::kBadInput, "cannot make the directory " + options_.dir + ": " + error.message()};
+  ClusterOptions cluster;
+  cluster.dir = options_.dir;
+  cluster.programs = options_.programs;
+  cluster.name = kCluster;
+  cluster.coordinators = options_.coordinators;
+  cluster.metrics = options_.metrics;
+  auto started = Cluster::start(cluster);
+  if (!started) return started.error();
+  cluster_ = std::move(*started);
+  std::ofstream(options_.dir + "/cluster.json") << nlohmann::json{{"etcd", cluster_->endpoint()}, {"cluster", kCluster}, {"job", options_.job.name}}.dump() << "\n";
+
+  auto store = EtcdStore::open(cluster_->endpoint());
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  auto submitted = submit(*store_, keys_, options_.job, true);
+  if (!submitted) return submitted.error();
+  note(fmt::format("etcd on {}, {} coordinator{}; job {}: {} steps, {:.1f} M parameters{}", cluster_->endpoint(), options_.coordinators, options_.coordinators == 1 ? "" : "s",
+                   options_.job.name, options_.job.steps, static_cast<double>(count_parameters(options_.job.model)) / 1e6,
+                   *submitted == Submitted::kGoesOn ? "; it was begun in this directory and goes on" : ""));
+  watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name);
+
+  auto nodes = options_.first_nodes;
+  if (nodes.empty())
+    for (int i = 1; i <= options_.nodes; ++i) nodes.push_back("node-" + std::to_string(i));
+  highest_node_ = static_cast<int>(nodes.size());
+  for (const auto& node : nodes)
+    if (auto one = start_node(node); !one) return one;
+  return {};
+}
+
+Result<void> LocalRun::start_node(const std::string& node) {
+  if (journals_.count(node) == 0) {
+    FileTail tail(cluster_->node_dir(node) + "/journal.jsonl");
+    tail.read_new_lines();   // of an earlier run in this directory
+    journals_.emplace(node, std::move(tail));
+  }
+  return cluster_->start_node(node);
+}
+
+void LocalRun::read_journals() {
+  std::vector<JournalLine> lines;
+  for (auto& [node, tail] : journals_)
+    for (const auto& text : tail.read_new_lines())
+      if (auto line = parse_journal_line(text)) lines.push_back(std::move(*line));
+  std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
+  for (const auto& line : lines) {
+    record_.add(line);
+    tell(line);
+  }
+  if (!lines.empty()) tell_commits_of_new_epochs();
+}
+
+void LocalRun::tell(const JournalLine& line) {
+  if (line.event == "committed") {
+    last_progress_ms_ = wall_ms();
+  } else if (line.event == "plan" && told_plans_.insert(line.epoch).second) {
+    note(fmt::format("decided   epoch {}: {} member{} in {} group{}, {} ms after the first evidence{}: {}", line.epoch.value, line.num_members, line.num_members == 1 ? "" : "s",
+                     line.num_groups, line.num_groups == 1 ? "" : "s", std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
+                     line.at_boundary ? " (at a step boundary)" : "", line.reason));
+  } else if (line.event == "suspicion" && told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
+    note(fmt::format("noticed   {}: {} (by {})", line.whom, line.evidence, line.node));
+  } else if (line.event == "worker_exited" && !line.asked) {
+    note(fmt::format("exited    worker {} {}{}", line.worker, line.signal > 0 ? "by signal " + std::to_string(line.signal) : "with status " + std::to_string(line.status),
+                     line.text.empty() ? "" : ": " + line.text));
+  } else if (line.event == "fault") {
+    last_fault_ = line.worker + ": " + line.text;
+    note("fault     " + last_fault_);
+  } else if (line.event == "checkpoint_durable") {
+    last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= options_.job.steps;
+    note(fmt::format("saved     step {} in {:.2f} s", line.step.value, line.seconds));
+  } else if (line.event == "checkpoint_failed") {
+    last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= options_.job.steps;
+    note(fmt::format("not saved step {}: {}", line.step.value, line.text));
+  } else if (line.event == "snapshot_failed" || line.event == "plan_refused") {
+    note(fmt::format("{} on {}: {}", line.event, line.node, line.text));
+  }
+}
+
+void LocalRun::tell_commits_of_new_epochs() {
+  for (const auto& regroup : record_.regroups()) {
+    if (regroup.total_ms <= 0 && regroup.first_commit_ms <= 0) continue;
+    if (!told_commits_.insert(regroup.epoch).second) continue;
+    note(fmt::format("overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} moved from {}; goes on after step {}, {} step{} lost", regroup.epoch.value,
+                     regroup.total_ms, regroup.stop_ms, regroup.agree_ms, regroup.move_ms, regroup.first_commit_ms, bytes_text(regroup.bytes_moved),
+                     regroup.source.empty() ? "nowhere" : regroup.source, regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s"));
+  }
+}
+
+std::string LocalRun::choose_node(const ScenarioEvent& event) const {
+  if (!event.node.empty()) return event.node;
+  const auto nodes = cluster_->nodes();
+  return nodes.empty() ? "" : nodes.back();
+}
+
+// Reads who leads at this moment: one read, not a poll.
+Result<void> LocalRun::kill_leader() {
+  auto leaders = store_->list(keys_.leader() + "/");
+  if (!leaders) return leaders.error().within("who leads?");
+  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
+  if (first == leaders->keys.end()) {
+    note("event     kill-coordinator: nobody leads, nothing done");
+    return {};
+  }
+  const std::string id = first->value;
+  record_.inject({wall_ms(), "kill-coordinator", id, record_.newest_step()});
+  note("event     step " + std::to_string(record_.newest_step().value) + ": kill-coordinator " + id);
+  if (!cluster_->kill_coordinator(id)) return Error{Code::kInternal, "the leader is called " + id + ", and no such coordinator runs here"};
+  due_.push_back({wall_ms() + kCoordinatorBackAfterMs, [this, id] { return cluster_->start_coordinator(id); }});
+  return {};
+}
+
+Result<void> LocalRun::perform(const ScenarioEvent& event) {
+  const std::string node = choose_node(event);
+  const auto needs_running = [&]() -> bool {
+    if (cluster_->runs(node)) return true;
+    note(fmt::format("event     {} {}: it does not run, nothing done", name_of(event.deed), node));
+    return false;
+  };
+  switch (event.deed) {
+    case Deed::kKillWorker:
+    case Deed::kStopWorker:
+      if (!needs_running()) return {};
+      injected(event, node);
+      cluster_->signal_workers(node, event.deed == Deed::kKillWorker ? SIGKILL : SIGSTOP);
+      return {};
+    case Deed::kKillNode:
+      if (!needs_running()) return {};
+      injected(event, node);
+      cluster_->kill_node(node);
+      return {};
+    case Deed::kStopNode:
+      if (!needs_running()) return {};
+      injected(event, node);
+      cluster_->signal_node(node, SIGSTOP);
+      return {};
+    case Deed::kDrain:
+      if (!needs_running()) return {};
+      injected(event, node);
+      cluster_->drain_node(node);
+      return {};
+    case Deed::kJoin: {
+      const std::string name = event.node.empty() ? "node-" + std::to_string(++highest_node_) : event.node;
+      if (cluster_->runs(name)) {
+        note("event     join " + name + ": it runs already, nothing done");
+        return {};
+      }
+      injected(event, name);
+      return start_node(name);
+    }
+    case Deed::kScale: {
+      WishRecord wish;
+      wish.kind = "scale";
+      wish.nodes = event.count;
+      injected(event, "to " + std::to_string(event.count));
+      auto put = store_->put(keys_.wishes(options_.job.name) + "scale", to_json(wish));
+      if (!put) return put.error().within("the wish to scale");
+      return {};
+    }
+    case Deed::kKillCoordinator: return kill_leader();
+    case Deed::kStopEtcd:
+      injected(event, fmt::format("for {:g} s", event.seconds));
+      cluster_->etcd().kill();
+      later(event.seconds, [this]() -> Result<void> {
+        if (auto up = cluster_->etcd().restart(); !up) return up;
+        note("back      etcd answers again");
+        return {};
+      });
+      return {};
+    case Deed::kFreezeEtcd:
+      injected(event, fmt::format("for {:g} s", event.seconds));
+      cluster_->etcd().pause();
+      later(event.seconds, [this]() -> Result<void> {
+        cluster_->etcd().resume();
+        note("back      etcd goes on");
+        return {};
+      });
+      return {};
+    case Deed::kRestartAll: {
+      injected(event, "with " + std::to_string(event.count));
+      cluster_->kill_everything();
+      while (!children_of(::getpid()).empty()) {   // SIGKILL is on its way to each
+        cluster_->unexpected_ends();
+        std::this_thread::sleep_for(milliseconds(2));
+      }
+      due_.clear();
+      if (auto up = cluster_->start_control_plane(); !up) return up;
+      for (int i = 1; i <= event.count; ++i)
+        if (auto one = start_node("node-" + std::to_string(i)); !one) return one;
+      highest_node_ = std::max(highest_node_, event.count);
+      last_progress_ms_ = wall_ms();
+      return {};
+    }
+  }
+  return {};
+}
+
+Result<void> LocalRun::do_due_events() {
+  const auto now = wall_ms();
+  for (std::size_t i = 0; i < due_.size(); ++i) {
+    if (due_[i].at_ms > now) continue;
+    const Due due = std::move(due_[i]);
+    due_.erase(due_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (auto done = due.what(); !done) return done;
+    i = static_cast<std::size_t>(-1);   // the list may have changed
+  }
+  while (next_event_ < options_.events.size()) {
+    const ScenarioEvent& event = options_.events[next_event_];
+    const bool by_step = event.at_step >= 0;
+    const bool is_due = by_step ? record_.newest_step().value >= event.at_step && (event.at_step == 0 || record_.newest_step().value > 0)
+                                : record_.first_commit_at_ms() > 0 && now - record_.first_commit_at_ms() >= event.at_ms;
+    if (!is_due) break;
+    ++next_event_;
+    if (auto done = perform(event); !done) return done;
+  }
+  return {};
+}
+
+Result<void> LocalRun::check_progress() {
+  for (const auto& end : cluster_->unexpected_ends()) {
+    note("ended     " + end);
+    if (cluster_->nodes().empty() && next_event_ >= options_.events.size()) return Error{Code::kInternal, "no node is left: " + end};
+    if (record_.first_commit_at_ms() == 0 && end.rfind("coordinator", 0) == 0 && options_.coordinators == 1) return Error{Code::kInternal, end};
+  }
+  if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
+  const JobOutcome outcome = watch_->outcome();
+  if (!outcome.state.empty() && outcome.state != "finished") return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
+  const JobStatus status = watch_->status();
+  const std::string told = status.state + ": " + status.reason;
+  if (!status.state.empty() && status.state != "training" && told != job_state_told_) {
+    job_state_told_ = told;
+    note("job       " + told);
+  }
+  if (cluster_->nodes().empty()) last_progress_ms_ = std::max(last_progress_ms_, next_event_ < options_.events.size() ? wall_ms() : 0);   // a trace may hold hours without a machine
+  if (static_cast<double>(wall_ms() - last_progress_ms_) > options_.stall_seconds * 1000)
+    return Error{Code::kTimeout, fmt::format("no step was committed for {:.0f} s; the job is {} ({}){}", options_.stall_seconds, status.state.empty() ? "not looked at" : status.state,
+                                             status.reason, last_fault_.empty() ? "" : "; last fault: " + last_fault_)};
+  return {};
+}
+
+void LocalRun::show_live() {
+  const auto& plans = record_.plans();
+  const auto plan = plans.find(record_.newest_epoch());
+  std::string text = fmt::format("[{:7.2f} s] step {}/{}", seconds(), record_.newest_step().value, options_.job.steps);
+  if (record_.first_commit_at_ms() > 0)
+    text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} members  epoch {}", record_.newest_loss(), record_.recent_tokens_per_second(wall_ms()),
+                        plan == plans.end() ? 0 : plan->second.num_members, record_.newest_epoch().value);
+  live_.show(text, wall_ms());
+}
+
+Result<void> LocalRun::loop() {
+  while (interrupted == 0 && !record_.finished()) {
+    read_journals();
+    if (auto done = do_due_events(); !done) return done;
+    if (auto good = check_progress(); !good) return good;
+    if (!watch_->outcome().state.empty()) break;   // finished: the journals say so too, or never will
+    show_live();
+    std::this_thread::sleep_for(kLook);
+  }
+  return {};
+}
+
+// After the last step: its checkpoint, the outcome in etcd.
+Result<void> LocalRun::wait_for_the_end() {
+  const bool saves = !options_.job.snapshots.checkpoint_dir.empty();
+  const auto begin = wall_ms();
+  while (interrupted == 0) {
+    read_journals();
+    cluster_->unexpected_ends();
+    const bool over = !watch_->outcome().state.empty(), saved = !saves || last_checkpoint_done_;
+    if (over && saved && record_.finished()) return {};
+    const auto waited = wall_ms() - begin;
+    if (waited > kCheckpointWaitMs || (saved && waited > kOutcomeWaitMs)) {
+      if (!record_.finished()) return Error{Code::kTimeout, "the job is over, but no worker reported the digest of its weights"};
+      note(over ? "warning   the last checkpoint did not become durable within a minute" : "warning   no coordinator wrote the job's outcome");
+      return {};
+    }
+    std::this_thread::sleep_for(kLook);
+  }
+  return {};
+}
+
+Result<void> LocalRun::run() {
+  if (auto started = start(); !started) return started;
+  last_progress_ms_ = wall_ms();
+  if (auto ended = loop(); !ended) return ended;
+  if (interrupted == 0)
+    if (auto ended = wait_for_the_end(); !ended) return ended;
+  if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
+  return {};
+}
+
+bool write_file(const std::string& path, const std::string& text) {
+  const std::string temporary = path + ".tmp";
+  std::ofstream out(temporary);
+  out << text << "\n";
+  out.close();
+  return out.good() && std::rename(temporary.c_str(), path.c_str()) == 0;
+}
+
+}  // namespace
+
+int run_local(const LocalOptions& options, std::string* summary) {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  LiveLine live(options.out);
+  LocalRun run(options, live);
+  const auto result = run.run();
+  live.clear();
+  const bool finished = result && interrupted == 0;
+  const double seconds = run.seconds();
+  run.shut_down(finished ? 5 : 0);
+
+  SummaryFrame frame;
+  frame.job = options.job.name;
+  frame.dir = options.dir;
+  frame.error = !result ? result.error().context : interrupted != 0 ? "interrupted" : "";
+  frame.steps = options.job.steps;
+  frame.sequences_per_step = std::int64_t{options.job.microbatches} * options.job.sequences_per_microbatch;
+  frame.seconds = seconds;
+  *summary = summary_json(run.record(), frame);
+  bool written = true;
+  if (!options.summary_file.empty()) written = write_file(options.summary_file, *summary);
+
+  const RunRecord& record = run.record();
+  const auto regroups = record.regroups();
+  if (!regroups.empty()) std::fprintf(options.out, "\n%s\n", event_table(record.event_rows(regroups), regroups).c_str());
+  if (finished) {
+    const auto losses = record.losses();
+    std::fprintf(options.out, "step %lld, loss %.4f -> %.4f, %.0f tokens/s, %lld steps lost, %.1f s\nweights %s\n", static_cast<long long>(record.final_step()),
+                 losses.empty() ? std::nan("") : losses.front(), losses.empty() ? std::nan("") : losses.back(), record.tokens_per_second(),
+                 static_cast<long long>(record.steps_lost()), seconds, record.weights_sha256().c_str());
+  }
+  std::fflush(options.out);
+  if (!written) std::fprintf(stderr, "regroup local: cannot write the summary to %s\n", options.summary_file.c_str());
+  if (!frame.error.empty()) std::fprintf(stderr, "regroup local: %s\n", frame.error.c_str());
+  return interrupted != 0 && result ? 130 : finished && written ? 0 : 1;
+}
+
+}  // namespace regroup

@@ -1,0 +1,124 @@
+#include "cli/local/report.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace regroup {
+namespace {
+
+constexpr std::int64_t kTerminalEveryMs = 100;
+constexpr std::int64_t kFileEveryMs = 5000;
+
+double round_to(double value, double unit) { return std::round(value / unit) * unit; }
+
+std::string ms_text(double ms) { return ms < 10 ? fmt::format("{:.1f}", ms) : fmt::format("{:.0f}", ms); }
+
+std::string row_text(const std::string& event, const RegroupRecord& r) {
+  return fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n", event, r.cause, r.epoch.value, ms_text(r.detect_ms), ms_text(r.decide_ms),
+                     ms_text(r.stop_ms), ms_text(r.agree_ms), ms_text(r.move_ms), ms_text(r.first_commit_ms), ms_text(r.total_ms), bytes_text(r.bytes_moved), r.source, r.steps_lost);
+}
+
+}  // namespace
+
+LiveLine::LiveLine(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
+
+void LiveLine::show(const std::string& text, std::int64_t now_ms) {
+  if (text == last_text_ || now_ms - last_ms_ < (terminal_ ? kTerminalEveryMs : kFileEveryMs)) return;
+  last_ms_ = now_ms;
+  last_text_ = text;
+  if (terminal_) {
+    winsize size{};
+    const bool known = ::ioctl(::fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    std::fprintf(out_, "\r\x1b[K%s", known ? text.substr(0, size.ws_col - 1).c_str() : text.c_str());
+    shown_ = true;
+  } else {
+    std::fprintf(out_, "%s\n", text.c_str());
+  }
+  std::fflush(out_);
+}
+
+void LiveLine::say(const std::string& line) {
+  clear();
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
+  if (terminal_) last_ms_ = 0;   // the live line comes back at once
+  if (terminal_) last_text_.clear();
+}
+
+void LiveLine::clear() {
+  if (!shown_) return;
+  std::fprintf(out_, "\r\x1b[K");
+  std::fflush(out_);
+  shown_ = false;
+}
+
+std::string bytes_text(std::int64_t bytes) {
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  if (bytes < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  if (bytes < 1'000'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+std::string event_table(const std::vector<EventRow>& rows, const std::vector<RegroupRecord>& regroups) {
+  std::string out = fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n", "EVENT (times in ms)", "CAUSE", "EPOCH", "NOTICED", "DECIDED",
+                                "STOPPED", "AGREED", "MOVED", "COMMIT", "TOTAL", "BYTES", "SOURCE", "LOST");
+  std::set<Epoch> told;
+  for (const EventRow& row : rows)
+    if (row.regroup != nullptr) told.insert(row.regroup->epoch);
+  // In order of time: a regroup that nobody injected stands before the first event whose epoch is newer.
+  auto next = regroups.begin();
+  const auto untold_before = [&](Epoch epoch) {
+    for (; next != regroups.end() && next->epoch < epoch; ++next)
+      if (told.count(next->epoch) == 0) out += row_text("  (follows)", *next);
+  };
+  for (const EventRow& row : rows) {
+    const std::string name = fmt::format("step {:<4} {} {}", row.event.step.value, row.event.deed, row.event.what);
+    if (row.regroup != nullptr) {
+      untold_before(row.regroup->epoch);
+      out += row_text(name, *row.regroup);
+    } else {
+      out += fmt::format("{:<34} no regroup; next commit {}\n", name, row.next_commit_ms < 0 ? "never came" : "after " + ms_text(row.next_commit_ms) + " ms");
+    }
+  }
+  untold_before(Epoch(~std::uint64_t{0}));
+  return out;
+}
+
+std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
+  nlohmann::ordered_json out;
+  out["job"] = frame.job;
+  out["ok"] = frame.error.empty();
+  out["error"] = frame.error;
+  out["steps"] = frame.steps;
+  out["final_step"] = record.finished() ? record.final_step() : record.newest_step().value;
+  out["weights_sha256"] = record.weights_sha256();
+  out["steps_lost"] = record.steps_lost();
+  out["samples_repeated"] = record.steps_lost() * frame.sequences_per_step;
+  out["tokens_per_second"] = round_to(record.tokens_per_second(), 0.1);
+  out["seconds"] = round_to(frame.seconds, 0.001);
+  out["regroups"] = nlohmann::json::array();
+  const auto regroups = record.regroups();
+  const auto regroup_json = [](const RegroupRecord& r) {
+    return nlohmann::ordered_json{{"epoch", r.epoch.value}, {"cause", r.cause}, {"members", r.members}, {"step", r.step.value}, {"detect_ms", r.detect_ms}, {"decide_ms", r.decide_ms},
+                                  {"stop_ms", r.stop_ms}, {"agree_ms", r.agree_ms}, {"move_ms", r.move_ms}, {"first_commit_ms", r.first_commit_ms}, {"total_ms", r.total_ms},
+                                  {"bytes_moved", r.bytes_moved}, {"source", r.source}, {"steps_lost", r.steps_lost}, {"reason", r.reason}};
+  };
+  for (const auto& regroup : regroups) out["regroups"].push_back(regroup_json(regroup));
+  out["events"] = nlohmann::json::array();
+  for (const EventRow& row : record.event_rows(regroups)) {
+    nlohmann::ordered_json entry = {{"deed", row.event.deed}, {"what", row.event.what}, {"step", row.event.step.value}, {"at_ms", row.event.at_ms}, {"next_commit_ms", row.next_commit_ms}};
+    entry["epoch"] = row.regroup == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(row.regroup->epoch.value);
+    out["events"].push_back(std::move(entry));
+  }
+  out["loss_first_step"] = record.first_loss_step();
+  out["loss"] = record.losses();   // NaN becomes null
+  out["dir"] = frame.dir;
+  return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace regroup

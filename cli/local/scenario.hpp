@@ -1,0 +1,57 @@
+// scenario.hpp: what happens to a local run and when: an events file, or a trace of machines that come and go.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+enum class Deed {
+  kKillWorker,       // SIGKILL of a worker
+  kStopWorker,       // SIGSTOP of a worker
+  kKillNode,         // SIGKILL of an agent and its worker
+  kStopNode,         // SIGSTOP of both
+  kJoin,             // a new node, or one that was killed, starts
+  kDrain,            // SIGTERM of an agent
+  kScale,            // a wish for `count` nodes
+  kKillCoordinator,  // SIGKILL of the leader; another takes its place after a second
+  kStopEtcd,         // SIGKILL of etcd, started again after `seconds`
+  kFreezeEtcd,       // SIGSTOP for `seconds`
+  kRestartAll,       // SIGKILL of everything, then `count` nodes
+};
+
+std::string name_of(Deed deed);   // as in the file: kill-worker
+
+struct ScenarioEvent {
+  std::int64_t at_step = -1;      // once this step is committed; -1: by time
+  std::int64_t at_ms = -1;        // after the first commit, already scaled
+  Deed deed = Deed::kKillWorker;
+  std::string node;               // empty: chosen when it happens
+  int count = 0;
+  double seconds = 0;
+};
+
+// YAML list of {at_step, do, node, nodes, seconds}; kBadInput names line and key.
+Result<std::vector<ScenarioEvent>> load_events(const std::string& path);
+
+// A machine of a trace comes or goes.
+struct TraceLine {
+  std::int64_t at_ms = 0;
+  bool add = false;
+  std::vector<std::string> nodes;
+};
+
+// Lines `milliseconds,add|remove,node[,node...]` in ascending time. kBadInput names the line.
+Result<std::vector<TraceLine>> parse_trace(const std::string& text);
+
+// Which machines run: at most `limit` of those present, the others wait as spares in order of arrival and step in when one is removed.
+struct TracePlay {
+  std::vector<std::string> at_start;     // run from the beginning: the first machines of the trace
+  std::vector<ScenarioEvent> events;     // joins and kill-nodes, at_ms from the first line's time, times divided by `scale`
+};
+TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scale);
+
+}  // namespace regroup

@@ -1,0 +1,125 @@
+#include "cli/commands.hpp"
+#include "cli/job_file.hpp"
+#include "cli/local/local_run.hpp"
+#include "cli/submit.hpp"
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+namespace regroup {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  LocalOptions options;
+  std::string job_file, events, trace;
+  double time_scale = 1;
+  int groups = 0;
+  std::int64_t steps = 0;
+  bool json = false;
+};
+
+constexpr const char* kFooter = R"(EVENTS is a YAML list; each event happens once its step is committed:
+  - {at_step: 20, do: kill-worker, node: node-2}     SIGKILL of a worker
+  - {at_step: 20, do: stop-worker, node: node-2}     SIGSTOP of it
+  - {at_step: 20, do: kill-node, node: node-2}       SIGKILL of agent and worker
+  - {at_step: 20, do: stop-node, node: node-2}       SIGSTOP of both
+  - {at_step: 20, do: join}                          a new node (or `node:` one that is gone)
+  - {at_step: 20, do: drain, node: node-2}           SIGTERM of the agent
+  - {at_step: 20, do: scale, nodes: 3}               a wish
+  - {at_step: 20, do: kill-coordinator}              SIGKILL of the leader
+  - {at_step: 20, do: stop-etcd, seconds: 3}         SIGKILL, started again later
+  - {at_step: 20, do: freeze-etcd, seconds: 6}       SIGSTOP
+  - {at_step: 20, do: restart-all, nodes: 3}         SIGKILL of everything, then another number of nodes
+Without `node` the last of those that run is taken.)";
+
+std::string default_dir(const std::string& job) {
+  char text[32];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", std::localtime(&now));
+  const std::string base = fs::absolute("runs/" + job + "-" + text).string();
+  std::string dir = base;
+  for (int i = 2; fs::exists(dir); ++i) dir = base + "-" + std::to_string(i);
+  return dir;
+}
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "regroup local: %s\n", error.context.c_str());
+  return error.code == Code::kBadInput ? 2 : 1;
+}
+
+Result<void> read_scenario(Arguments& arguments) {
+  LocalOptions& options = arguments.options;
+  if (!arguments.events.empty()) {
+    auto events = load_events(arguments.events);
+    if (!events) return events.error();
+    options.events = std::move(*events);
+  }
+  if (!arguments.trace.empty()) {
+    std::ifstream in(arguments.trace);
+    if (!in) return Error{Code::kNotFound, "cannot read the trace " + arguments.trace};
+    std::ostringstream text;
+    text << in.rdbuf();
+    auto trace = parse_trace(text.str());
+    if (!trace) return trace.error().within(arguments.trace);
+    TracePlay play = play_trace(*trace, options.nodes, arguments.time_scale);
+    options.events = std::move(play.events);
+    options.first_nodes = std::move(play.at_start);
+  }
+  return {};
+}
+
+int local_command(Arguments& arguments) {
+  LocalOptions& options = arguments.options;
+  // The file is read twice: the directory's default holds the job's name, and the checkpoints' default the directory.
+  auto file = load_job(arguments.job_file, "/unknown");
+  if (!file) return fail(file.error());
+  options.dir = options.dir.empty() ? default_dir(file->job.name) : fs::absolute(options.dir).lexically_normal().string();
+  file = load_job(arguments.job_file, options.dir + "/checkpoints");
+  if (!file) return fail(file.error());
+  options.job = file->job;
+  if (arguments.steps > 0) options.job.steps = arguments.steps;
+  if (arguments.groups > 0) options.job.elastic.max_groups = arguments.groups;
+  options.job.optimizer.warmup_steps = static_cast<int>(std::min<std::int64_t>(options.job.optimizer.warmup_steps, options.job.steps));
+  if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups and --steps"));
+  if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
+  if (auto read = read_scenario(arguments); !read) return fail(read.error());
+  options.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
+  if (arguments.json) options.out = stderr;
+  for (const auto& note : file->notes) std::fprintf(options.out, "note: %s\n", note.c_str());
+  std::fprintf(options.out, "directory %s\n", options.dir.c_str());
+  std::string summary;
+  const int status = run_local(options, &summary);
+  if (arguments.json) std::printf("%s\n", summary.c_str());
+  return status;
+}
+
+}  // namespace
+
+void add_local_command(CLI::App& app, std::function<int()>* run) {
+  auto arguments = std::make_shared<Arguments>();
+  LocalOptions& options = arguments->options;
+  CLI::App* command = app.add_subcommand("local", "train on this machine alone: real etcd, coordinators and agents, as in a cluster");
+  command->footer(kFooter);
+  command->add_option("JOB.yaml", arguments->job_file, "the job file")->required();
+  command->add_option("--nodes", options.nodes, "agents, one worker each; with --trace: at most so many at once")->capture_default_str()->check(CLI::Range(1, 256));
+  command->add_option("--coordinators", options.coordinators, "one leads, the others stand by")->capture_default_str()->check(CLI::Range(1, 9));
+  command->add_option("--dir", options.dir, "everything goes there; a job begun there goes on (default runs/NAME-TIME)");
+  auto* events = command->add_option("--events", arguments->events, "what happens at which step, see below");
+  auto* trace = command->add_option("--trace", arguments->trace, "availability trace: lines `milliseconds,add|remove,node[,node...]`; a removal is a SIGKILL of agent and worker");
+  trace->excludes(events);
+  command->add_option("--time-scale", arguments->time_scale, "the trace runs so many times faster")->needs(trace)->check(CLI::PositiveNumber);
+  command->add_option("--summary", options.summary_file, "write the run's summary there as JSON");
+  command->add_option("--groups", arguments->groups, "in place of the job's elastic.max_groups")->check(CLI::PositiveNumber);
+  command->add_option("--steps", arguments->steps, "in place of the job's steps")->check(CLI::PositiveNumber);
+  command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_flag("--metrics", options.metrics, "serve /metrics of each process on a free port (their logs say which)");
+  command->add_flag("--json", arguments->json, "print the summary on standard output, all else on standard error");
+  command->callback([run, arguments] { *run = [arguments] { return local_command(*arguments); }; });
+}
+
+}  // namespace regroup

@@ -1,0 +1,69 @@
+#include "cli/submit.hpp"
+
+#include "coordinator/api/job_status.hpp"
+#include "moe/data/dataset.hpp"
+
+#include <sys/random.h>
+
+namespace regroup {
+
+Result<void> pin_data(JobSpec& job) {
+  auto data = Dataset::open(job.data_prefix, job.model.vocab_size, job.sequence_length, job.seed);
+  if (!data) return data.error();
+  if (auto good = (*data)->verify(); !good) return good;
+  job.data_digest = (*data)->digest();
+  return {};
+}
+
+std::string make_secret() {
+  unsigned char bytes[32];
+  std::size_t have = 0;
+  while (have < sizeof bytes) {
+    const ssize_t n = ::getrandom(bytes + have, sizeof bytes - have, 0);
+    if (n > 0) have += static_cast<std::size_t>(n);
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
+  }
+  return text;
+}
+
+Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, bool may_go_on) {
+  job.secret = make_secret();
+  if (auto good = check_job(job); !good) return good.error();
+  const std::string key = keys.spec(job.name);
+  const Compare absent{key, Compare::Target::kCreateRevision, 0, {}};
+  auto created = store.txn({absent}, {{Op::Kind::kPut, key, to_json(job), 0}}, {{Op::Kind::kGet, key, {}, 0}});
+  std::string existing;
+  if (!created) {
+    if (created.error().code != Code::kUnknown) return created.error();
+    auto read = store.get(key);   // did it happen? our secret tells
+    if (!read) return read.error();
+    existing = read->value;
+  } else if (created->succeeded) {
+    return Submitted::kNew;
+  } else if (!created->reads.empty() && !created->reads[0].empty()) {
+    existing = created->reads[0][0].value;
+  }
+  if (existing == to_json(job)) return Submitted::kNew;
+
+  auto outcome = store.get(keys.outcome(job.name));
+  std::string state = "is not over yet";
+  if (outcome) {
+    auto read = job_outcome_from_json(outcome->value);
+    state = "is over (" + (read ? read->state : std::string("unreadable outcome")) + ")";
+  }
+  if (may_go_on) {
+    auto other = job_from_json(existing);
+    if (!other) return other.error().within("the job " + job.name + " in etcd");
+    job.secret = other->secret;
+    if (!(*other == job))
+      return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
+    if (!outcome) return Submitted::kGoesOn;
+  }
+  return Error{Code::kConflict, "a job named " + job.name + " exists and " + state + "; choose another name"};
+}
+
+}  // namespace regroup

@@ -1,0 +1,106 @@
+#include "cli/submit.hpp"
+
+#include "cli/cluster_status.hpp"
+#include "coordinator/etcd/memory_store.hpp"
+
+#include <gtest/gtest.h>
+
+namespace regroup {
+namespace {
+
+JobSpec small_job(const std::string& name) {
+  JobSpec job;
+  job.name = name;
+  job.model.vocab_size = 512;
+  job.model.hidden_size = 64;
+  job.model.intermediate_size = 64;
+  job.model.num_hidden_layers = 1;
+  job.model.num_attention_heads = 4;
+  job.model.num_key_value_heads = 2;
+  job.model.head_dim = 16;
+  job.model.num_local_experts = 4;
+  job.model.num_experts_per_tok = 2;
+  job.model.max_position_embeddings = 32;
+  job.data_prefix = "/data/text";
+  job.data_digest = "00";
+  job.steps = 10;
+  job.microbatches = 4;
+  job.chains = 4;
+  job.sequences_per_microbatch = 1;
+  job.sequence_length = 32;
+  return job;
+}
+
+TEST(Submit, a_secret_is_long_and_new_each_time) {
+  EXPECT_EQ(make_secret().size(), 64u);
+  EXPECT_NE(make_secret(), make_secret());
+}
+
+TEST(Submit, two_jobs_of_one_name_are_refused) {
+  MemoryStore store;
+  const Keys keys("c");
+  auto first = submit(store, keys, small_job("a"), false);
+  ASSERT_TRUE(first) << first.error().context;
+  EXPECT_EQ(*first, Submitted::kNew);
+  auto second = submit(store, keys, small_job("a"), false);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::kConflict);
+  EXPECT_NE(second.error().context.find("choose another name"), std::string::npos);
+  EXPECT_TRUE(submit(store, keys, small_job("b"), false));
+}
+
+TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
+  MemoryStore store;
+  const Keys keys("c");
+  ASSERT_TRUE(submit(store, keys, small_job("a"), true));
+  auto again = submit(store, keys, small_job("a"), true);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, Submitted::kGoesOn);
+  JobSpec other = small_job("a");
+  other.steps = 11;
+  EXPECT_NE(submit(store, keys, other, true).error().context.find("differs"), std::string::npos);
+  JobOutcome outcome;
+  outcome.state = "finished";
+  ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
+  EXPECT_NE(submit(store, keys, small_job("a"), true).error().context.find("is over (finished)"), std::string::npos);
+}
+
+TEST(Submit, data_that_is_not_there_is_named) {
+  JobSpec job = small_job("a");
+  job.data_prefix = "/nowhere/text";
+  EXPECT_NE(pin_data(job).error().context.find("/nowhere/text.idx"), std::string::npos);
+}
+
+TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
+  MemoryStore store;
+  const Keys keys("c");
+  NodeRecord node;
+  node.node = NodeId("node-1");
+  WorkerRecord worker;
+  worker.id = {NodeId("node-1"), 7, 0, 0};
+  worker.job = "a";
+  worker.state = WorkerState::kTraining;
+  node.workers.push_back(worker);
+  ASSERT_TRUE(store.put(keys.node(node.node), to_json(node)));
+  ASSERT_TRUE(store.put(keys.node(NodeId("node-2")), "garbage"));
+  ASSERT_TRUE(store.put(keys.assignment(node.node), to_json(AssignmentRecord{"a"})));
+  ASSERT_TRUE(store.put(keys.leader() + "/1", "coordinator-1"));
+  ASSERT_TRUE(submit(store, keys, small_job("b"), false));
+  ASSERT_TRUE(submit(store, keys, small_job("a"), false));
+  ProgressRecord progress;
+  progress.step = Step(4);
+  progress.loss = 2.5;
+  ASSERT_TRUE(store.put(keys.progress("a", node.node), to_json(progress)));
+  auto status = read_cluster_status(store, keys);
+  ASSERT_TRUE(status) << status.error().context;
+  EXPECT_EQ(status->leader, "coordinator-1");
+  ASSERT_EQ(status->jobs.size(), 2u);
+  EXPECT_EQ(status->jobs[0].name, "b");   // submitted first
+  EXPECT_EQ(status->jobs[1].progress->step, Step(4));
+  const std::string text = status_text(*status);
+  for (const char* part : {"coordinator-1 leads", "node-1", "training", "4/10", "2.5000", "nodes/node-2"}) EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_NE(status_json(*status).find("\"tokens_per_second\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace regroup
