@@ -49,18 +49,16 @@ Result<SocketAddress> parse_address(const std::string& text) {
   }
   if (!text.starts_with("tcp:")) return bad(text, "is of neither kind");
   const std::size_t colon = text.rfind(':');
-  if (colon == 3 || colon + 1 == text.size()) return bad(text, "has no port");
+  const std::string port = colon == 3 ? "" : text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoi(port) > 65535) return bad(text, "has no port of 0 to 65535");
   std::string host = text.substr(4, colon - 4);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int rc = ::getaddrinfo(host.c_str(), text.c_str() + colon + 1, &hints, &found);
-  if (rc != 0) {
-    if (rc == EAI_SERVICE) return bad(text, "has a port that is not a number");
-    return Error{Code::kNotFound, "mesh address '" + text + "': " + ::gai_strerror(rc)};
-  }
+  const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (rc != 0) return Error{Code::kNotFound, "mesh address '" + text + "': " + ::gai_strerror(rc)};
   std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
   result.length = found->ai_addrlen;
   ::freeaddrinfo(found);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -172,10 +173,12 @@ void Connector::advance(HandshakeSocket* socket, Time now) {
       return;
     }
     if (next == Next::kRefused) {
-      ++counters_.refused;
+      const auto count = ++counters_.refused;
       flush(socket);
       const std::string reason = socket->handshake.reason();
-      log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())}, {"dialled", dialler}, {"reason", reason}});
+      if (std::has_single_bit(count)) {  // strangers must not fill the log
+        log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())}, {"dialled", dialler}, {"reason", reason}, {"refused_so_far", count}});
+      }
       drop_socket(socket);
       if (dialler) failed(link, lane, now, true, reason);
       return;

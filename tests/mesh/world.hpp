@@ -147,6 +147,40 @@ class Child {
   pid_t pid_;
 };
 
+// Connects to everybody, whoever listens first: a process that enters before another listens would find it dead.
+inline bool meet(Mesh& mesh, const World& world) {
+  mesh.warm(world.peers);
+  for (int i = 0; i < 60'000; ++i) {
+    bool all = true;
+    for (const Peer& peer : world.peers) all = all && (mesh.address() == peer.address || mesh.connected(peer.id));
+    if (all) return true;
+    std::this_thread::sleep_for(1ms);
+  }
+  return false;
+}
+
+// A byte from one process to another, or to several: `tell(n)` n times, `await()` once each.
+class Signal {
+ public:
+  Signal() { EXPECT_EQ(::pipe(ends_), 0); }
+  ~Signal() {
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+  }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+  void tell(int times = 1) const {
+    for (int i = 0; i < times; ++i) EXPECT_EQ(::write(ends_[1], "x", 1), 1);
+  }
+  void await() const {
+    char byte = 0;
+    EXPECT_EQ(::read(ends_[0], &byte, 1), 1);
+  }
+
+ private:
+  int ends_[2];
+};
+
 #define MESH_OK(expression)                                             \
   do {                                                                  \
     const auto& mesh_ok_result = (expression);                          \
