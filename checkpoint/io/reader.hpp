@@ -51,8 +51,11 @@ class CheckpointReader {
   std::string directory_;
   Manifest manifest_;
   FilePlan plan_;
-  std::vector<int> fds_;
-  std::vector<std::byte> buffer_;
+  struct Free {
+    void operator()(std::byte* memory) const;
+  };
+  std::vector<int> fds_;     // past the page cache where the file system can
+  std::unique_ptr<std::byte, Free> buffer_;
   std::int64_t bytes_read_ = 0;
 };
 

@@ -1,0 +1,189 @@
+#include "checkpoint/core/file_plan.hpp"
+#include "checkpoint/core/manifest.hpp"
+#include "checkpoint/core/retention.hpp"
+#include "tests/checkpoint/support.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace regroup::testing {
+namespace {
+
+std::string file_with(const std::string& json, std::size_t data_bytes) {
+  std::string out(8, '\0');
+  for (std::size_t i = 0; i < 8; ++i) out[i] = static_cast<char>(json.size() >> (8 * i) & 0xff);
+  return out + json + std::string(data_bytes, 'x');
+}
+auto parse(const std::string& json, std::size_t data_bytes) {
+  const std::string file = file_with(json, data_bytes);
+  return parse_safetensors_header(file, static_cast<std::int64_t>(file.size()));
+}
+
+TEST(SafetensorsHeader, what_is_written_is_parsed_again) {
+  std::vector<FileTensor> tensors{{"a", "F32", {3}}, {"b", "F32", {32, 32}}, {"c", "F32", {1024}}, {"d", "F32", {}}};
+  place_tensors(tensors);
+  const std::string header = write_safetensors_header(tensors);
+  EXPECT_EQ(header.size() % kFilePage, 0U);
+  EXPECT_EQ(tensors[0].name, "b");   // whole pages first
+  EXPECT_EQ(tensors[1].name, "c");
+  EXPECT_EQ(tensors[2].name, "a");
+  auto parsed = parse_safetensors_header(header, static_cast<std::int64_t>(header.size()) + tensors.back().end);
+  ASSERT_TRUE(parsed) << to_string(parsed.error());
+  EXPECT_EQ(parsed->tensors, tensors);
+  EXPECT_EQ(parsed->data_start, static_cast<std::int64_t>(header.size()));
+}
+
+TEST(SafetensorsHeader, what_is_not_exactly_right_is_refused) {
+  const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+  EXPECT_TRUE(parse(good, 8));
+  EXPECT_TRUE(parse(good + "   ", 8));
+  EXPECT_TRUE(parse(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
+  EXPECT_TRUE(parse(R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"b":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}})", 2));
+  const std::pair<const char*, std::size_t> bad[] = {
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9},                                                                   // a trailing byte
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7},                                                                   // cut off
+      {R"( {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},                                                                  // a leading blank
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}\n", 8},                                                          // other padding
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},              // twice
+      {R"({"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},                                                     // a field twice
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8},                                                             // unknown field
+      {R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})", 8},                                                                   // unknown dtype
+      {R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8},                                                                   // wrong size
+      {R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8},
+      {R"({"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8},
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8},
+      {R"({"a":{"dtype":"F32","shape":[281474976710655,281474976710655],"data_offsets":[0,8]}})", 8},                                     // overflow
+      {R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,0]}})", 0},                                                                    // half a byte
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})", 12},            // a hole
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12},            // an overlap
+      {R"({"__metadata__":{"n":1}})", 0},
+      {R"([1])", 0},
+      {R"({"a":})", 0},
+  };
+  for (const auto& [json, bytes] : bad) {
+    auto parsed = parse(json, bytes);
+    ASSERT_FALSE(parsed) << json;
+    EXPECT_EQ(parsed.error().code, Code::kCorrupt);
+  }
+  EXPECT_FALSE(safetensors_data_start(std::string("\xff\xff\xff\xff\xff\xff\xff\xff"), 100));
+  EXPECT_FALSE(safetensors_data_start("abc", 3));
+}
+
+TEST(FilePlan, every_element_of_every_array_has_one_place_and_all_places_fill_the_files) {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 20; ++round) {
+    const ModelShape shape = random_shape(random);
+    auto plan = FilePlan::make(shape, round % 2 ? 200'000 : 4'000'000'000);
+    ASSERT_TRUE(plan);
+    std::vector<Extent> extents;
+    for (const Unit& unit : plan->units())
+      for (int array = 0; array < kStateArrays; ++array) {
+        const int cut = static_cast<int>(random() % (kBlocksPerUnit + 1));
+        for (const Interval blocks : {Interval{0, cut}, Interval{cut, kBlocksPerUnit}})
+          for (const FileRange& range : plan->ranges(unit.index, blocks, static_cast<StateArray>(array))) extents.push_back({range.file, range.offset, range.bytes, {}});
+      }
+    std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return std::tie(a.file, a.offset) < std::tie(b.file, b.offset); });
+    std::vector<ManifestFile> files;
+    for (const PlannedFile& file : plan->files()) files.push_back({file.name, file.bytes, static_cast<std::int64_t>(file.header.size()), 0});
+    auto covered = check_cover(files, extents);
+    EXPECT_TRUE(covered) << to_string(covered.error());
+    EXPECT_EQ(plan->state_bytes(), count_parameters(shape) * 12);
+  }
+}
+
+TEST(FilePlan, slices_are_refused_in_one_sentence) {
+  ModelShape shape = tiny_shape();
+  shape.expert_slices = 2;
+  auto plan = FilePlan::make(shape);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, Code::kBadInput);
+}
+
+TEST(FilePlan, weights_have_their_hugging_face_names) {
+  auto plan = FilePlan::make(tiny_shape());
+  const auto map = plan->weight_map();
+  for (const char* name : {"model.embed_tokens.weight", "model.layers.1.self_attn.q_proj.weight", "model.layers.0.block_sparse_moe.gate.weight",
+                           "model.layers.1.block_sparse_moe.experts.3.w2.weight", "model.norm.weight", "lm_head.weight"})
+    EXPECT_EQ(map.count(name), 1U) << name;
+  EXPECT_EQ(map.begin()->second, "model-00001-of-00001.safetensors");
+}
+
+Manifest some_manifest() {
+  Manifest manifest{info_of(tiny_shape(), 12, 3), {{"model-00001-of-00001.safetensors", 200'000, 4096, 7}}, {{0, 4096, 195'904, {}}}, 99};
+  manifest.extents[0].checksums.assign(static_cast<std::size_t>(num_pieces(4096, 195'904)), 0xfedcba9876543210ULL);
+  manifest.info.shape.sliding_window = 64;
+  manifest.info.shape.rms_norm_eps = 1e-6;
+  return manifest;
+}
+
+TEST(Manifest, comes_back_as_it_was) {
+  const Manifest manifest = some_manifest();
+  auto back = manifest_from_json(to_json(manifest));
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_EQ(*back, manifest);
+  PartRecord record{manifest.info, 1, 4, manifest.extents};
+  auto part = part_record_from_json(to_json(record));
+  ASSERT_TRUE(part);
+  EXPECT_EQ(*part, record);
+  EXPECT_FALSE(manifest_from_json(to_json(record)));   // one is not the other
+}
+
+TEST(Manifest, every_single_changed_byte_is_noticed) {
+  const std::string text = to_json(some_manifest());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] = static_cast<char>(changed[i] ^ 1);
+    EXPECT_FALSE(manifest_from_json(changed)) << i;
+  }
+  EXPECT_FALSE(manifest_from_json(text.substr(0, text.size() / 2)));
+  EXPECT_FALSE(manifest_from_json(""));
+}
+
+TEST(Cover, a_hole_and_an_overlap_are_named) {
+  const std::vector<ManifestFile> files{{"f", 100, 10, 0}};
+  EXPECT_TRUE(check_cover(files, {{0, 10, 40, {}}, {0, 50, 50, {}}}));
+  EXPECT_NE(check_cover(files, {{0, 10, 40, {}}, {0, 51, 49, {}}}).error().context.find("f: byte 50 was written by no part"), std::string::npos);
+  EXPECT_NE(check_cover(files, {{0, 10, 40, {}}, {0, 49, 51, {}}}).error().context.find("f: byte 49 was written by two parts"), std::string::npos);
+  EXPECT_FALSE(check_cover(files, {{0, 10, 40, {}}}));
+  EXPECT_FALSE(check_cover(files, {{0, 10, 91, {}}}));
+  EXPECT_FALSE(check_cover(files, {}));
+  EXPECT_FALSE(check_cover(files, {{0, 10, 90, {}}, {1, 0, 5, {}}}));
+}
+
+StoredCheckpoint stored(std::int64_t step, std::uint64_t epoch, bool complete) {
+  const CheckpointName name{Step{step}, Epoch{epoch}};
+  return {name, to_directory(name), complete};
+}
+std::vector<std::string> deleted(const std::vector<StoredCheckpoint>& all, int keep, std::uint64_t live) {
+  std::vector<std::string> names;
+  for (const Deletion& deletion : choose_deletions(all, keep, Epoch{live})) names.push_back(deletion.checkpoint.directory);
+  return names;
+}
+using Names = std::vector<std::string>;
+
+TEST(Retention, names_go_both_ways) {
+  EXPECT_EQ(to_directory({Step{1200}, Epoch{7}}), "step-00001200.e7");
+  EXPECT_EQ(checkpoint_name("step-00001200.e7"), (CheckpointName{Step{1200}, Epoch{7}}));
+  for (const char* other : {"step-12", "step-.e1", "step-1.e", "step-1.e2.failed-0", "step--1.e2", "x", ""}) EXPECT_FALSE(checkpoint_name(other)) << other;
+}
+
+TEST(Retention, keeps_the_newest_and_never_the_last) {
+  const std::vector<StoredCheckpoint> all{stored(1, 1, true), stored(3, 1, true), stored(2, 1, true)};
+  EXPECT_EQ(deleted(all, 2, 1), Names{"step-00000001.e1"});
+  EXPECT_EQ(deleted(all, 5, 1), Names{});
+  EXPECT_EQ(deleted(all, 0, 1), (Names{"step-00000001.e1", "step-00000002.e1"}));   // oldest first
+  EXPECT_EQ(deleted({stored(1, 1, true), stored(2, 1, false)}, 1, 5), Names{});     // the only complete one
+}
+
+TEST(Retention, an_unfinished_one_goes_when_nobody_can_be_writing_it) {
+  EXPECT_EQ(deleted({stored(5, 1, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e1"});
+  EXPECT_EQ(deleted({stored(5, 1, false), stored(5, 2, true)}, 3, 2), Names{"step-00000005.e1"});
+  EXPECT_EQ(deleted({stored(5, 2, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e2"});   // the epoch went on to a newer one
+  EXPECT_EQ(deleted({stored(7, 2, false), stored(6, 2, true)}, 3, 2), Names{});                     // under way
+  EXPECT_EQ(deleted({stored(7, 1, false), stored(6, 2, true)}, 3, 2), Names{});                     // newer than all: kept until one passes it
+  EXPECT_EQ(deleted({stored(5, 3, false), stored(6, 2, true)}, 3, 3), Names{});                     // of a newer epoch that lost a step
+}
+
+}  // namespace
+}  // namespace regroup::testing

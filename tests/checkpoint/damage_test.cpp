@@ -1,0 +1,154 @@
+#include "tests/checkpoint/support.hpp"
+
+#include "checkpoint/io/catalog.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace regroup::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+void flip_bit(const std::string& path, std::int64_t byte) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(byte);
+  const char damaged = static_cast<char>(file.get() ^ 0x10);
+  file.seekp(byte);
+  file.put(damaged);
+  ASSERT_TRUE(file.good()) << path;
+}
+
+// An older good checkpoint (step 1) and a newer one (step 2) to be damaged.
+class Damage : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    older_ = save(dir_.path(), info_of(shape_, 1, 1), make_state(shape_, 1), 2, 1);
+    newer_state_ = make_state(shape_, 2);
+    newer_ = save(dir_.path(), info_of(shape_, 2, 1), newer_state_, 3, 2);
+  }
+  // The damage is found by a full read and named; a search that verifies takes the older one.
+  void expect_found(const std::string& named_file) {
+    auto verified = verify_checkpoint(newer_);
+    ASSERT_FALSE(verified);
+    EXPECT_EQ(verified.error().code, Code::kCorrupt) << to_string(verified.error());
+    EXPECT_NE(verified.error().context.find(named_file), std::string::npos) << verified.error().context;
+    CheckpointWanted wanted{"test", shape_, "d", {}, true};
+    auto found = find_newest_checkpoint(dir_.path(), wanted);
+    ASSERT_TRUE(found) << to_string(found.error());
+    EXPECT_EQ(found->path, older_);
+    ASSERT_EQ(found->skipped.size(), 1U);
+    EXPECT_NE(found->skipped[0].find(named_file), std::string::npos);
+  }
+  std::vector<std::string> data_files() {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(newer_))
+      if (entry.path().extension() == ".safetensors") names.push_back(entry.path().filename().string());
+    return names;
+  }
+
+  TempDir dir_;
+  ModelShape shape_ = tiny_shape();
+  State newer_state_;
+  std::string older_, newer_;
+};
+
+TEST_F(Damage, a_flipped_bit_anywhere_in_a_data_file_is_found_and_named) {
+  std::mt19937_64 random(3);
+  for (const std::string& name : data_files()) {
+    const std::string path = newer_ + "/" + name;
+    const auto size = static_cast<std::int64_t>(fs::file_size(path));
+    std::vector<std::int64_t> bytes{0, 9, 4095, size - 1};   // length, JSON, padding of the header; last byte
+    for (int i = 0; i < 4; ++i) bytes.push_back(4096 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(size - 4096)));
+    for (const std::int64_t byte : bytes) {
+      flip_bit(path, byte);
+      expect_found(name);
+      flip_bit(path, byte);
+    }
+  }
+  EXPECT_TRUE(verify_checkpoint(newer_));
+  expect_equal(newer_, newer_state_, 2, 4);
+}
+
+TEST_F(Damage, a_read_that_touches_the_damage_fails_and_one_that_does_not_succeeds) {
+  const auto plan = FilePlan::make(shape_);
+  const FileRange range = plan->ranges(1, {0, kBlocksPerUnit}, StateArray::kMaster).front();
+  flip_bit(newer_ + "/" + plan->files()[static_cast<std::size_t>(range.file)].name, range.offset + 5);
+  auto reader = CheckpointReader::open(newer_);
+  ASSERT_TRUE(reader);
+  std::vector<float> floats(static_cast<std::size_t>(plan->units()[1].padded_numel()));
+  auto read = (*reader)->read(1, {0, kBlocksPerUnit}, StateArray::kMaster, floats);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, Code::kCorrupt);
+  EXPECT_NE(read.error().context.find("model-00001-of-00001.safetensors bytes ["), std::string::npos) << read.error().context;
+  EXPECT_TRUE((*reader)->read(1, {0, kBlocksPerUnit}, StateArray::kSecondMoment, floats));
+}
+
+TEST_F(Damage, a_flipped_bit_anywhere_in_the_manifest_is_found) {
+  const std::string path = newer_ + "/" + kManifestName;
+  const auto size = static_cast<std::int64_t>(fs::file_size(path));
+  for (std::int64_t byte = 0; byte < size; byte += 1 + size / 60) {
+    flip_bit(path, byte);
+    EXPECT_FALSE(CheckpointReader::open(newer_)) << "byte " << byte;
+    flip_bit(path, byte);
+  }
+  flip_bit(path, size / 2);
+  expect_found(kManifestName);
+}
+
+TEST_F(Damage, a_cut_file_a_longer_file_and_a_missing_file_are_found) {
+  const auto names = data_files();
+  const std::string path = newer_ + "/" + names.front();
+  const auto size = fs::file_size(path);
+  fs::resize_file(path, size - 1);
+  expect_found(names.front());
+  fs::resize_file(path, size + 1);
+  expect_found(names.front());
+  fs::remove(path);
+  expect_found(names.front());
+}
+
+TEST_F(Damage, a_cut_manifest_is_found) {
+  const std::string path = newer_ + "/" + kManifestName;
+  fs::resize_file(path, fs::file_size(path) - 3);
+  expect_found(kManifestName);
+}
+
+TEST_F(Damage, export_of_a_damaged_checkpoint_is_refused) {
+  const auto plan = FilePlan::make(shape_);
+  flip_bit(newer_ + "/" + plan->files()[0].name, plan->files()[0].bytes - 10);
+  TempDir target;
+  auto exported = export_checkpoint(newer_, target.path() + "/model");
+  ASSERT_FALSE(exported);
+  EXPECT_EQ(exported.error().code, Code::kCorrupt);
+  EXPECT_FALSE(fs::exists(target.path() + "/model/config.json"));
+}
+
+TEST_F(Damage, another_job_or_model_is_refused_not_passed_over) {
+  CheckpointWanted wanted{"someone-else", shape_, "d", {}, false};
+  auto found = find_newest_checkpoint(dir_.path(), wanted);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::kBadInput);
+  wanted = {"test", shape_, "d", {}, false};
+  wanted.shape->vocab_size += 1;
+  found = find_newest_checkpoint(dir_.path(), wanted);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::kBadInput);
+}
+
+TEST_F(Damage, one_found_damaged_while_reading_is_passed_over) {
+  auto found = find_newest_checkpoint(dir_.path(), {"test", shape_, "d", {newer_}, false});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->path, older_);
+}
+
+TEST(Catalog, a_root_that_is_empty_or_missing_holds_none) {
+  TempDir dir;
+  EXPECT_EQ(find_newest_checkpoint(dir.path(), {}).error().code, Code::kNotFound);
+  EXPECT_EQ(find_newest_checkpoint(dir.path() + "/none", {}).error().code, Code::kNotFound);
+  EXPECT_TRUE(list_checkpoints(dir.path() + "/none").value().empty());
+}
+
+}  // namespace
+}  // namespace regroup::testing
