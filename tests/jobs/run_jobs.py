@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""End to end: real etcd, coordinators, agents and workers train a small job in many layouts and under many disturbances; the weights must always be the same bits.
+
+    run_jobs.py --programs build/bin --work DIR SCENARIO...      ('all', 'list')
+
+What a scenario is compared with is the digest of the same job on one undisturbed worker, computed once in DIR.
+"""
+import argparse
+import fcntl
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+JOB = """name: jobs-test
+seed: 11
+data: text
+model:
+  vocab_size: 260
+  hidden_size: 64
+  intermediate_size: 96
+  num_hidden_layers: 2
+  num_attention_heads: 4
+  num_key_value_heads: 2
+  num_local_experts: 8
+  num_experts_per_tok: 2
+steps: {steps}
+microbatches: 8
+chains: 8
+sequences_per_microbatch: 2
+sequence_length: 64
+optimizer: {{learning_rate: 0.003, warmup_steps: 4}}
+elastic: {{min_nodes: {min_nodes}, max_groups: {groups}}}
+snapshots: {{every_steps: {snapshot_every}, checkpoint_every_steps: {checkpoint_every}}}
+"""
+
+# nodes, groups, steps: of the run. events: as in an events file. lost: how many steps may be computed again (None: any). sources: one of them must occur
+# among the regroups' sources. causes: each must occur.
+LAYOUTS = {f"layout-{n}-nodes-{g}-groups": dict(nodes=n, groups=g, steps=8) for n, g in ((2, 1), (3, 1), (4, 1), (7, 1), (2, 2), (3, 2), (4, 2), (7, 2), (4, 4))}
+LONG = 40
+DISTURBED = {
+    "kill-worker": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-worker", node="node-2")], lost=0, sources=["live"], causes=["worker_lost"]),
+    "kill-node": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-node", node="node-3")], lost=0, sources=["live"]),
+    "kill-node-then-join": dict(nodes=3, groups=2, events=[dict(at_step=6, do="kill-node", node="node-1"), dict(at_step=8, do="join")], lost=0, causes=["join"], steps=120),
+    "join-from-one-node": dict(nodes=1, groups=2, events=[dict(at_step=5, do="join")], lost=0, causes=["join"], steps=120),
+    "stopped-worker": dict(nodes=4, groups=2, events=[dict(at_step=10, do="stop-worker", node="node-2")], lost=0),
+    "stopped-node": dict(nodes=4, groups=2, events=[dict(at_step=10, do="stop-node", node="node-2")], lost=0),
+    "drain": dict(nodes=3, groups=2, events=[dict(at_step=10, do="drain", node="node-2")], lost=0, causes=["drain"]),
+    "drain-in-one-group": dict(nodes=3, groups=1, events=[dict(at_step=10, do="drain", node="node-1")], lost=0, causes=["drain"]),
+    "kill-worker-in-one-group": dict(nodes=3, groups=1, events=[dict(at_step=10, do="kill-worker", node="node-2")], lost=2, sources=["snapshot"]),
+    "kill-node-in-one-group": dict(nodes=3, groups=1, events=[dict(at_step=10, do="kill-node", node="node-2")], lost=2, sources=["snapshot"]),
+    "scale-down-and-up": dict(nodes=3, groups=2, events=[dict(at_step=8, do="scale", nodes=2), dict(at_step=20, do="scale", nodes=3)], lost=0, causes=["scale"], steps=120),
+    "kill-coordinator": dict(nodes=3, groups=2, coordinators=2, events=[dict(at_step=8, do="kill-coordinator"), dict(at_step=10, do="kill-worker", node="node-2")], lost=0, steps=80),
+    "stop-etcd": dict(nodes=3, groups=2, events=[dict(at_step=8, do="stop-etcd", seconds=4)], lost=0, causes=["start"], steps=80),
+    "frozen-etcd-wakes-with-every-lease-expired": dict(nodes=3, groups=2, events=[dict(at_step=8, do="freeze-etcd", seconds=6)], lost=0, steps=80),
+    "second-failure-at-once": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-worker", node="node-2"), dict(at_step=10, do="kill-worker", node="node-3")], lost=None),
+    "restart-all-with-another-number": dict(nodes=4, groups=2, checkpoint_every=5, events=[dict(at_step=18, do="restart-all", nodes=3)], lost=None, sources=["checkpoint"]),
+}
+SCENARIOS = {**LAYOUTS, **DISTURBED}
+
+
+def write_text(path):
+    words = "in the beginning was a small model that learned to spell from few words and many repetitions of them".split()
+    choose = random.Random(5)
+    with open(path, "w", encoding="ascii") as file:
+        for _ in range(3000):
+            file.write(" ".join(choose.choice(words) for _ in range(9)) + ".\n")
+
+
+class Runner:
+    def __init__(self, programs, work):
+        self.regroup = os.path.join(programs, "regroup")
+        self.work = work
+        os.makedirs(work, exist_ok=True)
+
+    def prepare(self):
+        with open(os.path.join(self.work, "lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(os.path.join(self.work, "text.json")):
+                write_text(os.path.join(self.work, "text.txt"))
+                subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, "text.txt"), "--out", os.path.join(self.work, "text")], check=True)
+
+    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, **_):
+        directory = os.path.join(self.work, name)
+        shutil.rmtree(directory, ignore_errors=True)
+        job, happenings, summary = (os.path.join(self.work, name + end) for end in (".yaml", ".events", ".summary.json"))
+        with open(job, "w", encoding="ascii") as file:
+            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every))
+        with open(happenings, "w", encoding="ascii") as file:
+            json.dump(list(events), file)   # YAML holds JSON
+        if os.path.exists(summary):
+            os.remove(summary)
+        command = [self.regroup, "local", job, "--nodes", str(nodes), "--coordinators", str(coordinators), "--dir", directory, "--events", happenings, "--summary", summary]
+        status = subprocess.call(command, stdin=subprocess.DEVNULL)
+        if status != 0:
+            raise AssertionError(f"{name}: regroup local ended with status {status}; logs in {directory}")
+        with open(summary, encoding="utf-8") as file:
+            result = json.load(file)
+        shutil.rmtree(directory, ignore_errors=True)
+        return result
+
+    def baseline(self, steps):
+        path = os.path.join(self.work, f"undisturbed-{steps}.json")
+        with open(path + ".lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            newest = max(os.path.getmtime(os.path.join(os.path.dirname(self.regroup), program)) for program in ("regroup", "regroup-worker", "regroup-agent"))
+            if not os.path.exists(path) or os.path.getmtime(path) < newest:
+                result = self.run(f"undisturbed-{steps}", nodes=1, groups=2, steps=steps)
+                with open(path + ".new", "w", encoding="ascii") as file:
+                    json.dump(result, file)
+                os.rename(path + ".new", path)
+            with open(path, encoding="ascii") as file:
+                return json.load(file)
+
+
+def check(name, scenario, result, baseline):
+    wrong = []
+    if result["weights_sha256"] != baseline["weights_sha256"]:
+        wrong.append(f"weights {result['weights_sha256']} differ from those of the undisturbed run, {baseline['weights_sha256']}")
+    if result["loss"] != baseline["loss"]:
+        wrong.append("the losses differ from those of the undisturbed run")
+    if result["final_step"] != scenario.get("steps", LONG):
+        wrong.append(f"it ended at step {result['final_step']}")
+    allowed = scenario.get("lost", 0)
+    if allowed is not None and result["steps_lost"] > allowed:
+        wrong.append(f"{result['steps_lost']} steps were lost, at most {allowed} may be")
+    sources = "+".join(r["source"] for r in result["regroups"])
+    if scenario.get("sources") and not any(source in sources for source in scenario["sources"]):
+        wrong.append(f"state came from {sources}, expected one of {scenario['sources']}")
+    causes = [r["cause"] for r in result["regroups"]]
+    for cause in scenario.get("causes", ()):
+        if cause not in causes:
+            wrong.append(f"no regroup had the cause {cause}, only {causes}")
+    if not result["loss"][-1] < result["loss"][0]:
+        wrong.append("the loss did not fall")
+    if len(result["events"]) != len(scenario.get("events", ())):
+        wrong.append(f"only {len(result['events'])} events happened before the run was over")
+    if wrong:
+        raise AssertionError(f"{name}: " + "; ".join(wrong))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("scenario", nargs="+")
+    options = parser.parse_args()
+    if options.scenario == ["list"]:
+        print("\n".join(SCENARIOS))
+        return 0
+    runner = Runner(options.programs, options.work)
+    failed = 0
+    for name in SCENARIOS if options.scenario == ["all"] else options.scenario:
+        scenario = SCENARIOS[name]
+        try:
+            runner.prepare()
+            baseline = runner.baseline(scenario.get("steps", LONG))
+            check(name, scenario, runner.run(name, **scenario), baseline)
+            print(f"{name}: good", flush=True)
+        except AssertionError as error:
+            failed += 1
+            print(f"FAILED {error}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
