@@ -1,3 +1,4 @@
+#include "base/log.hpp"
 #ifdef REGROUP_HAS_CHECKPOINT_COMMANDS
 #include "cli/checkpoint/checkpoint_commands.hpp"
 #endif
@@ -9,6 +10,7 @@
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  regroup::log::start("regroup", regroup::log::Level::kError);
   CLI::App app{"regroup: trains Mixture-of-Experts models on machines that come and go"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "regroup 0.1.0");

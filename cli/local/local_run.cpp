@@ -1,5 +1,6 @@
 #include "cli/local/local_run.hpp"
 
+#include "base/log.hpp"
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/report.hpp"
@@ -131,6 +132,7 @@ Result<void> LocalRun::start() {
   std::error_code error;
   fs::create_directories(options_.dir, error);
   if (error) return Error{Code::kBadInput, "cannot make the directory " + options_.dir + ": " + error.message()};
+  log::start("regroup", log::Level::kInfo, options_.dir + "/regroup.log");   // the store's warnings would break the live line
   ClusterOptions cluster;
   cluster.dir = options_.dir;
   cluster.programs = options_.programs;

@@ -28,8 +28,8 @@ void RunRecord::add(const JournalLine& line) {
     auto& by_epoch = commits_[line.step];
     for (const auto& [epoch, commit] : by_epoch) {
       if (!same_bits(commit.loss, line.loss))
-        contradiction_ = "the loss of step " + std::to_string(line.step.value) + " differs between epochs " + std::to_string(epoch.value) + " and " +
-                         std::to_string(line.epoch.value) + " (" + line.worker + ")";
+        contradiction_ = "the loss of step " + std::to_string(line.step.value) + " is another on " + line.worker + " (epoch " + std::to_string(line.epoch.value) +
+                         ") than what was committed first (epoch " + std::to_string(epoch.value) + ")";
     }
     const auto [it, is_new] = by_epoch.try_emplace(line.epoch, Commit{line.at_ms, line.loss, line.tokens});
     it->second.at_ms = std::min(it->second.at_ms, line.at_ms);
