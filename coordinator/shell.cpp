@@ -1,0 +1,244 @@
+#include "coordinator/shell.hpp"
+
+#include "base/log.hpp"
+#include "checkpoint/io/catalog.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+namespace regroup {
+namespace {
+
+Now now() {
+  return {std::chrono::steady_clock::now(), std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
+}
+
+const char* word_of(Write::Kind kind) {
+  switch (kind) {
+    case Write::Kind::kPublishPlan: return "publish_plan";
+    case Write::Kind::kAssign: return "assign";
+    case Write::Kind::kUnassign: return "unassign";
+    case Write::Kind::kStatus: return "status";
+    case Write::Kind::kOutcome: return "outcome";
+    case Write::Kind::kRemove: return "remove";
+  }
+  return "?";
+}
+
+}  // namespace
+
+Lane::Lane() : thread_([this] {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return stopped_ || !work_.empty(); });
+    if (stopped_) return;
+    const auto work = std::move(work_.front());
+    work_.pop_front();
+    lock.unlock();
+    work();
+    lock.lock();
+  }
+}) {}
+
+Lane::~Lane() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Lane::post(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    work_.push_back(std::move(work));
+  }
+  changed_.notify_all();
+}
+
+CoordinatorShell::CoordinatorShell(Store& store, CoordinatorOptions options)
+    : store_(store), options_(std::move(options)), core_(options_.cluster, options_.id, options_.timing) {}
+
+void CoordinatorShell::post(Event event) {
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(event));
+  }
+  changed_.notify_all();
+}
+
+void CoordinatorShell::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  changed_.notify_all();
+}
+
+void CoordinatorShell::run() {
+  const Keys keys(options_.cluster);
+  const auto watch = store_.watch(keys.root(), [this](const WatchUpdate& update) { post(StoreUpdate{update}); });
+  Election election(
+      store_, {keys.leader(), options_.id, options_.leader_ttl},
+      [&](std::int64_t revision) {
+        leads_ = true;
+        post(LeadershipGained{{}, revision});
+      },
+      [&] {
+        leads_ = false;
+        post(LeadershipLost{});
+      });
+  std::unique_lock lock(mutex_);
+  auto next_tick = std::chrono::steady_clock::now();
+  auto next_pulse = next_tick;
+  while (!stopped_) {
+    changed_.wait_until(lock, next_tick, [&] { return stopped_ || !inbox_.empty(); });
+    if (stopped_) break;
+    std::deque<Event> events;
+    events.swap(inbox_);
+    lock.unlock();
+    const auto at = std::chrono::steady_clock::now();
+    if (at >= next_tick) {
+      events.emplace_back(Tick{});
+      next_tick = at + options_.tick;
+    }
+    if (at >= next_pulse) {
+      next_pulse = at + options_.timing.contact_gap / 3;
+      pulse_.post([this, key = keys.leader()] {
+        const auto answer = store_.get(key);
+        if (answer || answer.error().code == Code::kNotFound) post(EtcdContact{});
+      });
+    }
+    for (Event& event : events) {
+      if (auto* gained = std::get_if<LeadershipGained>(&event)) {
+        gained->key = election.fence().key;
+        log::info("leadership_gained", {{"id", options_.id}, {"revision", gained->create_revision}});
+        counters_.change([](auto& c) { ++c.leaderships; });
+      } else if (std::holds_alternative<LeadershipLost>(event)) {
+        log::warn("leadership_lost", {{"id", options_.id}});
+      }
+      for (const Action& action : core_.step(now(), event)) perform(action);
+    }
+    refresh_counters();
+    lock.lock();
+  }
+  lock.unlock();
+  election.resign();
+}
+
+void CoordinatorShell::perform(const Action& action) {
+  if (const auto* request = std::get_if<ScanCheckpoints>(&action)) {
+    scanner_.post([this, scan_request = *request] { scan(scan_request); });
+    return;
+  }
+  const auto& write_action = std::get<Write>(action);
+  if (write_action.plan) {
+    const Plan& plan = *write_action.plan;
+    log::info("plan_decided", {{"job", plan.job}, {"epoch", plan.epoch.value}, {"parent", plan.parent.value}, {"cause", plan.cause}, {"members", plan.members.size()},
+                               {"groups", plan.placement.groups.size()}, {"when", plan.when == When::kNow ? "now" : "boundary"}, {"reason", plan.reason}});
+  } else {
+    log::info("write", {{"what", word_of(write_action.kind)}, {"key", write_action.key}, {"reason", write_action.reason}});
+  }
+  writer_.post([this, write_action] { write(write_action); });
+}
+
+void CoordinatorShell::write(const Write& request) {
+  const auto done = store_.txn(request.when, request.then);
+  WriteFinished finished{request.id, WriteOutcome::kDone, 0};
+  if (done) {
+    finished.outcome = done->succeeded ? WriteOutcome::kDone : WriteOutcome::kRefused;
+    finished.revision = done->revision;
+    post(EtcdContact{});
+  } else if (done.error().code == Code::kUnknown) {
+    finished = read_back(request);
+  } else {
+    finished.outcome = WriteOutcome::kFailed;
+    log::warn("write_failed", {{"what", word_of(request.kind)}, {"key", request.key}, {"error", to_string(done.error())}});
+  }
+  counters_.change([&](auto& c) {
+    c.store_errors += finished.outcome == WriteOutcome::kFailed ? 1 : 0;
+    c.plan_conflicts += request.plan && finished.outcome == WriteOutcome::kRefused ? 1 : 0;
+    c.plans_published += request.plan && finished.outcome == WriteOutcome::kDone ? 1 : 0;
+  });
+  if (request.plan && finished.outcome == WriteOutcome::kRefused) {
+    log::warn("plan_refused", {{"epoch", request.plan->epoch.value}, {"reason", "etcd holds another leader or another plan than this one was made from"}});
+  }
+  post(finished);
+}
+
+// The transaction may have happened: the key tells. Asked until etcd answers; a deposed leader's fence makes a late transaction harmless.
+WriteFinished CoordinatorShell::read_back(const Write& request) {
+  while (leads_) {
+    const auto found = store_.get(request.key);
+    const bool removes = request.value.empty();
+    if (found) {
+      const bool same = !removes && found->value == request.value;
+      return {request.id, same ? WriteOutcome::kDone : WriteOutcome::kRefused, found->mod_revision};
+    }
+    if (found.error().code == Code::kNotFound) return {request.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
+    log::warn("outcome_unknown", {{"key", request.key}, {"error", to_string(found.error())}});
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, options_.timing.retry, [&] { return stopped_; })) break;
+  }
+  return {request.id, WriteOutcome::kFailed, 0};
+}
+
+void CoordinatorShell::scan(const ScanCheckpoints& request) {
+  CheckpointsScanned answer{request.job, std::nullopt, {}};
+  CheckpointWanted wanted;
+  wanted.job = request.job;
+  wanted.shape = request.spec.model;
+  wanted.data_digest = request.spec.data_digest;
+  const auto found = find_newest_checkpoint(request.spec.snapshots.checkpoint_dir, wanted);
+  if (found) {
+    const CheckpointInfo& info = found->manifest.info;
+    std::int64_t bytes = 0;
+    for (const ManifestFile& file : found->manifest.files) bytes += file.bytes;
+    answer.newest = CheckpointRecord{info.step, info.epoch, found->path, bytes};
+    for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"job", request.job}, {"reason", skipped}});
+  } else if (found.error().code != Code::kNotFound) {
+    answer.problem = found.error().context;
+  }
+  post(answer);
+}
+
+void CoordinatorShell::refresh_counters() {
+  const ClusterView& view = core_.view();
+  nlohmann::json status = {{"id", options_.id}, {"cluster", options_.cluster}, {"leading", core_.leads()}, {"nodes", view.nodes().size()}, {"jobs", nlohmann::json::object()}};
+  for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = nlohmann::json::parse(to_json(job));
+  {
+    const std::lock_guard lock(mutex_);
+    status_json_ = status.dump();
+  }
+  counters_.change([&](metrics::CoordinatorCounters& c) {
+    c.leading = core_.leads();
+    c.nodes = static_cast<int>(view.nodes().size());
+    c.free_nodes = static_cast<int>(view.nodes().size() - std::min(view.nodes().size(), view.assignments().size()));
+    c.store_connected = view.session(now()) > Span(0);
+    for (const auto& [name, job] : view.jobs()) {
+      metrics::JobCounters& counters = c.jobs[name];
+      if (job.plan) {
+        const Plan& plan = job.plan->value;
+        if (core_.leads() && plan.epoch.value > counters.epoch) ++counters.regroups[plan.cause];
+        counters.epoch = plan.epoch.value;
+        counters.members = static_cast<int>(plan.members.size());
+        counters.groups = static_cast<int>(plan.placement.groups.size());
+        counters.spares = counters.members - plan.placement.num_ranks();
+      }
+      for (const auto& [node, progress] : job.progress) counters.step = std::max(counters.step, progress.value.step.value);
+      const auto said = core_.statuses().find(name);
+      counters.waiting = said != core_.statuses().end() && said->second.state == "waiting";
+    }
+    std::erase_if(c.jobs, [&](const auto& entry) { return !view.jobs().contains(entry.first); });
+  });
+}
+
+std::string CoordinatorShell::status_json() const {
+  const std::lock_guard lock(mutex_);
+  return status_json_;
+}
+
+}  // namespace regroup

@@ -1,0 +1,74 @@
+// shell.hpp: the coordinator's core among real things: etcd's watch, election and transactions, the clock, and the checkpoint directory. Holds no policy.
+//
+// Threads: run() is the core's only thread. Watch and election post events; a writer thread performs transactions in the order of the actions; a scanner reads directories; a
+// pulse asks etcd for a sign of life, since silence must be told from absence.
+#pragma once
+
+#include "coordinator/api/store.hpp"
+#include "coordinator/core/coordinator.hpp"
+#include "coordinator/etcd/election.hpp"
+#include "metrics/counters.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace regroup {
+
+struct CoordinatorOptions {
+  std::string cluster = "default";
+  std::string id;
+  std::chrono::milliseconds leader_ttl{2000};
+  std::chrono::milliseconds tick{50};
+  Timing timing;
+};
+
+// Runs what it is given on one thread, in order.
+class Lane {
+ public:
+  Lane();
+  ~Lane();   // finishes what runs, drops the rest
+  void post(std::function<void()> work);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> work_;
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
+class CoordinatorShell {
+ public:
+  CoordinatorShell(Store& store, CoordinatorOptions options);
+  void run();                 // until stop()
+  void stop();                // any thread; resigns
+  [[nodiscard]] metrics::CoordinatorCounters counters() const { return counters_.copy(); }
+  [[nodiscard]] std::string status_json() const;   // any thread
+
+ private:
+  void post(Event event);
+  void perform(const Action& action);
+  void write(const Write& write);                       // on the writer's thread
+  WriteFinished read_back(const Write& write);
+  void scan(const ScanCheckpoints& request);            // on the scanner's thread
+  void refresh_counters();
+
+  Store& store_;
+  CoordinatorOptions options_;
+  Coordinator core_;
+  metrics::Guarded<metrics::CoordinatorCounters> counters_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Event> inbox_;
+  std::string status_json_ = "{}";
+  bool stopped_ = false;
+  std::atomic<bool> leads_{false};
+  Lane writer_, scanner_, pulse_;
+};
+
+}  // namespace regroup
