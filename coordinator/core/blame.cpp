@@ -89,9 +89,11 @@ Blame find_guilty(const BlameInput& input) {
       guilty[accused] = true;
     }
   }
+  // Between talkers the count decides, so while voices are still coming in nothing is decided.
   std::vector<Edge> edges;
   std::vector<int> accused_by(n);
   for (const Accusation& accusation : input.accusations) {
+    if (blame.undecided) break;
     const auto reporter = static_cast<std::size_t>(accusation.reporter);
     const auto accused = static_cast<std::size_t>(accusation.accused);
     if (guilty[reporter] || guilty[accused] || !talks[accused]) continue;

@@ -2,7 +2,7 @@
 //
 // An accusation is an edge reporter -> accused; it is explained when either end is removed. A worker that is accused and itself says nothing in this
 // epoch is guilty: a living one would object, since a broken connection is broken for both ends. What is left, between workers that all talk, is a
-// minimum vertex cover; ties: most often accused, then fewest bytes held, then smallest id.
+// minimum vertex cover (none while provisional accusations are open); ties: most often accused, then fewest bytes held, then smallest id.
 // Order: equal inputs give equal output. Cost: exact for covers up to 12 workers, greedy beyond.
 #pragma once
 

@@ -15,8 +15,9 @@ std::optional<std::string> after(const std::string& text, const std::string& pre
 
 template <class T>
 Seen<T> seen(T value, const KeyValue& kv, const Now& now, const Seen<T>* before) {
-  Seen<T> result{std::move(value), kv.create_revision, kv.mod_revision, kv.lease, now.at, now.at};
-  if (before != nullptr && before->create_revision == kv.create_revision) {
+  const std::int64_t created = kv.create_revision != 0 ? kv.create_revision : before != nullptr ? before->create_revision : kv.mod_revision;
+  Seen<T> result{std::move(value), created, kv.mod_revision, kv.lease, now.at, now.at};
+  if (before != nullptr && before->create_revision == created) {
     result.first_seen = before->first_seen;
     if (before->mod_revision == kv.mod_revision) result.last_changed = before->last_changed;
   }
@@ -58,11 +59,23 @@ void ClusterView::apply(const WatchUpdate& update, const Now& now) {
     reset_revision_ = update.revision;
   }
   for (const WatchEvent& event : update.events) {
+    if (const auto own = written_.find(event.kv.key); own != written_.end()) {
+      if (event.kv.mod_revision < own->second) continue;
+      written_.erase(own);
+    }
     if (event.kind == WatchEvent::Kind::kPut) {
       put(event.kv, now);
     } else {
       erase(event.kv.key, event.kv.mod_revision, now);
     }
+  }
+}
+
+void ClusterView::wrote(const std::vector<Op>& ops, std::int64_t revision, const Now& now) {
+  for (const Op& op : ops) {
+    written_[op.key] = revision;
+    if (op.kind == Op::Kind::kPut) put({op.key, op.value, 0, revision, 0, op.lease}, now);
+    if (op.kind == Op::Kind::kDelete) erase(op.key, revision, now);
   }
 }
 
@@ -128,7 +141,6 @@ void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now
       keep(job.spec, JobSpec{}, kv, now);
     }
   } else if (what == "plan/current") {
-    if (job.plan && job.plan->mod_revision > kv.mod_revision) return;  // our own write was applied before the watch brought this older one
     auto plan = plan_from_json(kv.value);
     job.plan_error = plan ? "" : plan.error().context;
     if (plan) keep(job.plan, std::move(*plan), kv, now);
@@ -176,11 +188,11 @@ void ClusterView::erase(const std::string& key, std::int64_t revision, const Now
   } else if (auto rest = after(key, keys_.assignments())) {
     assignments_.erase(NodeId(*rest));
   } else if (auto rest = after(key, keys_.jobs())) {
-    erase_job(*rest, revision);
+    erase_job(*rest);
   }
 }
 
-void ClusterView::erase_job(const std::string& rest, std::int64_t revision) {
+void ClusterView::erase_job(const std::string& rest) {
   const auto slash = rest.find('/');
   if (slash == std::string::npos) return;
   auto found = jobs_.find(rest.substr(0, slash));
@@ -192,7 +204,6 @@ void ClusterView::erase_job(const std::string& rest, std::int64_t revision) {
     job.spec_error.clear();
     job.manifests_scanned = false;
   } else if (what == "plan/current") {
-    if (job.plan && revision != 0 && job.plan->mod_revision > revision) return;
     job.plan.reset();
     job.plan_error.clear();
     job.progress_epoch = Epoch{};
@@ -216,10 +227,11 @@ void ClusterView::erase_job(const std::string& rest, std::int64_t revision) {
   if (empty) jobs_.erase(found);
 }
 
-void ClusterView::scanned(const std::string& name, const std::optional<CheckpointRecord>& found) {
+void ClusterView::scanned(const std::string& name, const std::optional<CheckpointRecord>& found, const std::string& problem) {
   auto job = jobs_.find(name);
   if (job == jobs_.end()) return;
-  job->second.manifests_scanned = true;
+  job->second.manifests_scanned = problem.empty();
+  job->second.scan_problem = problem;
   if (found) job->second.checkpoints.try_emplace(found->step, *found);
 }
 

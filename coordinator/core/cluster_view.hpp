@@ -43,6 +43,7 @@ struct Timing {
   Span stuck_wait{1000};        // members wait for a source of state: how long newcomers gather before they are added
   Span retry{200};              // after a refused or failed write
   Span forget_node{60000};      // an absent node keeps its assignment this long
+  Span scan_again{5000};        // a checkpoint directory that cannot be used is looked at again
   int keep_plans = 16;          // plan/<epoch> keys kept
 };
 
@@ -78,6 +79,7 @@ struct JobView {
   Epoch progress_epoch;                          // newest epoch that committed a step, and since when we know
   Instant progress_epoch_since{};
   bool manifests_scanned = false;                // the checkpoint directory was looked at (or there is none)
+  std::string scan_problem;                      // why it must not be used, such as a checkpoint of another job in it
 
   // A step was committed in the current plan's epoch.
   [[nodiscard]] bool in_force() const { return plan && progress_epoch >= plan->value.epoch; }
@@ -94,10 +96,10 @@ class ClusterView {
   void contact(const Now& now);
   // For how long etcd has answered without a gap; zero when it does not answer now.
   [[nodiscard]] Span session(const Now& now) const;
-  // A write of ours that etcd confirmed, applied before the watch brings it.
-  void put(const KeyValue& kv, const Now& now);
+  // A write of ours that etcd confirmed: applied before the watch brings it, and older news of the same keys is ignored.
+  void wrote(const std::vector<Op>& ops, std::int64_t revision, const Now& now);
   // The checkpoint directory was scanned; `found` is its newest complete checkpoint.
-  void scanned(const std::string& job, const std::optional<CheckpointRecord>& found);
+  void scanned(const std::string& job, const std::optional<CheckpointRecord>& found, const std::string& problem);
 
   [[nodiscard]] const NodeRecord* node(const NodeId& id) const;
   // The worker's record as its agent wrote it last, whichever life of the slot it is; null when none.
@@ -116,9 +118,10 @@ class ClusterView {
   [[nodiscard]] const std::map<std::string, std::string>& unreadable() const { return unreadable_; }  // key -> why
 
  private:
+  void put(const KeyValue& kv, const Now& now);
   void put_job(const std::string& rest, const KeyValue& kv, const Now& now);
   void erase(const std::string& key, std::int64_t revision, const Now& now);
-  void erase_job(const std::string& rest, std::int64_t revision);
+  void erase_job(const std::string& rest);
   void note_progress(JobView& job, const ProgressRecord& record, const Now& now);
 
   Keys keys_;
@@ -135,6 +138,7 @@ class ClusterView {
   std::map<NodeId, Seen<AssignmentRecord>> assignments_;
   std::map<std::string, JobView> jobs_;
   std::map<std::string, std::string> unreadable_;
+  std::map<std::string, std::int64_t> written_;  // by us, and not yet brought by the watch
 };
 
 }  // namespace regroup

@@ -30,6 +30,9 @@ std::vector<Action> Coordinator::step(const Now& now, const Event& event) {
   if (!leader_ || !view_.complete()) return actions;
   for (const auto& [name, job] : view_.jobs()) look_at_job(now, job, actions);
   assign(now, actions);
+  for (const Action& action : actions) {
+    if (const auto* write = std::get_if<Write>(&action)) in_flight_[write->id] = {write->key, write->then};
+  }
   return actions;
 }
 
@@ -42,13 +45,13 @@ void Coordinator::take(const Now& now, const Event& event) {
                    in_flight_.clear();
                    not_before_.clear();
                    memories_.clear();
-                   scanning_.clear();
+                   next_scan_.clear();
                  },
                  [&](const LeadershipLost&) { leader_.reset(); },
                  [&](const WriteFinished& e) { finished(now, e); },
                  [&](const CheckpointsScanned& e) {
-                   scanning_.erase(e.job);
-                   view_.scanned(e.job, e.newest);
+                   next_scan_[e.job] = now.at + view_.timing().scan_again;
+                   view_.scanned(e.job, e.newest, e.problem);
                  },
                  [](const Tick&) {},
              },
@@ -58,16 +61,12 @@ void Coordinator::take(const Now& now, const Event& event) {
 void Coordinator::finished(const Now& now, const WriteFinished& done) {
   const auto found = in_flight_.find(done.id);
   if (found == in_flight_.end()) return;  // of an earlier leadership
-  InFlight write = std::move(found->second);
+  const InFlight write = std::move(found->second);
   in_flight_.erase(found);
-  if (done.outcome != WriteOutcome::kDone) {
+  if (done.outcome == WriteOutcome::kDone) {
+    view_.wrote(write.then, done.revision, now);
+  } else {
     not_before_[write.key] = now.at + view_.timing().retry;
-  } else if (write.plan) {
-    const auto job = std::find_if(view_.jobs().begin(), view_.jobs().end(), [&](const auto& j) { return view_.keys().current_plan(j.first) == write.key; });
-    const bool known = job != view_.jobs().end() && job->second.plan;
-    write.plan->mod_revision = done.revision;
-    write.plan->create_revision = known ? job->second.plan->create_revision : done.revision;
-    view_.put(*write.plan, now);
   }
 }
 
@@ -109,9 +108,9 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
     status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error : "the job is refused: " + job.spec_error;
     return put_status(now, job, status, actions);
   }
-  if (!job.manifests_scanned && !scanning_[job.name]) {
-    scanning_[job.name] = true;
-    actions.emplace_back(ScanCheckpoints{job.name, job.spec->value.snapshots.checkpoint_dir});
+  if (!job.manifests_scanned && (!next_scan_.contains(job.name) || now.at >= next_scan_[job.name])) {
+    next_scan_[job.name] = Instant::max();
+    actions.emplace_back(ScanCheckpoints{job.name, job.spec->value});
   }
   if (busy(now, view_.keys().current_plan(job.name))) return;
   Decision decision = decide(view_, job, memories_[job.name], now);
@@ -140,7 +139,6 @@ void Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Acti
   write.value = text;
   write.reason = plan.reason;
   write.plan = plan;
-  in_flight_[write.id].plan = KeyValue{current, std::move(text), 0, 0, 0, 0};
 }
 
 void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions) {

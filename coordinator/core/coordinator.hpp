@@ -23,7 +23,7 @@ struct LeadershipGained { std::string key; std::int64_t create_revision = 0; };
 struct LeadershipLost {};
 enum class WriteOutcome { kDone, kRefused, kFailed };                     // refused: a compare did not hold; failed: nothing was done
 struct WriteFinished { std::uint64_t id = 0; WriteOutcome outcome = WriteOutcome::kDone; std::int64_t revision = 0; };
-struct CheckpointsScanned { std::string job; std::optional<CheckpointRecord> newest; };
+struct CheckpointsScanned { std::string job; std::optional<CheckpointRecord> newest; std::string problem; };  // problem: asked again later
 struct Tick {};
 using Event = std::variant<StoreUpdate, EtcdContact, LeadershipGained, LeadershipLost, WriteFinished, CheckpointsScanned, Tick>;
 
@@ -40,7 +40,7 @@ struct Write {
   std::optional<Plan> plan;     // kPublishPlan
   std::string reason;
 };
-struct ScanCheckpoints { std::string job; std::string directory; };       // answered by CheckpointsScanned
+struct ScanCheckpoints { std::string job; JobSpec spec; };                // of its directory; answered by CheckpointsScanned
 using Action = std::variant<Write, ScanCheckpoints>;
 
 class Coordinator {
@@ -57,7 +57,7 @@ class Coordinator {
  private:
   struct InFlight {
     std::string key;
-    std::optional<KeyValue> plan;  // applied to the view when done
+    std::vector<Op> then;          // applied to the view when done
   };
 
   void take(const Now& now, const Event& event);
@@ -79,7 +79,7 @@ class Coordinator {
   std::map<std::string, Instant> not_before_;    // key -> after a refused or failed write
   std::map<std::string, JobMemory> memories_;
   std::map<std::string, JobStatus> statuses_;
-  std::map<std::string, bool> scanning_;
+  std::map<std::string, Instant> next_scan_;     // job -> not before; max while one is under way
 };
 
 }  // namespace regroup

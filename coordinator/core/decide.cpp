@@ -50,7 +50,8 @@ class Deciding {
       bring_help();
     } else if (!job_.in_force()) {
       const Plan& plan = job_.plan->value;
-      say("regrouping", "epoch " + std::to_string(plan.epoch.value) + (plan.when == When::kBoundary ? " begins at the next step boundary: " : " begins: ") + plan.reason);
+      const std::string begins = plan.when == When::kBoundary ? " begins at the next step boundary: " : " begins: ";
+      say("regrouping", "epoch " + std::to_string(plan.epoch.value) + begins + plan.reason);
     } else {
       improve();
     }
@@ -141,6 +142,7 @@ class Deciding {
   // ---- the first plan, also after everybody was lost --------------------------------------------------------------------------------------
 
   void first_plan(const std::vector<Participant>& donors) {
+    if (!job_.scan_problem.empty()) return say("waiting", job_.scan_problem);
     if (!job_.manifests_scanned) return say("starting", "looks for checkpoints in " + spec_.snapshots.checkpoint_dir);
     const Newcomers found = newcomers();
     const std::size_t ready_nodes = num_nodes(found.ready);
@@ -148,7 +150,8 @@ class Deciding {
     if (found.ready.empty()) memory_.first_ready.reset();
     if (!found.ready.empty() && !memory_.first_ready) memory_.first_ready = now_.at;
     if (ready_nodes < need) {
-      const std::string who = count(ready_nodes, "node") + " of at least " + std::to_string(need) + " ready, " + count(roster_.usable.size(), "node") + " assigned";
+      const std::string who =
+          count(ready_nodes, "node") + " of at least " + std::to_string(need) + " ready, " + count(roster_.usable.size(), "node") + " assigned";
       return say("waiting", roster_.usable.empty() ? "no node is free for this job (needs at least " + std::to_string(need) + ")" : who);
     }
     if (!found.all_ready && now_.at - *memory_.first_ready < view_.timing().start_wait) {
@@ -291,7 +294,8 @@ class Deciding {
       }
     }
     draft.members.insert(draft.members.end(), found.warm.begin(), found.warm.end());
-    say("training", count(plan.members.size(), "worker") + " on " + count(num_nodes(plan.members), "node") + " in " + count(plan.placement.groups.size(), "group"));
+    say("training", count(plan.members.size(), "worker") + " on " + count(num_nodes(plan.members), "node") + " in " +
+                        count(plan.placement.groups.size(), "group"));
 
     if (!found.warm.empty() && !memory_.first_joiner) memory_.first_joiner = now_.at;
     if (found.warm.empty()) memory_.first_joiner.reset();
