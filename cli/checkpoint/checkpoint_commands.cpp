@@ -1,0 +1,141 @@
+#include "cli/checkpoint/checkpoint_commands.hpp"
+
+#include "checkpoint/io/catalog.hpp"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+namespace regroup {
+namespace {
+
+using nlohmann::ordered_json;
+
+// A line on standard error from the third second on: rewritten on a terminal, every ten seconds into a file.
+class ProgressLine {
+ public:
+  explicit ProgressLine(std::string what) : what_(std::move(what)) {}
+  ~ProgressLine() {
+    if (terminal_ && shown_) std::fprintf(stderr, "\r\x1b[K");
+  }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  CheckpointProgress callback() {
+    return [this](std::int64_t done, std::int64_t total) {
+      const auto now = std::chrono::steady_clock::now();
+      if (now < next_) return true;
+      next_ = now + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000));
+      shown_ = true;
+      std::fprintf(stderr, "%s%s: %.2f of %.2f GB%s", terminal_ ? "\r" : "", what_.c_str(), static_cast<double>(done) / 1e9, static_cast<double>(total) / 1e9, terminal_ ? "" : "\n");
+      std::fflush(stderr);
+      return true;
+    };
+  }
+
+ private:
+  std::string what_;
+  bool terminal_ = ::isatty(2) == 1;
+  bool shown_ = false;
+  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+};
+
+struct Arguments {
+  std::string path;
+  std::string target;
+  bool json = false;
+};
+
+void print(const ordered_json& out) { std::printf("%s\n", out.dump(2).c_str()); }
+
+int fail(const Arguments& arguments, const char* command, const Error& error) {
+  if (arguments.json) print({{"ok", false}, {"code", std::string(name_of(error.code))}, {"error", error.context}});
+  std::fprintf(stderr, "regroup checkpoint %s: %s\n", command, error.context.c_str());
+  return 1;
+}
+
+int list(const Arguments& arguments) {
+  if (::access(arguments.path.c_str(), R_OK) != 0) return fail(arguments, "ls", {Code::kNotFound, arguments.path + " cannot be read: give a job's checkpoint directory"});
+  auto found = list_checkpoints(arguments.path);
+  if (!found) return fail(arguments, "ls", found.error());
+  if (arguments.json) {
+    ordered_json out = ordered_json::array();
+    for (const ListedCheckpoint& c : *found) {
+      ordered_json entry = {{"path", c.path}, {"step", c.stored.name.step.value}, {"epoch", c.stored.name.epoch.value}, {"complete", c.stored.complete}, {"bytes", c.bytes}};
+      if (c.manifest) entry.update({{"job", c.manifest->info.job}, {"written_at_ms", c.manifest->written_at_ms}});
+      if (!c.problem.empty()) entry["problem"] = c.problem;
+      out.push_back(std::move(entry));
+    }
+    print(out);
+    return 0;
+  }
+  if (found->empty()) std::printf("%s holds no checkpoints\n", arguments.path.c_str());
+  else std::printf("%10s %8s %10s  %-20s %s\n", "step", "epoch", "MB", "job", "");
+  for (const ListedCheckpoint& c : *found)
+    std::printf("%10lld %8llu %10.1f  %-20s %s\n", static_cast<long long>(c.stored.name.step.value), static_cast<unsigned long long>(c.stored.name.epoch.value),
+                static_cast<double>(c.bytes) / 1e6, c.manifest ? c.manifest->info.job.c_str() : "-", c.stored.complete ? "complete" : ("not complete: " + c.problem).c_str());
+  return 0;
+}
+
+int verify(const Arguments& arguments) {
+  auto path = resolve_checkpoint(arguments.path);
+  if (!path) return fail(arguments, "verify", path.error());
+  ProgressLine line("verified");
+  auto manifest = verify_checkpoint(*path, line.callback());
+  if (!manifest) return fail(arguments, "verify", manifest.error());
+  std::int64_t bytes = 0;
+  for (const ManifestFile& file : manifest->files) bytes += file.bytes;
+  if (arguments.json) print({{"ok", true}, {"path", *path}, {"job", manifest->info.job}, {"step", manifest->info.step.value}, {"bytes", bytes}});
+  else std::printf("%s is whole: job %s, step %lld, %.1f MB match their checksums\n", path->c_str(), manifest->info.job.c_str(), static_cast<long long>(manifest->info.step.value), static_cast<double>(bytes) / 1e6);
+  return 0;
+}
+
+int digest(const Arguments& arguments) {
+  auto path = resolve_checkpoint(arguments.path);
+  if (!path) return fail(arguments, "digest", path.error());
+  ProgressLine line("hashed");
+  auto sha256 = digest_checkpoint(*path, line.callback());
+  if (!sha256) return fail(arguments, "digest", sha256.error());
+  if (arguments.json) print({{"ok", true}, {"path", *path}, {"weights_sha256", *sha256}});
+  else std::printf("%s  %s\n", sha256->c_str(), path->c_str());
+  return 0;
+}
+
+int export_model(const Arguments& arguments) {
+  auto path = resolve_checkpoint(arguments.path);
+  if (!path) return fail(arguments, "export", path.error());
+  ProgressLine line("copied");
+  auto bytes = export_checkpoint(*path, arguments.target, line.callback());
+  if (!bytes) return fail(arguments, "export", bytes.error());
+  if (arguments.json) print({{"ok", true}, {"path", *path}, {"target", arguments.target}, {"bytes", *bytes}});
+  else std::printf("%s holds the model of %s (%.1f MB)\n", arguments.target.c_str(), path->c_str(), static_cast<double>(*bytes) / 1e6);
+  return 0;
+}
+
+}  // namespace
+
+void add_checkpoint_commands(CLI::App& app, std::function<int()>* run) {
+  CLI::App* checkpoint = app.add_subcommand("checkpoint", "list, verify, digest and export checkpoints");
+  checkpoint->require_subcommand(1);
+  auto arguments = std::make_shared<Arguments>();
+  const auto add = [&](const char* name, const char* help, const char* what, int (*command)(const Arguments&)) {
+    CLI::App* sub = checkpoint->add_subcommand(name, help);
+    sub->add_option("PATH", arguments->path, what)->required();
+    sub->add_flag("--json", arguments->json, "print the result as JSON");
+    sub->callback([run, arguments, command] { *run = [arguments, command] { return command(*arguments); }; });
+    return sub;
+  };
+  const char* one = "one checkpoint (DIR/step-...), or a job's directory for its newest complete one";
+  add("ls", "the checkpoints of a job, newest first", "the job's checkpoint directory", list);
+  add("verify", "read every byte and compare with its checksum", one, verify);
+  add("digest", "SHA-256 of the weights, as the runtime prints it", one, digest);
+  CLI::App* copy = add("export", "copy the Hugging Face model alone, verified, into a new directory", one, export_model);
+  copy->add_option("TARGET", arguments->target, "the directory to make")->required();
+}
+
+}  // namespace regroup
