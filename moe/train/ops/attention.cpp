@@ -11,6 +11,8 @@ namespace regroup::ops {
 
 namespace {
 
+constexpr std::int64_t kBlock = 8;  // rows or keys taken together; within kTileSlack
+
 struct Sizes {
   std::int64_t n, h, heads, kv_heads, head_dim, share, width, length, window;
   float scale;
@@ -32,84 +34,138 @@ Sizes sizes_of(const Dims& dims) {
   return s;
 }
 
-// One key head's piece of work: its query heads' rows [row, row + tile.rows) of one sequence against keys from `key` on.
+std::int64_t rounded(std::int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
+
+// One query head's rows [row, row + tile.rows) of a sequence against its keys from `key` on: both counted within the sequence.
 struct Work {
   Tile tile;
-  std::int64_t row, key;           // rows of the microbatch
-  std::int64_t q, k, v;            // columns of qkv; q is also the column in context
-  std::int64_t lse;                // first element
-  [[nodiscard]] std::int64_t stacked() const { return tile.heads * tile.rows; }
+  std::int64_t row = 0;
+  std::int64_t key = 0;  // a multiple of kPanel
 };
 
-// Always in this order: sums over heads and tiles depend on it.
+// In ascending order: sums over tiles depend on it.
 template <class F>
 void for_each_tile(const Sizes& s, F&& f) {
-  for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence)
-    for (std::int64_t group = 0; group < s.kv_heads; ++group)
-      for (std::int64_t at = 0; at < s.length; at += kQueryTile) {
-        Work w;
-        const std::int64_t key = std::max<std::int64_t>(0, at - s.window + 1) / 16 * 16;
-        w.tile = {s.share, std::min(kQueryTile, s.length - at), 0, at + 1 - key, s.window};
-        w.tile.keys = at + w.tile.rows - key;
-        w.row = sequence * s.length + at;
-        w.key = sequence * s.length + key;
-        w.q = group * s.share * s.head_dim;
-        w.k = (s.heads + group) * s.head_dim;
-        w.v = (s.heads + s.kv_heads + group) * s.head_dim;
-        w.lse = (sequence * s.heads + group * s.share) * s.length + at;
-        f(w);
-      }
+  for (std::int64_t row = 0; row < s.length; row += kQueryTile) {
+    const std::int64_t key = std::max<std::int64_t>(0, row - s.window + 1) / kPanel * kPanel;
+    const std::int64_t rows = std::min(kQueryTile, s.length - row);
+    // 16 more than the keys: rows a power of two apart would share cache sets.
+    f(Work{{rows, rounded(row + rows - key) + 16, row + 1 - key, s.window}, row, key});
+  }
 }
 
-std::int64_t most_keys(const Sizes& s) { return std::min(s.length, s.window + kQueryTile + 16); }
+std::int64_t most_stride(const Sizes& s) { return rounded(std::min(s.length, s.window + kQueryTile + kPanel)) + 16; }
+
+// scores = a [rows, head_dim] times the transposed keys (or values) in panels; only where some row sees something.
+void score(const Sizes& s, const Work& w, const float* a, std::int64_t stride, const float* panels, float* scores) {
+  const Tile& t = w.tile;
+  for (std::int64_t key = t.begin(0) / kPanel * kPanel; key < t.end(t.rows - 1); key += kPanel) {
+    const std::int64_t first = std::max<std::int64_t>(0, key - t.visible + 1) / kBlock * kBlock;  // the first row that sees the panel
+    multiply_panel(a + first * stride, stride, 1, panels + (w.key + key) * s.head_dim, scores + first * t.stride + key, t.stride, t.rows - first, s.head_dim, false);
+  }
+}
+
+// out, in panels of [rows, kPanel], = scores times keys (or values) in panels of [length, kPanel].
+void gather(const Sizes& s, const Work& w, const float* scores, const float* panels, float* out) {
+  const Tile& t = w.tile;
+  for (std::int64_t column = 0; column < s.head_dim; column += kPanel)
+    for (std::int64_t i = 0; i < t.rows; i += kBlock) {
+      const std::int64_t rows = std::min(kBlock, t.rows - i);
+      const std::int64_t begin = t.begin(i);
+      multiply_panel(scores + i * t.stride + begin, t.stride, 1, panels + column * s.length + (w.key + begin) * kPanel, out + column * t.rows + i * kPanel, kPanel,
+                     rows, t.end(i + rows - 1) - begin, false);
+    }
+}
+
+// sums, in panels of [length, kPanel], += scores transposed times rows in panels of [rows, kPanel].
+void scatter(const Sizes& s, const Work& w, const float* scores, const float* panels, float* sums) {
+  const Tile& t = w.tile;
+  for (std::int64_t column = 0; column < s.head_dim; column += kPanel)
+    for (std::int64_t key = t.begin(0) / kBlock * kBlock; key < t.end(t.rows - 1); key += kBlock) {
+      const std::int64_t keys = std::min(kBlock, t.end(t.rows - 1) - key);
+      const std::int64_t first = std::max<std::int64_t>(0, key - t.visible + 1);                         // rows that see the first key ...
+      const std::int64_t end = std::min(t.rows, std::max(first, key + keys - t.visible + t.window));  // ... to rows that see the last one
+      multiply_panel(scores + first * t.stride + key, 1, t.stride, panels + column * t.rows + first * kPanel, sums + column * s.length + (w.key + key) * kPanel,
+                     kPanel, keys, end - first, true);
+    }
+}
 
 void attend(const Sizes& s, const float* qkv, float* context, float* lse) {
-  const std::int64_t rows = s.share * kQueryTile;
-  const at::Tensor q_buffer = empty({rows, s.head_dim}), out_buffer = empty({rows, s.head_dim}), score_buffer = empty({rows, most_keys(s)}), sum_buffer = empty({rows});
-  float* q = q_buffer.data_ptr<float>();
-  float* out = out_buffer.data_ptr<float>();
+  const std::int64_t panels = rounded(s.head_dim);
+  const at::Tensor keys = empty({rounded(s.length) * s.head_dim}), values = empty({s.length * panels}), queries = empty({kQueryTile * s.head_dim});
+  const at::Tensor score_buffer = empty({kQueryTile * most_stride(s)}), out_buffer = empty({kQueryTile * panels}), sum_buffer = empty({kQueryTile});
   float* scores = score_buffer.data_ptr<float>();
-  float* inverse_sum = sum_buffer.data_ptr<float>();
-  for_each_tile(s, [&](const Work& w) {
-    const std::int64_t m = w.stacked();
-    stack_heads(qkv + w.row * s.width + w.q, s.width, q, s.share, w.tile.rows, s.head_dim);
-    multiply({.m = m, .n = w.tile.keys, .k = s.head_dim, .transpose_b = true, .alpha = s.scale}, q, s.head_dim, qkv + w.key * s.width + w.k, s.width, scores,
-             w.tile.keys);
-    attend_tile(w.tile, scores, lse + w.lse, s.length, inverse_sum);
-    multiply({.m = m, .n = s.head_dim, .k = w.tile.keys}, scores, w.tile.keys, qkv + w.key * s.width + w.v, s.width, out, s.head_dim);
-    unstack_heads(out, inverse_sum, context + w.row * s.heads * s.head_dim + w.q, s.heads * s.head_dim, s.share, w.tile.rows, s.head_dim);
-  });
+  float* out = out_buffer.data_ptr<float>();
+  const std::int64_t context_width = s.heads * s.head_dim;
+  for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence, qkv += s.length * s.width, context += s.length * context_width, lse += s.heads * s.length)
+    for (std::int64_t group = 0; group < s.kv_heads; ++group) {
+      pack_transposed_panels(qkv + (s.heads + group) * s.head_dim, s.width, keys.data_ptr<float>(), s.length, s.head_dim);
+      pack_panels(qkv + (s.heads + s.kv_heads + group) * s.head_dim, s.width, values.data_ptr<float>(), s.length, s.head_dim, 1.0f);
+      for (std::int64_t head = group * s.share; head < (group + 1) * s.share; ++head)
+        for_each_tile(s, [&](const Work& w) {
+          float* q = queries.data_ptr<float>();
+          for (std::int64_t i = 0; i < w.tile.rows; ++i)
+            for (std::int64_t j = 0; j < s.head_dim; ++j) q[i * s.head_dim + j] = qkv[(w.row + i) * s.width + head * s.head_dim + j] * s.scale;
+          score(s, w, q, s.head_dim, keys.data_ptr<float>(), scores);
+          attend_tile(w.tile, scores, lse + head * s.length + w.row, sum_buffer.data_ptr<float>());
+          gather(s, w, scores, values.data_ptr<float>(), out);
+          float* to = context + w.row * context_width + head * s.head_dim;
+          unpack_panels(out, to, context_width, w.tile.rows, s.head_dim, 1.0f);
+          scale_rows(to, context_width, sum_buffer.data_ptr<float>(), w.tile.rows, s.head_dim);
+        });
+    }
 }
 
-// dqkv [N, width] is written whole: its key and value columns must hold zeros before.
+// dqkv [N, width] is written whole. With q' = scale * q: S = q' k^T, so dq = scale * dS k and dk = dS^T q'.
 void attend_backward(const Sizes& s, const float* qkv, const float* context, const float* lse, const float* dcontext, float* dqkv) {
-  const std::int64_t rows = s.share * kQueryTile;
-  const at::Tensor stacked = empty({4, rows, s.head_dim}), square = empty({2, rows, most_keys(s)}), delta_buffer = empty({rows});
-  float* q = stacked.data_ptr<float>();
-  float* dout = q + rows * s.head_dim;
-  float* out = dout + rows * s.head_dim;
-  float* dq = out + rows * s.head_dim;
+  const std::int64_t panels = rounded(s.head_dim);
+  const at::Tensor packed = empty({2 * rounded(s.length) * s.head_dim}), rows_of_keys = empty({3 * s.length * panels});
+  const at::Tensor queries = empty({kQueryTile * s.head_dim}), tiles = empty({3 * kQueryTile * panels});
+  const at::Tensor square = empty({2 * kQueryTile * most_stride(s)}), delta_buffer = empty({kQueryTile});
+  float* keys_transposed = packed.data_ptr<float>();
+  float* values_transposed = keys_transposed + rounded(s.length) * s.head_dim;
+  float* keys = rows_of_keys.data_ptr<float>();
+  float* dkeys = keys + s.length * panels;
+  float* dvalues = dkeys + s.length * panels;
+  float* q = queries.data_ptr<float>();
+  float* q_panels = tiles.data_ptr<float>();
+  float* dout_panels = q_panels + kQueryTile * panels;
+  float* dq_panels = dout_panels + kQueryTile * panels;
   float* scores = square.data_ptr<float>();
-  float* dscores = scores + rows * most_keys(s);
+  float* dscores = scores + kQueryTile * most_stride(s);
   float* delta = delta_buffer.data_ptr<float>();
   const std::int64_t context_width = s.heads * s.head_dim;
-  for_each_tile(s, [&](const Work& w) {
-    const std::int64_t m = w.stacked();
-    const std::int64_t keys = w.tile.keys;
-    const float* k = qkv + w.key * s.width + w.k;
-    const float* v = qkv + w.key * s.width + w.v;
-    stack_heads(qkv + w.row * s.width + w.q, s.width, q, s.share, w.tile.rows, s.head_dim);
-    stack_heads(dcontext + w.row * context_width + w.q, context_width, dout, s.share, w.tile.rows, s.head_dim);
-    stack_heads(context + w.row * context_width + w.q, context_width, out, s.share, w.tile.rows, s.head_dim);
-    dot_rows(dout, out, delta, m, s.head_dim);
-    multiply({.m = m, .n = keys, .k = s.head_dim, .transpose_b = true, .alpha = s.scale}, q, s.head_dim, k, s.width, scores, keys);
-    multiply({.m = m, .n = keys, .k = s.head_dim, .transpose_b = true}, dout, s.head_dim, v, s.width, dscores, keys);
-    attend_tile_backward(w.tile, scores, dscores, lse + w.lse, s.length, delta, s.scale);
-    multiply({.m = m, .n = s.head_dim, .k = keys}, dscores, keys, k, s.width, dq, s.head_dim);
-    unstack_heads(dq, nullptr, dqkv + w.row * s.width + w.q, s.width, s.share, w.tile.rows, s.head_dim);
-    multiply({.m = keys, .n = s.head_dim, .k = m, .transpose_a = true, .beta = 1}, dscores, keys, q, s.head_dim, dqkv + w.key * s.width + w.k, s.width);
-    multiply({.m = keys, .n = s.head_dim, .k = m, .transpose_a = true, .beta = 1}, scores, keys, dout, s.head_dim, dqkv + w.key * s.width + w.v, s.width);
-  });
+  for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence) {
+    const float* in = qkv + sequence * s.length * s.width;
+    float* din = dqkv + sequence * s.length * s.width;
+    for (std::int64_t group = 0; group < s.kv_heads; ++group) {
+      const std::int64_t key_column = (s.heads + group) * s.head_dim;
+      const std::int64_t value_column = key_column + s.kv_heads * s.head_dim;
+      pack_transposed_panels(in + key_column, s.width, keys_transposed, s.length, s.head_dim);
+      pack_transposed_panels(in + value_column, s.width, values_transposed, s.length, s.head_dim);
+      pack_panels(in + key_column, s.width, keys, s.length, s.head_dim, 1.0f);
+      std::fill(dkeys, dkeys + 2 * s.length * panels, 0.0f);
+      for (std::int64_t head = group * s.share; head < (group + 1) * s.share; ++head)
+        for_each_tile(s, [&](const Work& w) {
+          const std::int64_t at = (sequence * s.length + w.row) * context_width + head * s.head_dim;
+          const float* from = in + w.row * s.width + head * s.head_dim;
+          for (std::int64_t i = 0; i < w.tile.rows; ++i)
+            for (std::int64_t j = 0; j < s.head_dim; ++j) q[i * s.head_dim + j] = from[i * s.width + j] * s.scale;
+          pack_panels(q, s.head_dim, q_panels, w.tile.rows, s.head_dim, 1.0f);
+          pack_panels(dcontext + at, context_width, dout_panels, w.tile.rows, s.head_dim, 1.0f);
+          dot_rows(dcontext + at, context + at, context_width, delta, w.tile.rows, s.head_dim);
+          score(s, w, q, s.head_dim, keys_transposed, scores);
+          score(s, w, dcontext + at, context_width, values_transposed, dscores);
+          attend_tile_backward(w.tile, scores, dscores, lse + (sequence * s.heads + head) * s.length + w.row, delta);
+          gather(s, w, dscores, keys, dq_panels);
+          unpack_panels(dq_panels, din + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim, s.scale);
+          scatter(s, w, dscores, q_panels, dkeys);
+          scatter(s, w, scores, dout_panels, dvalues);
+        });
+      unpack_panels(dkeys, din + key_column, s.width, s.length, s.head_dim, 1.0f);
+      unpack_panels(dvalues, din + value_column, s.width, s.length, s.head_dim, 1.0f);
+    }
+  }
 }
 
 // The rotated columns, queries and keys, lie side by side.
@@ -164,7 +220,6 @@ at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dou
   const at::Tensor dcontext = empty({s.n, s.heads * s.head_dim});
   multiply(dcontext, dout, weights.o);
   const at::Tensor dqkv = empty({s.n, s.width});
-  dqkv.narrow(1, s.heads * s.head_dim, 2 * s.kv_heads * s.head_dim).zero_();
   attend_backward(s, saved.qkv.data_ptr<float>(), saved.context.data_ptr<float>(), saved.lse.data_ptr<float>(), dcontext.data_ptr<float>(),
                   dqkv.data_ptr<float>());
   rotate(s, rope, dqkv.data_ptr<float>(), -1.0f);

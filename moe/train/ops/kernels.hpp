@@ -41,23 +41,36 @@ void combine_rows_backward(const float* dout, const float* y, const std::int64_t
 // Cross-entropy of n rows of v logits: the sum of the losses; target -1: no loss. `gradient`: logits become the gradient of that sum.
 double cross_entropy_rows(float* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient);
 
-// A tile of attention: query row i of `rows` (`heads` such blocks below each other) sees keys [first(i), i + visible) of `keys`, where
-// first(i) = max(0, i + visible - window). Scores outside become 0.
+// Small products for attention's core, on panels: a matrix cut into groups of kPanel columns, each group dense [rows, kPanel], the last one
+// filled up with zeros. Each element is one chain of fused multiply-adds in ascending k.
+inline constexpr std::int64_t kPanel = 32;
+// c [m, kPanel] (+)= a [m, k] b [k, kPanel]; a's element (i, j) is a[i * row_stride + j * k_stride]; c's rows are ldc apart.
+void multiply_panel(const float* a, std::int64_t row_stride, std::int64_t k_stride, const float* b, float* c, std::int64_t ldc, std::int64_t m, std::int64_t k,
+                    bool accumulate);
+// from [rows, columns] with that row stride, times factor, to panels; and back.
+void pack_panels(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns, float factor);
+void unpack_panels(const float* from, float* to, std::int64_t stride, std::int64_t rows, std::int64_t columns, float factor);
+// The panels of from transposed: groups of kPanel *rows*, each [columns, kPanel].
+void pack_transposed_panels(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns);
+
+// A tile of attention: query row i of `rows` sees keys [max(0, i + visible - window), i + visible). Scores further than kTileSlack from those
+// are neither read nor written; the nearer ones become 0.
+inline constexpr std::int64_t kTileSlack = 16;
 struct Tile {
-  std::int64_t heads = 0;
   std::int64_t rows = 0;
-  std::int64_t keys = 0;     // row stride of the scores
+  std::int64_t stride = 0;   // of a row of scores
   std::int64_t visible = 0;  // keys that row 0 sees without a window
   std::int64_t window = 0;
+  [[nodiscard]] std::int64_t end(std::int64_t row) const { return row + visible; }
+  [[nodiscard]] std::int64_t begin(std::int64_t row) const { return row + visible > window ? row + visible - window : 0; }
 };
-// scores become exp(score - max); lse[head * lse_stride + i] = log of their sum + max; inverse_sum [heads * rows].
-void attend_tile(const Tile& tile, float* scores, float* lse, std::int64_t lse_stride, float* inverse_sum);
-// scores become probabilities P = exp(score - lse); dscores, holding dP, becomes P * (dP - delta) * factor. delta [heads * rows].
-void attend_tile_backward(const Tile& tile, float* scores, float* dscores, const float* lse, std::int64_t lse_stride, const float* delta, float factor);
-// to[head * rows + i] = from[i * from_stride + head * head_dim] * (factor ? factor[head * rows + i] : 1), and back.
-void stack_heads(const float* from, std::int64_t from_stride, float* to, std::int64_t heads, std::int64_t rows, std::int64_t head_dim);
-void unstack_heads(const float* from, const float* factor, float* to, std::int64_t to_stride, std::int64_t heads, std::int64_t rows, std::int64_t head_dim);
-// out[i] = dot of rows i of a and b, [n, h] both.
-void dot_rows(const float* a, const float* b, float* out, std::int64_t n, std::int64_t h);
+// scores become exp(score - max); lse [rows] = log of their sum + max; inverse_sum [rows].
+void attend_tile(const Tile& tile, float* scores, float* lse, float* inverse_sum);
+// scores become probabilities P = exp(score - lse); dscores, holding dP, becomes P * (dP - delta). delta [rows].
+void attend_tile_backward(const Tile& tile, float* scores, float* dscores, const float* lse, const float* delta);
+// x[i] *= factor[i], rows of h with that stride.
+void scale_rows(float* x, std::int64_t stride, const float* factor, std::int64_t n, std::int64_t h);
+// out[i] = dot of rows i of a and b, each [n, h] with that stride.
+void dot_rows(const float* a, const float* b, std::int64_t stride, float* out, std::int64_t n, std::int64_t h);
 
 }  // namespace regroup::ops

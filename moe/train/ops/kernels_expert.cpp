@@ -10,7 +10,7 @@ REGROUP_CLONES void swiglu_rows(const float* hidden, float* act, std::int64_t n,
     float* out = act + row * f;
     for_each_16(f, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) {
       const f32x16 gate = ld(a + j);
-      st(out + j, gate / (1.0f + exp(-gate)) * ld(b + j));
+      st(out + j, gate * (1.0f / (1.0f + exp(-gate))) * ld(b + j));
     });
   }
 }
@@ -28,9 +28,8 @@ REGROUP_CLONES void swiglu_rows_backward(const float* hidden, const float* dact,
       const f32x16 gate = ld(a + j);
       const f32x16 up = ld(b + j);
       const f32x16 upstream = ld(d + j);
-      const f32x16 denominator = 1.0f + exp(-gate);
-      const f32x16 sigmoid = 1.0f / denominator;
-      const f32x16 silu = gate / denominator;
+      const f32x16 sigmoid = 1.0f / (1.0f + exp(-gate));
+      const f32x16 silu = gate * sigmoid;
       st(out + j, silu * up);
       st(da + j, upstream * up * (sigmoid + silu * (1.0f - sigmoid)));
       st(db + j, upstream * silu);

@@ -41,7 +41,7 @@ REGROUP_INLINE void store_part(float* p, f32x16 v, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
 
-REGROUP_INLINE f32x16 all(float x) { return f32x16{} + x; }
+REGROUP_INLINE f32x16 all(float x) { return f32x16{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 REGROUP_INLINE f32x16 larger(f32x16 a, f32x16 b) { return a > b ? a : b; }
 REGROUP_INLINE f32x16 smaller(f32x16 a, f32x16 b) { return a < b ? a : b; }
 
@@ -71,15 +71,14 @@ REGROUP_INLINE f32x16 exp(f32x16 x) {
   x = larger(smaller(x, all(88.0f)), all(-87.3f));
   const f32x16 shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the nearest integer
   const f32x16 n = shifted - 12582912.0f;
-  f32x16 r = x - n * 0.693359375f;       // exact: n has few bits
-  r = r - n * -2.12194440e-4f;
+  const f32x16 r = fma(n, all(2.12194440e-4f), fma(n, all(-0.693359375f), x));
   f32x16 p = all(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  p = fma(p, r, all(1.3981999507e-3f));
+  p = fma(p, r, all(8.3334519073e-3f));
+  p = fma(p, r, all(4.1665795894e-2f));
+  p = fma(p, r, all(1.6666665459e-1f));
+  p = fma(p, r, all(5.0000001201e-1f));
+  p = fma(p, r * r, r + 1.0f);
   const i32x16 exponent = (std::bit_cast<i32x16>(shifted) - std::bit_cast<std::int32_t>(12582912.0f)) << 23;
   return std::bit_cast<f32x16>(std::bit_cast<i32x16>(p) + exponent);
 }
