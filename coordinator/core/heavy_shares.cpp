@@ -106,18 +106,54 @@ class Choice {
     return false;
   }
 
-  // A member taken fewer than `least_` times replaces one taken more often than that, unwanted pairs first.
+  // Every member is taken at least `least_` times: by swaps that give up no wanted pair while there are any, then by any swap.
   void lift_the_lightest() {
     for (int member = 0; member < static_cast<int>(load_.size()); ++member) {
-      while (load_[member] < least_ && (lift(member, false) || lift(member, true))) {
+      while (load_[member] < least_ && (lift_by_swaps(member) || lift(member))) {
       }
     }
   }
-  bool lift(int member, bool give_up_wanted) {
+
+  // A chain of swaps: `member` takes the place of a second one in some layer, that one of a third in another, and so on to one that was taken more than `least_` times.
+  // In each swap the one that comes wants the place at least as much as the one that goes. Breadth first, so that few places change.
+  bool lift_by_swaps(int member) {
+    struct From {
+      int member = -1;
+      int layer = -1;
+    };
+    std::vector<From> reached(load_.size());  // who takes this member's place, and where
+    std::vector<int> queue = {member};
+    visited_.assign(load_.size(), false);
+    visited_[member] = true;
+    for (std::size_t next = 0; next < queue.size(); ++next) {
+      const int comes = queue[next];
+      for (int layer = 0; layer < num_layers(); ++layer) {
+        if (has(layer, comes)) continue;
+        const bool wanted = wants(layer, comes);
+        for (int goes : taken_[layer]) {
+          if (visited_[goes] || (!wanted && wants(layer, goes))) continue;
+          visited_[goes] = true;
+          reached[goes] = {comes, layer};
+          if (load_[goes] <= least_) {
+            queue.push_back(goes);
+            continue;
+          }
+          for (int at = goes; at != member; at = reached[at].member) {
+            drop(reached[at].layer, at);
+            add(reached[at].layer, reached[at].member);
+          }
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  bool lift(int member) {
     for (int layer = 0; layer < num_layers(); ++layer) {
       if (has(layer, member)) continue;
       for (int from : taken_[layer]) {
-        if (load_[from] <= least_ || (wants(layer, from) && !give_up_wanted)) continue;
+        if (load_[from] <= least_) continue;
         drop(layer, from);
         add(layer, member);
         return true;

@@ -1,0 +1,68 @@
+#include "moe/layout/placement.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+namespace regroup {
+namespace {
+
+Group chains(int members, int first, int end) {
+  Group group;
+  for (int m = 0; m < members; ++m) group.ranks.emplace_back(m);
+  group.first_chain = first;
+  group.end_chain = end;
+  return group;
+}
+
+TEST(Placement, every_microbatch_has_one_turn_and_no_member_two_in_a_wave) {
+  for (int members = 1; members <= 5; ++members) {
+    for (int first = 0; first < 8; ++first) {
+      for (int end = first + 1; end <= 8; ++end) {
+        const Group group = chains(members, first, end);
+        const MicrobatchRange range = microbatches_of(group, 24, 8);
+        ASSERT_EQ(range.first, first * 3);
+        ASSERT_EQ(range.end, end * 3);
+        std::set<std::pair<int, int>> turns;
+        std::map<int, int> last;  // a member computes its microbatches in ascending order
+        for (int mb = range.first; mb < range.end; ++mb) {
+          const Turn turn = turn_of(group, 24, 8, mb);
+          ASSERT_TRUE(turns.insert({turn.wave, turn.member}).second);
+          ASSERT_LT(turn.wave, num_waves(group, 24, 8));
+          ASSERT_LT(turn.member, members);
+          ASSERT_EQ(mb, range.first + turn.wave * members + turn.member);
+        }
+        ASSERT_EQ(num_waves(group, 24, 8), (range.size() + members - 1) / members);
+      }
+    }
+  }
+}
+
+TEST(Placement, a_rank_keeps_its_dense_blocks_and_its_experts_whole) {
+  const ModelShape shape{.vocab_size = 64, .hidden_size = 16, .intermediate_size = 16, .num_hidden_layers = 2, .num_attention_heads = 2, .num_key_value_heads = 1,
+                         .head_dim = 8, .num_local_experts = 2, .num_experts_per_tok = 1, .max_position_embeddings = 8, .expert_slices = 2};
+  Placement placement;
+  placement.groups = {{{Rank(1), Rank(4)}, {{{0, 200}}, {{200, 256}}}, {0, 1, 1, 0, 0, 0, 1, 1}, 0, 1}, {{Rank(2)}, {{{0, 256}}}, {0, 0, 0, 0, 0, 0, 0, 0}, 1, 2}};
+  EXPECT_EQ(placement.num_ranks(), 3);
+  EXPECT_EQ(placement.group_of(Rank(4)), 0);
+  EXPECT_EQ(placement.member_of(Rank(4)), 1);
+  EXPECT_EQ(placement.group_of(Rank(2)), 1);
+  EXPECT_EQ(placement.group_of(Rank(0)), -1);
+  EXPECT_EQ(placement.member_of(Rank(3)), -1);
+  for (const Unit& unit : make_units(shape)) {
+    // Every block has exactly one owner in each group, and a rank outside keeps nothing.
+    const IntervalSet a = blocks_kept(placement, unit, shape, Rank(1));
+    const IntervalSet b = blocks_kept(placement, unit, shape, Rank(4));
+    EXPECT_EQ(a.unite(b), (IntervalSet{{0, kBlocksPerUnit}}));
+    EXPECT_TRUE(a.intersect(b).empty());
+    EXPECT_EQ(blocks_kept(placement, unit, shape, Rank(2)), (IntervalSet{{0, kBlocksPerUnit}}));
+    EXPECT_TRUE(blocks_kept(placement, unit, shape, Rank(0)).empty());
+  }
+  const auto units = make_units(shape);
+  EXPECT_EQ(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 1, 1, 0))], shape, Rank(4)), (IntervalSet{{0, 256}}));
+  EXPECT_TRUE(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 0, 0, 0))], shape, Rank(4)).empty());
+}
+
+}  // namespace
+}  // namespace regroup
