@@ -35,7 +35,7 @@ constexpr const char* kFooter = R"(EVENTS is a YAML list; each event happens onc
   - {at_step: 20, do: stop-etcd, seconds: 3}         SIGKILL, started again later
   - {at_step: 20, do: freeze-etcd, seconds: 6}       SIGSTOP
   - {at_step: 20, do: restart-all, nodes: 3}         SIGKILL of everything, then another number of nodes
-Without `node` the last of those that run is taken.)";
+Without `node` the last of those that run is taken. With `at_epoch: 3` too, an event waits until epoch 3 is planned: a failure in the middle of a regroup.)";
 
 std::string default_dir(const std::string& job) {
   char text[32];

@@ -29,36 +29,6 @@ const char* word_of(Write::Kind kind) {
 
 }  // namespace
 
-Lane::Lane() : thread_([this] {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return stopped_ || !work_.empty(); });
-    if (stopped_) return;
-    const auto work = std::move(work_.front());
-    work_.pop_front();
-    lock.unlock();
-    work();
-    lock.lock();
-  }
-}) {}
-
-Lane::~Lane() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
-}
-
-void Lane::post(std::function<void()> work) {
-  {
-    const std::lock_guard lock(mutex_);
-    work_.push_back(std::move(work));
-  }
-  changed_.notify_all();
-}
-
 CoordinatorShell::CoordinatorShell(Store& store, CoordinatorOptions options)
     : store_(store), options_(std::move(options)), core_(options_.cluster, options_.id, options_.timing) {}
 

@@ -4,6 +4,7 @@
 // pulse asks etcd for a sign of life, since silence must be told from absence.
 #pragma once
 
+#include "base/lane.hpp"
 #include "coordinator/api/store.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "coordinator/etcd/election.hpp"
@@ -12,10 +13,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 
 namespace regroup {
 
@@ -25,21 +24,6 @@ struct CoordinatorOptions {
   std::chrono::milliseconds leader_ttl{2000};
   std::chrono::milliseconds tick{50};
   Timing timing;
-};
-
-// Runs what it is given on one thread, in order.
-class Lane {
- public:
-  Lane();
-  ~Lane();   // finishes what runs, drops the rest
-  void post(std::function<void()> work);
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> work_;
-  bool stopped_ = false;
-  std::thread thread_;
 };
 
 class CoordinatorShell {

@@ -4,8 +4,15 @@
 //   server -> "RGP1" and a nonce of 32 bytes
 //   client -> frame {"job", "nonce" (hex), "proof" (hex HMAC-SHA256 of the job's secret over "client", server's nonce, client's nonce, job)}
 //   server -> frame {"ok": true, "proof": (the same over "server")} or {"error", "code"}; after an error it closes
-//   then any number of: client -> frame {"do": "list"} | {"do": "fetch", step, unit, lo, hi} | {"do": "put", ...} + bulk
-//                       server -> frame {...} + bulk, or {"error", "code"}
+//   then any number of: client -> frame {"do": "list"}
+//                       server -> frame {"snapshots": [{"taken_by", "step", "epoch", "entries": [[unit, lo, hi], ...]}, ...]}; spaces before or after the JSON are signs of life
+//                   or: client -> frame {"do": "fetch", "step", "unit", "lo", "hi"}
+//                       server -> frame {"ok": true, "bytes": of the 3 arrays} + bulk
+//                   or: client -> frame {"do": "put", "taken_by", "step", "epoch", "place", "safe", "entries": [[unit, lo, hi], ...]}
+//                       server -> frame {"ok": true}: there is room
+//                       client -> bulk of each entry in turn
+//                       server -> frame {"ok": true}: all of it is here and matches its checksums. It ends what `taken_by` put in the same place before, and all older than step `safe`.
+//   Instead of any of its frames a server may say {"error", "code"}; the connection stays good, and no bulk follows from either side.
 // A frame is a u32 length and that many bytes of JSON. Before the proof a frame has at most 4 KiB, after it 16 MiB; a longer one ends the connection.
 // Bulk of a piece of a snapshot: for each of 3 arrays, for each block one u64 XXH3 of the block's bytes; then the 3 arrays. The checksums are those taken when the
 // snapshot was made, so they hold from the first owner's memory to the last reader's.

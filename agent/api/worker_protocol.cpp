@@ -34,11 +34,11 @@ std::vector<SnapshotEntry> entries_from(const json& value) {
 }
 
 json info_json(const SnapshotInfo& info) {
-  return {{"step", info.step.value}, {"epoch", info.epoch.value}, {"slot", info.slot}, {"entries", entries_json(info.entries)}, {"data_position", info.data_position}};
+  return {{"step", info.step.value}, {"epoch", info.epoch.value}, {"slot", info.slot}, {"entries", entries_json(info.entries)}, {"safe", info.safe.value}};
 }
 
 SnapshotInfo info_from(const json& v) {
-  return {Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()), v.at("slot").get<int>(), entries_from(v.at("entries")), v.at("data_position").get<std::vector<double>>()};
+  return {Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()), v.at("slot").get<int>(), entries_from(v.at("entries")), Step(v.at("safe").get<std::int64_t>())};
 }
 
 json participant_json(const Participant& p) { return {{"worker", to_string(p.worker)}, {"address", p.address}, {"agent_address", p.agent_address}}; }

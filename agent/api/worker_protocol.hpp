@@ -36,7 +36,7 @@ struct SnapshotInfo {
   Epoch epoch;
   int slot = 0;
   std::vector<SnapshotEntry> entries;
-  std::vector<double> data_position;  // reserved; position is a function of the step
+  Step safe{-1};              // newest step that every vote of a committed step acknowledged when this was taken: what is older may go
 };
 
 struct RegroupReport {
@@ -73,7 +73,7 @@ struct Welcome { JobSpec job; WorkerId self; std::string mesh_listen; std::strin
 struct DialPeers { Epoch epoch; std::vector<Participant> peers; };     // get warm for this plan
 struct NewPlan { Plan plan; };
 struct ArenaGrant { int slot = 0; std::int64_t bytes = 0; };           // with the memfd
-struct SnapshotAcked { Step step; bool durable = false; };             // the buddy has it (or none is needed); durable: on disk, manifest written
+struct SnapshotAcked { Step step; bool durable = false; };             // the buddy has it (or none is needed); durable instead: its save has ended, well or not
 struct StopWorker { std::string reason; };
 using ToWorker = std::variant<Welcome, DialPeers, NewPlan, ArenaGrant, SnapshotAcked, StopWorker>;
 

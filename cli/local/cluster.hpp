@@ -36,6 +36,7 @@ class Cluster {
   Result<void> start_node(const std::string& node);            // kConflict: it runs
   Result<void> start_coordinator(const std::string& id);
   [[nodiscard]] bool runs(const std::string& node) const { return nodes_.count(node) == 1; }
+  [[nodiscard]] bool runs_coordinator(const std::string& id) const { return coordinators_.count(id) == 1; }
   [[nodiscard]] std::vector<std::string> nodes() const;
   [[nodiscard]] std::string node_dir(const std::string& node) const { return options_.dir + "/" + node; }
   [[nodiscard]] int agent_pid(const std::string& node) const;      // 0: does not run

@@ -215,7 +215,8 @@ void LocalRun::tell_commits_of_new_epochs() {
   for (const auto& regroup : record_.regroups()) {
     if (regroup.total_ms <= 0 && regroup.first_commit_ms <= 0) continue;
     if (!told_commits_.insert(regroup.epoch).second) continue;
-    note(fmt::format("overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} moved from {}; goes on after step {}, {} step{} lost", regroup.epoch.value,
+    note(fmt::format("overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} moved from {}; goes on after step {}, "
+                     "{} step{} lost", regroup.epoch.value,
                      regroup.total_ms, regroup.stop_ms, regroup.agree_ms, regroup.move_ms, regroup.first_commit_ms, bytes_text(regroup.bytes_moved),
                      regroup.source.empty() ? "nowhere" : regroup.source, regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s"));
   }
@@ -230,16 +231,23 @@ std::string LocalRun::choose_node(const ScenarioEvent& event) const {
 // Reads who leads at this moment: one read, not a poll.
 Result<void> LocalRun::kill_leader() {
   auto leaders = store_->list(keys_.leader() + "/");
-  if (!leaders) return leaders.error().within("who leads?");
+  if (!leaders) {
+    later(0.5, [this] { return kill_leader(); });   // etcd is away: the event waits for it
+    return {};
+  }
   const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
   if (first == leaders->keys.end()) {
     note("event     kill-coordinator: nobody leads, nothing done");
     return {};
   }
   const std::string id = first->value;
+  if (!cluster_->runs_coordinator(id)) {
+    note("event     kill-coordinator: " + id + ", which led, is dead already and nobody leads yet, nothing done");
+    return {};
+  }
   record_.inject({wall_ms(), "kill-coordinator", id, record_.newest_step()});
   note("event     step " + std::to_string(record_.newest_step().value) + ": kill-coordinator " + id);
-  if (!cluster_->kill_coordinator(id)) return Error{Code::kInternal, "the leader is called " + id + ", and no such coordinator runs here"};
+  cluster_->kill_coordinator(id);
   due_.push_back({wall_ms() + kCoordinatorBackAfterMs, [this, id] { return cluster_->start_coordinator(id); }});
   return {};
 }
@@ -343,7 +351,8 @@ Result<void> LocalRun::do_due_events() {
     const bool by_step = event.at_step >= 0;
     const bool is_due = by_step ? record_.newest_step().value >= event.at_step && (event.at_step == 0 || record_.newest_step().value > 0)
                                 : record_.first_commit_at_ms() > 0 && now - record_.first_commit_at_ms() >= event.at_ms;
-    if (!is_due) break;
+    const bool planned = event.at_epoch == 0 || (!record_.plans().empty() && static_cast<std::int64_t>(record_.plans().rbegin()->first.value) >= event.at_epoch);
+    if (!is_due || !planned) break;
     ++next_event_;
     if (auto done = perform(event); !done) return done;
   }
@@ -361,7 +370,9 @@ Result<void> LocalRun::check_progress() {
   if (!outcome.state.empty() && outcome.state != "finished") return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
   const JobStatus status = watch_->status();
   const std::string told = status.state + ": " + status.reason;
-  if (!status.state.empty() && status.state != "training" && told != job_state_told_) {
+  // What is decided, noticed and overcome is told from the journals.
+  const bool told_elsewhere = status.state.empty() || status.state == "training" || status.state == "regrouping";
+  if (!told_elsewhere && told != job_state_told_) {
     job_state_told_ = told;
     note("job       " + told);
   }

@@ -25,6 +25,8 @@ ScenarioEvent read_event(YamlSection section) {
   for (const Kind& kind : kKinds) names.emplace_back(kind.name);
   section.require("at_step", event.at_step);
   if (event.at_step < 0) section.refuse("at_step", "must be at least 0");
+  section.read("at_epoch", event.at_epoch);
+  if (event.at_epoch < 0) section.refuse("at_epoch", "must be at least 0");
   if (!section.find("do")) section.refuse("do", "is missing");
   const std::string word = section.read_word("do", "", names);
   for (const Kind& kind : kKinds)
@@ -112,7 +114,7 @@ TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scal
     if (at(ms) == 0) {
       play.at_start.push_back(node);
     } else {
-      play.events.push_back({-1, at(ms), Deed::kJoin, node});
+      play.events.push_back({.at_ms = at(ms), .deed = Deed::kJoin, .node = node});
     }
   };
   for (const TraceLine& line : trace) {
@@ -121,7 +123,7 @@ TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scal
         spares.push_back(node);
       } else if (const auto found = std::find(running.begin(), running.end(), node); found != running.end()) {
         running.erase(found);
-        play.events.push_back({-1, at(line.at_ms), Deed::kKillNode, node});
+        play.events.push_back({.at_ms = at(line.at_ms), .deed = Deed::kKillNode, .node = node});
       } else {
         spares.erase(std::find(spares.begin(), spares.end(), node));
       }

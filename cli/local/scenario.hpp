@@ -27,6 +27,7 @@ std::string name_of(Deed deed);   // as in the file: kill-worker
 
 struct ScenarioEvent {
   std::int64_t at_step = -1;      // once this step is committed; -1: by time
+  std::int64_t at_epoch = 0;      // ... and this epoch is planned: a failure in the middle of a regroup; 0: whatever the epoch
   std::int64_t at_ms = -1;        // after the first commit, already scaled
   Deed deed = Deed::kKillWorker;
   std::string node;               // empty: chosen when it happens
@@ -34,7 +35,7 @@ struct ScenarioEvent {
   double seconds = 0;
 };
 
-// YAML list of {at_step, do, node, nodes, seconds}; kBadInput names line and key.
+// YAML list of {at_step, at_epoch, do, node, nodes, seconds}; kBadInput names line and key.
 Result<std::vector<ScenarioEvent>> load_events(const std::string& path);
 
 // A machine of a trace comes or goes.

@@ -49,6 +49,7 @@ void AgentLink::handle(const ToWorker& message, int fd) {
   } else if (const auto* plan = std::get_if<NewPlan>(&message)) {
     if (!plan_ || plan->plan.epoch > plan_->epoch) {
       plan_ = plan->plan;
+      planned_at_ = std::chrono::steady_clock::now();
       if (mesh_ != nullptr && plan_->when == When::kNow) mesh_->announce(plan_->epoch);
     }
   } else if (const auto* grant = std::get_if<ArenaGrant>(&message)) {
@@ -57,8 +58,11 @@ void AgentLink::handle(const ToWorker& message, int fd) {
     close(fd);
     arenas_.push_back({grant->slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant->bytes)}});
   } else if (const auto* acked = std::get_if<SnapshotAcked>(&message)) {
-    acked_ = std::max(acked_, acked->step);
-    if (acked->durable) durable_.erase(acked->step.value);
+    if (acked->durable) {
+      durable_.erase(acked->step.value);
+    } else {
+      acked_ = std::max(acked_, acked->step);
+    }
   } else if (const auto* stop = std::get_if<StopWorker>(&message)) {
     log::info("worker_stops", {{"reason", stop->reason}});
     _exit(0);
@@ -104,15 +108,28 @@ bool AgentLink::must_stop(Epoch current) const {
   return plan_ && plan_->epoch > current && plan_->when == When::kNow;
 }
 
-void AgentLink::entered(Epoch epoch) {
+std::chrono::steady_clock::time_point AgentLink::planned_at() const {
+  const std::lock_guard lock(mutex_);
+  return planned_at_;
+}
+
+void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   const std::lock_guard lock(mutex_);
   entered_ = epoch;
+  counted_on_ = counted_on;
   suspicions_.clear();
   send_suspects_locked();
 }
 
+void AgentLink::count_on(const std::set<WorkerId>& workers) {
+  const std::lock_guard lock(mutex_);
+  counted_on_ = workers;
+  if (std::erase_if(suspicions_, [&](const auto& entry) { return !workers.contains(entry.first); }) > 0) send_suspects_locked();
+}
+
 void AgentLink::peer_lost(const WorkerId& whom, const std::string& evidence) {
   const std::lock_guard lock(mutex_);
+  if (!counted_on_.contains(whom)) return;
   suspicions_[whom] = {whom, evidence, wall_ms()};
   send_suspects_locked();
 }

@@ -7,6 +7,7 @@
 #include "agent/api/worker_protocol.hpp"
 #include "mesh/mesh.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -33,9 +34,12 @@ class AgentLink {
   Plan wait_for_plan(Epoch above, const std::string& reason);
   [[nodiscard]] std::optional<Plan> newest_plan() const;
   [[nodiscard]] Epoch planned() const;                     // of the newest plan seen, 0 if none
+  [[nodiscard]] std::chrono::steady_clock::time_point planned_at() const;   // when it came
   // A plan above `current` asks to stop at once.
   [[nodiscard]] bool must_stop(Epoch current) const;
-  void entered(Epoch epoch);                               // suspicions of older epochs are withdrawn
+  // Suspicions of older epochs are withdrawn; from now on only the loss of these counts.
+  void entered(Epoch epoch, const std::set<WorkerId>& counted_on);
+  void count_on(const std::set<WorkerId>& workers);        // fewer, within the epoch: donors have given what they had, or the job is done
 
   void peer_lost(const WorkerId& whom, const std::string& evidence);
   void peer_connected(const WorkerId& whom);
@@ -62,7 +66,9 @@ class AgentLink {
   std::condition_variable changed_;
   std::optional<Welcome> welcome_;
   std::optional<Plan> plan_;
+  std::chrono::steady_clock::time_point planned_at_{};
   Epoch entered_;
+  std::set<WorkerId> counted_on_;
   std::map<WorkerId, Suspicion> suspicions_;
   std::optional<DialPeers> dialling_;
   WorkerState state_ = WorkerState::kStarting;

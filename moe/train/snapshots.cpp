@@ -46,8 +46,8 @@ void Snapshots::take(Step step, const ShardStore& store, bool durable) {
   SnapshotTaken message;
   message.info.step = step;
   message.info.epoch = view_->plan.epoch;
+  message.info.safe = acked_;
   message.make_durable = durable;
-  if (durable) link_.expect_durable(step);
   Slot* slot = store.empty() ? nullptr : free_slot();
   if (slot == nullptr && !store.empty()) {
     if (!durable) {
@@ -60,8 +60,12 @@ void Snapshots::take(Step step, const ShardStore& store, bool durable) {
       if (candidate.step == acked_ || link_.durable_pending(candidate.step)) continue;
       if (slot == nullptr || candidate.step < slot->step) slot = &candidate;
     }
-    if (slot == nullptr) return;
+    if (slot == nullptr) {   // a newer plan came before a write ended; part 0 gives this checkpoint up
+      log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "every slot is still being written"}});
+      return;
+    }
   }
+  if (durable) link_.expect_durable(step);
   int rank_in_groups = 0;
   for (int g = 0; g < static_cast<int>(view_->plan.placement.groups.size()); ++g) {
     if (g < view_->group_index) rank_in_groups += static_cast<int>(view_->plan.placement.groups[static_cast<std::size_t>(g)].ranks.size());

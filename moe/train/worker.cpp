@@ -6,8 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <thread>
+#include <set>
 
 namespace regroup {
 namespace {
@@ -115,11 +114,15 @@ void Worker::enter(const Plan& plan) {
   report_.epoch = plan.epoch;
   report_.cause = plan.cause;
   report_.members = static_cast<int>(plan.members.size());
-  report_.plan_seen_at_ms = wall_ms();
+  report_.stop_ms = std::max(0.0, ms_between(link_.planned_at(), start));
+  report_.plan_seen_at_ms = wall_ms() - static_cast<std::int64_t>(report_.stop_ms);
   std::vector<Peer> peers;
   for (const Participant& member : plan.members) peers.push_back({member.worker, member.address});
   for (const Participant& donor : plan.donors) peers.push_back({donor.worker, donor.address});
-  link_.entered(plan.epoch);
+  std::set<WorkerId> participants;
+  for (const Peer& peer : peers) participants.insert(peer.id);
+  link_.state(WorkerState::kReady, "regroups into epoch " + std::to_string(plan.epoch.value));
+  link_.entered(plan.epoch, participants);
   must(mesh_->enter(plan.epoch, peers, std::chrono::milliseconds(job_.spec.heartbeat_ms) * 50));
   // Only now no transfer of an older epoch touches a buffer any more.
   attempt_.reset();
@@ -129,7 +132,7 @@ void Worker::enter(const Plan& plan) {
                                               [this, epoch = plan.epoch] { interrupt_if_stopped(epoch); });
   attempt_->run();
 
-  const Settlement& settlement = attempt_->settlement;
+  const Settlement settlement = attempt_->settlement;
   report_.step = settlement.step;
   report_.source = word_of(settlement.source);
   report_.reason = settlement.reason;
@@ -146,6 +149,7 @@ void Worker::enter(const Plan& plan) {
   current_ = std::move(entering_);
   pool_.clear();
   if (current_->view.is_donor()) {
+    link_.count_on({});
     state_.live.reset();
     log::info("state_given_away", {{"epoch", plan.epoch.value}});
     return;
@@ -154,7 +158,9 @@ void Worker::enter(const Plan& plan) {
   snapshots_.enter(current_->view, state_.store);
   report_open_ = true;
   settled_at_ = Clock::now();
-  report_.stop_ms = 0;
+  std::set<WorkerId> members;
+  for (const Participant& member : plan.members) members.insert(member.worker);
+  link_.count_on(members);
   link_.state(WorkerState::kTraining);
   log::info("regrouped", {{"epoch", plan.epoch.value}, {"cause", plan.cause}, {"step", settlement.step.value}, {"source", report_.source}, {"reason", settlement.reason},
                           {"agree_ms", report_.agree_ms}, {"move_ms", report_.move_ms}, {"bytes", report_.bytes_moved}});
@@ -202,6 +208,7 @@ void Worker::finish() {
   const std::string digest = current_->runner->weights_digest(*state_.live);
   link_.wait_durable();
   interrupt_if_stopped(tried_);
+  link_.count_on({welcome_.self});   // the others may go as they are done
   link_.send(Finished{*state_.live, digest});
   link_.state(WorkerState::kFinished);
 }

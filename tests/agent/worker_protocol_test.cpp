@@ -54,9 +54,10 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   regrouped.report.steps_lost = 3;
   EXPECT_EQ(there_and_back(regrouped).report.source, "snapshot");
   EXPECT_EQ(there_and_back(regrouped).report.steps_lost, 3);
-  SnapshotTaken taken{{Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, {}}, true, 4, 2, {{3, {5, 7}, 4096}}};
+  SnapshotTaken taken{{Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7)}, true, 4, 2, {{3, {5, 7}, 4096}}};
   const auto got = there_and_back(taken);
   EXPECT_EQ(got.info.entries, taken.info.entries);
+  EXPECT_EQ(got.info.safe, Step(7));
   EXPECT_EQ(got.to_write, taken.to_write);
   EXPECT_TRUE(got.make_durable);
   EXPECT_EQ(got.part, 2);

@@ -39,6 +39,7 @@ TEST(EventsFile, mistakes_are_named) {
   EXPECT_SAYS(complaint("- {at_step: 3, do: scale}"), "how many");
   EXPECT_SAYS(complaint("- {at_step: 3, do: join, seconds: 3}"), "means nothing for join");
   EXPECT_SAYS(complaint("- {at_step: -3, do: join}"), "at least 0");
+  EXPECT_SAYS(complaint("- {at_step: 3, at_epoch: -2, do: join}"), "at least 0");
   EXPECT_SAYS(complaint("at_step: 3"), "must be a list");
   EXPECT_SAYS(complaint("- ["), "not YAML");
   EXPECT_EQ(load_events("/nowhere/events.yaml").error().code, Code::kNotFound);

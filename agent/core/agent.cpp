@@ -1,0 +1,299 @@
+#include "agent/core/agent.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace regroup::agent {
+namespace {
+
+bool holds(const std::vector<Participant>& participants, const WorkerId& worker) {
+  return std::any_of(participants.begin(), participants.end(), [&](const Participant& p) { return p.worker == worker; });
+}
+bool counts_on(const Plan& plan, const WorkerId& worker) { return holds(plan.members, worker) || holds(plan.donors, worker); }
+
+bool knows_node(const Plan& plan, const NodeId& node) {
+  const auto on_node = [&](const Participant& p) { return p.worker.node == node; };
+  return std::any_of(plan.members.begin(), plan.members.end(), on_node) || std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
+         std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(), [&](const SnapshotDonor& d) { return d.node == node; });
+}
+
+}  // namespace
+
+Agent::Agent(NodeFacts facts) : facts_(std::move(facts)), keys_(facts_.cluster) {
+  for (int i = 0; i < facts_.slots; ++i) slots_.push_back(Slot{.index = i});
+}
+
+std::vector<Action> Agent::step(const Now& now, const Event& event) {
+  now_ = now;
+  actions_.clear();
+  if (quit_) return {};
+  std::visit([this](const auto& e) { on(e); }, event);
+  start_due();
+  write_own_suspicions();
+  write_node();
+  return std::move(actions_);
+}
+
+Slot* Agent::slot_of(const WorkerId& worker) {
+  for (Slot& slot : slots_) {
+    if (slot.running && slot.worker.id == worker) return &slot;
+  }
+  return nullptr;
+}
+
+bool Agent::idle() const {
+  return std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.running && slot.worker.state != WorkerState::kFinished; });
+}
+
+// ---- what etcd says ----------------------------------------------------------------------------------------------------------------------
+
+void Agent::on(const Assigned& event) {
+  assigned_ = event.job;
+  if (following_ != assigned_ && !following_.empty()) leave_job(assigned_.empty() ? "the node is free again" : "the node works for job " + assigned_ + " now");
+}
+
+void Agent::on(const JobKnown& event) {
+  if (event.job.name != following_ || job_ == event.job) return;
+  job_ = event.job;
+  act(WorkFor{job_});
+  if (early_plan_) on(PlanKnown{*std::exchange(early_plan_, std::nullopt)});
+}
+
+void Agent::on(const PlanKnown& event) {
+  const Plan& plan = event.plan;
+  if (plan.job != following_ || (plan_ && plan.epoch <= plan_->epoch)) return;
+  if (!job_) {
+    early_plan_ = plan;
+    return;
+  }
+  if (const auto violations = check_plan(plan, *job_); !violations.empty()) return act(Refused{"plan " + std::to_string(plan.epoch.value) + ": " + violations.front()});
+  if (plan_) {
+    const bool node_gone = std::any_of(plan_->members.begin(), plan_->members.end(), [&](const Participant& p) { return !knows_node(plan, p.worker.node); });
+    if (node_gone) act(CancelSaves{plan.epoch});
+  }
+  plan_ = plan;
+  std::erase_if(exits_, [&](const Suspicion& exit) { return !counts_on(plan, exit.whom); });
+  for (Slot& slot : slots_) {
+    if (!slot.running) continue;
+    if (counts_on(plan, slot.worker.id)) {
+      slot.part_of = plan.epoch;
+    } else if (slot.part_of > Epoch(0)) {
+      slot.asked_to_end = true;
+      act(KillWorker{slot.worker.id, "epoch " + std::to_string(plan.epoch.value) + " goes on without it: " + plan.reason});
+      continue;
+    }
+    tell_plan(slot);
+    // The buddy may be another one now, or none may be needed.
+    if (slot.unsafe && slot.part_of == plan.epoch) take(slot);
+  }
+}
+
+void Agent::tell_plan(Slot& slot) {
+  if (!plan_ || slot.worker.address.empty()) return;
+  if (slot.part_of == plan_->epoch) {
+    act(Tell{slot.worker.id, NewPlan{*plan_}});
+  } else if (slot.dialled != plan_->epoch) {
+    slot.dialled = plan_->epoch;
+    act(Tell{slot.worker.id, DialPeers{plan_->epoch, plan_->members}});
+  }
+}
+
+// ---- workers ---------------------------------------------------------------------------------------------------------------------------------
+
+void Agent::start_due() {
+  if (following_.empty() && !assigned_.empty() && !draining_since_) {
+    following_ = assigned_;
+    act(FollowJob{following_});
+  }
+  if (!job_ || following_ != assigned_ || draining_since_) return;
+  for (Slot& slot : slots_) {
+    if (slot.running || now_.at < slot.not_before) continue;
+    slot.running = true;
+    slot.asked_to_end = false;
+    slot.kill_at.reset();
+    slot.part_of = slot.dialled = Epoch(0);
+    slot.unsafe.reset();
+    slot.offer_again_at.reset();
+    slot.worker = WorkerRecord{{facts_.node, facts_.incarnation, slot.index, slot.starts++}, job_->name};
+    act(StartWorker{slot.worker.id, *job_, plan_ ? plan_->epoch : Epoch(0)});
+  }
+}
+
+void Agent::leave_job(const std::string& reason) {
+  bool running = false;
+  for (Slot& slot : slots_) {
+    if (!slot.running) continue;
+    running = true;
+    if (slot.kill_at) continue;
+    slot.asked_to_end = true;
+    slot.kill_at = now_.at + facts_.stop_grace;
+    act(Tell{slot.worker.id, StopWorker{reason}});
+  }
+  if (running) return;
+  for (Slot& slot : slots_) {
+    slot.worker = {};
+    slot.failures = 0;
+    slot.not_before = {};
+  }
+  following_.clear();
+  job_.reset();
+  plan_.reset();
+  early_plan_.reset();
+  exits_.clear();
+  progress_ = {};
+  progress_is_new_ = false;
+  act(FollowJob{});
+  act(WorkFor{});
+}
+
+void Agent::on(const WorkerEnded& event) {
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;
+  slot->running = false;
+  act(EraseLeased{keys_.suspect(suspect_name(event.worker))});
+  if (!slot->asked_to_end || slot->worker.state == WorkerState::kFailed) {
+    ++slot->failures;
+    slot->not_before = now_.at + restart_delay(slot->failures);
+  }
+  if (!slot->asked_to_end) {
+    if (plan_ && counts_on(*plan_, event.worker) && slot->worker.state != WorkerState::kFinished) exits_.push_back({event.worker, "exit", now_.wall_ms});
+  }
+  // A fault's text stays visible until the next start; of another end the record goes.
+  if (slot->worker.state != WorkerState::kFailed) slot->worker = {};
+  if (following_ != assigned_) leave_job("");
+}
+
+void Agent::on(const WorkerSays& event) {
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;   // killed meanwhile
+  std::visit([&](const auto& message) { said(*slot, message); }, event.message);
+}
+
+void Agent::said(Slot& slot, const Hello& message) {
+  slot.worker.address = message.address;
+  slot.worker.fingerprint = message.fingerprint;
+}
+
+void Agent::said(Slot& slot, const StateChanged& message) {
+  const bool was_ready = slot.worker.state != WorkerState::kStarting;
+  if (slot.worker.state == WorkerState::kFinished && message.state == WorkerState::kWaiting) return;   // it has nothing left to wait for
+  slot.worker.state = message.state;
+  slot.worker.warm_for = message.warm_for;
+  slot.worker.text = message.text;
+  if (message.state == WorkerState::kFailed) {
+    act(KillWorker{slot.worker.id, "it cannot start: " + message.text});
+  } else if (!was_ready) {
+    tell_plan(slot);
+  }
+  if (message.state == WorkerState::kWaiting && slot.part_of > Epoch(0)) {
+    progress_.state = "waiting: " + message.text;
+    progress_is_new_ = true;
+  }
+}
+
+void Agent::said(Slot& slot, const Suspects& message) {
+  act(PutLeased{keys_.suspect(suspect_name(slot.worker.id)), to_json(SuspectRecord{suspect_name(slot.worker.id), message.epoch, message.suspicions})});
+}
+
+void Agent::said(Slot& slot, const Committed& message) {
+  const CommitReport& report = message.report;
+  slot.failures = 0;
+  // That an epoch has committed tells the coordinator that it is in force: no second is lost on that.
+  const bool at_once = report.epoch > progress_.epoch;
+  progress_.epoch = report.epoch;
+  progress_.step = report.step;
+  progress_.loss = report.loss;
+  progress_.tokens_per_second = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
+  progress_.state = "training";
+  progress_is_new_ = true;
+  if (at_once || now_.at - progress_written_ >= facts_.progress_every) write_progress();
+}
+
+void Agent::said(Slot&, const Regrouped&) {}   // counted and journalled by the shell
+
+void Agent::said(Slot& slot, const NeedArena& message) { act(GrantArena{slot.worker.id, message.slots, message.bytes}); }
+
+void Agent::said(Slot& slot, const SnapshotTaken& message) {
+  slot.unsafe = message;
+  take(slot);
+  // Written once, whatever becomes of the copy at the buddy.
+  slot.unsafe->make_durable = false;
+}
+
+void Agent::take(Slot& slot) {
+  slot.offer_again_at.reset();
+  act(TakeSnapshot{slot.worker.id, *slot.unsafe, plan_ ? buddy_of(*plan_, slot.worker.id) : "", slot.worker.fingerprint});
+}
+
+void Agent::on(const SnapshotKept& event) {
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;
+  const bool newest = slot->unsafe && slot->unsafe->info.step == event.step;
+  if (!event.problem.empty()) {
+    if (newest) slot->offer_again_at = now_.at + facts_.snapshot_retry;
+    return;
+  }
+  if (newest) {
+    slot->unsafe.reset();
+    slot->offer_again_at.reset();
+  }
+  act(Tell{event.worker, SnapshotAcked{event.step, false}});
+}
+
+void Agent::on(const CheckpointSaved& event) {
+  if (event.committed && event.problem.empty() && job_) {
+    act(PutLasting{keys_.checkpoint(job_->name, event.step), to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
+  }
+  // Told also when it failed: the slot may be filled again.
+  if (slot_of(event.worker) != nullptr) act(Tell{event.worker, SnapshotAcked{event.step, true}});
+}
+
+void Agent::said(Slot& slot, const Finished& message) {
+  slot.worker.state = WorkerState::kFinished;
+  if (message.weights_sha256.empty()) return;
+  progress_.epoch = std::max(progress_.epoch, slot.part_of);
+  progress_.step = message.step;
+  progress_.state = "finished";
+  progress_.weights_sha256 = message.weights_sha256;
+  write_progress();
+}
+
+void Agent::said(Slot& slot, const Fault& message) {
+  slot.worker.state = WorkerState::kFailed;
+  slot.worker.text = message.text;
+}
+
+// ---- going -------------------------------------------------------------------------------------------------------------------------------------
+
+void Agent::on(const Terminate&) {
+  if (draining_since_) {
+    quit_ = true;
+    return act(Quit{"asked twice"});
+  }
+  draining_since_ = now_.at;
+  act(PutLeased{keys_.notice(facts_.node), to_json(NoticeRecord{facts_.node, "drain", now_.wall_ms + facts_.drain_limit.count()})});
+  quit_when_drained(0);
+}
+
+void Agent::quit_when_drained(int saves_under_way) {
+  if (!draining_since_) return;
+  const bool limit = now_.at - *draining_since_ >= facts_.drain_limit;
+  if (!limit && (!idle() || saves_under_way > 0)) return;
+  quit_ = true;
+  act(Quit{limit ? "nobody let the node go within the limit" : "drained"});
+}
+
+void Agent::on(const Tick& event) {
+  for (Slot& slot : slots_) {
+    if (!slot.running) continue;
+    if (slot.kill_at && now_.at >= *slot.kill_at) {
+      slot.kill_at.reset();
+      act(KillWorker{slot.worker.id, "it did not stop when asked"});
+    }
+    if (slot.offer_again_at && now_.at >= *slot.offer_again_at) take(slot);
+  }
+  if (progress_is_new_ && now_.at - progress_written_ >= facts_.progress_every) write_progress();
+  quit_when_drained(event.saves_under_way);
+}
+
+}  // namespace regroup::agent

@@ -1,0 +1,39 @@
+// node_facts.hpp: what an agent knows of its node from its command line, and how long is long for it.
+#pragma once
+
+#include "base/ids.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace regroup::agent {
+
+using Instant = std::chrono::steady_clock::time_point;
+using Span = std::chrono::milliseconds;
+
+// The two clocks of one moment: monotonic for every decision, wall for what people read.
+struct Now {
+  Instant at;
+  std::int64_t wall_ms = 0;
+};
+
+struct NodeFacts {
+  std::string cluster = "default";
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  std::string agent_address;       // peer port
+  std::string metrics_address;
+  int slots = 1;
+  std::int64_t memory_bytes = 0;
+  std::string device = "cpu";
+  std::string zone;
+  std::map<std::string, std::string> labels;
+  Span drain_limit{120'000};       // a drained agent goes after this even if nobody has let it go
+  Span progress_every{1000};
+  Span stop_grace{2000};           // a worker that was asked to stop is killed after this
+  Span snapshot_retry{500};        // a snapshot that no buddy has is offered again
+};
+
+}  // namespace regroup::agent

@@ -1,0 +1,55 @@
+// What the node says of itself in etcd: level-triggered, written when it changes.
+#include "agent/core/agent.hpp"
+
+#include <algorithm>
+
+namespace regroup::agent {
+
+std::string suspect_name(const WorkerId& worker) {
+  std::string name = to_string(worker);
+  std::replace(name.begin(), name.end(), '/', ':');   // one key, no path
+  return name;
+}
+
+void Agent::write_node() {
+  NodeRecord record;
+  record.node = facts_.node;
+  record.incarnation = facts_.incarnation;
+  record.agent_address = facts_.agent_address;
+  record.metrics_address = facts_.metrics_address;
+  record.slots = facts_.slots;
+  record.memory_bytes = facts_.memory_bytes;
+  record.device = facts_.device;
+  record.zone = facts_.zone;
+  record.labels = facts_.labels;
+  record.highest_epoch = plan_ ? plan_->epoch : Epoch(0);
+  for (const Slot& slot : slots_) {
+    if (slot.running || slot.worker.state == WorkerState::kFailed) record.workers.push_back(slot.worker);
+  }
+  std::string text = to_json(record);
+  if (text == node_text_) return;
+  node_text_ = text;
+  act(PutLeased{keys_.node(facts_.node), std::move(text)});
+}
+
+void Agent::write_own_suspicions() {
+  const std::string key = keys_.suspect(facts_.node.value);
+  std::string text = exits_.empty() ? "" : to_json(SuspectRecord{facts_.node.value, plan_ ? plan_->epoch : Epoch(0), exits_});
+  if (text == suspicions_text_) return;
+  suspicions_text_ = text;
+  if (text.empty()) {
+    act(EraseLeased{key});
+  } else {
+    act(PutLeased{key, std::move(text)});
+  }
+}
+
+void Agent::write_progress() {
+  if (!job_) return;
+  progress_is_new_ = false;
+  progress_written_ = now_.at;
+  progress_.at_ms = now_.wall_ms;
+  act(PutLasting{keys_.progress(job_->name, facts_.node), to_json(progress_)});
+}
+
+}  // namespace regroup::agent

@@ -1,0 +1,39 @@
+// journal.hpp: what happened on this node, one JSON object a line in DIR/journal.jsonl: for people, `regroup local` and the benchmarks. Appended whole, never rewritten. Any thread.
+//
+// Every line has at_ms (wall clock), node and event; the reader is cli/local/journal.hpp. A journal that cannot be written is said once in the log; nothing else stops.
+#pragma once
+
+#include "agent/api/worker_protocol.hpp"
+#include "agent/snapshots/keeper.hpp"
+
+#include <atomic>
+#include <string>
+
+namespace regroup::agent {
+
+class Journal {
+ public:
+  Journal(const std::string& path, NodeId node);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  void plan(const Plan& plan);
+  void refused(const std::string& text);
+  void started(const WorkerId& worker, int pid);
+  void said(const WorkerId& worker, const FromWorker& message);
+  void ended(const WorkerId& worker, int signal, int status, bool asked, const std::string& text);
+  void kept(const SnapshotKept& kept);
+  void saved(const CheckpointSaved& saved);
+  void lease_lost();
+  void quits(const std::string& reason);
+
+ private:
+  struct Line;
+  void write(const Line& line);
+  int fd_;
+  NodeId node_;
+  std::atomic<bool> complained_{false};
+};
+
+}  // namespace regroup::agent

@@ -1,0 +1,172 @@
+// regroup-agent: the daemon of a node. Registers it, runs its workers, keeps their snapshots.
+#include "agent/shell.hpp"
+#include "base/log.hpp"
+#include "coordinator/etcd/etcd_store.hpp"
+#include "metrics/exporter.hpp"
+#include "metrics/http_server.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+namespace {
+
+using namespace regroup;
+namespace fs = std::filesystem;
+
+struct Options {
+  agent::ShellOptions shell;
+  std::string node, etcd = "127.0.0.1:2379", directory, address, metrics_address, log_file, log_level = "info";
+  std::vector<std::string> labels;
+  std::uint64_t memory_bytes = 0;
+  double lease_seconds = 3, drain_seconds = 120;
+  EtcdOptions etcd_options;
+};
+
+int fail(const std::string& text) {
+  std::fprintf(stderr, "regroup-agent: %s\n", text.c_str());
+  return 2;
+}
+
+std::string host_name() {
+  char host[256] = "node";
+  gethostname(host, sizeof host - 1);
+  return host;
+}
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  while (getrandom(&number, sizeof number, 0) != sizeof number) {
+  }
+  return number;
+}
+
+void add_options(CLI::App& app, Options& o) {
+  app.add_option("--etcd", o.etcd, "endpoints, separated by commas")->capture_default_str();
+  app.add_option("--cluster", o.shell.facts.cluster, "name under which everything lies in etcd")->capture_default_str();
+  app.add_option("--node", o.node, "this node's name, unique in the cluster (default: the host name)");
+  app.add_option("--dir", o.directory, "journal, lock and sockets; one agent a directory")->required();
+  app.add_option("--address", o.address, "this host's name or address as the others reach it; left out: unix sockets, all nodes on this machine");
+  app.add_option("--slots", o.shell.facts.slots, "workers at a time")->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_option("--memory", o.memory_bytes, "what all workers together may use, such as 64GiB (default: the machine's)")->transform(CLI::AsSizeValue(false));
+  app.add_option("--zone", o.shell.facts.zone, "failure domain, for placement");
+  app.add_option("--label", o.labels, "NAME=VALUE for people; may be repeated");
+  app.add_option("--worker", o.shell.worker_program, "the worker's program (default: regroup-worker beside this one)");
+  app.add_option("--lease-seconds", o.lease_seconds, "the node counts as absent that long after its last sign of life")->capture_default_str()->check(CLI::Range(3.0, 600.0));
+  app.add_option("--drain-seconds", o.drain_seconds, "after SIGTERM: leave at the latest then, even if the job has not let the node go")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--metrics", o.metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
+  app.add_option("--etcd-ca", o.etcd_options.ca_file, "PEM file: TLS to etcd");
+  app.add_option("--etcd-cert", o.etcd_options.cert_file, "PEM file: this client's certificate");
+  app.add_option("--etcd-key", o.etcd_options.key_file, "PEM file: its key");
+  app.add_option("--log-file", o.log_file, "append the log there instead of stderr");
+  app.add_option("--log-level", o.log_level, "debug, info, warn or error")->capture_default_str()->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+}
+
+log::Level level_of(const std::string& word) {
+  return word == "debug" ? log::Level::kDebug : word == "warn" ? log::Level::kWarn : word == "error" ? log::Level::kError : log::Level::kInfo;
+}
+
+// Made, ours alone, and locked for as long as this process lives.
+std::string take_directory(const std::string& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return "cannot make --dir " + directory + ": " + error.message();
+  const std::string lock = directory + "/lock";
+  const int fd = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return "cannot write into --dir " + directory + ": " + std::strerror(errno);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) return "another agent runs in " + directory + "; give each its own --dir";
+  return "";
+}
+
+// Unix socket paths have at most 107 characters: a deep directory gets a short one in /tmp, named by what it stands for so that the next agent in `directory` finds it again.
+std::string socket_directory(const std::string& directory) {
+  if (directory.size() + std::string("/w00.000000").size() < sizeof(sockaddr_un::sun_path)) return directory;
+  const std::string shorter = "/tmp/regroup-" + std::to_string(getuid()) + "-" + std::to_string(std::hash<std::string>{}(directory));
+  std::error_code error;
+  fs::create_directories(shorter, error);
+  ::chmod(shorter.c_str(), 0700);
+  return shorter;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  CLI::App app{"The daemon of a node: registers it in etcd, runs the workers of the job that it is assigned to, keeps their snapshots in memory.\n"
+               "SIGTERM drains: the job moves away, then the agent ends. SIGKILL loses nothing that another node holds."};
+  add_options(app, o);
+  CLI11_PARSE(app, argc, argv);
+
+  agent::NodeFacts& facts = o.shell.facts;
+  o.directory = fs::absolute(o.directory).lexically_normal().string();
+  facts.node = NodeId(o.node.empty() ? host_name() : o.node);
+  if (facts.node.value.find_first_of("/: \t") != std::string::npos) return fail("--node '" + facts.node.value + "': a name has no slash, colon or blank");
+  facts.incarnation = random_number();
+  facts.memory_bytes = static_cast<std::int64_t>(o.memory_bytes);
+  if (facts.memory_bytes == 0) facts.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+  facts.metrics_address = o.metrics_address;
+  facts.drain_limit = std::chrono::milliseconds(static_cast<std::int64_t>(o.drain_seconds * 1000));
+  for (const std::string& label : o.labels) {
+    const auto equals = label.find('=');
+    if (equals == std::string::npos || equals == 0) return fail("--label '" + label + "': write NAME=VALUE");
+    facts.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  facts.labels.emplace("host", host_name());
+  facts.labels["directory"] = o.directory;
+  o.shell.lease_ttl = std::chrono::milliseconds(static_cast<std::int64_t>(o.lease_seconds * 1000));
+  if (o.shell.worker_program.empty()) o.shell.worker_program = fs::read_symlink("/proc/self/exe").parent_path() / "regroup-worker";
+  if (access(o.shell.worker_program.c_str(), X_OK) != 0) return fail("there is no worker program " + o.shell.worker_program + "; give it with --worker");
+  if (const std::string problem = take_directory(o.directory); !problem.empty()) return fail(problem);
+  o.shell.directory = o.directory;
+  o.shell.sockets = o.address.empty() ? socket_directory(o.directory) : "tcp:" + o.address;
+  const std::string peer_port = o.address.empty() ? "unix:" + o.shell.sockets + "/agent" : o.shell.sockets + ":0";
+
+  log::start("agent " + facts.node.value, level_of(o.log_level), o.log_file);
+  // Blocked before any thread starts, so that only the one that waits for them below gets them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto store = EtcdStore::open(o.etcd, o.etcd_options);
+  if (!store) return fail("--etcd " + o.etcd + ": " + store.error().context);
+  auto opened = agent::AgentShell::open(**store, o.shell, peer_port);
+  if (!opened) return fail(opened.error().context);
+  agent::AgentShell& shell = **opened;
+
+  std::unique_ptr<metrics::HttpServer> server;
+  if (!o.metrics_address.empty()) {
+    const auto colon = o.metrics_address.rfind(':');
+    if (colon == std::string::npos) return fail("--metrics " + o.metrics_address + ": give HOST:PORT");
+    metrics::HttpPages pages;
+    pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-agent", "0.1.0"}); };
+    pages.health = [&] { return metrics::Health{shell.registered(), shell.registered() ? "registered" : "not registered in etcd; workers go on"}; };
+    pages.status = [&] { return shell.status_json(); };
+    auto started = metrics::HttpServer::start(o.metrics_address.substr(0, colon), std::atoi(o.metrics_address.c_str() + colon + 1), pages);
+    if (!started) return fail(started.error().context);
+    server = std::move(*started);
+  }
+  log::info("agent_started", {{"cluster", facts.cluster}, {"etcd", o.etcd}, {"dir", o.directory}, {"slots", facts.slots}, {"incarnation", facts.incarnation}});
+
+  std::thread on_signal([&] {
+    for (int signal = 0; sigwait(&signals, &signal) == 0 && signal != SIGUSR1;) shell.terminate();
+  });
+  const int status = shell.run();
+  pthread_kill(on_signal.native_handle(), SIGUSR1);   // its wait ends
+  on_signal.join();
+  log::info("agent_stopped", {{"status", status}});
+  return status;
+}

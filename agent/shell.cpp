@@ -1,0 +1,274 @@
+#include "agent/shell.hpp"
+
+#include "agent/account.hpp"
+#include "base/log.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+
+namespace regroup::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Now now() { return {Clock::now(), std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()}; }
+
+}  // namespace
+
+AgentShell::AgentShell(Store& store, ShellOptions options)
+    : store_(store), options_(std::move(options)), keys_(options_.facts.cluster), core_(options_.facts), journal_(options_.directory + "/journal.jsonl", options_.facts.node) {}
+
+Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options, const std::string& keeper_listen) {
+  // The keeper's address belongs to the node's facts, so it comes first; nothing is taken before run().
+  auto target = std::make_shared<AgentShell*>(nullptr);
+  KeeperEvents events;
+  events.on_kept = [target](const SnapshotKept& kept) { (*target)->post(kept); };
+  events.on_saved = [target](const CheckpointSaved& saved) { (*target)->post(saved); };
+  KeeperOptions keeper_options;
+  keeper_options.listen = keeper_listen;
+  auto keeper = SnapshotKeeper::start(keeper_options, std::move(events));
+  if (!keeper) return keeper.error();
+  options.facts.agent_address = (*keeper)->address();
+  std::unique_ptr<AgentShell> shell(new AgentShell(store, std::move(options)));
+  *target = shell.get();
+  shell->keeper_ = std::move(*keeper);
+  return shell;
+}
+
+AgentShell::~AgentShell() {
+  assignment_watch_.reset();
+  spec_watch_.reset();
+  plan_watch_.reset();
+  registration_.reset();
+  workers_.clear();
+  keeper_.reset();
+}
+
+void AgentShell::post(Event event) {
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(event));
+  }
+  changed_.notify_all();
+}
+
+void AgentShell::terminate() { post(Terminate{}); }
+
+int AgentShell::run() {
+  RegistrationOptions registration;
+  registration.node_key = keys_.node(options_.facts.node);
+  registration.incarnation = options_.facts.incarnation;
+  registration.host = options_.facts.labels["host"];
+  registration.directory = options_.facts.labels["directory"];
+  registration.lease_ttl = options_.lease_ttl;
+  RegistrationEvents events;
+  events.on_refused = [this](const std::string& reason) {
+    const std::lock_guard lock(mutex_);
+    refused_ = reason;
+    changed_.notify_all();
+  };
+  events.on_lease_lost = [this] {
+    counters_.change([](auto& c) { ++c.lease_losses; });
+    journal_.lease_lost();
+  };
+  registration_ = std::make_unique<Registration>(store_, registration, events);
+  assignment_watch_ = store_.watch(keys_.assignment(options_.facts.node), [this](const WatchUpdate& update) {
+    for (const WatchEvent& event : update.events) {
+      if (event.kv.key != keys_.assignment(options_.facts.node)) continue;   // a longer name that begins like ours
+      const auto record = event.kind == WatchEvent::Kind::kPut ? assignment_from_json(event.kv.value) : Result<AssignmentRecord>(AssignmentRecord{});
+      if (record) post(Assigned{record->job});
+    }
+  });
+
+  std::unique_lock lock(mutex_);
+  auto next_tick = Clock::now();
+  while (!quit_ && refused_.empty()) {
+    changed_.wait_until(lock, next_tick, [&] { return !inbox_.empty() || !refused_.empty(); });
+    std::deque<Event> happened;
+    happened.swap(inbox_);
+    lock.unlock();
+    if (Clock::now() >= next_tick) {
+      happened.emplace_back(Tick{keeper_->saves_under_way()});
+      next_tick = Clock::now() + options_.tick;
+    }
+    for (const Event& event : happened) {
+      observe(event);
+      for (const Action& action : core_.step(now(), event)) perform(action);
+      if (quit_) break;
+    }
+    refresh_status();
+    lock.lock();
+  }
+  const std::string refused = refused_;
+  lock.unlock();
+  assignment_watch_.reset();
+  spec_watch_.reset();
+  plan_watch_.reset();
+  workers_.clear();
+  registration_->leave();
+  if (refused.empty()) return 0;
+  log::error("node_refused", {{"reason", refused}});
+  journal_.quits(refused);
+  return 1;
+}
+
+// Journal and counters: what happened, before anything is decided about it.
+void AgentShell::observe(const Event& event) {
+  const std::int64_t wall_ms = now().wall_ms;
+  const JobSpec* job = core_.job() ? &*core_.job() : nullptr;
+  if (const auto* says = std::get_if<WorkerSays>(&event)) {
+    journal_.said(says->worker, says->message);
+    counters_.change([&](auto& c) { account(c, job, says->message); });
+  } else if (const auto* kept = std::get_if<SnapshotKept>(&event)) {
+    journal_.kept(*kept);
+    counters_.change([&](auto& c) { account(c, *kept, wall_ms); });
+    if (!kept->problem.empty()) log::warn("snapshot_not_safe", {{"step", kept->step.value}, {"buddy", kept->buddy}, {"reason", kept->problem}});
+  } else if (const auto* saved = std::get_if<CheckpointSaved>(&event)) {
+    journal_.saved(*saved);
+    counters_.change([&](auto& c) { account(c, *saved, wall_ms); });
+    if (!saved->problem.empty()) log::error("checkpoint_failed", {{"step", saved->step.value}, {"reason", saved->problem}, {"note", "training goes on"}});
+  } else if (const auto* ended = std::get_if<WorkerEnded>(&event)) {
+    const auto process = workers_.find(ended->worker);
+    bool asked = true;
+    std::string text;
+    for (const Slot& slot : core_.slots()) {
+      if (!slot.running || slot.worker.id != ended->worker) continue;
+      asked = slot.asked_to_end;
+      text = slot.worker.text;
+    }
+    journal_.ended(ended->worker, ended->signal, ended->status, asked, text);
+    log::info("worker_ended", {{"worker", to_string(ended->worker)}, {"signal", ended->signal}, {"status", ended->status}, {"asked", asked}});
+    if (!asked) counters_.change([](auto& c) { ++c.worker_failures; });
+    if (process != workers_.end()) workers_.erase(process);
+  } else if (const auto* planned = std::get_if<PlanKnown>(&event)) {
+    journal_.plan(planned->plan);
+    log::info("plan_seen", {{"epoch", planned->plan.epoch.value}, {"cause", planned->plan.cause}, {"members", planned->plan.members.size()}, {"reason", planned->plan.reason}});
+  } else if (std::holds_alternative<Terminate>(event)) {
+    log::info("asked_to_go", {{"draining_already", core_.draining()}});
+  }
+}
+
+void AgentShell::perform(const Action& action) {
+  std::visit([this](const auto& one) { do_one(one); }, action);
+}
+
+void AgentShell::do_one(const FollowJob& action) {
+  log::info("follows_job", {{"job", action.job}});
+  watch_job(action.job);
+}
+
+void AgentShell::watch_job(const std::string& job) {
+  spec_watch_.reset();
+  plan_watch_.reset();
+  counters_.change([&](auto& c) {
+    if (c.training.job != job) c.training = {.job = job};
+  });
+  if (job.empty()) return;
+  // Two narrow watches: everything else under the job (every node's progress) is none of our business.
+  spec_watch_ = store_.watch(keys_.spec(job), [this, key = keys_.spec(job)](const WatchUpdate& update) {
+    for (const WatchEvent& event : update.events) {
+      if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
+      if (auto spec = job_from_json(event.kv.value)) {
+        post(JobKnown{std::move(*spec)});
+      } else {
+        log::error("job_unreadable", {{"key", key}, {"error", to_string(spec.error())}});
+      }
+    }
+  });
+  plan_watch_ = store_.watch(keys_.current_plan(job), [this, key = keys_.current_plan(job)](const WatchUpdate& update) {
+    for (const WatchEvent& event : update.events) {
+      if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
+      if (auto plan = plan_from_json(event.kv.value)) {
+        post(PlanKnown{std::move(*plan)});
+      } else {
+        log::error("plan_unreadable", {{"key", key}, {"error", to_string(plan.error())}});
+      }
+    }
+  });
+}
+
+void AgentShell::do_one(const WorkFor& action) {
+  if (action.job) {
+    keeper_->work_for(*action.job);
+  } else {
+    keeper_->work_for_none();
+  }
+}
+
+void AgentShell::do_one(const StartWorker& action) {
+  WorkerEvents events;
+  events.on_message = [this, id = action.worker](FromWorker message) { post(WorkerSays{id, std::move(message)}); };
+  events.on_ended = [this, id = action.worker](int signal, int status) { post(WorkerEnded{id, signal, status}); };
+  auto started = WorkerProcess::start(options_.worker_program, std::move(events));
+  counters_.change([](auto& c) { ++c.worker_starts; });
+  if (!started) {
+    log::error("worker_not_started", {{"reason", to_string(started.error())}});
+    return post(WorkerEnded{action.worker, 0, 127});
+  }
+  const bool tcp = options_.sockets.starts_with("tcp:");
+  const std::string listen = tcp ? options_.sockets + ":0" : "unix:" + options_.sockets + "/w" + std::to_string(action.worker.slot) + "." + std::to_string(action.worker.start);
+  (*started)->tell(Welcome{action.job, action.worker, listen, options_.facts.agent_address, action.highest_epoch});
+  journal_.started(action.worker, (*started)->pid());
+  log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", (*started)->pid()}});
+  workers_[action.worker] = std::move(*started);
+}
+
+void AgentShell::do_one(const KillWorker& action) {
+  log::info("worker_killed", {{"worker", to_string(action.worker)}, {"reason", action.reason}});
+  if (const auto found = workers_.find(action.worker); found != workers_.end()) found->second->kill();
+}
+
+void AgentShell::do_one(const Tell& action) {
+  if (const auto found = workers_.find(action.worker); found != workers_.end()) found->second->tell(action.message);
+}
+
+void AgentShell::do_one(const GrantArena& action) {
+  const auto found = workers_.find(action.worker);
+  if (found == workers_.end()) return;
+  auto slots = keeper_->grant(action.worker, action.slots, action.bytes);
+  if (!slots) {
+    log::error("no_memory_for_snapshots", {{"bytes", action.bytes}, {"slots", action.slots}, {"reason", to_string(slots.error())}});
+    return found->second->kill();   // it waits for them; the restart backs off
+  }
+  for (std::size_t i = 0; i < slots->size(); ++i) found->second->tell(ArenaGrant{static_cast<int>(i), action.bytes}, (*slots)[i]);
+}
+
+void AgentShell::do_one(const TakeSnapshot& action) { keeper_->take({action.worker, action.taken, action.buddy, action.fingerprint}); }
+void AgentShell::do_one(const CancelSaves& action) { keeper_->cancel_saves_before(action.before); }
+void AgentShell::do_one(const PutLeased& action) { registration_->put_leased(action.key, action.value); }
+void AgentShell::do_one(const EraseLeased& action) { registration_->erase_leased(action.key); }
+void AgentShell::do_one(const PutLasting& action) { registration_->put_lasting(action.key, action.value); }
+
+void AgentShell::do_one(const Refused& action) {
+  log::error("plan_refused", {{"reason", action.text}});
+  journal_.refused(action.text);
+}
+
+void AgentShell::do_one(const Quit& action) {
+  log::info("agent_quits", {{"reason", action.reason}});
+  journal_.quits(action.reason);
+  quit_ = true;
+}
+
+void AgentShell::refresh_status() {
+  counters_.change([&](metrics::AgentCounters& c) {
+    c.workers = static_cast<int>(workers_.size());
+    c.registered = registration_->registered();
+    c.draining = core_.draining();
+  });
+  nlohmann::json status = {{"node", options_.facts.node.value}, {"cluster", options_.facts.cluster}, {"registered", registration_->registered()}, {"draining", core_.draining()},
+                           {"job", core_.job() ? core_.job()->name : ""}, {"epoch", core_.plan() ? core_.plan()->epoch.value : 0}, {"workers", nlohmann::json::array()}};
+  for (const Slot& slot : core_.slots()) {
+    status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", static_cast<int>(slot.worker.state)}, {"text", slot.worker.text}, {"starts", slot.starts}});
+  }
+  const std::lock_guard lock(mutex_);
+  status_json_ = status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string AgentShell::status_json() const {
+  const std::lock_guard lock(mutex_);
+  return status_json_;
+}
+
+}  // namespace regroup::agent

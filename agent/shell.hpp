@@ -1,0 +1,82 @@
+// shell.hpp: the agent's core among real things: etcd, worker processes, the snapshot keeper, the journal. Holds no policy.
+//
+// Threads: run() is the core's only thread and must be the process's main one (workers die with the thread that started them). Everything else posts events.
+#pragma once
+
+#include "agent/core/agent.hpp"
+#include "agent/journal.hpp"
+#include "agent/registration.hpp"
+#include "agent/snapshots/keeper.hpp"
+#include "agent/worker_process.hpp"
+#include "metrics/counters.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace regroup::agent {
+
+struct ShellOptions {
+  NodeFacts facts;
+  std::string directory;            // of this agent: journal, lock
+  std::string sockets;              // directory of unix sockets, or "tcp:HOST"
+  std::string worker_program;
+  std::chrono::milliseconds lease_ttl{3000};
+  std::chrono::milliseconds tick{50};
+};
+
+class AgentShell {
+ public:
+  // `keeper_listen`: its peer port. kUnavailable, kBadInput: it cannot listen.
+  static Result<std::unique_ptr<AgentShell>> open(Store& store, ShellOptions options, const std::string& keeper_listen);
+  ~AgentShell();
+
+  int run();                        // exit status: 0 drained, 1 refused
+  void terminate();                 // any thread: drain and go; the second time: go now
+  [[nodiscard]] metrics::AgentCounters counters() const { return counters_.copy(); }
+  [[nodiscard]] std::string status_json() const;   // any thread
+  [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
+
+ private:
+  AgentShell(Store& store, ShellOptions options);
+  void post(Event event);
+  void observe(const Event& event);
+  void perform(const Action& action);
+  void do_one(const FollowJob& action);
+  void do_one(const WorkFor& action);
+  void do_one(const StartWorker& action);
+  void do_one(const KillWorker& action);
+  void do_one(const Tell& action);
+  void do_one(const GrantArena& action);
+  void do_one(const TakeSnapshot& action);
+  void do_one(const CancelSaves& action);
+  void do_one(const PutLeased& action);
+  void do_one(const EraseLeased& action);
+  void do_one(const PutLasting& action);
+  void do_one(const Refused& action);
+  void do_one(const Quit& action);
+  void watch_job(const std::string& job);
+  void refresh_status();
+
+  Store& store_;
+  ShellOptions options_;
+  Keys keys_;
+  Agent core_;
+  metrics::Guarded<metrics::AgentCounters> counters_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Event> inbox_;
+  std::string refused_;                    // another agent has our name
+  std::string status_json_ = "{}";
+  bool quit_ = false;
+  Journal journal_;
+  std::unique_ptr<SnapshotKeeper> keeper_;
+  std::map<WorkerId, std::unique_ptr<WorkerProcess>> workers_;
+  std::unique_ptr<Registration> registration_;
+  std::unique_ptr<Watch> assignment_watch_, spec_watch_, plan_watch_;
+};
+
+}  // namespace regroup::agent

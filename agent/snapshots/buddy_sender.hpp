@@ -1,0 +1,51 @@
+// buddy_sender.hpp: puts snapshots to one other agent, one after the other, over a connection that stays open. One thread of its own.
+//
+// Each snapshot is tried once more over a new connection when a kept one turns out to be gone; then it has failed. What was ended on the shelf meanwhile is not sent.
+// The destructor breaks off what is under way and answers everything.
+#pragma once
+
+#include "agent/api/peer_wire.hpp"
+#include "agent/snapshots/shelf.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace regroup {
+
+class BuddySender {
+ public:
+  struct Sending {
+    std::shared_ptr<Shelf> shelf;
+    SnapshotPtr snapshot;
+    Step safe;
+    std::function<void(const Result<void>&)> done;   // on the sender's thread, exactly once
+  };
+  BuddySender(std::string address, std::chrono::milliseconds idle);
+  ~BuddySender();
+  void send(Sending sending);              // any thread
+  [[nodiscard]] bool idle() const;
+
+ private:
+  void work();
+  Result<void> put(const Sending& sending);
+  Result<void> connect(const std::shared_ptr<Shelf>& shelf);
+  void hang_up();
+
+  const std::string address_;
+  const std::chrono::milliseconds idle_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Sending> queue_;
+  bool busy_ = false;
+  bool stopping_ = false;
+  std::optional<PeerSocket> socket_;         // set and reset under the lock, used by the thread alone
+  std::shared_ptr<Shelf> connected_for_;
+  std::thread thread_;                       // last: it uses the rest
+};
+
+}  // namespace regroup

@@ -1,0 +1,121 @@
+#include "agent/snapshots/listing.hpp"
+
+#include "base/log.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <system_error>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::milliseconds kBetweenSigns{200};
+constexpr std::size_t kMostSigns = 2048;   // spaces before the JSON: signs of life for 400 s
+
+struct Check {
+  SnapshotPtr snapshot;
+  const KeptEntry* entry = nullptr;
+};
+
+json describe(const KeptSnapshot& snapshot) {
+  json entries = json::array();
+  for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
+  return {{"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"entries", std::move(entries)}};
+}
+
+std::string listing_of(const std::vector<SnapshotPtr>& snapshots) {
+  json list = json::array();
+  for (const SnapshotPtr& snapshot : snapshots) list.push_back(describe(*snapshot));
+  return json{{"snapshots", std::move(list)}}.dump();
+}
+
+// Every entry once, by whichever thread is free.
+class Checker {
+ public:
+  explicit Checker(std::vector<Check> checks) : checks_(std::move(checks)) {
+    const std::size_t count = std::min<std::size_t>({checks_.size(), 4, std::max(1U, std::thread::hardware_concurrency())});
+    try {
+      for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {   // no more threads: those that there are do it
+    }
+    if (threads_.empty()) work();
+  }
+  std::vector<SnapshotPtr> wait(const std::function<void()>& still_at_it) {
+    std::unique_lock lock(mutex_);
+    while (!done_.wait_for(lock, kBetweenSigns, [this] { return done_count_ == threads_.size() || threads_.empty(); })) {
+      lock.unlock();
+      still_at_it();
+      lock.lock();
+    }
+    lock.unlock();
+    for (std::thread& thread : threads_) thread.join();
+    return std::move(torn_);
+  }
+
+ private:
+  void work() {
+    for (;;) {
+      const std::size_t at = next_.fetch_add(1);
+      if (at >= checks_.size()) break;
+      const Check& check = checks_[at];
+      if (still_matches(*check.snapshot, *check.entry, check.entry->blocks)) continue;
+      const std::lock_guard lock(mutex_);
+      torn_.push_back(check.snapshot);
+    }
+    const std::lock_guard lock(mutex_);
+    ++done_count_;
+    done_.notify_all();
+  }
+
+  const std::vector<Check> checks_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;
+  std::condition_variable done_;
+  std::size_t done_count_ = 0;
+  std::vector<SnapshotPtr> torn_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+std::vector<SnapshotPtr> whole_snapshots(Shelf& shelf, const std::function<void()>& still_at_it) {
+  auto snapshots = shelf.complete();
+  std::vector<Check> checks;
+  for (const SnapshotPtr& snapshot : snapshots) {
+    if (!snapshot->in_slot) continue;   // checked when it came, and nobody writes there
+    for (const KeptEntry& entry : snapshot->entries) checks.push_back({snapshot, &entry});
+  }
+  for (const SnapshotPtr& torn : Checker(std::move(checks)).wait(still_at_it)) {
+    const auto at = std::find(snapshots.begin(), snapshots.end(), torn);
+    if (at == snapshots.end()) continue;
+    log::info("snapshot_torn", {{"taken_by", to_string(torn->taken_by)}, {"step", torn->step.value}, {"reason", "its memory no longer matches its checksums"}});
+    shelf.drop(torn);
+    snapshots.erase(at);
+  }
+  return snapshots;
+}
+
+Result<void> answer_list(PeerSocket& socket, Shelf& shelf) {
+  const std::size_t most = listing_of(shelf.complete()).size() + kMostSigns + (64 << 10);   // what comes meanwhile has room too
+  if (most > kPeerMaxFrame) return socket.write_frame(error_json({Code::kUnavailable, "the list of snapshots is larger than a frame"}));
+  const auto length = static_cast<std::uint32_t>(most);
+  Result<void> sent = socket.write({{const_cast<std::uint32_t*>(&length), sizeof length}});
+  std::size_t signs = 0;
+  const auto whole = whole_snapshots(shelf, [&] {
+    char space = ' ';
+    if (sent && signs < kMostSigns && ++signs > 0) sent = socket.write({{&space, 1}});
+  });
+  if (!sent) return sent;
+  std::string text = listing_of(whole);
+  if (text.size() > most - signs) text = listing_of({});   // the shelf grew faster than it was read
+  text.append(most - signs - text.size(), ' ');
+  return socket.write({{text.data(), text.size()}});
+}
+
+}  // namespace regroup

@@ -1,0 +1,60 @@
+// saver.hpp: this node's parts of durable checkpoints, written in the order in which they were asked for, and their commits.
+//
+// Two threads: one writes parts; the other waits for the parts of other owners and commits, so that a second worker's part of the same checkpoint is not kept waiting by the
+// commit that waits for it. Failures are texts in the event. The destructor cancels all.
+#pragma once
+
+#include "agent/snapshots/keeper.hpp"
+#include "agent/snapshots/region.hpp"
+#include "checkpoint/io/save.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <thread>
+
+namespace regroup {
+
+struct Saving {
+  WorkerId worker;
+  SaveRequest request;                  // entries point into `memory`
+  std::shared_ptr<Region> memory;
+  int keep_last = 1;
+  std::string problem;                  // not empty: it cannot be saved at all
+  std::chrono::steady_clock::time_point since;
+  CancelFlag cancel;
+};
+
+class Saver {
+ public:
+  // on_saved: exactly one for each save(), on a thread of the saver; the save no longer counts as under way then.
+  Saver(std::chrono::milliseconds commit_wait, std::function<void(const CheckpointSaved&)> on_saved);
+  ~Saver();
+  void save(Saving saving);                                       // any thread, as all
+  void cancel_before(const std::string& job, Epoch epoch);
+  [[nodiscard]] int under_way() const;
+
+ private:
+  using SavingPtr = std::shared_ptr<const Saving>;
+  struct Queue {
+    std::deque<SavingPtr> waiting;
+    bool ends = false;
+  };
+  void run(Queue& queue, void (Saver::*work)(const SavingPtr&));
+  void write(const SavingPtr& saving);
+  void commit_and_prune(const SavingPtr& saving);
+  void report(const SavingPtr& saving, CheckpointSaved saved);
+
+  const std::chrono::milliseconds commit_wait_;
+  const std::function<void(const CheckpointSaved&)> on_saved_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<SavingPtr> under_way_;
+  Queue to_write_;
+  Queue to_commit_;
+  std::thread writer_;
+  std::thread committer_;
+};
+
+}  // namespace regroup

@@ -1,0 +1,82 @@
+#include "agent/snapshots/taker.hpp"
+
+#include <system_error>
+
+namespace regroup {
+
+Taker::Taker(std::chrono::milliseconds idle, std::function<void(const SnapshotKept&)> on_kept) : idle_(idle), on_kept_(std::move(on_kept)), thread_([this] { work(); }) {}
+
+Taker::~Taker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+  senders_.clear();
+}
+
+void Taker::take(Taking taking) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(taking));
+  }
+  changed_.notify_all();
+}
+
+void Taker::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    Taking taking = std::move(queue_.front());
+    queue_.pop_front();
+    const bool stopping = stopping_;
+    lock.unlock();
+    if (stopping) {
+      report(taking, "this agent stops");
+    } else {
+      finish(taking);
+    }
+    taking = {};
+    lock.lock();
+  }
+}
+
+void Taker::finish(const Taking& taking) {
+  if (taking.shelf->closed()) return;
+  if (!taking.problem.empty() || !taking.snapshot) return report(taking, taking.problem);
+  taking.snapshot->checksums = sums_of(*taking.snapshot);
+  if (!taking.shelf->publish(taking.snapshot)) return report(taking, "its slot was filled again before it was checked");
+  if (taking.buddy.empty()) return report(taking, {});
+  send(taking);
+}
+
+void Taker::send(Taking taking) {
+  auto at = senders_.find(taking.buddy);
+  if (at == senders_.end()) {
+    // Buddies change with the plans: who has nothing to do any more leaves when a new one comes.
+    std::erase_if(senders_, [](const auto& sender) { return sender.second->idle(); });
+    try {
+      at = senders_.emplace(taking.buddy, std::make_unique<BuddySender>(taking.buddy, idle_)).first;
+    } catch (const std::system_error& e) {
+      return report(taking, std::string("no thread to send it with: ") + e.what());
+    }
+  }
+  const auto shelf = taking.shelf;
+  const SnapshotPtr snapshot = taking.snapshot;
+  const Step safe = taking.safe;
+  at->second->send({shelf, snapshot, safe, [this, taking = std::move(taking)](const Result<void>& sent) { report(taking, sent ? std::string() : to_string(sent.error())); }});
+}
+
+void Taker::report(const Taking& taking, const std::string& problem) const {
+  if (taking.shelf->closed()) return;
+  SnapshotKept kept{taking.worker, taking.step, 0, std::chrono::duration<double>(std::chrono::steady_clock::now() - taking.since).count(), {}, problem};
+  if (taking.snapshot) {
+    kept.bytes = taking.snapshot->bytes();
+    kept.buddy = taking.buddy;
+  }
+  on_kept_(kept);
+}
+
+}  // namespace regroup

@@ -1,0 +1,110 @@
+#include "agent/worker_process.hpp"
+
+#include "base/log.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+namespace regroup::agent {
+
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program, WorkerEvents events) {
+  if (::access(program.c_str(), X_OK) != 0) return Error{Code::kUnavailable, "cannot run " + program + ": " + std::strerror(errno)};
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return Error{Code::kUnavailable, std::string("a socket pair: ") + std::strerror(errno)};
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid == 0) {   // only async-signal-safe calls: other threads may hold locks
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(127);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (ends[1] != kWorkerSocket) {
+      ::dup2(ends[1], kWorkerSocket);
+    } else {
+      ::fcntl(kWorkerSocket, F_SETFD, 0);
+    }
+    ::syscall(SYS_close_range, kWorkerSocket + 1, ~0u, 0);
+    ::execl(program.c_str(), program.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  const int fork_error = errno;
+  ::close(ends[1]);
+  if (pid < 0) {
+    ::close(ends[0]);
+    return Error{Code::kUnavailable, "cannot start " + program + ": " + std::strerror(fork_error)};
+  }
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (pidfd < 0) {
+    const Error error{Code::kUnavailable, std::string("pidfd_open: ") + std::strerror(errno)};
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    ::close(ends[0]);
+    return error;
+  }
+  return std::unique_ptr<WorkerProcess>(new WorkerProcess(pid, pidfd, ends[0], std::move(events)));
+}
+
+WorkerProcess::WorkerProcess(int pid, int pidfd, int socket, WorkerEvents events)
+    : pid_(pid), pidfd_(pidfd), socket_(socket), events_(std::move(events)), outgoing_(std::make_unique<Lane>()), listener_([this] { listen(); }) {}
+
+WorkerProcess::~WorkerProcess() {
+  kill();
+  listener_.join();
+  socket_.shut_down();   // ends a message that was being written
+  outgoing_.reset();
+  ::close(pidfd_);
+}
+
+void WorkerProcess::tell(const ToWorker& message, int fd) {
+  const int lent = fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  outgoing_->post([this, json = to_json(message), lent] {
+    (void)socket_.send(json, lent);   // a worker that is gone needs no message
+    if (lent >= 0) ::close(lent);
+  });
+}
+
+void WorkerProcess::kill() { ::syscall(SYS_pidfd_send_signal, pidfd_, SIGKILL, nullptr, 0); }
+
+void WorkerProcess::listen() {
+  bool open = true;
+  for (;;) {
+    pollfd waits[2] = {{pidfd_, POLLIN, 0}, {open ? socket_.fd() : -1, POLLIN, 0}};
+    if (::poll(waits, 2, -1) < 0) continue;   // EINTR
+    // What it said before it ended comes first.
+    if (waits[1].revents != 0) {
+      auto received = socket_.receive();
+      if (!received) {
+        open = false;
+        continue;
+      }
+      auto message = from_worker_from_json(received->first);
+      if (message) {
+        events_.on_message(std::move(*message));
+      } else {
+        log::error("bad_message_from_worker", {{"pid", pid_}, {"error", to_string(message.error())}});
+        kill();
+      }
+      continue;
+    }
+    if (waits[0].revents == 0) continue;
+    siginfo_t info{};
+    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_), &info, WEXITED) != 0 && errno == EINTR) {
+    }
+    const bool by_signal = info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
+    events_.on_ended(by_signal ? info.si_status : 0, by_signal ? 0 : info.si_status);
+    return;
+  }
+}
+
+}  // namespace regroup::agent

@@ -1,0 +1,47 @@
+// worker_process.hpp: one worker as a child process: its socket, its pidfd, its end.
+//
+// The child dies with this agent: it sees the end of the socket, and the kernel kills it when the *thread* that started it ends (PDEATHSIG), so start from main's.
+// Threads: start: main's. tell, kill: any; neither blocks (messages wait in a lane, so that a stopped worker stops nobody). Events: on a thread of this object; they must only post.
+#pragma once
+
+#include "agent/api/worker_protocol.hpp"
+#include "base/lane.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace regroup::agent {
+
+struct WorkerEvents {
+  std::function<void(FromWorker)> on_message;
+  std::function<void(int signal, int status)> on_ended;    // last; exactly once
+};
+
+class WorkerProcess {
+ public:
+  // kUnavailable: no such program, no more processes.
+  static Result<std::unique_ptr<WorkerProcess>> start(const std::string& program, WorkerEvents events);
+  ~WorkerProcess();          // SIGKILL, and waits for its end
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+
+  // `fd` (or -1) is duplicated at once and goes along.
+  void tell(const ToWorker& message, int fd = -1);
+  void kill();
+  [[nodiscard]] int pid() const { return pid_; }
+
+ private:
+  WorkerProcess(int pid, int pidfd, int socket, WorkerEvents events);
+  void listen();
+
+  int pid_;
+  int pidfd_;
+  FramedSocket socket_;
+  WorkerEvents events_;
+  std::unique_ptr<Lane> outgoing_;
+  std::thread listener_;
+};
+
+}  // namespace regroup::agent
