@@ -91,6 +91,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["tokens"] = r.tokens;
     line["seconds"] = r.seconds;
     line["phases"] = r.phases;
+    line["rank_load"] = r.rank_load;
     write(line);
   } else if (const auto* regrouped = std::get_if<Regrouped>(&message)) {
     const RegroupReport& r = regrouped->report;

@@ -66,7 +66,7 @@ json encode(const Suspects& m) {
 json encode(const Committed& m) {
   const CommitReport& r = m.report;
   return {{"type", "committed"}, {"epoch", r.epoch.value}, {"step", r.step.value}, {"loss", r.loss}, {"aux_loss", r.aux_loss}, {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate},
-          {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}};
+          {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}};
 }
 json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
@@ -122,6 +122,7 @@ Committed committed_from(const json& v) {
   r.seconds = number(v.at("seconds"));
   for (const auto& [name, seconds] : v.at("phases").items()) r.phases[name] = number(seconds);
   r.expert_load = v.at("expert_load").get<std::vector<std::int64_t>>();
+  r.rank_load = number(v.at("rank_load"));
   return {std::move(r)};
 }
 

@@ -65,7 +65,8 @@ struct CommitReport {
   std::int64_t tokens = 0;    // of the whole step
   double seconds = 0;         // of this step on this worker
   std::map<std::string, double> phases;   // seconds: gather, compute, dispatch, reduce, vote, update, snapshot
-  std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the step that this worker's group routed
+  std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the whole step
+  double rank_load = 1;       // of this group's ranks: tokens that the experts of the heaviest get, over the mean
 };
 
 // Agent -> worker.

@@ -148,7 +148,8 @@ int main(int argc, char** argv) {
   const ModelShape& m = dims.shape;
   const double core = 12.0 * static_cast<double>(m.num_hidden_layers * m.num_attention_heads * m.head_dim * dims.tokens()) * static_cast<double>(dims.sequence_length + 1) / 2;
   const double total = median(totals);
-  std::printf("{\"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, \"share_of_gemm_rate\": %.3f, \"page_faults_a_microbatch\": %lld, \"ops_ms\": {",
+  std::printf("{\"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
+              "\"share_of_gemm_rate\": %.3f, \"page_faults_a_microbatch\": %lld, \"ops_ms\": {",
               total, static_cast<double>(dims.tokens()) / total * 1e3, median(updates), bare_ms, bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms),
               static_cast<long long>(faults));
   const char* comma = "";

@@ -1,5 +1,7 @@
 #include "moe/train/epoch_view.hpp"
 
+#include <algorithm>
+
 namespace regroup {
 
 EpochView::EpochView(const JobView& job_view, Plan p, Rank rank) : job(&job_view), plan(std::move(p)), self(rank) {
@@ -44,6 +46,19 @@ std::vector<int> EpochView::experts_of(int layer, int member_index) const {
     if (holder_of(layer, e) == member_index) experts.push_back(e);
   }
   return experts;
+}
+
+double EpochView::heaviest_over_mean(const std::vector<std::int64_t>& expert_load) const {
+  if (group_index < 0) return 1;
+  std::vector<double> tokens(static_cast<std::size_t>(group_size()), 0);
+  double sum = 0;
+  const auto experts = static_cast<std::size_t>(job->shape().num_local_experts);
+  for (std::size_t i = 0; i < expert_load.size(); ++i) {
+    const auto load = static_cast<double>(expert_load[i]);
+    tokens[static_cast<std::size_t>(holder_of(static_cast<int>(i / experts), static_cast<int>(i % experts)))] += load;
+    sum += load;
+  }
+  return sum > 0 ? *std::max_element(tokens.begin(), tokens.end()) * static_cast<double>(tokens.size()) / sum : 1;
 }
 
 }  // namespace regroup

@@ -41,6 +41,8 @@ struct EpochView {
   [[nodiscard]] int microbatch(int wave, int member_index) const;
   [[nodiscard]] int holder_of(int layer, int expert) const;   // member
   [[nodiscard]] std::vector<int> experts_of(int layer, int member_index) const;  // ascending
+  // Tokens that the heaviest member's experts get, over the mean of the members. `expert_load`: [layer * experts + expert] tokens.
+  [[nodiscard]] double heaviest_over_mean(const std::vector<std::int64_t>& expert_load) const;
 };
 
 }  // namespace regroup

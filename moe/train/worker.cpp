@@ -179,6 +179,7 @@ void Worker::train() {
     state_.record = record;
     committed_ = step.value;
     report.phases["snapshot"] = snapshots_.last_pause();
+    report.rank_load = current_->view.heaviest_over_mean(report.expert_load);
     if (report_open_) {
       report_.first_commit_ms = ms_between(settled_at_, Clock::now());
       link_.send(Regrouped{report_});
