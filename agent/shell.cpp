@@ -17,7 +17,7 @@ Now now() { return {Clock::now(), std::chrono::duration_cast<std::chrono::millis
 }  // namespace
 
 AgentShell::AgentShell(Store& store, ShellOptions options)
-    : store_(store), options_(std::move(options)), keys_(options_.facts.cluster), core_(options_.facts), journal_(options_.directory + "/journal.jsonl", options_.facts.node) {}
+    : store_(store), options_(std::move(options)), keys_(options_.facts.cluster), core_(options_.facts), journal_(options_.directory + "/journal.jsonl", options_.facts.node), granting_(std::make_unique<Lane>()) {}
 
 Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options, const std::string& keeper_listen) {
   // The keeper's address belongs to the node's facts, so it comes first; nothing is taken before run().
@@ -41,6 +41,7 @@ AgentShell::~AgentShell() {
   spec_watch_.reset();
   plan_watch_.reset();
   registration_.reset();
+  granting_.reset();
   workers_.clear();
   keeper_.reset();
 }
@@ -119,7 +120,7 @@ void AgentShell::observe(const Event& event) {
   const JobSpec* job = core_.job() ? &*core_.job() : nullptr;
   if (const auto* says = std::get_if<WorkerSays>(&event)) {
     journal_.said(says->worker, says->message);
-    counters_.change([&](auto& c) { account(c, job, says->message); });
+    counters_.change([&](auto& c) { account(c, job, core_.plan() ? &*core_.plan() : nullptr, says->message, wall_ms); });
   } else if (const auto* kept = std::get_if<SnapshotKept>(&event)) {
     journal_.kept(*kept);
     counters_.change([&](auto& c) { account(c, *kept, wall_ms); });
@@ -139,7 +140,11 @@ void AgentShell::observe(const Event& event) {
     }
     journal_.ended(ended->worker, ended->signal, ended->status, asked, text);
     log::info("worker_ended", {{"worker", to_string(ended->worker)}, {"signal", ended->signal}, {"status", ended->status}, {"asked", asked}});
-    if (!asked) counters_.change([](auto& c) { ++c.worker_failures; });
+    if (!asked)
+      counters_.change([](auto& c) {
+        ++c.worker_failures;
+        ++c.suspicions["exit"];   // the agent's own evidence; workers report the others
+      });
     if (process != workers_.end()) workers_.erase(process);
   } else if (const auto* planned = std::get_if<PlanKnown>(&event)) {
     journal_.plan(planned->plan);
@@ -226,12 +231,14 @@ void AgentShell::do_one(const Tell& action) {
 void AgentShell::do_one(const GrantArena& action) {
   const auto found = workers_.find(action.worker);
   if (found == workers_.end()) return;
-  auto slots = keeper_->grant(action.worker, action.slots, action.bytes);
-  if (!slots) {
-    log::error("no_memory_for_snapshots", {{"bytes", action.bytes}, {"slots", action.slots}, {"reason", to_string(slots.error())}});
-    return found->second->kill();   // it waits for them; the restart backs off
-  }
-  for (std::size_t i = 0; i < slots->size(); ++i) found->second->tell(ArenaGrant{static_cast<int>(i), action.bytes}, (*slots)[i]);
+  granting_->post([this, action, worker = found->second] {
+    auto slots = keeper_->grant(action.worker, action.slots, action.bytes);
+    if (!slots) {
+      log::error("no_memory_for_snapshots", {{"bytes", action.bytes}, {"slots", action.slots}, {"reason", to_string(slots.error())}, {"note", "the worker goes on without"}});
+      return worker->tell(ArenaGrant{-1, action.bytes});
+    }
+    for (std::size_t i = 0; i < slots->size(); ++i) worker->tell(ArenaGrant{static_cast<int>(i), action.bytes}, (*slots)[i]);
+  });
 }
 
 void AgentShell::do_one(const TakeSnapshot& action) { keeper_->take({action.worker, action.taken, action.buddy, action.fingerprint}); }
@@ -260,7 +267,7 @@ void AgentShell::refresh_status() {
   nlohmann::json status = {{"node", options_.facts.node.value}, {"cluster", options_.facts.cluster}, {"registered", registration_->registered()}, {"draining", core_.draining()},
                            {"job", core_.job() ? core_.job()->name : ""}, {"epoch", core_.plan() ? core_.plan()->epoch.value : 0}, {"workers", nlohmann::json::array()}};
   for (const Slot& slot : core_.slots()) {
-    status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", static_cast<int>(slot.worker.state)}, {"text", slot.worker.text}, {"starts", slot.starts}});
+    status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", to_string(slot.worker.state)}, {"text", slot.worker.text}, {"starts", slot.starts}});
   }
   const std::lock_guard lock(mutex_);
   status_json_ = status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

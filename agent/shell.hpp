@@ -74,7 +74,8 @@ class AgentShell {
   bool quit_ = false;
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;
-  std::map<WorkerId, std::unique_ptr<WorkerProcess>> workers_;
+  std::map<WorkerId, std::shared_ptr<WorkerProcess>> workers_;
+  std::unique_ptr<Lane> granting_;         // clears memory for arenas, which takes long
   std::unique_ptr<Registration> registration_;
   std::unique_ptr<Watch> assignment_watch_, spec_watch_, plan_watch_;
 };

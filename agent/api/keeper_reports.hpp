@@ -11,6 +11,7 @@ namespace regroup {
 struct SnapshotKept {                          // checked, and safe at the buddy if one was named
   WorkerId worker;
   Step step;
+  Epoch epoch;                                 // in which it was taken
   std::int64_t bytes = 0;
   double seconds = 0;                          // since take()
   std::string buddy;                           // address; empty = none was needed

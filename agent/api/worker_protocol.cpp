@@ -53,7 +53,7 @@ json encode(const DialPeers& m) {
 }
 json encode(const NewPlan& m) { return {{"type", "new_plan"}, {"plan", json::parse(to_json(m.plan))}}; }
 json encode(const ArenaGrant& m) { return {{"type", "arena_grant"}, {"slot", m.slot}, {"bytes", m.bytes}}; }
-json encode(const SnapshotAcked& m) { return {{"type", "snapshot_acked"}, {"step", m.step.value}, {"durable", m.durable}}; }
+json encode(const SnapshotAnswer& m) { return {{"type", "snapshot_answer"}, {"step", m.step.value}, {"epoch", m.epoch.value}, {"news", static_cast<int>(m.news)}}; }
 json encode(const StopWorker& m) { return {{"type", "stop_worker"}, {"reason", m.reason}}; }
 
 json encode(const Hello& m) { return {{"type", "hello"}, {"address", m.address}, {"pid", m.pid}, {"fingerprint", m.fingerprint}}; }
@@ -105,7 +105,11 @@ Result<ToWorker> decode_to_worker(const json& v) {
     return ToWorker(NewPlan{std::move(*plan)});
   }
   if (type == "arena_grant") return ToWorker(ArenaGrant{v.at("slot").get<int>(), v.at("bytes").get<std::int64_t>()});
-  if (type == "snapshot_acked") return ToWorker(SnapshotAcked{Step(v.at("step").get<std::int64_t>()), v.at("durable").get<bool>()});
+  if (type == "snapshot_answer") {
+    const int news = v.at("news").get<int>();
+    if (news < 0 || news > static_cast<int>(SnapshotNews::kSaveEnded)) throw std::runtime_error("news " + std::to_string(news) + " is unknown");
+    return ToWorker(SnapshotAnswer{Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()), static_cast<SnapshotNews>(news)});
+  }
   if (type == "stop_worker") return ToWorker(StopWorker{v.at("reason").get<std::string>()});
   return bad("type '" + type + "' is unknown to the worker");
 }

@@ -222,30 +222,30 @@ void Agent::said(Slot& slot, const SnapshotTaken& message) {
 
 void Agent::take(Slot& slot) {
   slot.offer_again_at.reset();
-  act(TakeSnapshot{slot.worker.id, *slot.unsafe, plan_ ? buddy_of(*plan_, slot.worker.id) : "", slot.worker.fingerprint});
+  // One checkpoint has one fingerprint; where the members' may differ, none of theirs is it.
+  const std::string fingerprint = job_ && job_->allow_mixed_fingerprints ? "mixed" : slot.worker.fingerprint;
+  act(TakeSnapshot{slot.worker.id, *slot.unsafe, plan_ ? buddy_of(*plan_, slot.worker.id) : "", fingerprint});
 }
 
 void Agent::on(const SnapshotKept& event) {
   Slot* slot = slot_of(event.worker);
   if (slot == nullptr) return;
-  const bool newest = slot->unsafe && slot->unsafe->info.step == event.step;
-  if (!event.problem.empty()) {
-    if (newest) slot->offer_again_at = now_.at + facts_.snapshot_retry;
-    return;
-  }
-  if (newest) {
+  const bool newest = slot->unsafe && slot->unsafe->info.step == event.step && slot->unsafe->info.epoch == event.epoch;
+  act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, event.problem.empty() ? SnapshotNews::kSafe : SnapshotNews::kKept}});
+  if (!newest) return;
+  if (event.problem.empty()) {
     slot->unsafe.reset();
     slot->offer_again_at.reset();
+  } else {
+    slot->offer_again_at = now_.at + facts_.snapshot_retry;
   }
-  act(Tell{event.worker, SnapshotAcked{event.step, false}});
 }
 
 void Agent::on(const CheckpointSaved& event) {
   if (event.committed && event.problem.empty() && job_) {
     act(PutLasting{keys_.checkpoint(job_->name, event.step), to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
   }
-  // Told also when it failed: the slot may be filled again.
-  if (slot_of(event.worker) != nullptr) act(Tell{event.worker, SnapshotAcked{event.step, true}});
+  if (slot_of(event.worker) != nullptr) act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, SnapshotNews::kSaveEnded}});
 }
 
 void Agent::said(Slot& slot, const Finished& message) {

@@ -80,7 +80,7 @@ class Keeper final : public SnapshotKeeper {
 
   void take(const TakeRequest& request) override {
     const SnapshotTaken& taken = request.taken;
-    Taking taking{request.worker, taken.info.step, believable(taken.info.safe, taken.info.step), request.buddy, nullptr, nullptr, {}, Clock::now()};
+    Taking taking{request.worker, taken.info.step, taken.info.epoch, believable(taken.info.safe, taken.info.step), request.buddy, nullptr, nullptr, nullptr, {}, Clock::now()};
     std::shared_ptr<Region> memory;
     std::uint64_t place = 0;
     {
@@ -138,8 +138,12 @@ class Keeper final : public SnapshotKeeper {
       taking.problem = to_string(entries.error());
       return;
     }
-    taking.snapshot = std::make_shared<KeptSnapshot>();
-    *taking.snapshot = {request.worker, request.taken.info.step, request.taken.info.epoch, place, true, memory, std::move(*entries), {}};
+    auto snapshot = std::make_shared<KeptSnapshot>();
+    *snapshot = {request.worker, request.taken.info.step, request.taken.info.epoch, place, true, memory, std::move(*entries), {}};
+    // Offered again because the buddy was not there: the worker may have begun to fill the slot anew since, and only the first checksums can tell.
+    taking.snapshot = taking.shelf->taken_before(*snapshot);
+    if (taking.snapshot) return;
+    taking.snapshot = taking.to_sum = std::move(snapshot);
     taking.shelf->put_up(taking.snapshot);
   }
 

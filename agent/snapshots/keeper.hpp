@@ -53,6 +53,7 @@ class SnapshotKeeper {
   // takes from 0.3 s a GiB to ten times that on a busy machine: keep it off a loop that has deadlines.
   virtual Result<std::vector<int>> grant(const WorkerId& worker, int slots, std::int64_t bytes) = 0;
   // Exactly one on_kept follows, in the order of the takes of one buddy, unless the job is dropped before. Nothing is skipped. A rank that holds nothing (no entries) is answered at once.
+  // The same step offered again (same epoch, slot and entries; for another buddy, say) is sent with its first checksums.
   virtual void take(const TakeRequest& request) = 0;
   // Saves of older epochs of the job that is worked for, which cannot complete any more (a node of theirs is gone), end with a problem.
   virtual void cancel_saves_before(Epoch epoch) = 0;

@@ -19,6 +19,7 @@ struct KeptEntry {
   std::size_t first_checksum = 0;     // [array * blocks.size() + block] from here in `checksums`
   [[nodiscard]] std::int64_t array_bytes() const { return blocks.size() * block_elements * static_cast<std::int64_t>(sizeof(float)); }
   [[nodiscard]] std::size_t num_checksums() const { return static_cast<std::size_t>(blocks.size()) * 3; }
+  friend bool operator==(const KeptEntry&, const KeptEntry&) = default;
 };
 
 struct KeptSnapshot {

@@ -45,6 +45,15 @@ bool Shelf::holds(const SnapshotPtr& snapshot) const {
   return std::any_of(places_.begin(), places_.end(), [&](const Place& place) { return place.snapshot == snapshot; });
 }
 
+SnapshotPtr Shelf::taken_before(const KeptSnapshot& like) const {
+  const std::lock_guard lock(mutex_);
+  for (const Place& place : places_) {
+    const KeptSnapshot& held = *place.snapshot;
+    if (place.complete && held.taken_by == like.taken_by && held.place == like.place && held.step == like.step && held.epoch == like.epoch && held.entries == like.entries) return place.snapshot;
+  }
+  return nullptr;
+}
+
 void Shelf::drop(const SnapshotPtr& snapshot) {
   end([&](const Place& place) { return place.snapshot == snapshot; });
 }

@@ -25,6 +25,8 @@ class Shelf {
   void put_up(const SnapshotPtr& snapshot);                // ends what its maker had in that place
   bool publish(const SnapshotPtr& snapshot);               // false: it was ended meanwhile. Replaces the same maker's earlier one of the same step.
   [[nodiscard]] bool holds(const SnapshotPtr& snapshot) const;
+  // The complete one that this maker took of that step, in that epoch and place, with these entries; null: there is none.
+  [[nodiscard]] SnapshotPtr taken_before(const KeptSnapshot& like) const;
   void drop(const SnapshotPtr& snapshot);
   void drop_older(Step safe);
   void close();                                            // the job is over here: all go, and nothing more is taken

@@ -46,7 +46,7 @@ void Taker::work() {
 void Taker::finish(const Taking& taking) {
   if (taking.shelf->closed()) return;
   if (!taking.problem.empty() || !taking.snapshot) return report(taking, taking.problem);
-  taking.snapshot->checksums = sums_of(*taking.snapshot);
+  if (taking.to_sum) taking.to_sum->checksums = sums_of(*taking.to_sum);
   if (!taking.shelf->publish(taking.snapshot)) return report(taking, "its slot was filled again before it was checked");
   if (taking.buddy.empty()) return report(taking, {});
   send(taking);
@@ -64,14 +64,14 @@ void Taker::send(Taking taking) {
     }
   }
   const auto shelf = taking.shelf;
-  const SnapshotPtr snapshot = taking.snapshot;
+  const auto snapshot = taking.snapshot;
   const Step safe = taking.safe;
   at->second->send({shelf, snapshot, safe, [this, taking = std::move(taking)](const Result<void>& sent) { report(taking, sent ? std::string() : to_string(sent.error())); }});
 }
 
 void Taker::report(const Taking& taking, const std::string& problem) const {
   if (taking.shelf->closed()) return;
-  SnapshotKept kept{taking.worker, taking.step, 0, std::chrono::duration<double>(std::chrono::steady_clock::now() - taking.since).count(), {}, problem};
+  SnapshotKept kept{taking.worker, taking.step, taking.epoch, 0, std::chrono::duration<double>(std::chrono::steady_clock::now() - taking.since).count(), {}, problem};
   if (taking.snapshot) {
     kept.bytes = taking.snapshot->bytes();
     kept.buddy = taking.buddy;

@@ -14,10 +14,12 @@ namespace regroup {
 struct Taking {
   WorkerId worker;
   Step step;
+  Epoch epoch;
   Step safe{-1};
   std::string buddy;
   std::shared_ptr<Shelf> shelf;
-  std::shared_ptr<KeptSnapshot> snapshot;    // put up on the shelf; null: the rank holds nothing
+  SnapshotPtr snapshot;                      // on the shelf; null: the rank holds nothing
+  std::shared_ptr<KeptSnapshot> to_sum;      // the same, not summed yet; null: offered again, and its checksums stay those of the first time
   std::string problem;                       // not empty: it could not be taken at all
   std::chrono::steady_clock::time_point since;
 };

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace regroup {
@@ -53,15 +54,22 @@ void AgentLink::handle(const ToWorker& message, int fd) {
       if (mesh_ != nullptr && plan_->when == When::kNow) mesh_->announce(plan_->epoch);
     }
   } else if (const auto* grant = std::get_if<ArenaGrant>(&message)) {
+    if (grant->bytes != slot_bytes_asked_ || grant->slot < 0) {
+      if (grant->bytes == slot_bytes_asked_) slots_asked_ = 0;   // there is no memory; else an earlier request, overtaken
+      if (fd >= 0) close(fd);
+      changed_.notify_all();
+      return;
+    }
     void* memory = mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     REGROUP_CHECK(memory != MAP_FAILED, "cannot map the agent's arena of", grant->bytes, "bytes");
     close(fd);
     arenas_.push_back({grant->slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant->bytes)}});
-  } else if (const auto* acked = std::get_if<SnapshotAcked>(&message)) {
-    if (acked->durable) {
-      durable_.erase(acked->step.value);
-    } else {
-      acked_ = std::max(acked_, acked->step);
+  } else if (const auto* answer = std::get_if<SnapshotAnswer>(&message)) {
+    if (const auto found = snapshots_.find({answer->step, answer->epoch}); found != snapshots_.end()) {
+      if (answer->news == SnapshotNews::kSaveEnded) found->second.being_saved = false;
+      if (answer->news != SnapshotNews::kSaveEnded) found->second.kept = true;
+      if (answer->news == SnapshotNews::kSafe) found->second.safe = true;
+      ++answers_;
     }
   } else if (const auto* stop = std::get_if<StopWorker>(&message)) {
     log::info("worker_stops", {{"reason", stop->reason}});
@@ -171,35 +179,64 @@ void AgentLink::state(WorkerState state, const std::string& text) {
   send(StateChanged{state, Epoch(0), text});
 }
 
-std::vector<Arena> AgentLink::request_arena(int slots, std::int64_t bytes) {
-  std::unique_lock lock(mutex_);
-  for (const Arena& arena : arenas_) munmap(arena.memory.data(), arena.memory.size());
-  arenas_.clear();
-  lock.unlock();
+void AgentLink::ask_for_arena(int slots, std::int64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Arena& arena : arenas_) munmap(arena.memory.data(), arena.memory.size());
+    arenas_.clear();
+    slots_asked_ = slots;
+    slot_bytes_asked_ = bytes;
+  }
   send(NeedArena{slots, bytes});
-  lock.lock();
-  changed_.wait(lock, [&] { return static_cast<int>(arenas_.size()) >= slots; });
-  return arenas_;
 }
 
-Step AgentLink::acked() const {
-  const std::lock_guard lock(mutex_);
-  return acked_;
+std::vector<Arena> AgentLink::granted_arena(bool wait) {
+  std::unique_lock lock(mutex_);
+  const auto granted = [&] { return slots_asked_ > 0 && static_cast<int>(arenas_.size()) >= slots_asked_; };
+  if (wait) changed_.wait(lock, [&] { return granted() || slots_asked_ == 0 || (plan_ && plan_->epoch > entered_); });
+  return granted() ? arenas_ : std::vector<Arena>{};
 }
 
-bool AgentLink::durable_pending(Step step) const {
+void AgentLink::expect_answer(const SnapshotName& snapshot, bool durable) {
   const std::lock_guard lock(mutex_);
-  return durable_.contains(step.value);
+  snapshots_[snapshot] = {.being_saved = durable};
 }
 
-void AgentLink::expect_durable(Step step) {
+void AgentLink::forget(const SnapshotName& snapshot) {
   const std::lock_guard lock(mutex_);
-  durable_.insert(step.value);
+  snapshots_.erase(snapshot);
+}
+
+bool AgentLink::safe(const SnapshotName& snapshot) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = snapshots_.find(snapshot);
+  return found != snapshots_.end() && found->second.safe;
+}
+
+bool AgentLink::settled(const SnapshotName& snapshot) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = snapshots_.find(snapshot);
+  return found == snapshots_.end() || (found->second.kept && !found->second.being_saved);
+}
+
+std::uint64_t AgentLink::answers() const {
+  const std::lock_guard lock(mutex_);
+  return answers_;
+}
+
+bool AgentLink::wait_answer(std::uint64_t seen) {
+  std::unique_lock lock(mutex_);
+  const auto replaced = [&] { return plan_ && plan_->epoch > entered_; };
+  changed_.wait(lock, [&] { return answers_ != seen || replaced(); });
+  return !replaced();
 }
 
 void AgentLink::wait_durable() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return durable_.empty() || (plan_ && plan_->epoch > entered_); });
+  changed_.wait(lock, [&] {
+    const bool saving = std::any_of(snapshots_.begin(), snapshots_.end(), [](const auto& entry) { return entry.second.being_saved; });
+    return !saving || (plan_ && plan_->epoch > entered_);
+  });
 }
 
 }  // namespace regroup

@@ -24,6 +24,13 @@ struct Arena {
   std::span<std::byte> memory;
 };
 
+// One snapshot of this worker.
+struct SnapshotName {
+  Step step;
+  Epoch epoch;
+  friend auto operator<=>(const SnapshotName&, const SnapshotName&) = default;
+};
+
 class AgentLink {
  public:
   explicit AgentLink(int fd);
@@ -48,11 +55,16 @@ class AgentLink {
   void state(WorkerState state, const std::string& text = {});
 
   // Snapshots.
-  std::vector<Arena> request_arena(int slots, std::int64_t bytes);   // blocks until granted
-  [[nodiscard]] Step acked() const;                        // newest acknowledged, -1 if none
-  [[nodiscard]] bool durable_pending(Step step) const;     // was asked for and neither written nor given up
-  void expect_durable(Step step);
-  void wait_durable();                                     // until none is pending, or a newer plan came
+  // What was mapped before is unmapped. The agent clears memory for it, which may take seconds: nobody waits.
+  void ask_for_arena(int slots, std::int64_t bytes);
+  std::vector<Arena> granted_arena(bool wait);             // empty until all slots asked for last are there; `wait`: until they are, or a newer plan came
+  void expect_answer(const SnapshotName& snapshot, bool durable);
+  void forget(const SnapshotName& snapshot);               // its slot is filled again
+  [[nodiscard]] bool safe(const SnapshotName& snapshot) const;
+  [[nodiscard]] bool settled(const SnapshotName& snapshot) const;   // the agent has its checksums, and no durable write reads its slot
+  [[nodiscard]] std::uint64_t answers() const;
+  bool wait_answer(std::uint64_t seen);                    // until there are more answers than that; false: a newer plan came
+  void wait_durable();                                     // until no write to disk is under way, or a newer plan came
 
  private:
   void read_loop();
@@ -73,8 +85,13 @@ class AgentLink {
   std::optional<DialPeers> dialling_;
   WorkerState state_ = WorkerState::kStarting;
   std::vector<Arena> arenas_;
-  Step acked_{-1};
-  std::set<std::int64_t> durable_;
+  int slots_asked_ = 0;
+  std::int64_t slot_bytes_asked_ = 0;
+  struct Expected {
+    bool kept = false, safe = false, being_saved = false;
+  };
+  std::map<SnapshotName, Expected> snapshots_;
+  std::uint64_t answers_ = 0;
   std::thread reader_;
 };
 

@@ -1,13 +1,15 @@
 // snapshots.hpp: copies of the owned shards in the agent's memory, made beside the next step.
 //
-// Slots are the agent's shared memory. A slot is written again only when a newer snapshot was acknowledged in every vote of a committed step and no durable write still reads
-// it, so that a complete snapshot exists at every moment. When no slot is free the snapshot is left out: training does not wait for it.
+// Slots are the agent's shared memory. A slot is filled again only when it holds neither the newest step that was safe everywhere nor the one under way, when the agent has
+// taken its checksums, and when no durable write reads it: so a complete step exists at every moment, and no torn one passes as whole. Training never waits for a snapshot; a checkpoint
+// waits for a slot.
 // One thread (and one of its own for the copy).
 #pragma once
 
 #include "moe/train/agent_link.hpp"
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/shards.hpp"
+#include "moe/train/snapshot_schedule.hpp"
 
 #include <future>
 #include <vector>
@@ -16,28 +18,32 @@ namespace regroup {
 
 class Snapshots {
  public:
-  Snapshots(AgentLink& link, const JobView& job) : link_(link), job_(job) {}
+  Snapshots(AgentLink& link, const JobView& job) : link_(link), job_(job), schedule_(job.spec.snapshots.snapshot_every_steps) {}
   // The store of a new epoch: asks for slots if what there is does not fit.
   void enter(const EpochView& view, const ShardStore& store);
-  // The state is that of `step`. `durable`: part of a checkpoint; then it waits for a slot rather than leave it out.
-  void take(Step step, const ShardStore& store, bool durable);
-  void acknowledged_by_all(Step step);    // from a complete vote
+  // After every committed step, whose state this is. `least_word`: of its votes. `durable`: the step is a checkpoint.
+  void committed(Step step, const ShardStore& store, std::int64_t least_word, bool durable);
+  std::int64_t word();                    // for the vote
   void finish_copy();                     // before the state changes
-  [[nodiscard]] double last_pause() const { return last_pause_; }   // seconds in which training waited for a copy since the last take
+  [[nodiscard]] double last_pause() const { return last_pause_; }   // seconds in which training waited for a copy since the last step
 
  private:
   struct Slot {
     Arena arena;
-    Step step{-1};
+    SnapshotName holds{Step(-1), Epoch(0)};
   };
-  Slot* free_slot();
+  bool have_slots(bool wait);
+  [[nodiscard]] bool may_fill(const Slot& slot) const;
+  Slot* free_slot(bool wait);
+  void take(Step step, const ShardStore& store, bool durable);
 
   AgentLink& link_;
   const JobView& job_;
   const EpochView* view_ = nullptr;
+  SnapshotSchedule schedule_;
+  Step protected_{-1};                    // newest that was safe everywhere, in whatever epoch
   std::vector<Slot> slots_;
   std::int64_t slot_bytes_ = 0;
-  Step acked_{-1};
   std::future<void> copy_;
   double last_pause_ = 0;
 };

@@ -28,7 +28,7 @@ struct SquaresOf {
 struct Vote {
   bool ok = true;
   std::uint64_t planned = 0;        // newest epoch that this rank has seen planned
-  std::int64_t acked_snapshot = -1; // newest step whose snapshot is safe
+  std::int64_t acked_snapshot = -1; // SnapshotSchedule::word
   std::vector<MicrobatchLoss> losses;
   std::vector<SquaresOf> squares_of;
   std::vector<double> squares;

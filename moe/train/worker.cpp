@@ -103,7 +103,7 @@ StepHooks Worker::hooks() {
   StepHooks hooks;
   hooks.interrupt = [this, epoch = tried_] { interrupt_if_stopped(epoch); };
   hooks.planned = [this] { return link_.planned().value; };
-  hooks.acked_snapshot = [this] { return link_.acked().value; };
+  hooks.acked_snapshot = [this] { return snapshots_.word(); };
   hooks.before_update = [this] { snapshots_.finish_copy(); };
   return hooks;
 }
@@ -193,12 +193,10 @@ void Worker::train() {
     const double median_ms = sorted[sorted.size() / 2] * 1000;
     mesh_->set_hang_limit(std::chrono::milliseconds(static_cast<std::int64_t>(std::max(50.0 * spec.heartbeat_ms, 10 * median_ms))));
 
-    snapshots_.acknowledged_by_all(Step(record.acked_snapshot));
     const bool last = step.value == spec.steps;
     const bool durable = !spec.snapshots.checkpoint_dir.empty() &&
                          (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
-    const bool snapshot = spec.snapshots.snapshot_every_steps > 0 && step.value % spec.snapshots.snapshot_every_steps == 0;
-    if (current_->view.group_index >= 0 && (durable || snapshot)) snapshots_.take(step, state_.store, durable);
+    snapshots_.committed(step, state_.store, record.acked_snapshot, durable);
     if (!last && record.planned > current_->view.plan.epoch.value) return;  // the boundary: every member has seen the newer plan
   }
   finish();

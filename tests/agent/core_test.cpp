@@ -272,14 +272,14 @@ TEST(AgentCore, a_snapshot_that_no_buddy_has_is_offered_again_until_one_has_it) 
   kept.step = Step(5);
   kept.problem = "the buddy is away";
   w.feed(kept);
-  EXPECT_TRUE(w.told<SnapshotAcked>().empty());
+  EXPECT_EQ(w.told<SnapshotAnswer>().at(0).news, SnapshotNews::kKept);
   w.after(milliseconds(500));
   ASSERT_EQ(w.all<TakeSnapshot>().size(), 1u);
   EXPECT_FALSE(w.all<TakeSnapshot>()[0].taken.make_durable);   // on disk it is already
   kept.problem.clear();
   w.feed(kept);
-  ASSERT_EQ(w.told<SnapshotAcked>().size(), 1u);
-  EXPECT_FALSE(w.told<SnapshotAcked>()[0].durable);
+  ASSERT_EQ(w.told<SnapshotAnswer>().size(), 1u);
+  EXPECT_EQ(w.told<SnapshotAnswer>()[0].news, SnapshotNews::kSafe);
   w.after(milliseconds(5000));
   EXPECT_TRUE(w.all<TakeSnapshot>().empty());
 }
@@ -293,7 +293,7 @@ TEST(AgentCore, a_save_that_failed_frees_the_slot_but_is_no_checkpoint) {
   saved.committed = true;
   saved.problem = "disk full";
   w.feed(saved);
-  EXPECT_TRUE(w.told<SnapshotAcked>().at(0).durable);
+  EXPECT_EQ(w.told<SnapshotAnswer>().at(0).news, SnapshotNews::kSaveEnded);
   EXPECT_FALSE(w.etcd.contains("/regroup/c/jobs/tiny/checkpoints/5"));
   saved.problem.clear();
   saved.directory = "/ckpt/step-5.e1";

@@ -145,6 +145,25 @@ TEST(SnapshotKeeper, a_buddy_that_started_again_is_reached_again) {
   EXPECT_EQ(buddy->listed(), Listed{"a/2"});
 }
 
+TEST(SnapshotKeeper, a_snapshot_that_is_offered_again_keeps_its_first_checksums) {
+  KeeperNode buddy;
+  KeeperNode node;
+  StandInWorker worker(node, worker_on("a"));
+  std::vector<SnapshotEntry> entries{{0, {0, 256}}};
+  worker.fill(0, Step(3), entries);
+  node.keeper->take(worker.request(0, Step(3), entries, Step(-1), "unix:/nobody/listens/here"));
+  EXPECT_NE(node.kept.next().problem, "");
+  node.keeper->take(worker.request(0, Step(3), entries, Step(-1), buddy.keeper->address()));
+  EXPECT_EQ(node.kept.next().problem, "");
+  EXPECT_EQ(buddy.listed(), Listed{"a/3"});
+  KeeperNode other;
+  worker.slot(0)[100] ^= std::byte{1};   // the worker fills the slot anew, and has not said so yet
+  node.keeper->take(worker.request(0, Step(3), entries, Step(-1), other.keeper->address()));
+  EXPECT_NE(node.kept.next().problem, "");
+  EXPECT_EQ(other.listed(), Listed{});
+  EXPECT_EQ(node.listed(), Listed{});
+}
+
 TEST(SnapshotKeeper, a_buddy_of_another_job_refuses) {
   KeeperNode buddy(test_job("other"));
   KeeperNode node;

@@ -86,7 +86,11 @@ TEST(WorkerProtocol, every_message_of_an_agent_keeps_its_fields) {
   auto told = to_worker_from_json(to_json(ToWorker(NewPlan{plan})));
   ASSERT_TRUE(told);
   EXPECT_EQ(std::get<NewPlan>(*told).plan, plan);
-  EXPECT_TRUE(std::get<SnapshotAcked>(*to_worker_from_json(to_json(ToWorker(SnapshotAcked{Step(4), true})))).durable);
+  const auto answer = std::get<SnapshotAnswer>(*to_worker_from_json(to_json(ToWorker(SnapshotAnswer{Step(4), Epoch(9), SnapshotNews::kSaveEnded}))));
+  EXPECT_EQ(answer.step, Step(4));
+  EXPECT_EQ(answer.epoch, Epoch(9));
+  EXPECT_EQ(answer.news, SnapshotNews::kSaveEnded);
+  EXPECT_FALSE(to_worker_from_json(R"({"type": "snapshot_answer", "step": 1, "epoch": 1, "news": 7})"));
   EXPECT_EQ(std::get<StopWorker>(*to_worker_from_json(to_json(ToWorker(StopWorker{"drained"})))).reason, "drained");
 }
 
