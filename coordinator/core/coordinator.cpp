@@ -114,18 +114,21 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
   }
   if (busy(now, view_.keys().current_plan(job.name))) return;
   Decision decision = decide(view_, job, memories_[job.name], now);
-  if (decision.plan) publish(*decision.plan, job, actions);
   status.state = decision.state;
   status.reason = decision.reason;
+  if (decision.plan && !publish(*decision.plan, job, actions)) {
+    status.state = "waiting";
+    status.reason = "the plan would have more than 1 MiB, which etcd does not take: fewer workers or experts (" + decision.plan->reason + ")";
+  }
   status.notes = decision.notes;
   put_status(now, job, status, actions);
 }
 
-void Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Action>& actions) {
+bool Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Action>& actions) {
   const Keys& keys = view_.keys();
   const std::string current = keys.current_plan(job.name);
   std::string text = to_json(plan);
-  if (text.size() > kMaxPlanBytes) return;
+  if (text.size() > kMaxPlanBytes) return false;
   Write& write = start(Write::Kind::kPublishPlan, job.name, current, actions);
   write.when.push_back(same_mod(current, job.plan ? job.plan->mod_revision : 0));
   write.when.push_back(same_create(keys.spec(job.name), job.spec->create_revision));
@@ -139,6 +142,7 @@ void Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Acti
   write.value = text;
   write.reason = plan.reason;
   write.plan = plan;
+  return true;
 }
 
 void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions) {
@@ -193,6 +197,15 @@ void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& 
     write.reason = "the wish is done or overtaken";
   }
   const auto keep = static_cast<std::size_t>(view_.timing().keep_plans);
+  if (job.checkpoints.size() >= 2 * keep) {   // the directory is the truth; this is its index
+    const std::string oldest = view_.keys().checkpoint(job.name, job.checkpoints.begin()->first);
+    if (!busy(now, oldest)) {
+      Write& write = start(Write::Kind::kRemove, job.name, oldest, actions);
+      write.reason = "old checkpoints";
+      auto old = job.checkpoints.begin();
+      for (std::size_t i = 0; i + keep < job.checkpoints.size(); ++i, ++old) write.then.push_back(remove(view_.keys().checkpoint(job.name, old->first)));
+    }
+  }
   if (job.history.size() < 2 * keep) return;
   const std::string key = view_.keys().plan(job.name, Epoch(job.history.begin()->first));
   if (busy(now, key)) return;

@@ -63,7 +63,7 @@ class Coordinator {
   void take(const Now& now, const Event& event);
   void finished(const Now& now, const WriteFinished& done);
   void look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions);
-  void publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);
+  bool publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);   // false: too large for etcd
   void put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions);
   bool put_outcome(const Now& now, const JobView& job, std::vector<Action>& actions);
   void tidy(const Now& now, const JobView& job, std::vector<Action>& actions);

@@ -1,5 +1,7 @@
 #include "coordinator/core/roster.hpp"
 
+#include "coordinator/api/job_status.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -53,6 +55,8 @@ const JobView* find_job(const ClusterView& view, const std::string& name) {
 // The last steps of a finished job's workers (digest, last snapshot) are not cut short, but not waited for without end either.
 bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, const Now& now) {
   if (job == nullptr || !job->outcome) return true;
+  const auto outcome = job_outcome_from_json(job->outcome->value);
+  if (!outcome || outcome->state != "finished") return true;
   if (now.at - job->outcome->first_seen >= Span{5000}) return true;
   const NodeRecord* record = view.node(id);
   if (record == nullptr) return true;

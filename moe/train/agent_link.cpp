@@ -125,7 +125,11 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   const std::lock_guard lock(mutex_);
   entered_ = epoch;
   counted_on_ = counted_on;
-  suspicions_.clear();
+  // Who is gone stays gone: what is withdrawn is what the new epoch has no use for, or what may be judged anew.
+  std::erase_if(suspicions_, [&](const auto& entry) {
+    const bool cut_off = entry.second.evidence == "eof" || entry.second.evidence == "silence";
+    return !counted_on.contains(entry.first) || !cut_off || mesh_->connected(entry.first);
+  });
   send_suspects_locked();
 }
 

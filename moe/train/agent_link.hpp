@@ -44,7 +44,7 @@ class AgentLink {
   [[nodiscard]] std::chrono::steady_clock::time_point planned_at() const;   // when it came
   // A plan above `current` asks to stop at once.
   [[nodiscard]] bool must_stop(Epoch current) const;
-  // Suspicions of older epochs are withdrawn; from now on only the loss of these counts.
+  // From now on only the loss of these counts; of them, who is still cut off stays suspected.
   void entered(Epoch epoch, const std::set<WorkerId>& counted_on);
   void count_on(const std::set<WorkerId>& workers);        // fewer, within the epoch: donors have given what they had, or the job is done
 

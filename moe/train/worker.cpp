@@ -73,6 +73,7 @@ std::optional<Rank> Worker::rank_in(const Plan& plan) const {
 void Worker::run() {
   std::string waiting_for = "the first plan";
   for (;;) {
+    mesh_->set_progress(0);   // who waits for a plan, or for the agent, does not hang
     const Plan plan = link_.wait_for_plan(tried_, waiting_for);
     tried_ = plan.epoch;
     if (!rank_in(plan)) {
@@ -196,6 +197,7 @@ void Worker::train() {
     const bool last = step.value == spec.steps;
     const bool durable = !spec.snapshots.checkpoint_dir.empty() &&
                          (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
+    if (durable) mesh_->set_progress(0);
     snapshots_.committed(step, state_.store, record.acked_snapshot, durable);
     if (!last && record.planned > current_->view.plan.epoch.value) return;  // the boundary: every member has seen the newer plan
   }
@@ -205,6 +207,7 @@ void Worker::train() {
 void Worker::finish() {
   snapshots_.finish_copy();
   const std::string digest = current_->runner->weights_digest(*state_.live);
+  mesh_->set_progress(0);
   link_.wait_durable();
   interrupt_if_stopped(tried_);
   link_.count_on({welcome_.self});   // the others may go as they are done

@@ -34,10 +34,11 @@ sequence_length: 64
 optimizer: {{learning_rate: 0.003, warmup_steps: 4}}
 elastic: {{min_nodes: {min_nodes}, max_groups: {groups}}}
 snapshots: {{every_steps: {snapshot_every}, checkpoint_every_steps: {checkpoint_every}}}
+heartbeat_ms: {heartbeat_ms}
 """
 
 # nodes, groups, steps: of the run. events: as in an events file. lost: how many steps may be computed again (None: any). sources: one of them must occur
-# among the regroups' sources. causes: each must occur.
+# among the regroups' sources. causes: each must occur; never: none of these may.
 LAYOUTS = {f"layout-{n}-nodes-{g}-groups": dict(nodes=n, groups=g, steps=8) for n, g in ((2, 1), (3, 1), (4, 1), (7, 1), (2, 2), (3, 2), (4, 2), (7, 2), (4, 4))}
 LONG = 40
 DISTURBED = {
@@ -58,7 +59,10 @@ DISTURBED = {
     "second-failure-at-once": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-worker", node="node-2"), dict(at_step=10, do="kill-worker", node="node-3")], lost=None),
     "second-failure-in-the-middle-of-a-regroup": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-worker", node="node-2"), dict(at_step=10, at_epoch=2, do="kill-node", node="node-3")], lost=None),
     "joiner-dies-in-the-middle-of-its-regroup": dict(nodes=3, groups=2, events=[dict(at_step=5, do="join"), dict(at_step=5, at_epoch=2, do="kill-node", node="node-4")], lost=0, steps=120),
-    "all-nodes-of-one-group-die": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-node", node="node-1"), dict(at_step=10, do="kill-node", node="node-2")], lost=0, sources=["live"]),
+    "all-nodes-of-one-group-die": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-node", node="node-1"), dict(at_step=10, do="kill-node", node="node-2")], lost=0, sources=["live"],
+                                       never=["node_lost"]),   # known by their connections, not by their leases
+    "a-wait-for-a-plan-is-no-hang": dict(nodes=3, groups=2, heartbeat_ms=100, lost=0, causes=["worker_lost"], never=["hang"], events=[
+        dict(at_step=10, do="stop-etcd", seconds=8), dict(at_step=10, do="kill-worker", node="node-2")]),
     "everybody-dies-and-a-newcomer-alone-goes-on-from-the-checkpoint": dict(nodes=2, groups=2, checkpoint_every=5, lost=None, sources=["checkpoint"], events=[
         dict(at_step=12, do="kill-node", node="node-1"), dict(at_step=12, do="kill-node", node="node-2"), dict(at_step=12, do="join", node="node-9")]),
     "restart-all-with-another-number": dict(nodes=4, groups=2, checkpoint_every=5, events=[dict(at_step=18, do="restart-all", nodes=3)], lost=None, sources=["checkpoint"]),
@@ -117,12 +121,12 @@ class Runner:
                 write_text(os.path.join(self.work, "text.txt"))
                 subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, "text.txt"), "--out", os.path.join(self.work, "text")], check=True)
 
-    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, **_):
+    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, **_):
         directory = os.path.join(self.work, name)
         shutil.rmtree(directory, ignore_errors=True)
         job, happenings, summary = (os.path.join(self.work, name + end) for end in (".yaml", ".events", ".summary.json"))
         with open(job, "w", encoding="ascii") as file:
-            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every))
+            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms))
         with open(happenings, "w", encoding="ascii") as file:
             json.dump(list(events), file)   # YAML holds JSON
         if os.path.exists(summary):
@@ -168,6 +172,9 @@ def check(name, scenario, result, baseline):
     for cause in scenario.get("causes", ()):
         if cause not in causes:
             wrong.append(f"no regroup had the cause {cause}, only {causes}")
+    for cause in scenario.get("never", ()):
+        if cause in causes:
+            wrong.append(f"a regroup had the cause {cause}")
     if not result["loss"][-1] < result["loss"][0]:
         wrong.append("the loss did not fall")
     if "chaos" not in name and len(result["events"]) != len(scenario.get("events", ())):
