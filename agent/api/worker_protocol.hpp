@@ -87,7 +87,13 @@ struct Suspects { Epoch epoch; std::vector<Suspicion> suspicions; };   // the wh
 struct Committed { CommitReport report; };
 struct Regrouped { RegroupReport report; };
 struct NeedArena { int slots = 0; std::int64_t bytes = 0; };           // of each slot
-struct SnapshotTaken { SnapshotInfo info; bool make_durable = false; int num_parts = 0; int part = 0; std::vector<SnapshotEntry> to_write; };  // to_write: this worker's share of the checkpoint (each block by one member)
+struct SnapshotTaken {
+  SnapshotInfo info;
+  bool make_durable = false;
+  int num_parts = 0;
+  int part = 0;
+  std::vector<SnapshotEntry> to_write;   // this worker's share of the checkpoint: each block is written by one member
+};
 struct Finished { Step step; std::string weights_sha256; };
 struct Fault { std::string text; };                                    // the worker gives up and will exit
 using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished, Fault>;

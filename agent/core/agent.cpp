@@ -151,10 +151,8 @@ void Agent::on(const WorkerEnded& event) {
   if (slot == nullptr) return;
   slot->running = false;
   act(EraseLeased{keys_.suspect(suspect_name(event.worker))});
-  if (!slot->asked_to_end || slot->worker.state == WorkerState::kFailed) {
-    ++slot->failures;
-    slot->not_before = now_.at + restart_delay(slot->failures);
-  }
+  if (!slot->asked_to_end || slot->worker.state == WorkerState::kFailed) ++slot->failures;
+  slot->not_before = now_.at + restart_delay(slot->failures);
   if (!slot->asked_to_end) {
     if (plan_ && counts_on(*plan_, event.worker) && slot->worker.state != WorkerState::kFinished) exits_.push_back({event.worker, "exit", now_.wall_ms});
   }

@@ -26,7 +26,7 @@ struct Slot {
   std::optional<Instant> offer_again_at;
 };
 
-// 0, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row.
+// 0.25, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row. Not at once: a starting worker takes a core from the survivors' first step, which everybody waits for.
 Span restart_delay(int failures);
 
 }  // namespace regroup::agent

@@ -152,11 +152,13 @@ Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const 
 Result<void> put_snapshot(PeerSocket& socket, const KeptSnapshot& snapshot, Step safe, const std::string& who) {
   json entries = json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
-  auto done = socket.write_frame(json{{"do", "put"}, {"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"place", snapshot.place}, {"safe", safe.value}, {"entries", std::move(entries)}}.dump());
+  auto done = socket.write_frame(json{{"do", "put"}, {"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"place", snapshot.place},
+                                           {"safe", safe.value}, {"entries", std::move(entries)}}.dump());
   if (done) done = await_ok(socket, who);
   if (!done) return done;
   for (const KeptEntry& entry : snapshot.entries) {
-    done = socket.write({part(snapshot.sums(entry, 0, entry.blocks.lo), static_cast<std::int64_t>(entry.num_checksums() * sizeof(std::uint64_t))), part(snapshot.array(entry, 0, entry.blocks.lo), 3 * entry.array_bytes())});
+    done = socket.write({part(snapshot.sums(entry, 0, entry.blocks.lo), static_cast<std::int64_t>(entry.num_checksums() * sizeof(std::uint64_t))),
+                         part(snapshot.array(entry, 0, entry.blocks.lo), 3 * entry.array_bytes())});
     if (!done) return done.error().within(who);
   }
   return await_ok(socket, who);

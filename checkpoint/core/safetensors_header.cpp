@@ -152,7 +152,8 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
   std::sort(header.tensors.begin(), header.tensors.end(), [](const FileTensor& a, const FileTensor& b) { return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name); });
   std::int64_t at = 0;
   for (const FileTensor& tensor : header.tensors) {
-    if (tensor.begin != at) return corrupt(tensor.name + " starts at " + std::to_string(tensor.begin) + (tensor.begin > at ? ", which leaves a hole after " : ", which overlaps what ends at ") + std::to_string(at));
+    if (tensor.begin != at)
+      return corrupt(tensor.name + " starts at " + std::to_string(tensor.begin) + (tensor.begin > at ? ", which leaves a hole after " : ", which overlaps what ends at ") + std::to_string(at));
     at = tensor.end;
   }
   if (header.file_bytes() != file_bytes) return corrupt("tensors end at byte " + std::to_string(header.file_bytes()) + " of a file of " + std::to_string(file_bytes));

@@ -43,7 +43,8 @@ Result<std::vector<Piece>> pieces_of(const FilePlan& plan, const std::vector<Par
   for (const PartEntry& entry : entries) {
     if (entry.unit < 0 || entry.unit >= static_cast<int>(plan.units().size()) || entry.blocks.lo < 0 || entry.blocks.lo > entry.blocks.hi || entry.blocks.hi > kBlocksPerUnit ||
         entry.data == nullptr)
-      return Error{Code::kBadInput, "checkpoint: unit " + std::to_string(entry.unit) + " blocks [" + std::to_string(entry.blocks.lo) + ", " + std::to_string(entry.blocks.hi) + ") are not part of this model"};
+      return Error{Code::kBadInput, "checkpoint: unit " + std::to_string(entry.unit) + " blocks [" + std::to_string(entry.blocks.lo) + ", " +
+                                        std::to_string(entry.blocks.hi) + ") are not part of this model"};
     const std::int64_t block_elements = plan.units()[static_cast<std::size_t>(entry.unit)].block_elements;
     const std::int64_t array_bytes = entry.blocks.size() * block_elements * 4;
     for (int array = 0; array < kStateArrays; ++array)
@@ -53,7 +54,8 @@ Result<std::vector<Piece>> pieces_of(const FilePlan& plan, const std::vector<Par
   std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return std::tie(a.file, a.offset) < std::tie(b.file, b.offset); });
   for (std::size_t i = 1; i < pieces.size(); ++i)
     if (pieces[i].file == pieces[i - 1].file && pieces[i].offset < pieces[i - 1].offset + pieces[i - 1].bytes)
-      return Error{Code::kBadInput, "checkpoint: a part holds the same blocks twice, at byte " + std::to_string(pieces[i].offset) + " of " + plan.files()[static_cast<std::size_t>(pieces[i].file)].name};
+      return Error{Code::kBadInput, "checkpoint: a part holds the same blocks twice, at byte " +
+                                       std::to_string(pieces[i].offset) + " of " + plan.files()[static_cast<std::size_t>(pieces[i].file)].name};
   return pieces;
 }
 

@@ -35,7 +35,8 @@ struct CheckpointReader::Fragment {
 };
 
 CheckpointReader::CheckpointReader(std::string directory, Manifest manifest, FilePlan plan)
-    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)), buffer_(static_cast<std::byte*>(std::aligned_alloc(kFilePage, static_cast<std::size_t>(kBatchBytes + 2 * kFilePage)))) {
+    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)),
+      buffer_(static_cast<std::byte*>(std::aligned_alloc(kFilePage, static_cast<std::size_t>(kBatchBytes + 2 * kFilePage)))) {
   CHECK(buffer_ != nullptr, "no memory to read into");
 }
 
@@ -53,7 +54,8 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::stri
   if (!manifest) return Error{manifest.error().code, manifest_path + " " + manifest.error().context};
   auto plan = FilePlan::make(manifest->info.shape, manifest->info.max_file_bytes);
   if (!plan) return plan.error().within(manifest_path);
-  if (plan->files().size() != manifest->files.size()) return Error{Code::kCorrupt, manifest_path + " lists " + std::to_string(manifest->files.size()) + " files for a model of " + std::to_string(plan->files().size())};
+  if (plan->files().size() != manifest->files.size())
+    return Error{Code::kCorrupt, manifest_path + " lists " + std::to_string(manifest->files.size()) + " files for a model of " + std::to_string(plan->files().size())};
   for (std::size_t i = 0; i < plan->files().size(); ++i) {
     const PlannedFile& planned = plan->files()[i];
     const ManifestFile& listed = manifest->files[i];
@@ -130,7 +132,8 @@ Result<std::span<const std::byte>> CheckpointReader::read_pieces(const Extent& e
     const std::int64_t from = std::max(lo, piece * kChecksumBytes);
     const std::int64_t to = std::min(hi, (piece + 1) * kChecksumBytes);
     const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - piece_of(extent.offset))];
-    if (checksum(bytes.subspan(static_cast<std::size_t>(from - lo), static_cast<std::size_t>(to - from))) != expected) return damaged(path, from, to, "do not match their checksum: the file is damaged");
+    if (checksum(bytes.subspan(static_cast<std::size_t>(from - lo), static_cast<std::size_t>(to - from))) != expected)
+      return damaged(path, from, to, "do not match their checksum: the file is damaged");
   }
   return bytes;
 }

@@ -91,7 +91,9 @@ int verify(const Arguments& arguments) {
   std::int64_t bytes = 0;
   for (const ManifestFile& file : manifest->files) bytes += file.bytes;
   if (arguments.json) print({{"ok", true}, {"path", *path}, {"job", manifest->info.job}, {"step", manifest->info.step.value}, {"bytes", bytes}});
-  else std::printf("%s is whole: job %s, step %lld, %.1f MB match their checksums\n", path->c_str(), manifest->info.job.c_str(), static_cast<long long>(manifest->info.step.value), static_cast<double>(bytes) / 1e6);
+  else
+    std::printf("%s is whole: job %s, step %lld, %.1f MB match their checksums\n", path->c_str(), manifest->info.job.c_str(),
+                static_cast<long long>(manifest->info.step.value), static_cast<double>(bytes) / 1e6);
   return 0;
 }
 

@@ -84,6 +84,10 @@ class Deciding {
   Newcomers newcomers() {
     Newcomers found;
     const std::string fingerprint = common_fingerprint();
+    std::set<WorkerId> members;
+    if (job_.plan) {
+      for (const Participant& member : job_.plan->value.members) members.insert(member.worker);
+    }
     for (const NodeId& id : roster_.usable) {
       const NodeRecord& node = *view_.node(id);
       int ready = 0;
@@ -91,7 +95,7 @@ class Deciding {
       for (const WorkerRecord& worker : node.workers) {
         if (worker.job != job_.name || worker.state == WorkerState::kFailed || worker.state == WorkerState::kFinished) continue;
         ++known;
-        if (job_.plan && holds(job_.plan->value.members, worker.id)) continue;
+        if (members.contains(worker.id)) continue;
         const bool is_ready = worker.state != WorkerState::kStarting && !worker.address.empty();
         if (!is_ready) {
           ++found.on_the_way;

@@ -42,13 +42,22 @@ std::vector<int> choose_owners(const std::vector<std::pair<int, int>>& holders, 
   return owner;
 }
 
+// (item, member) pairs that are ascending by member, ascending by item and member: counted, not compared, because there may be millions.
+std::vector<std::pair<int, int>> by_item(const std::vector<std::pair<int, int>>& by_member, int num_items) {
+  std::vector<std::size_t> next(static_cast<std::size_t>(num_items) + 1);
+  for (const auto& holder : by_member) ++next[static_cast<std::size_t>(holder.first) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<std::pair<int, int>> out(by_member.size());
+  for (const auto& holder : by_member) out[next[static_cast<std::size_t>(holder.first)]++] = holder;
+  return out;
+}
+
 std::vector<int> expert_owners(const StateShape& shape, const std::vector<const Kept*>& held) {
   std::vector<std::pair<int, int>> holders;
   for (std::size_t m = 0; m < held.size(); ++m) {
     for (int slot : held[m]->experts) holders.emplace_back(slot, static_cast<int>(m));
   }
-  std::sort(holders.begin(), holders.end());
-  return choose_owners(holders, shape.num_experts(), static_cast<int>(held.size()));
+  return choose_owners(by_item(holders, shape.num_experts()), shape.num_experts(), static_cast<int>(held.size()));
 }
 
 std::vector<int> block_owners(const std::vector<const Kept*>& held) {
@@ -58,8 +67,7 @@ std::vector<int> block_owners(const std::vector<const Kept*>& held) {
       for (int block = run.lo; block < run.hi; ++block) holders.emplace_back(block, static_cast<int>(m));
     }
   }
-  std::sort(holders.begin(), holders.end());
-  return choose_owners(holders, kBlocksPerUnit, static_cast<int>(held.size()));
+  return choose_owners(by_item(holders, kBlocksPerUnit), kBlocksPerUnit, static_cast<int>(held.size()));
 }
 
 // One layer's experts: members give up what is above their share, those below it take what is free, both in ascending order.

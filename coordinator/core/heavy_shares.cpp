@@ -46,10 +46,15 @@ class Choice {
         if (!full(layer) && load_[member] < most_) add(layer, member);
       }
     }
+    // What a search in vain has seen leads nowhere, now and later: what moves afterwards moves elsewhere.
+    std::vector<bool> in_vain(load_.size());
     for (int layer = 0; layer < num_layers(); ++layer) {
       while (!full(layer)) {
-        visited_.assign(load_.size(), false);
-        if (!augment(layer)) break;
+        visited_ = in_vain;
+        if (!augment(layer)) {
+          in_vain = visited_;
+          break;
+        }
       }
     }
   }

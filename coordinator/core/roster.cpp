@@ -47,6 +47,17 @@ bool in_plan(const JobView& job, const NodeId& id) {
          (!job.in_force() && std::any_of(plan.donors.begin(), plan.donors.end(), on_node));
 }
 
+// The same for many nodes.
+std::set<NodeId> nodes_in_plan(const JobView& job) {
+  std::set<NodeId> nodes;
+  if (!job.plan) return nodes;
+  for (const Participant& p : job.plan->value.members) nodes.insert(p.worker.node);
+  if (!job.in_force()) {
+    for (const Participant& p : job.plan->value.donors) nodes.insert(p.worker.node);
+  }
+  return nodes;
+}
+
 const JobView* find_job(const ClusterView& view, const std::string& name) {
   const auto found = view.jobs().find(name);
   return found == view.jobs().end() ? nullptr : &found->second;
@@ -104,9 +115,11 @@ Roster roster_of(const ClusterView& view, const JobView& job) {
       roster.usable.insert(id);
     }
   }
+  if (static_cast<int>(roster.usable.size()) <= roster.target) return roster;
   // Too many: those go first that hold nothing, then the last by id.
+  const std::set<NodeId> holding = nodes_in_plan(job);
   std::vector<std::pair<bool, NodeId>> order;
-  for (const NodeId& id : roster.usable) order.emplace_back(in_plan(job, id), id);
+  for (const NodeId& id : roster.usable) order.emplace_back(holding.contains(id), id);
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first != b.first ? !a.first : b.second < a.second; });
   for (const auto& [member, id] : order) {
     if (static_cast<int>(roster.usable.size()) <= roster.target) break;

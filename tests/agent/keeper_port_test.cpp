@@ -85,10 +85,13 @@ TEST(PeerPort, requests_that_make_no_sense_are_refused_and_the_connection_stays_
   EXPECT_EQ(worker.take(0, Step(1), {{0, {0, 256}}}).problem, "");
   PeerSocket socket = admitted(node);
   for (const char* request :
-       {"", "no json", "[]", "{}", "17", R"({"do":1})", R"({"do":"dance"})", R"({"do":"fetch"})", R"({"do":"fetch","step":1,"unit":-1,"lo":0,"hi":1})", R"({"do":"fetch","step":1,"unit":0,"lo":5,"hi":5})",
+       {"", "no json", "[]", "{}", "17", R"({"do":1})", R"({"do":"dance"})",
+        R"({"do":"fetch"})", R"({"do":"fetch","step":1,"unit":-1,"lo":0,"hi":1})", R"({"do":"fetch","step":1,"unit":0,"lo":5,"hi":5})",
         R"({"do":"fetch","step":1,"unit":0,"lo":-5,"hi":5})", R"({"do":"fetch","step":1,"unit":0,"lo":0,"hi":2147483647})", R"({"do":"fetch","step":"x","unit":0,"lo":0,"hi":1})",
-        R"({"do":"put"})", R"({"do":"put","taken_by":"x","step":1,"epoch":1,"place":0,"safe":-1,"entries":[]})", R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[]})",
-        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[0,0,257]]})", R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[99,0,1]]})",
+        R"({"do":"put"})", R"({"do":"put","taken_by":"x","step":1,"epoch":1,"place":0,"safe":-1,"entries":[]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[0,0,257]]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[99,0,1]]})",
         R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[0,0]]})", R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"entries":[[0,0,1]]})"}) {
     const auto answered = ask(socket, request);
     ASSERT_FALSE(answered) << request;

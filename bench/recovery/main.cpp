@@ -1,0 +1,210 @@
+// bench-recovery: how long a job stands still when something dies. Real processes on this machine: etcd, two coordinators, four agents with a worker each, in two groups.
+//
+//   bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] [--keep]
+//
+// What is measured: timeline.hpp. Progress goes to standard error, the table or the JSON to standard output. Ctrl-C leaves nothing behind.
+#include "bench/recovery/kills.hpp"
+#include "cli/job_file.hpp"
+#include "cli/submit.hpp"
+#include "base/log.hpp"
+#include "moe/data/prepare.hpp"
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+namespace regroup::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct Options {
+  bool json = false, keep = false;
+  std::string model = "tiny", dir;
+  std::vector<std::string> cases;
+  CaseOptions run;
+};
+
+int fail(const std::string& why) {
+  std::fprintf(stderr, "bench-recovery: %s\n", why.c_str());
+  return interrupted != 0 ? 130 : 1;
+}
+
+// The job's own data where it is prepared; else words at random: times do not depend on what they say.
+Result<void> make_data(JobSpec& job, const std::string& dir) {
+  if (fs::exists(job.data_prefix + ".json")) return pin_data(job);
+  std::mt19937 random(1);
+  std::ofstream text(dir + "/words.txt");
+  for (int word = 0; word < 600'000; ++word) {
+    for (unsigned letters = 2 + random() % 7; letters > 0; --letters) text << static_cast<char>('a' + random() % 26);
+    text << (random() % 12 == 0 ? ".\n" : " ");
+  }
+  text.close();
+  job.data_prefix = dir + "/words";
+  PrepareOptions options;
+  options.inputs = {dir + "/words.txt"};
+  options.prefix = job.data_prefix;
+  if (auto prepared = prepare(options); !prepared) return prepared.error();
+  return pin_data(job);
+}
+
+ordered_json to_json(const Case& which, const CaseResult& result) {
+  std::vector<double> recovery, whole;
+  std::vector<double> detect, decide, stop, agree, move, first;
+  ordered_json samples = ordered_json::array();
+  for (const Kill& kill : result.kills) {
+    const Recovery& r = kill.recovery;
+    const Phases& p = r.phases;
+    recovery.push_back(r.recovery_s);
+    whole.push_back(r.whole_s);
+    detect.push_back(p.detect_ms), decide.push_back(p.decide_ms), stop.push_back(p.stop_ms);
+    agree.push_back(p.agree_ms), move.push_back(p.move_ms), first.push_back(p.first_ms);
+    samples.push_back({{"node", kill.node}, {"step", kill.step}, {"recovery_s", r.recovery_s}, {"whole_s", r.whole_s}, {"members", r.layout.members}, {"groups", r.layout.groups},
+                       {"step_s", r.step_s}, {"plans", r.plans}, {"cause", r.cause}, {"source", r.source}, {"detect_ms", p.detect_ms}, {"decide_ms", p.decide_ms},
+                       {"stop_ms", p.stop_ms}, {"agree_ms", p.agree_ms}, {"move_ms", p.move_ms}, {"first_ms", p.first_ms}});
+  }
+  const double p50 = percentile(recovery, 0.5), p95 = percentile(recovery, 0.95), whole_p50 = percentile(whole, 0.5);
+  const double whole_most = 1.0 + 2 * result.whole_step_s;
+  ordered_json figures = ordered_json::object();
+  if (which.most_p50_s > 0) figures["p50_s"] = which.most_p50_s;
+  if (which.most_p95_s > 0) figures["p95_s"] = which.most_p95_s;
+  const bool wants_whole = which.name == "kill_worker" || which.name == "kill_node";
+  if (wants_whole) figures["whole_p50_s"] = whole_most;
+  const bool met = (which.most_p50_s == 0 || p50 <= which.most_p50_s) && (which.most_p95_s == 0 || p95 <= which.most_p95_s) && (!wants_whole || whole_p50 <= whole_most) &&
+                   result.steps_lost == 0;
+  return {{"p50_s", p50},
+          {"p95_s", p95},
+          {"max_s", percentile(recovery, 1)},
+          {"kills", result.kills.size()},
+          {"step_s", result.step_s},
+          {"whole_p50_s", whole_p50},
+          {"whole_p95_s", percentile(whole, 0.95)},
+          {"whole_step_s", result.whole_step_s},
+          {"steps_lost", result.steps_lost},
+          {"others_cpu", result.others_cpu},
+          {"phases_p50_ms",
+           {{"detect", percentile(detect, 0.5)},
+            {"decide", percentile(decide, 0.5)},
+            {"stop", percentile(stop, 0.5)},
+            {"agree", percentile(agree, 0.5)},
+            {"move", percentile(move, 0.5)},
+            {"first_step_above_median", percentile(first, 0.5)}}},
+          {"at_most", figures},
+          {"met", met},
+          {"samples", samples}};
+}
+
+void print_table(const ordered_json& out, const std::vector<Case>& cases) {
+  std::printf("%s: %.1f M parameters, %d nodes in 2 groups; seconds\n", out["model"].get<std::string>().c_str(), out["million_parameters"].get<double>(), out["nodes"].get<int>());
+  std::printf("%-24s %5s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "", "kills", "p50", "p95", "max", "step", "whole", "step", "lost", "others", "figures");
+  for (const Case& which : cases) {
+    if (!out.contains(which.name)) continue;
+    const ordered_json& c = out[which.name];
+    const auto number = [&](const char* key) { return c[key].get<double>(); };
+    std::string figures;
+    for (const auto& [key, most] : c["at_most"].items()) {
+      char text[64];
+      std::snprintf(text, sizeof text, "%s%s <= %.2f", figures.empty() ? "" : ", ", key.substr(0, key.size() - 2).c_str(), most.get<double>());
+      figures += text;
+    }
+    std::printf("%-24s %5d %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %5d %5.0f%%  %s: %s\n", which.name.c_str(), c["kills"].get<int>(), number("p50_s"), number("p95_s"), number("max_s"),
+                number("step_s"), number("whole_p50_s"), number("whole_step_s"), c["steps_lost"].get<int>(), 100 * number("others_cpu"), figures.c_str(),
+                c["met"].get<bool>() ? "met" : "not met");
+  }
+  std::printf("\nmedian of each phase, ms\n%-24s %7s %7s %7s %7s %7s %7s\n", "", "detect", "decide", "stop", "agree", "move", "rest");
+  for (const Case& which : cases) {
+    if (!out.contains(which.name)) continue;
+    std::printf("%-24s", which.name.c_str());
+    for (const auto& [key, value] : out[which.name]["phases_p50_ms"].items()) std::printf(" %7.1f", value.get<double>());
+    std::printf("\n");
+  }
+}
+
+int run(Options& options) {
+  const std::string parent = options.dir.empty() ? fs::temp_directory_path().string() : fs::absolute(options.dir).string();
+  std::string dir = parent + "/bench-recovery-XXXXXX";
+  std::error_code ignored;
+  fs::create_directories(parent, ignored);
+  if (::mkdtemp(dir.data()) == nullptr) return fail("cannot make a directory in " + parent);
+  log::start("bench-recovery", log::Level::kInfo, dir + "/bench.log");
+  auto file = load_job(std::string(REGROUP_SOURCE_DIR) + "/examples/" + options.model + "/job.yaml", dir + "/checkpoints");
+  if (!file) return fail(file.error().context);
+  RunningJobOptions& cluster = options.run.cluster;
+  cluster.job = file->job;
+  cluster.job.steps = 1'000'000;
+  cluster.job.elastic.max_groups = 2;
+  cluster.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
+  if (auto data = make_data(cluster.job, dir); !data) return fail(data.error().context);
+
+  const double million = static_cast<double>(count_parameters(cluster.job.model)) / 1e6;
+  const std::vector<Case> cases = all_cases(million);
+  ordered_json out = {{"model", options.model}, {"million_parameters", million}, {"nodes", cluster.nodes}, {"coordinators", cluster.coordinators}, {"seed", options.run.seed}};
+  bool met = true, failed = false;
+  for (const Case& which : cases) {
+    if (!options.cases.empty() && std::find(options.cases.begin(), options.cases.end(), which.name) == options.cases.end()) continue;
+    cluster.dir = dir + "/" + which.name;
+    auto result = run_case(which, options.run);
+    if (!result) {
+      if (interrupted != 0) {
+        fs::remove_all(dir, ignored);
+        return fail(result.error().context);
+      }
+      failed = true;
+      (void)fail(result.error().context);
+      continue;
+    }
+    out[which.name] = to_json(which, *result);
+    met = met && out[which.name]["met"].get<bool>();
+  }
+  out["met"] = met && !failed;
+  if (options.keep || failed) std::fprintf(stderr, "kept: %s\n", dir.c_str());
+  else fs::remove_all(dir, ignored);
+  if (options.json) std::printf("%s\n", out.dump(2).c_str());
+  else print_table(out, cases);
+  return failed ? 1 : 0;
+}
+
+int usage(int status) {
+  std::fprintf(stderr,
+               "usage: bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] [--keep]\n"
+               "  --case   kill_worker, kill_node, stop_worker, kill_leader_and_worker; may be repeated (all if left out)\n"
+               "  --kills  of each case (20)     --seed   of the moments and of who is killed (1)\n"
+               "  --dir    where a directory is made for logs and journals (the system's for temporary files); --keep leaves it there\n");
+  return status;
+}
+
+}  // namespace
+}  // namespace regroup::bench
+
+int main(int argc, char** argv) {
+  using namespace regroup::bench;
+  Options options;
+  const auto known = all_cases(1);
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const bool more = i + 1 < argc;
+    if (argument == "--json") options.json = true;
+    else if (argument == "--keep") options.keep = true;
+    else if (argument == "--model" && more) options.model = argv[++i];
+    else if (argument == "--dir" && more) options.dir = argv[++i];
+    else if (argument == "--case" && more) options.cases.emplace_back(argv[++i]);
+    else if (argument == "--kills" && more && std::atoi(argv[i + 1]) > 0) options.run.kills = std::atoi(argv[++i]);
+    else if (argument == "--seed" && more) options.run.seed = std::strtoull(argv[++i], nullptr, 10);
+    else return usage(argument == "--help" ? 0 : 2);
+  }
+  for (const auto& name : options.cases)
+    if (std::none_of(known.begin(), known.end(), [&](const Case& c) { return c.name == name; })) return usage(2);
+  if (options.model != "tiny" && options.model != "small") return usage(2);
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  return run(options);
+}

@@ -1,0 +1,56 @@
+"""Which folder may include which: the table of the design's layers as data. Arrows point down only.
+
+A folder is the longest name here that a file's path begins with. Within a folder everything may include everything.
+"""
+
+API = "base metrics moe/layout"
+MAY_INCLUDE = {
+    "base": "",
+    "metrics": "base",
+    "moe/layout": "base",
+    "moe/data": "base",
+    "coordinator/api": API,
+    "agent/api": API + " coordinator/api",
+    "checkpoint/core": "base moe/layout",
+    "checkpoint/io": "base moe/layout checkpoint/core",
+    "coordinator/core": API + " coordinator/api",
+    "agent/core": API + " coordinator/api agent/api",
+    "coordinator/etcd": "base coordinator/api",
+    "agent/probe": "base",
+    "agent/snapshots": API + " coordinator/api agent/api checkpoint/core checkpoint/io",
+    "mesh": "base",
+    "moe/train": API + " moe/data coordinator/api agent/api checkpoint/core checkpoint/io mesh",
+    "coordinator": API + " checkpoint/core checkpoint/io coordinator/api coordinator/core coordinator/etcd",
+    "agent": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd agent/api agent/core agent/probe agent/snapshots",
+    "cli/etcd": "base",
+    "cli/checkpoint": "base moe/layout checkpoint/core checkpoint/io",
+    "cli/local": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd cli cli/etcd",
+    "cli": API + " moe/data checkpoint/core checkpoint/io coordinator/api coordinator/core coordinator/etcd agent/api cli/etcd cli/checkpoint cli/local",
+    "tests": "*",
+    "bench": "*",
+}
+
+# Headers of others: which files may include them. A folder ends with a slash.
+OUTSIDE = {
+    "ATen/": "moe/train/ tests/ops/ tests/train/",
+    "torch/": "moe/train/",
+    "c10/": "moe/train/ tests/ops/ tests/train/ bench/train/",
+    "cuda": "moe/train/",
+    "nccl": "moe/train/",
+    "spdlog/": "base/log.cpp",
+    "prometheus/": "metrics/exporter.cpp",
+    "grpc": "coordinator/etcd/etcd_rpc.cpp",
+    "boost/asio": "metrics/http_server.cpp agent/ coordinator/shell.cpp coordinator/main.cpp",
+    "yaml-cpp/": "cli/yaml_section.hpp",
+    "CLI/": "cli/ coordinator/main.cpp agent/main.cpp tests/checkpoint/cli_test.cpp",
+    "openssl/": "base/ mesh/ agent/api/",
+    "gtest/": "tests/",
+    "gmock/": "tests/",
+}
+NEVER = ["torch/torch.h", "torch/all.h", "torch/extension.h"]  # 20 s and 1.4 GB a file
+
+# Folders of pure functions: values in, values out. No clock, no thread, no file, no socket, no environment, no random device.
+PURE = ["moe/layout", "coordinator/core", "agent/core", "coordinator/api", "checkpoint/core"]
+NOT_PURE_HEADERS = r"(thread|mutex|condition_variable|future|semaphore|fstream|filesystem|iostream|random|unistd\.h|fcntl\.h|poll\.h|dlfcn\.h|(sys|netinet|arpa)/.*|boost/.*)"
+NOT_PURE_CALLS = r"\b(\w+_clock::now|getenv|std::time|std::rand|random_device)\s*\("
+CORES_USE_ONLY_STD = ["moe/layout", "coordinator/core", "agent/core"]

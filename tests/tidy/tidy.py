@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""tidy.py ROOT CHECK: what a compiler does not see. Prints each violation as file:line: what; exit status 1 if there is one.
+
+includes   folders include only what lies below them; a name between quotes is a file of this tree
+outside    headers of libraries stay where they belong; pure folders stay pure
+lines      no line is much longer than .clang-format's limit, no tabs, no blanks at the end, a newline at the end
+leftovers  no TODO, FIXME, XXX, debugging output or conflict marks
+readme     what README.md names exists; links in every .md lead somewhere
+tests      every folder of tests/ is built, every test source is compiled
+"""
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+import layers
+
+SOURCES = (".cpp", ".hpp")
+TEXTS = SOURCES + (".py", ".md", ".txt", ".cmake", ".yaml", ".proto")
+STRETCH = 1.25  # a text that is said to a user may be longer than clang-format's limit, by this much
+
+
+class Tree:
+    def __init__(self, root):
+        self.root = root
+        self.files = []
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(f for f in folders if not f.startswith((".", "build", "shared", "__pycache__")))
+            self.files += [os.path.relpath(os.path.join(folder, name), root) for name in sorted(names)]
+        self.found = []
+
+    def having(self, endings):
+        return [f for f in self.files if f.endswith(endings)]
+
+    def text(self, path):
+        with open(os.path.join(self.root, path), encoding="utf-8") as file:
+            return file.read()
+
+    def lines(self, path):
+        return list(enumerate(self.text(path).splitlines(), 1))
+
+    def exists(self, path):
+        return os.path.exists(os.path.join(self.root, path))
+
+    def complain(self, path, line, what):
+        self.found.append(f"{path}:{line}: {what}")
+
+
+def folder_of(path):
+    fitting = [f for f in layers.MAY_INCLUDE if path.startswith(f + "/")]
+    return max(fitting, key=len, default=None)
+
+
+def includes_of(tree, path):
+    for number, line in tree.lines(path):
+        found = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+        if found:
+            yield number, found[1] == '"', found[2]
+
+
+def check_includes(tree):
+    for path in tree.having(SOURCES):
+        here = folder_of(path)
+        if here is None:
+            tree.complain(path, 1, "lies in no folder that tests/tidy/layers.py knows")
+            continue
+        may = layers.MAY_INCLUDE[here].split()
+        for number, quoted, name in includes_of(tree, path):
+            if not quoted:
+                continue
+            generated = name.endswith(".pb.h")
+            if not generated and not tree.exists(name):
+                tree.complain(path, number, f'"{name}" is no file of this tree (name it from the root)')
+                continue
+            there = here if generated and here == "coordinator/etcd" else folder_of(name)
+            if there != here and there not in may and "*" not in may:
+                tree.complain(path, number, f'{here} must not include {there or "generated code"} ("{name}")')
+
+
+def check_outside(tree):
+    for path in tree.having(SOURCES):
+        here = folder_of(path)
+        for number, quoted, name in includes_of(tree, path):
+            if quoted:
+                continue
+            if name in layers.NEVER:
+                tree.complain(path, number, f"<{name}> is the whole library; include what is used")
+            for start, where in layers.OUTSIDE.items():
+                if name.startswith(start) and not any(path == w or (w.endswith("/") and path.startswith(w)) for w in where.split()):
+                    tree.complain(path, number, f"<{name}> belongs to {where}")
+            if here in layers.PURE and re.fullmatch(layers.NOT_PURE_HEADERS, name):
+                tree.complain(path, number, f"{here} is pure: no <{name}>")
+            if here in layers.CORES_USE_ONLY_STD and ("/" in name or name.endswith(".h")):
+                tree.complain(path, number, f"{here} uses std alone: no <{name}>")
+        if here in layers.PURE:
+            for number, line in tree.lines(path):
+                if re.search(layers.NOT_PURE_CALLS, line.split("//")[0]):
+                    tree.complain(path, number, f"{here} is pure: {line.strip()}")
+
+
+def check_lines(tree):
+    found = re.search(r"^ColumnLimit:\s*(\d+)", tree.text(".clang-format"), re.M)
+    limit = int(int(found[1]) * STRETCH)
+    for path in tree.having(TEXTS):
+        text = tree.text(path)
+        if text and not text.endswith("\n"):
+            tree.complain(path, text.count("\n") + 1, "no newline at the end")
+        for number, line in tree.lines(path):
+            if path.endswith(SOURCES) and len(line) > limit:
+                tree.complain(path, number, f"{len(line)} characters; {limit} at most (clang-format's limit and a quarter)")
+            if "\t" in line:
+                tree.complain(path, number, "a tab")
+            if line != line.rstrip():
+                tree.complain(path, number, "blanks at the end")
+
+
+def check_leftovers(tree):
+    marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b|^(<<<<<<<|>>>>>>>) ")
+    for path in tree.having(TEXTS):
+        if path.startswith("tests/tidy/"):
+            continue
+        for number, line in tree.lines(path):
+            found = marks.search(line)
+            if found:
+                tree.complain(path, number, found[0])
+            if path.endswith(SOURCES) and not path.startswith(("tests/", "bench/", "cli/")) and re.search(r"std::c(out|err)\b", line):
+                tree.complain(path, number, "prints by itself: log it, or return it")
+
+
+def check_readme(tree):
+    for number, line in tree.lines("README.md"):
+        for name in re.findall(r"`([\w./-]+/)`", line):
+            if not name.startswith(("build", "/", "~")) and not tree.exists(name):
+                tree.complain("README.md", number, f"there is no {name}")
+    for path in tree.having((".md",)):
+        for number, line in tree.lines(path):
+            for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", line):
+                if not re.match(r"\w+:", target) and not os.path.exists(os.path.join(tree.root, os.path.dirname(path), target)):
+                    tree.complain(path, number, f"the link leads nowhere: {target}")
+
+
+def check_tests(tree):
+    built = set(re.findall(r"add_subdirectory\((\w+)\)", tree.text("tests/CMakeLists.txt")))
+    folders = {f.split("/")[1] for f in tree.files if f.startswith("tests/") and f.count("/") > 1}
+    for name in sorted(folders - built):
+        tree.complain("tests/CMakeLists.txt", 1, f"tests/{name} is not built")
+    for name in sorted(folders):
+        cmake = f"tests/{name}/CMakeLists.txt"
+        compiled = tree.text(cmake) if tree.exists(cmake) else ""
+        for path in tree.having((".cpp",)):
+            inner = path.removeprefix(f"tests/{name}/")
+            if inner != path and inner not in re.split(r"[\s()]+", compiled):
+                tree.complain(path, 1, f"is not compiled: {cmake} does not name it")
+
+
+CHECKS = {name.removeprefix("check_"): function for name, function in list(globals().items()) if name.startswith("check_")}
+
+
+def violations(root, check):
+    tree = Tree(root)
+    CHECKS[check](tree)
+    return tree.found
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[2] not in CHECKS:
+        sys.exit(f"usage: tidy.py ROOT CHECK\n\n{__doc__}")
+    found = violations(sys.argv[1], sys.argv[2])
+    print("\n".join(found))
+    sys.exit(1 if found else 0)

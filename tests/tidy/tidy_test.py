@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Each check of tidy.py notices what it is for: in a small tree with one fault."""
+import os
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+import tidy
+
+GOOD = {
+    ".clang-format": "ColumnLimit: 20\n",
+    "README.md": "See [`base/`](base).\n",
+    "base/a.hpp": "#include <vector>\n",
+    "mesh/b.cpp": '#include "base/a.hpp"\n',
+    "coordinator/core/c.cpp": '#include "base/a.hpp"\n',
+    "agent/core/d.hpp": "int d();\n",
+    "tests/CMakeLists.txt": "add_subdirectory(mesh)\n",
+    "tests/mesh/CMakeLists.txt": "regroup_test(t SOURCES b_test.cpp)\n",
+    "tests/mesh/b_test.cpp": "int x;\n",
+}
+
+
+class Tidy(unittest.TestCase):
+    def violations(self, check, **changed):
+        with tempfile.TemporaryDirectory() as root:
+            for path, text in (GOOD | changed).items():
+                os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                    file.write(text)
+            return tidy.violations(root, check)
+
+    def expect(self, check, path, text, what):
+        found = self.violations(check, **{path: text})
+        self.assertEqual(len(found), 1, found)
+        self.assertTrue(found[0].startswith(path), found)
+        self.assertIn(what, found[0])
+
+    def test_a_good_tree_has_no_violations(self):
+        for check in tidy.CHECKS:
+            self.assertEqual(self.violations(check), [], check)
+
+    def test_arrows_point_down(self):
+        self.expect("includes", "base/a.hpp", '#include "mesh/b.cpp"\n', "base must not include mesh")
+        self.expect("includes", "coordinator/core/c.cpp", '#include "agent/core/d.hpp"\n', "must not include agent/core")
+        self.expect("includes", "agent/core/d.hpp", '#include "coordinator/core/c.cpp"\n', "must not include coordinator/core")
+        self.expect("includes", "mesh/b.cpp", '#include "tests/mesh/b_test.cpp"\n', "must not include tests")
+
+    def test_a_header_is_named_from_the_root(self):
+        self.expect("includes", "base/a.hpp", '#include "a.hpp"\n', "no file of this tree")
+
+    def test_a_new_folder_needs_a_place(self):
+        self.expect("includes", "elsewhere/x.cpp", "int x;\n", "no folder")
+
+    def test_libraries_stay_where_they_belong(self):
+        self.expect("outside", "mesh/b.cpp", "#include <ATen/core/Tensor.h>\n", "belongs to")
+        self.expect("outside", "mesh/b.cpp", "#include <spdlog/spdlog.h>\n", "belongs to base/log.cpp")
+        self.expect("outside", "mesh/b.cpp", "#include <prometheus/metric.h>\n", "belongs to metrics/exporter.cpp")
+        self.expect("outside", "moe/train/x.cpp", "#include <torch/torch.h>\n", "whole library")
+
+    def test_cores_are_pure(self):
+        self.expect("outside", "coordinator/core/c.cpp", "#include <thread>\n", "is pure")
+        self.expect("outside", "agent/core/d.hpp", "#include <nlohmann/json.hpp>\n", "std alone")
+        self.expect("outside", "agent/core/d.hpp", "auto t = std::chrono::steady_clock::now();\n", "is pure")
+
+    def test_lines(self):
+        self.expect("lines", "base/a.hpp", "x" * 26 + "\n", "26 characters")
+        self.expect("lines", "base/a.hpp", "int x; \n", "blanks")
+        self.expect("lines", "base/a.hpp", "int x;", "no newline")
+
+    def test_leftovers(self):
+        self.expect("leftovers", "mesh/b.cpp", "// TO" "DO later\n", "TO" "DO")
+        self.expect("leftovers", "mesh/b.cpp", "std::cerr << 1;\n", "prints")
+
+    def test_what_the_readme_names(self):
+        self.expect("readme", "README.md", "See `gone/`.\n", "no gone/")
+        self.expect("readme", "README.md", "[x](gone.md)\n", "leads nowhere")
+
+    def test_every_test_is_built(self):
+        found = self.violations("tests", **{"tests/wire/CMakeLists.txt": "", "tests/wire/w_test.cpp": ""})
+        self.assertEqual(len(found), 2, found)
+
+
+if __name__ == "__main__":
+    unittest.main()
