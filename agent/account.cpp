@@ -40,12 +40,16 @@ void add_commit(metrics::Training& training, const JobSpec* job, const CommitRep
   if (job != nullptr) add_expert_load(training, *job, report.expert_load);
 }
 
-void add_regroup(metrics::Training& training, const RegroupReport& report) {
+void add_regroup(metrics::Training& training, const Plan* plan, const RegroupReport& report, std::int64_t now_ms) {
   ++training.regroups[report.cause];
   training.regroup_seconds["stop"].observe(report.stop_ms / 1000);
   training.regroup_seconds["agree"].observe(report.agree_ms / 1000);
   training.regroup_seconds["move"].observe(report.move_ms / 1000);
   training.regroup_seconds["first_commit"].observe(report.first_commit_ms / 1000);
+  if (plan != nullptr && plan->epoch == report.epoch && plan->detected_at_ms > 0) {   // clocks of several machines: never below 0
+    training.regroup_seconds["decide"].observe(static_cast<double>(std::max<std::int64_t>(0, plan->decided_at_ms - plan->detected_at_ms)) / 1000);
+    training.regroup_seconds["total"].observe(static_cast<double>(std::max<std::int64_t>(0, now_ms - plan->detected_at_ms)) / 1000);
+  }
   training.bytes_moved[report.source] += static_cast<std::uint64_t>(report.bytes_moved);
   training.steps_lost += static_cast<std::uint64_t>(report.steps_lost);
 }
@@ -64,9 +68,9 @@ void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double s
 
 }  // namespace
 
-void account(metrics::AgentCounters& counters, const JobSpec* job, const FromWorker& message) {
+void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms) {
   if (const auto* committed = std::get_if<Committed>(&message)) add_commit(counters.training, job, committed->report);
-  if (const auto* regrouped = std::get_if<Regrouped>(&message)) add_regroup(counters.training, regrouped->report);
+  if (const auto* regrouped = std::get_if<Regrouped>(&message)) add_regroup(counters.training, plan, regrouped->report, now_ms);
   if (const auto* suspects = std::get_if<Suspects>(&message)) {
     for (const Suspicion& suspicion : suspects->suspicions) ++counters.suspicions[suspicion.evidence];
   }

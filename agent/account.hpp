@@ -7,7 +7,8 @@
 
 namespace regroup::agent {
 
-void account(metrics::AgentCounters& counters, const JobSpec* job, const FromWorker& message);
+// `job`, `plan`: what the node works for; null where unknown.
+void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms);
 void account(metrics::AgentCounters& counters, const SnapshotKept& kept, std::int64_t now_ms);
 void account(metrics::AgentCounters& counters, const CheckpointSaved& saved, std::int64_t now_ms);
 

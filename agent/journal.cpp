@@ -69,8 +69,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     write(line);
   } else if (const auto* state = std::get_if<StateChanged>(&message)) {
     Line line("state", worker);
-    static constexpr const char* kWords[] = {"starting", "ready", "warm", "training", "waiting", "finished", "failed"};
-    line["state"] = kWords[static_cast<int>(state->state)];
+    line["state"] = to_string(state->state);
     line["epoch"] = state->warm_for.value;
     line["text"] = state->text;
     write(line);

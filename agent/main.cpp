@@ -1,6 +1,7 @@
 // regroup-agent: the daemon of a node. Registers it, runs its workers, keeps their snapshots.
 #include "agent/shell.hpp"
 #include "base/log.hpp"
+#include "coordinator/api/keys.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
@@ -17,6 +18,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 namespace {
@@ -84,7 +86,11 @@ std::string take_directory(const std::string& directory) {
   const std::string lock = directory + "/lock";
   const int fd = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return "cannot write into --dir " + directory + ": " + std::strerror(errno);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) return "another agent runs in " + directory + "; give each its own --dir";
+  // A predecessor that was killed holds the lock until the kernel has freed its memory.
+  for (int tries = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (tries == 50) return "another agent runs in " + directory + "; give each its own --dir";
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
   return "";
 }
 
@@ -105,12 +111,18 @@ int main(int argc, char** argv) {
   CLI::App app{"The daemon of a node: registers it in etcd, runs the workers of the job that it is assigned to, keeps their snapshots in memory.\n"
                "SIGTERM drains: the job moves away, then the agent ends. SIGKILL loses nothing that another node holds."};
   add_options(app, o);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
 
   agent::NodeFacts& facts = o.shell.facts;
   o.directory = fs::absolute(o.directory).lexically_normal().string();
   facts.node = NodeId(o.node.empty() ? host_name() : o.node);
-  if (facts.node.value.find_first_of("/: \t") != std::string::npos) return fail("--node '" + facts.node.value + "': a name has no slash, colon or blank");
+  if (!is_key_part(facts.node.value)) return fail("--node '" + facts.node.value + "': a name has no slash, colon or blank");
+  if (!is_key_part(facts.cluster)) return fail("--cluster '" + facts.cluster + "': a name has no slash, colon or blank");
+  if (!o.log_file.empty() && !std::ofstream(o.log_file, std::ios::app)) return fail("cannot write --log-file " + o.log_file + ": " + std::strerror(errno));
   facts.incarnation = random_number();
   facts.memory_bytes = static_cast<std::int64_t>(o.memory_bytes);
   if (facts.memory_bytes == 0) facts.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
@@ -149,15 +161,17 @@ int main(int argc, char** argv) {
 
   std::unique_ptr<metrics::HttpServer> server;
   if (!o.metrics_address.empty()) {
-    const auto colon = o.metrics_address.rfind(':');
-    if (colon == std::string::npos) return fail("--metrics " + o.metrics_address + ": give HOST:PORT");
     metrics::HttpPages pages;
     pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-agent", "0.1.0"}); };
-    pages.health = [&] { return metrics::Health{shell.registered(), shell.registered() ? "registered" : "not registered in etcd; workers go on"}; };
+    pages.health = [&] {
+      const bool registered = shell.counters().registered;
+      return metrics::Health{registered, registered ? "registered" : "not registered in etcd; workers go on"};
+    };
     pages.status = [&] { return shell.status_json(); };
-    auto started = metrics::HttpServer::start(o.metrics_address.substr(0, colon), std::atoi(o.metrics_address.c_str() + colon + 1), pages);
-    if (!started) return fail(started.error().context);
+    auto started = metrics::HttpServer::start(o.metrics_address, pages);
+    if (!started) return fail("--metrics: " + started.error().context);
     server = std::move(*started);
+    log::info("metrics_served", {{"port", server->port()}});
   }
   log::info("agent_started", {{"cluster", facts.cluster}, {"etcd", o.etcd}, {"dir", o.directory}, {"slots", facts.slots}, {"incarnation", facts.incarnation}});
 

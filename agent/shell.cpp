@@ -17,7 +17,8 @@ Now now() { return {Clock::now(), std::chrono::duration_cast<std::chrono::millis
 }  // namespace
 
 AgentShell::AgentShell(Store& store, ShellOptions options)
-    : store_(store), options_(std::move(options)), keys_(options_.facts.cluster), core_(options_.facts), journal_(options_.directory + "/journal.jsonl", options_.facts.node), granting_(std::make_unique<Lane>()) {}
+    : store_(store), options_(std::move(options)), keys_(options_.facts.cluster), core_(options_.facts),
+      journal_(options_.directory + "/journal.jsonl", options_.facts.node), granting_(std::make_unique<Lane>()) {}
 
 Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options, const std::string& keeper_listen) {
   // The keeper's address belongs to the node's facts, so it comes first; nothing is taken before run().
@@ -267,7 +268,8 @@ void AgentShell::refresh_status() {
   nlohmann::json status = {{"node", options_.facts.node.value}, {"cluster", options_.facts.cluster}, {"registered", registration_->registered()}, {"draining", core_.draining()},
                            {"job", core_.job() ? core_.job()->name : ""}, {"epoch", core_.plan() ? core_.plan()->epoch.value : 0}, {"workers", nlohmann::json::array()}};
   for (const Slot& slot : core_.slots()) {
-    status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", to_string(slot.worker.state)}, {"text", slot.worker.text}, {"starts", slot.starts}});
+    status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", to_string(slot.worker.state)},
+                                 {"text", slot.worker.text}, {"starts", slot.starts}});
   }
   const std::lock_guard lock(mutex_);
   status_json_ = status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -52,7 +52,8 @@ class Client final : public SnapshotClient {
       return got.error().within("fetching from " + who_);
     }
     if (block_checksums(into.data(), blocks.size(), static_cast<std::int64_t>(into.size() / pieces)) != promised)
-      return Error{Code::kCorrupt, who_ + ": blocks " + std::to_string(blocks.lo) + ".." + std::to_string(blocks.hi) + " of unit " + std::to_string(unit) + " at step " + std::to_string(step.value) + " do not match their checksums"};
+      return Error{Code::kCorrupt, who_ + ": blocks " + std::to_string(blocks.lo) + ".." + std::to_string(blocks.hi) +
+                                       " of unit " + std::to_string(unit) + " at step " + std::to_string(step.value) + " do not match their checksums"};
     return {};
   }
 

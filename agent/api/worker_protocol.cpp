@@ -44,7 +44,8 @@ SnapshotInfo info_from(const json& v) {
 json participant_json(const Participant& p) { return {{"worker", to_string(p.worker)}, {"address", p.address}, {"agent_address", p.agent_address}}; }
 
 json encode(const Welcome& m) {
-  return {{"type", "welcome"}, {"job", json::parse(to_json(m.job))}, {"self", to_string(m.self)}, {"mesh_listen", m.mesh_listen}, {"agent_address", m.agent_address}, {"highest_epoch", m.highest_epoch.value}};
+  return {{"type", "welcome"}, {"job", json::parse(to_json(m.job))}, {"self", to_string(m.self)},
+          {"mesh_listen", m.mesh_listen}, {"agent_address", m.agent_address}, {"highest_epoch", m.highest_epoch.value}};
 }
 json encode(const DialPeers& m) {
   json peers = json::array();
@@ -92,7 +93,8 @@ Result<ToWorker> decode_to_worker(const json& v) {
   if (type == "welcome") {
     auto job = job_from_json(v.at("job").dump());
     if (!job) return job.error();
-    return ToWorker(Welcome{std::move(*job), worker_id(v.at("self")), v.at("mesh_listen").get<std::string>(), v.at("agent_address").get<std::string>(), Epoch(v.at("highest_epoch").get<std::uint64_t>())});
+    return ToWorker(Welcome{std::move(*job), worker_id(v.at("self")),
+                            v.at("mesh_listen").get<std::string>(), v.at("agent_address").get<std::string>(), Epoch(v.at("highest_epoch").get<std::uint64_t>())});
   }
   if (type == "dial_peers") {
     DialPeers m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};

@@ -74,7 +74,7 @@ struct Welcome { JobSpec job; WorkerId self; std::string mesh_listen; std::strin
 struct DialPeers { Epoch epoch; std::vector<Participant> peers; };     // get warm for this plan
 struct NewPlan { Plan plan; };
 struct ArenaGrant { int slot = 0; std::int64_t bytes = 0; };           // with the memfd; slot -1, without: there is no memory for that request
-// What became of a snapshot: kKept: its checksums are taken, its slot is read no more but by others' requests; kSafe: and its buddy has it, or none is needed; kSaveEnded: the write to disk has ended, well or not.
+// What became of a snapshot. kKept: its checksums are taken; kSafe: and its buddy has it, or none is needed; kSaveEnded: the write to disk has ended, well or not.
 enum class SnapshotNews { kKept, kSafe, kSaveEnded };
 struct SnapshotAnswer { Step step; Epoch epoch; SnapshotNews news = SnapshotNews::kKept; };
 struct StopWorker { std::string reason; };
