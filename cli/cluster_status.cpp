@@ -10,19 +10,6 @@
 namespace regroup {
 namespace {
 
-std::string state_text(WorkerState state) {
-  switch (state) {
-    case WorkerState::kStarting: return "starting";
-    case WorkerState::kReady: return "ready";
-    case WorkerState::kWarm: return "warm";
-    case WorkerState::kTraining: return "training";
-    case WorkerState::kWaiting: return "waiting";
-    case WorkerState::kFinished: return "finished";
-    case WorkerState::kFailed: return "failed";
-  }
-  return "?";
-}
-
 // Reads `key`s below a job: name/what/...
 void read_job_key(JobLine& job, const std::string& what, const KeyValue& kv, std::vector<std::string>& unreadable) {
   bool good = true;
@@ -62,6 +49,7 @@ Result<void> read_jobs(Store& store, const Keys& keys, ClusterStatus& status) {
     job.name = rest.substr(0, slash);
     const std::string what = rest.substr(slash + 1);
     if (what == "spec") created = kv.create_revision;
+    if (what.rfind("wishes/drain-", 0) == 0) status.drained_from[what.substr(std::string("wishes/drain-").size())] = job.name;
     read_job_key(job, what, kv, status.unreadable);
   }
   std::vector<std::pair<std::int64_t, JobLine>> ordered;
@@ -118,11 +106,13 @@ std::string status_text(const ClusterStatus& status) {
     const auto job = status.job_of.find(node.node.value);
     std::string states, texts;
     for (const WorkerRecord& worker : node.workers) {
-      states += (states.empty() ? "" : ",") + state_text(worker.state);
+      states += (states.empty() ? "" : ",") + to_string(worker.state);
       if (!worker.text.empty()) texts += (texts.empty() ? "" : "; ") + worker.text;
     }
     for (const NoticeRecord& notice : status.notices)
       if (notice.node == node.node) texts += (texts.empty() ? "leaves: " : "; leaves: ") + notice.kind;
+    if (const auto drained = status.drained_from.find(node.node.value); drained != status.drained_from.end())
+      texts += std::string(texts.empty() ? "" : "; ") + "drained from " + drained->second + " (regroup drain --undo)";
     out += fmt::format("{:<20} {:<16} {:<10} {:<12} {}\n", node.node.value, job == status.job_of.end() ? "-" : job->second, node.device, states.empty() ? "-" : states, texts);
   }
   if (status.nodes.empty()) out += "(none)\n";
@@ -148,7 +138,7 @@ std::string status_json(const ClusterStatus& status) {
     nlohmann::ordered_json entry = {{"node", node.node.value}, {"device", node.device}, {"slots", node.slots}, {"workers", nlohmann::json::array()}};
     const auto job = status.job_of.find(node.node.value);
     entry["job"] = job == status.job_of.end() ? nlohmann::ordered_json() : nlohmann::ordered_json(job->second);
-    for (const WorkerRecord& worker : node.workers) entry["workers"].push_back({{"id", to_string(worker.id)}, {"state", state_text(worker.state)}, {"text", worker.text}});
+    for (const WorkerRecord& worker : node.workers) entry["workers"].push_back({{"id", to_string(worker.id)}, {"state", to_string(worker.state)}, {"text", worker.text}});
     out["nodes"].push_back(std::move(entry));
   }
   out["jobs"] = nlohmann::json::array();

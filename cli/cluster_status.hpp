@@ -27,6 +27,7 @@ struct ClusterStatus {
   std::vector<NodeRecord> nodes;
   std::map<std::string, std::string> job_of;   // node -> job
   std::vector<NoticeRecord> notices;
+  std::map<std::string, std::string> drained_from;   // node -> job
   std::vector<JobLine> jobs;                // in order of submission
   std::vector<std::string> unreadable;      // keys whose values are not what they should be
 };

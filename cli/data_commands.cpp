@@ -53,8 +53,8 @@ void add_data_commands(CLI::App& app, std::function<int()>* run) {
   data->require_subcommand(1);
   CLI::App* command = data->add_subcommand("prepare", "plain text -> PREFIX.bin, PREFIX.idx, PREFIX.json; a token is a byte, 256 ends a document");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("INPUT", arguments->options.inputs, "files, directories (all files below, by name), or - for standard input")->required();
-  command->add_option("--out", arguments->options.prefix, "PREFIX of the three files; what a job file calls `data`")->required();
+  command->add_option("INPUT", arguments->options.inputs, "files, directories (all files below, by name), or - for standard input")->required()->type_name("");
+  command->add_option("--out", arguments->options.prefix, "PREFIX of the three files; what a job file calls `data`")->required()->type_name("PREFIX");
   command->add_flag("--split-lines", arguments->options.split_lines, "each line is a document of its own, not each file");
   command->add_flag("--json", arguments->json, "print the result as JSON");
   command->callback([run, arguments] { *run = [arguments] { return prepare_command(*arguments); }; });

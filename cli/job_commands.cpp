@@ -17,7 +17,7 @@ namespace {
 
 struct Arguments {
   std::string etcd = "127.0.0.1:2379", cluster = "default", dir;
-  bool json = false;
+  bool json = false, undo = false;
   std::string job, job_file, node;
   int nodes = 0;
 };
@@ -25,6 +25,12 @@ struct Arguments {
 int fail(const char* command, const std::string& what) {
   std::fprintf(stderr, "regroup %s: %s\n", command, what.c_str());
   return 1;
+}
+
+// A file that is not there or says what cannot be is wrong use.
+int fail_of_file(const char* command, const Error& error) {
+  (void)fail(command, error.context);
+  return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1;
 }
 
 // DIR of `regroup local` holds cluster.json: where its etcd listens.
@@ -41,8 +47,14 @@ Result<void> find_local_cluster(Arguments& arguments) {
 
 Result<std::unique_ptr<Store>> connect(Arguments& arguments) {
   if (auto found = find_local_cluster(arguments); !found) return found.error();
+  if (!is_key_part(arguments.cluster)) return Error{Code::kBadInput, "--cluster '" + arguments.cluster + "': a name has no slash, colon or blank"};
   auto store = EtcdStore::open(arguments.etcd);
   if (!store) return store.error();
+  // Asked first, so that every command says the same when it is away.
+  auto there = (*store)->get(Keys(arguments.cluster).leader());
+  if (!there && there.error().code != Code::kNotFound)
+    return Error{there.error().code, "etcd at " + arguments.etcd + " does not answer; start it, or say where it is: " +
+                                         (arguments.dir.empty() ? "--etcd HOST:PORT, or --dir DIR of a running `regroup local`" : "the `regroup local` of " + arguments.dir + " seems to be over")};
   return std::unique_ptr<Store>(std::move(*store));
 }
 
@@ -52,9 +64,11 @@ void print_done(const Arguments& arguments, const nlohmann::ordered_json& json, 
 
 int submit_command(Arguments& arguments) {
   auto file = load_job(arguments.job_file);
-  if (!file) return fail("submit", file.error().context);
+  if (!file) return fail_of_file("submit", file.error());
+  if (file->job.snapshots.checkpoint_dir.empty()) file->notes.emplace_back("snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
-  if (auto pinned = pin_data(file->job); !pinned) return fail("submit", pinned.error().context);
+  if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
+  if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
   auto store = connect(arguments);
   if (!store) return fail("submit", store.error().context);
   auto submitted = submit(**store, Keys(arguments.cluster), file->job, false);
@@ -103,7 +117,27 @@ Result<std::string> job_of_node(Arguments& arguments) {
   return record->job;
 }
 
+// Takes back the drain of a node, in every job that has one.
+int undo_drain_command(Arguments& arguments) {
+  auto store = connect(arguments);
+  if (!store) return fail("drain", store.error().context);
+  const Keys keys(arguments.cluster);
+  auto listing = (*store)->list(keys.jobs());
+  if (!listing) return fail("drain", listing.error().context);
+  int undone = 0;
+  for (const KeyValue& kv : listing->keys) {
+    if (!kv.key.ends_with("/wishes/drain-" + arguments.node)) continue;
+    auto removed = (*store)->erase(kv.key);
+    if (!removed) return fail("drain", removed.error().context);
+    ++undone;
+  }
+  if (undone == 0) return fail("drain", arguments.node + " is not drained");
+  print_done(arguments, {{"node", arguments.node}, {"wish", "undrain"}}, arguments.node + " may be used again");
+  return 0;
+}
+
 int drain_command(Arguments& arguments) {
+  if (arguments.undo) return undo_drain_command(arguments);
   auto job = job_of_node(arguments);
   if (!job) return fail("drain", job.error().context);
   arguments.job = *job;
@@ -114,10 +148,10 @@ int drain_command(Arguments& arguments) {
 }
 
 void add_cluster_options(CLI::App* command, const std::shared_ptr<Arguments>& arguments) {
-  command->add_option("--etcd", arguments->etcd, "HOST:PORT[,HOST:PORT...] of etcd")->capture_default_str();
-  command->add_option("--cluster", arguments->cluster, "name of the cluster: the part of etcd's keys that is its own")->capture_default_str();
-  command->add_option("--dir", arguments->dir, "directory of a running `regroup local`, in place of --etcd and --cluster");
-  command->add_flag("--json", arguments->json, "print JSON");
+  command->add_option("--etcd", arguments->etcd, "of etcd")->capture_default_str()->type_name("HOST:PORT[,...]");
+  command->add_option("--cluster", arguments->cluster, "name of the cluster: the part of etcd's keys that is its own")->capture_default_str()->type_name("NAME");
+  command->add_option("--dir", arguments->dir, "directory of a running `regroup local`, in place of --etcd and --cluster")->type_name("DIR");
+  command->add_flag("--json", arguments->json, "print JSON alone on standard output");
 }
 
 CLI::App* add_command(CLI::App& app, std::function<int()>* run, const char* name, const char* text, const std::shared_ptr<Arguments>& arguments, std::function<int(Arguments&)> body) {
@@ -133,29 +167,38 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
   const auto fresh = [] { return std::make_shared<Arguments>(); };
 
   auto a = fresh();
-  add_command(app, run, "submit", "give a job to a cluster", a, submit_command)->add_option("JOB.yaml", a->job_file, "the job file")->required();
+  CLI::App* command = add_command(app, run, "submit", "give a job to a cluster", a, submit_command);
+  command->add_option("JOB.yaml", a->job_file, "the job file; examples/tiny/job.yaml explains its keys")->required()->type_name("");
+  command->footer("The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free nodes in order of submission.\n"
+                  "A name is taken for good, also when its job is over. Exit status: 0 submitted, 1 refused, 2 something is wrong with a file or an option.");
 
   add_command(app, run, "status", "nodes, jobs, and what they wait for", fresh(), status_command);
 
   a = fresh();
-  CLI::App* scale = add_command(app, run, "scale", "change how many nodes a job uses", a, [](Arguments& arguments) {
+  command = add_command(app, run, "scale", "change how many nodes a job uses", a, [](Arguments& arguments) {
     WishRecord wish;
     wish.kind = "scale";
     wish.nodes = arguments.nodes;
     return wish_command(arguments, "scale", "scale", wish, arguments.job + " will use " + std::to_string(arguments.nodes) + " nodes");
   });
-  scale->add_option("JOB", a->job, "name of the job")->required();
-  scale->add_option("--nodes", a->nodes, "how many")->required()->check(CLI::Range(1, 1 << 20));
+  command->add_option("JOB", a->job, "name of the job")->required()->type_name("");
+  command->add_option("--nodes", a->nodes, "how many; the job file's elastic.min_nodes and max_nodes are its limits")->required()->check(CLI::Range(1, 1 << 20))->type_name("N");
+  command->footer("No work is lost: the members change at a step boundary. `regroup status` shows when it is done.\n  regroup scale my-job --nodes 3");
 
   a = fresh();
-  add_command(app, run, "drain", "take a node out of its job at the next step boundary", a, drain_command)->add_option("NODE", a->node, "the node")->required();
+  command = add_command(app, run, "drain", "take a node out of its job at the next step boundary", a, drain_command);
+  command->add_option("NODE", a->node, "its name, as `regroup status` shows it")->required()->type_name("");
+  command->add_flag("--undo", a->undo, "the job may use the node again");
+  command->footer("The agent goes on running, other jobs may use the node. To stop the agent too, send it SIGTERM instead: it drains itself.");
 
   a = fresh();
-  add_command(app, run, "stop", "end a job after the step under way", a, [](Arguments& arguments) {
+  command = add_command(app, run, "stop", "end a job after the step under way, for good", a, [](Arguments& arguments) {
     WishRecord wish;
     wish.kind = "stop";
     return wish_command(arguments, "stop", "stop", wish, arguments.job + " will stop");
-  })->add_option("JOB", a->job, "name of the job")->required();
+  });
+  command->add_option("JOB", a->job, "name of the job")->required()->type_name("");
+  command->footer("What was trained since the newest checkpoint is given up; the checkpoints stay (`regroup checkpoint ls`).");
 }
 
 }  // namespace regroup

@@ -3,10 +3,26 @@
 #include "cli/checkpoint/checkpoint_commands.hpp"
 #endif
 #include "cli/commands.hpp"
+#include "cli/yaml_section.hpp"
 
 #include <csignal>
 #include <cstdio>
 #include <exception>
+
+namespace {
+
+// CLI11 says of `regroup lcoal` only that a subcommand is required.
+std::string unknown_command(const CLI::App& app) {
+  if (!app.get_subcommands().empty()) return {};
+  const auto words = app.remaining();
+  if (words.empty() || words.front().starts_with("-")) return {};
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) known.push_back(command->get_name());
+  const std::string near = regroup::nearest(words.front(), known);
+  return "'" + words.front() + "' is no command" + (near.empty() ? "; `regroup --help` lists them" : "; did you mean " + near + "?");
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
@@ -24,6 +40,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string what = unknown_command(app); !what.empty()) {
+      std::fprintf(stderr, "regroup: %s\n", what.c_str());
+      return 2;
+    }
     return app.exit(error) == 0 ? 0 : 2;
   }
   try {

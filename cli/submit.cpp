@@ -1,5 +1,6 @@
 #include "cli/submit.hpp"
 
+#include "checkpoint/io/catalog.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "moe/data/dataset.hpp"
 
@@ -12,6 +13,17 @@ Result<void> pin_data(JobSpec& job) {
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;
   job.data_digest = (*data)->digest();
+  return {};
+}
+
+Result<void> check_checkpoints(const JobSpec& job) {
+  if (job.snapshots.checkpoint_dir.empty()) return {};
+  CheckpointWanted wanted;
+  wanted.job = job.name;
+  wanted.shape = job.model;
+  wanted.data_digest = job.data_digest;
+  const auto found = find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
+  if (!found && found.error().code != Code::kNotFound) return found.error();
   return {};
 }
 

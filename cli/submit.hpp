@@ -11,6 +11,9 @@ namespace regroup {
 // Reads all of the job's data, checks it, and fills data_digest. kNotFound, kBadInput, kCorrupt.
 Result<void> pin_data(JobSpec& job);
 
+// kBadInput, kCorrupt: the job's directory holds checkpoints that it cannot go on from, and every node would wait. One that this machine does not see is no fault. After pin_data.
+Result<void> check_checkpoints(const JobSpec& job);
+
 // 32 random bytes as hex.
 std::string make_secret();
 

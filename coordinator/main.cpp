@@ -1,5 +1,6 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
 #include "base/log.hpp"
+#include "coordinator/api/keys.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
 #include "coordinator/shell.hpp"
 #include "metrics/exporter.hpp"
@@ -7,8 +8,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <unistd.h>
 
 int main(int argc, char** argv) {
@@ -30,8 +34,17 @@ int main(int argc, char** argv) {
   app.add_option("--etcd-key", etcd_options.key_file, "PEM file: its key");
   app.add_option("--log-file", log_file, "append the log there instead of stderr");
   app.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str()->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  CLI11_PARSE(app, argc, argv);
-
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const auto fail = [](const std::string& text) {
+    std::fprintf(stderr, "regroup-coordinator: %s\n", text.c_str());
+    return 2;
+  };
+  if (!is_key_part(options.cluster)) return fail("--cluster '" + options.cluster + "': a name has no slash, colon or blank");
+  if (!log_file.empty() && !std::ofstream(log_file, std::ios::app)) return fail("cannot write --log-file " + log_file + ": " + std::strerror(errno));
   log::start("coordinator " + options.id, log_level == "debug" ? log::Level::kDebug : log_level == "warn" ? log::Level::kWarn : log_level == "error" ? log::Level::kError : log::Level::kInfo,
              log_file);
   // Blocked before any thread starts, so that only the one that waits for them below gets them.
@@ -43,19 +56,10 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
 
   auto store = EtcdStore::open(etcd, etcd_options);
-  if (!store) {
-    std::fprintf(stderr, "regroup-coordinator: --etcd %s: %s\n", etcd.c_str(), store.error().context.c_str());
-    return 2;
-  }
+  if (!store) return fail("--etcd " + etcd + ": " + store.error().context);
   CoordinatorShell shell(**store, options);
   std::unique_ptr<metrics::HttpServer> server;
   if (!metrics_address.empty()) {
-    const auto colon = metrics_address.rfind(':');
-    const int port = colon == std::string::npos ? -1 : std::atoi(metrics_address.c_str() + colon + 1);
-    if (port < 0) {
-      std::fprintf(stderr, "regroup-coordinator: --metrics %s: give HOST:PORT\n", metrics_address.c_str());
-      return 2;
-    }
     metrics::HttpPages pages;
     pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-coordinator", "0.1.0"}); };
     pages.health = [&] {
@@ -63,12 +67,10 @@ int main(int argc, char** argv) {
       return metrics::Health{counters.store_connected, counters.store_connected ? (counters.leading ? "leading" : "standing by") : "etcd does not answer"};
     };
     pages.status = [&] { return shell.status_json(); };
-    auto started = metrics::HttpServer::start(metrics_address.substr(0, colon), port, pages);
-    if (!started) {
-      std::fprintf(stderr, "regroup-coordinator: %s\n", started.error().context.c_str());
-      return 2;
-    }
+    auto started = metrics::HttpServer::start(metrics_address, pages);
+    if (!started) return fail("--metrics: " + started.error().context);
     server = std::move(*started);
+    log::info("metrics_served", {{"port", server->port()}});
   }
   log::info("coordinator_started", {{"cluster", options.cluster}, {"etcd", etcd}});
   std::thread on_signal([&] {

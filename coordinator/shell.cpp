@@ -131,7 +131,11 @@ void CoordinatorShell::write(const Write& request) {
   counters_.change([&](auto& c) {
     c.store_errors += finished.outcome == WriteOutcome::kFailed ? 1 : 0;
     c.plan_conflicts += request.plan && finished.outcome == WriteOutcome::kRefused ? 1 : 0;
-    c.plans_published += request.plan && finished.outcome == WriteOutcome::kDone ? 1 : 0;
+    if (!request.plan || finished.outcome != WriteOutcome::kDone) return;
+    ++c.plans_published;
+    metrics::JobCounters& job = c.jobs[request.plan->job];
+    ++job.plans[request.plan->cause];
+    job.decide_seconds.observe(static_cast<double>(std::max<std::int64_t>(0, now().wall_ms - request.plan->detected_at_ms)) / 1000);
   });
   if (request.plan && finished.outcome == WriteOutcome::kRefused) {
     log::warn("plan_refused", {{"epoch", request.plan->epoch.value}, {"reason", "etcd holds another leader or another plan than this one was made from"}});
@@ -177,6 +181,15 @@ void CoordinatorShell::scan(const ScanCheckpoints& request) {
 
 void CoordinatorShell::refresh_counters() {
   const ClusterView& view = core_.view();
+  const bool connected = view.session(now()) > Span(0);
+  if (connected != connected_) {
+    connected_ = connected;
+    if (connected) {
+      log::info("etcd_answers");
+    } else {
+      log::warn("etcd_does_not_answer", {{"note", "jobs go on; no member can be replaced until it does"}});
+    }
+  }
   nlohmann::json status = {{"id", options_.id}, {"cluster", options_.cluster}, {"leading", core_.leads()}, {"nodes", view.nodes().size()}, {"jobs", nlohmann::json::object()}};
   for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = nlohmann::json::parse(to_json(job));
   {
@@ -186,13 +199,13 @@ void CoordinatorShell::refresh_counters() {
   counters_.change([&](metrics::CoordinatorCounters& c) {
     c.leading = core_.leads();
     c.nodes = static_cast<int>(view.nodes().size());
-    c.free_nodes = static_cast<int>(view.nodes().size() - std::min(view.nodes().size(), view.assignments().size()));
-    c.store_connected = view.session(now()) > Span(0);
+    c.free_nodes = 0;
+    for (const auto& [id, node] : view.nodes()) c.free_nodes += view.assignments().contains(id) ? 0 : 1;
+    c.store_connected = connected;
     for (const auto& [name, job] : view.jobs()) {
       metrics::JobCounters& counters = c.jobs[name];
       if (job.plan) {
         const Plan& plan = job.plan->value;
-        if (core_.leads() && plan.epoch.value > counters.epoch) ++counters.regroups[plan.cause];
         counters.epoch = plan.epoch.value;
         counters.members = static_cast<int>(plan.members.size());
         counters.groups = static_cast<int>(plan.placement.groups.size());

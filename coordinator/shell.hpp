@@ -51,6 +51,7 @@ class CoordinatorShell {
   std::deque<Event> inbox_;
   std::string status_json_ = "{}";
   bool stopped_ = false;
+  bool connected_ = true;        // as last logged
   std::atomic<bool> leads_{false};
   Lane writer_, scanner_, pulse_;
 };

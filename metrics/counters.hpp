@@ -33,7 +33,7 @@ struct Histogram {
 };
 
 // The words that label a metric. Fixed, so that each series exists from the start with 0 and a rate sees its first event.
-inline constexpr std::array<const char*, 7> kRegroupPhases{"detect", "decide", "stop", "agree", "move", "first_commit", "total"};
+inline constexpr std::array<const char*, 6> kRegroupPhases{"decide", "stop", "agree", "move", "first_commit", "total"};   // decide, total: from the first evidence
 inline constexpr std::array<const char*, 7> kStepPhases{"gather", "compute", "dispatch", "reduce", "vote", "update", "snapshot"};
 inline constexpr std::array<const char*, 4> kSources{"live", "snapshot", "checkpoint", "fresh"};
 inline constexpr std::array<const char*, 5> kEvidence{"exit", "eof", "silence", "hang", "self"};
@@ -69,11 +69,9 @@ struct Training {
   Histogram step_seconds;
   std::map<std::string, Histogram> phase_seconds;     // by kStepPhases
   std::map<std::string, std::uint64_t> regroups;      // by cause
-  std::map<std::string, Histogram> regroup_seconds;   // by kRegroupPhases; stop, agree, move, first_commit are known here
+  std::map<std::string, Histogram> regroup_seconds;   // by kRegroupPhases
   std::map<std::string, std::uint64_t> bytes_moved;   // by kSources
   std::vector<ExpertLoad> experts;                    // by layer
-  std::uint64_t mesh_sent_bytes = 0;
-  std::uint64_t mesh_received_bytes = 0;
 };
 
 struct AgentCounters {
@@ -96,8 +94,8 @@ struct JobCounters {
   int spares = 0;
   bool waiting = false;
   std::int64_t step = 0;                              // newest that progress reports name
-  std::map<std::string, std::uint64_t> regroups;      // by cause
-  std::map<std::string, Histogram> regroup_seconds;   // by kRegroupPhases; detect, decide and total are known here
+  std::map<std::string, std::uint64_t> plans;         // published by this coordinator, by cause
+  Histogram decide_seconds;                           // first evidence -> plan published
 };
 
 struct CoordinatorCounters {
@@ -109,7 +107,6 @@ struct CoordinatorCounters {
   std::uint64_t plan_conflicts = 0;                   // somebody else was first
   std::uint64_t store_errors = 0;
   bool store_connected = false;
-  std::map<std::string, std::uint64_t> suspicions;    // by kEvidence
   std::map<std::string, JobCounters> jobs;            // by name; removed when the job is
 };
 

@@ -143,7 +143,7 @@ void add_regroups(Page& page, const std::map<std::string, std::uint64_t>& causes
   for (const auto& [cause, count] : causes)
     page.counter("regroup_regroups_total", "Epochs that followed another, by cause.", static_cast<double>(count), with(labels, "cause", cause));
   by_word(kRegroupPhases, seconds, [&](const std::string& phase, const Histogram& histogram) {
-    page.histogram("regroup_regroup_duration_seconds", "Time of each phase of a regroup.", histogram, with(labels, "phase", phase));
+    page.histogram("regroup_regroup_duration_seconds", "Time of each phase of a regroup on this node; decide and total count from the first evidence.", histogram, with(labels, "phase", phase));
   });
 }
 
@@ -174,8 +174,6 @@ void add_training(Page& page, const Training& training) {
       page.counter("regroup_expert_tokens_total", "Tokens routed to each expert.", static_cast<double>(load.tokens[expert]),
                    with(at, "expert", std::to_string(expert)));
   }
-  page.counter("regroup_mesh_sent_bytes_total", "Sent to other workers.", static_cast<double>(training.mesh_sent_bytes), job);
-  page.counter("regroup_mesh_received_bytes_total", "Received from other workers.", static_cast<double>(training.mesh_received_bytes), job);
 }
 
 }  // namespace
@@ -208,7 +206,6 @@ std::string to_prometheus(const CoordinatorCounters& counters, const Build& buil
   page.gauge("regroup_free_nodes", "Nodes registered that work for no job.", counters.free_nodes);
   page.counter("regroup_plans_published_total", "Plans published.", static_cast<double>(counters.plans_published));
   page.counter("regroup_plan_conflicts_total", "Plans not published because somebody else was first.", static_cast<double>(counters.plan_conflicts));
-  add_suspicions(page, counters.suspicions);
   for (const auto& [name, job] : counters.jobs) {
     const Labels label{{"job", name}};
     page.gauge("regroup_epoch", "Epoch of the plan in force.", static_cast<double>(job.epoch), label);
@@ -217,7 +214,9 @@ std::string to_prometheus(const CoordinatorCounters& counters, const Build& buil
     page.gauge("regroup_groups", "Groups of the plan in force.", job.groups, label);
     page.gauge("regroup_spares", "Members in no group.", job.spares, label);
     page.gauge("regroup_job_waiting", "1 while the job waits; the status page says for what.", job.waiting ? 1 : 0, label);
-    add_regroups(page, job.regroups, job.regroup_seconds, label);
+    for (const auto& [cause, count] : job.plans)
+      page.counter("regroup_job_plans_total", "Plans of a job that this coordinator published, by cause.", static_cast<double>(count), with(label, "cause", cause));
+    page.histogram("regroup_decide_duration_seconds", "From the first evidence to the published plan.", job.decide_seconds, label);
   }
   add_process(page);
   return page.text();

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include <charconv>
 #include <thread>
 
 namespace regroup::metrics {
@@ -145,6 +146,15 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& host, i
   impl->accept();
   impl->thread = std::thread([at = impl.get()] { at->context.run(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& address, HttpPages pages) {
+  const auto colon = address.rfind(':');
+  const char* end = address.data() + address.size();
+  int port = -1;
+  const auto parsed = colon == std::string::npos ? std::from_chars_result{end, std::errc::invalid_argument} : std::from_chars(address.data() + colon + 1, end, port);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return Error{Code::kBadInput, "'" + address + "' is no address to serve metrics on: give HOST:PORT, such as 127.0.0.1:9100"};
+  return start(address.substr(0, colon), port, std::move(pages));
 }
 
 }  // namespace regroup::metrics

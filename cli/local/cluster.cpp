@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 namespace regroup {
@@ -32,9 +33,28 @@ Result<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options) {
 
 Cluster::~Cluster() { shut_down(0); }
 
+// Adds the option, and lists the port in DIR/metrics.json as Prometheus' file_sd_configs reads it: replaced as a whole, so that no reader sees half of it.
+void Cluster::serve_metrics(const std::string& name, std::vector<std::string>& argv) {
+  if (!options_.metrics) return;
+  int& port = metrics_ports_[name];   // kept over restarts
+  if (port == 0) port = free_ports(1).front();
+  argv.insert(argv.end(), {"--metrics", "127.0.0.1:" + std::to_string(port)});
+  const std::string path = options_.dir + "/metrics.json";
+  std::ofstream out(path + ".tmp");
+  const char* separator = "[";
+  for (const auto& [instance, at] : metrics_ports_) {
+    out << separator << R"({"targets": ["127.0.0.1:)" << at << R"("], "labels": {"process": ")" << instance << R"("}})";
+    separator = ",\n ";
+  }
+  out << "]\n";
+  out.close();
+  std::error_code ignored;
+  fs::rename(path + ".tmp", path, ignored);
+}
+
 Result<void> Cluster::start_coordinator(const std::string& id) {
   std::vector<std::string> argv = {options_.programs + "/regroup-coordinator", "--etcd", endpoint(), "--cluster", options_.name, "--id", id};
-  if (options_.metrics) argv.insert(argv.end(), {"--metrics", "127.0.0.1:" + std::to_string(free_ports(1).front())});
+  serve_metrics(id, argv);
   auto pid = start_child(argv, log_of(id));
   if (!pid) return pid.error();
   coordinators_[id] = *pid;
@@ -47,7 +67,7 @@ Result<void> Cluster::start_node(const std::string& node) {
   fs::create_directories(node_dir(node), error);
   if (error) return Error{Code::kBadInput, "cannot make " + node_dir(node) + ": " + error.message()};
   std::vector<std::string> argv = {options_.programs + "/regroup-agent", "--etcd", endpoint(), "--cluster", options_.name, "--node", node, "--dir", node_dir(node)};
-  if (options_.metrics) argv.insert(argv.end(), {"--metrics", "127.0.0.1:" + std::to_string(free_ports(1).front())});
+  serve_metrics(node, argv);
   auto pid = start_child(argv, log_of(node));
   if (!pid) return pid.error();
   nodes_[node] = *pid;
@@ -153,6 +173,7 @@ void Cluster::shut_down(double seconds) {
   };
   for (const int pid : all()) {
     expected_.insert(pid);
+    if (seconds <= 0) continue;   // a drain that is cut short would leave its notice in etcd
     ::kill(pid, SIGTERM);
     ::kill(pid, SIGCONT);
   }

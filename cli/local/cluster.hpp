@@ -19,7 +19,7 @@ struct ClusterOptions {
   std::string programs;       // directory of regroup-agent, regroup-coordinator, regroup-worker
   std::string name = "local";
   int coordinators = 1;
-  bool metrics = false;       // /metrics on free ports, listed in DIR/metrics.txt
+  bool metrics = false;       // /metrics on free ports, listed in DIR/metrics.json
 };
 
 class Cluster {
@@ -52,16 +52,18 @@ class Cluster {
 
   // Ends of processes that nobody asked for, one sentence each, with the last line of the log. Call often: collects the dead.
   std::vector<std::string> unexpected_ends();
-  // SIGTERM, then SIGKILL after `seconds`; returns when every process below us is gone.
+  // SIGTERM, then SIGKILL after `seconds` (0: at once, no drain begins); returns when every process below us is gone.
   void shut_down(double seconds);
 
  private:
   explicit Cluster(ClusterOptions options) : options_(std::move(options)) {}
   [[nodiscard]] std::string log_of(const std::string& name) const { return options_.dir + "/" + name + ".log"; }
+  void serve_metrics(const std::string& name, std::vector<std::string>& argv);
 
   ClusterOptions options_;
   std::unique_ptr<EtcdProcess> etcd_;
   std::map<std::string, int> nodes_, coordinators_;   // name -> pid
+  std::map<std::string, int> metrics_ports_;          // of nodes and coordinators
   std::set<int> expected_;                            // pids whose end is ours
 };
 

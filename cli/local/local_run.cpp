@@ -4,6 +4,7 @@
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/report.hpp"
+#include "checkpoint/io/catalog.hpp"
 #include "cli/submit.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/keys.hpp"
@@ -36,6 +37,15 @@ constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
 volatile std::sig_atomic_t interrupted = 0;
 void on_interrupt(int) { interrupted = 1; }
+
+// Every agent and coordinator is gone, so that etcd's index may be behind: the directory is the truth.
+std::optional<Step> newest_checkpoint(const std::string& dir) {
+  const auto listed = dir.empty() ? Result<std::vector<ListedCheckpoint>>(std::vector<ListedCheckpoint>()) : list_checkpoints(dir);
+  if (!listed) return std::nullopt;
+  for (const auto& checkpoint : *listed)
+    if (checkpoint.manifest) return checkpoint.manifest->info.step;
+  return std::nullopt;
+}
 
 // What etcd says about the job, kept by a watch.
 class JobWatch {
@@ -125,7 +135,7 @@ class LocalRun {
   std::set<std::string> told_suspicions_;
   std::int64_t last_progress_ms_ = wall_ms();
   bool last_checkpoint_done_ = false;
-  std::string last_fault_, job_state_told_;
+  std::string last_fault_, job_state_told_, job_state_;
 };
 
 Result<void> LocalRun::start() {
@@ -149,6 +159,8 @@ Result<void> LocalRun::start() {
   store_ = std::move(*store);
   auto submitted = submit(*store_, keys_, options_.job, true);
   if (!submitted) return submitted.error();
+  if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) && !newest_checkpoint(options_.job.snapshots.checkpoint_dir))
+    return Error{Code::kNotFound, "the job was begun in " + options_.dir + " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};
   note(fmt::format("etcd on {}, {} coordinator{}; job {}: {} steps, {:.1f} M parameters{}", cluster_->endpoint(), options_.coordinators, options_.coordinators == 1 ? "" : "s",
                    options_.job.name, options_.job.steps, static_cast<double>(count_parameters(options_.job.model)) / 1e6,
                    *submitted == Submitted::kGoesOn ? "; it was begun in this directory and goes on" : ""));
@@ -370,6 +382,7 @@ Result<void> LocalRun::check_progress() {
   if (!outcome.state.empty() && outcome.state != "finished") return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
   const JobStatus status = watch_->status();
   const std::string told = status.state + ": " + status.reason;
+  job_state_ = status.state;
   // What is decided, noticed and overcome is told from the journals.
   const bool told_elsewhere = status.state.empty() || status.state == "training" || status.state == "regrouping";
   if (!told_elsewhere && told != job_state_told_) {
@@ -390,6 +403,7 @@ void LocalRun::show_live() {
   if (record_.first_commit_at_ms() > 0)
     text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} members  epoch {}", record_.newest_loss(), record_.recent_tokens_per_second(wall_ms()),
                         plan == plans.end() ? 0 : plan->second.num_members, record_.newest_epoch().value);
+  if (!job_state_.empty() && job_state_ != "training" && job_state_ != "finished") text += "  " + job_state_;
   live_.show(text, wall_ms());
 }
 
@@ -435,6 +449,12 @@ Result<void> LocalRun::run() {
   return {};
 }
 
+std::string how_to_go_on(const LocalOptions& options) {
+  const auto newest = newest_checkpoint(options.job.snapshots.checkpoint_dir);
+  if (!newest) return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " + std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";
+  return "goes on from the checkpoint of step " + std::to_string(newest->value) + " with: " + options.go_on_with;
+}
+
 bool write_file(const std::string& path, const std::string& text) {
   const std::string temporary = path + ".tmp";
   std::ofstream out(temporary);
@@ -460,7 +480,7 @@ int run_local(const LocalOptions& options, std::string* summary) {
   SummaryFrame frame;
   frame.job = options.job.name;
   frame.dir = options.dir;
-  frame.error = !result ? result.error().context : interrupted != 0 ? "interrupted" : "";
+  frame.error = !result ? result.error().context : interrupted != 0 ? "interrupted; " + how_to_go_on(options) : "";
   frame.steps = options.job.steps;
   frame.sequences_per_step = std::int64_t{options.job.microbatches} * options.job.sequences_per_microbatch;
   frame.seconds = seconds;

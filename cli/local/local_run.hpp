@@ -22,6 +22,7 @@ struct LocalOptions {
   std::string summary_file;             // "" = none
   double stall_seconds = 120;           // without a commit while nodes run: the run has failed
   bool metrics = false;
+  std::string go_on_with;               // the command that goes on with this run, for whoever interrupts it
   std::FILE* out = stdout;
 };
 

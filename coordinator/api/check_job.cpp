@@ -13,6 +13,10 @@ bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), allowed);
 }
 
+// A plan names every unit (1 MiB at most), a vote every microbatch: what is far beyond is a slip, and would only be slow to fail.
+constexpr std::int64_t kMaxUnits = 1 << 20;
+constexpr int kMaxMicrobatches = 1 << 16;
+
 bool is_hex(const std::string& text) { return text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos; }
 
 Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t steps) {
@@ -61,9 +65,12 @@ Result<void> check_job(const JobSpec& job) {
   if (!is_name(job.name)) return bad("name must be 1 to 63 of a-z, 0-9 and '-', not '" + job.name + "'");
   if (!is_hex(job.secret)) return bad("secret must be hexadecimal");
   if (auto shape = check_shape(job.model); !shape) return shape.error().within("model");
+  if (static_cast<double>(job.model.num_hidden_layers) * static_cast<double>(job.model.num_local_experts) * static_cast<double>(job.model.expert_slices) > static_cast<double>(kMaxUnits))
+    return bad("model: num_hidden_layers x num_local_experts x expert_slices must be at most " + std::to_string(kMaxUnits));
   if (!job.data_prefix.empty() && job.data_prefix.front() != '/') return bad("data_prefix must be an absolute path, not '" + job.data_prefix + "'");
   if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));
-  if (job.microbatches < 1) return bad("microbatches must be at least 1, not " + std::to_string(job.microbatches));
+  if (job.microbatches < 1 || job.microbatches > kMaxMicrobatches)
+    return bad("microbatches must be between 1 and " + std::to_string(kMaxMicrobatches) + ", not " + std::to_string(job.microbatches));
   if (job.chains < 1 || (job.chains & (job.chains - 1)) != 0) return bad("chains must be a power of two, not " + std::to_string(job.chains));
   if (job.microbatches % job.chains != 0) {
     return bad("chains (" + std::to_string(job.chains) + ") must divide microbatches (" + std::to_string(job.microbatches) + ")");

@@ -8,6 +8,9 @@
 
 namespace regroup {
 
+// May this be the name of a cluster or a node?
+inline bool is_key_part(std::string_view name) { return !name.empty() && name.find_first_of("/: \t\n") == std::string_view::npos; }
+
 class Keys {
  public:
   explicit Keys(std::string_view cluster) : root_("/regroup/" + std::string(cluster) + "/") {}

@@ -67,6 +67,8 @@ NodeRecord read_node(const Field& in) {
 
 }  // namespace
 
+std::string to_string(WorkerState state) { return kStateWords(state); }
+
 std::string to_json(const NodeRecord& record) {
   Json workers = Json::array();
   for (const WorkerRecord& worker : record.workers) {

@@ -15,6 +15,7 @@ namespace regroup {
 inline constexpr int kProtocolVersion = 1;  // a record with another one is refused by name
 
 enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
+std::string to_string(WorkerState state);    // starting, ready, ...
 
 struct WorkerRecord {
   WorkerId id;

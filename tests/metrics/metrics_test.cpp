@@ -71,8 +71,8 @@ CoordinatorCounters busy_coordinator() {
     JobCounters& job = coordinator.jobs[name];
     job.epoch = 3;
     job.members = 4;
-    job.regroups["node_lost"] = 2;
-    job.regroup_seconds["total"].observe(0.09);
+    job.plans["node_lost"] = 2;
+    job.decide_seconds.observe(0.09);
   }
   return coordinator;
 }
