@@ -48,7 +48,7 @@ Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes
     group.end_chain = g + 1 == group_sizes.size() ? job.chains : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
     group.dense_blocks.resize(static_cast<std::size_t>(size));
     cut(group.dense_blocks, ragged);
-    const auto experts = static_cast<int>(job.model.num_hidden_layers * job.model.num_local_experts);
+    const auto experts = static_cast<int>(job.model.num_sparse_layers() * job.model.num_local_experts);
     for (int e = 0; e < experts; ++e) group.expert_member.push_back((e + e / static_cast<int>(job.model.num_local_experts) + shift) % size);
     placement.groups.push_back(group);
   }
@@ -136,6 +136,8 @@ Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::mo
 
 Cluster::~Cluster() = default;
 
+const ShardStore& Cluster::store(int worker) const { return nodes_[static_cast<std::size_t>(worker)]->state.store; }
+
 void Cluster::lose(int worker) {
   Node& node = *nodes_[static_cast<std::size_t>(worker)];
   node.runner.reset();
@@ -200,7 +202,8 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         }
         const std::string mine = node.runner->weights_digest(*node.state.live);
         const std::lock_guard lock(mutex);
-        if (!mine.empty()) digest = mine;
+        if (digest.empty()) digest = mine;
+        if (digest != mine) failure = "rank " + std::to_string(rank) + " says another digest";
       } catch (const Interrupted& interrupted) {
         const std::lock_guard lock(mutex);
         failure = "rank " + std::to_string(rank) + ": " + to_string(interrupted.error);
