@@ -1,6 +1,7 @@
 #include "tests/train/cluster.hpp"
 
 #include "moe/data/dataset.hpp"
+#include "moe/train/initial_weights.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/machine.hpp"
 
@@ -194,6 +195,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
         hooks.before_update = [] {};
         node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.pool, hooks);
+        if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
         while (node.state.live->value < until) {
           CommitReport report;
           node.state.record = node.runner->run(Step(node.state.live->value + 1), report);
