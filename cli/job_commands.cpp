@@ -1,6 +1,7 @@
 #include "cli/cluster_status.hpp"
 #include "cli/commands.hpp"
 #include "cli/job_file.hpp"
+#include "cli/progress_line.hpp"
 #include "cli/submit.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/records.hpp"
@@ -55,6 +56,8 @@ int submit_command(Arguments& arguments) {
   if (!file) return fail("submit", file.error().context);
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   if (auto pinned = pin_data(file->job); !pinned) return fail("submit", pinned.error().context);
+  ProgressLine line("initial weights");
+  if (auto pinned = pin_weights(file->job, line.callback()); !pinned) return fail("submit", pinned.error().context);
   auto store = connect(arguments);
   if (!store) return fail("submit", store.error().context);
   auto submitted = submit(**store, Keys(arguments.cluster), file->job, false);

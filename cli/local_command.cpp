@@ -1,5 +1,6 @@
 #include "cli/commands.hpp"
 #include "cli/job_file.hpp"
+#include "cli/progress_line.hpp"
 #include "cli/local/local_run.hpp"
 #include "cli/submit.hpp"
 
@@ -87,6 +88,8 @@ int local_command(Arguments& arguments) {
   options.job.optimizer.warmup_steps = static_cast<int>(std::min<std::int64_t>(options.job.optimizer.warmup_steps, options.job.steps));
   if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups and --steps"));
   if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
+  ProgressLine line("initial weights");
+  if (auto pinned = pin_weights(options.job, line.callback()); !pinned) return fail(pinned.error());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   options.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
   if (arguments.json) options.out = stderr;

@@ -1,5 +1,6 @@
 #include "cli/submit.hpp"
 
+#include "checkpoint/io/foreign_weights.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "moe/data/dataset.hpp"
 
@@ -12,6 +13,16 @@ Result<void> pin_data(JobSpec& job) {
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;
   job.data_digest = (*data)->digest();
+  return {};
+}
+
+Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, std::int64_t)>& progress) {
+  if (job.initial_weights.empty()) return {};
+  auto weights = ForeignWeights::open(job.initial_weights, job.model);
+  if (!weights) return weights.error();
+  auto digest = (*weights)->digest(progress);
+  if (!digest) return digest.error();
+  job.initial_digest = *digest;
   return {};
 }
 

@@ -61,6 +61,8 @@ Result<void> check_job(const JobSpec& job) {
   if (!is_name(job.name)) return bad("name must be 1 to 63 of a-z, 0-9 and '-', not '" + job.name + "'");
   if (!is_hex(job.secret)) return bad("secret must be hexadecimal");
   if (auto shape = check_shape(job.model); !shape) return shape.error().within("model");
+  if (!job.initial_weights.empty() && job.initial_weights.front() != '/') return bad("initial_weights must be an absolute path, not '" + job.initial_weights + "'");
+  if (!is_hex(job.initial_digest)) return bad("initial_digest must be hexadecimal");
   if (!job.data_prefix.empty() && job.data_prefix.front() != '/') return bad("data_prefix must be an absolute path, not '" + job.data_prefix + "'");
   if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));
   if (job.microbatches < 1) return bad("microbatches must be at least 1, not " + std::to_string(job.microbatches));

@@ -44,6 +44,8 @@ struct JobSpec {
   std::string name;                  // [a-z0-9-]{1,63}
   std::string secret;                // hex, made at submit; peers of one job prove it to each other
   ModelShape model;
+  std::string initial_weights;       // absolute path of a Hugging Face directory, the same on every node; empty = random initial weights
+  std::string initial_digest;        // of those weights, as the design defines a weights digest; pinned at submit
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::string data_digest;           // xxh3 of the data's .idx and .json, pinned at submit

@@ -1,6 +1,7 @@
 #include "moe/train/worker.hpp"
 
 #include "base/log.hpp"
+#include "moe/train/initial_weights.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/machine.hpp"
 
@@ -155,6 +156,15 @@ void Worker::enter(const Plan& plan) {
     return;
   }
   current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, pool_, hooks());
+  if (settlement.source == SettleSource::kFresh) {
+    try {
+      check_initial_weights(*current_->runner, job_.spec);
+    } catch (const Interrupted&) {
+      current_->runner.reset();   // wrong weights are no state that the next plan may build on
+      state_ = {};
+      throw;
+    }
+  }
   snapshots_.enter(current_->view, state_.store);
   report_open_ = true;
   settled_at_ = Clock::now();
@@ -204,7 +214,8 @@ void Worker::train() {
 
 void Worker::finish() {
   snapshots_.finish_copy();
-  const std::string digest = current_->runner->weights_digest(*state_.live);
+  std::string digest = current_->runner->weights_digest(*state_.live);
+  if (current_->view.self.value != 0) digest.clear();   // one says it
   link_.wait_durable();
   interrupt_if_stopped(tried_);
   link_.count_on({welcome_.self});   // the others may go as they are done

@@ -16,6 +16,9 @@ TEST(Json, a_job_comes_back_as_it_was) {
   JobSpec job = testing::sample_job();
   job.model.sliding_window = 4096;
   job.model.rope_theta = 1234567.891011;
+  job.model.router_jitter_noise = 0.01;
+  job.initial_weights = "/models/m";
+  job.initial_digest = "0123";
   job.optimizer.schedule = ScheduleKind::kLinear;
   job.optimizer.learning_rate = 1.0 / 3;
   const auto back = job_from_json(to_json(job));
