@@ -87,6 +87,11 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
     if (auto ok = replace_file(directory + "/" + name, text); !ok) return ok.error();
   CheckpointCommitted committed{directory, 0, 0, {}};
   if (!request.model_directory.empty()) committed.notes = copy_companions(request.model_directory, directory);
+  if (!request.tokenizer_model.empty() && !has_tokenizer(directory)) {
+    const auto model = read_small_file(request.tokenizer_model);
+    const Result<void> copied = model ? replace_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
+    if (!copied) committed.notes.push_back(copied.error().context);
+  }
   pass(request, "model_files_written");
 
   if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};

@@ -16,6 +16,13 @@ bool is_companion(std::string_view file_name) {
   return std::find(kNames.begin(), kNames.end(), file_name) != kNames.end();
 }
 
+bool has_tokenizer(const std::string& directory) {
+  std::error_code ignored;
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"})
+    if (std::filesystem::exists(directory + "/" + name, ignored)) return true;
+  return false;
+}
+
 std::vector<std::string> copy_companions(const std::string& from, const std::string& to) {
   std::vector<std::string> problems;
   std::vector<std::string> names;

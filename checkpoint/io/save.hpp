@@ -28,6 +28,7 @@ struct SaveRequest {
   int num_parts = 1;
   std::vector<PartEntry> entries;   // of this part; all parts together: every block of every unit once
   std::string model_directory;      // where the initial weights came from, if from anywhere: commit copies its tokenizer and generation settings
+  std::string tokenizer_model;      // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
   std::function<void(const char* point)> at_point; // tests end the process here; empty otherwise
 };
 

@@ -35,9 +35,6 @@ Worker::Worker(AgentLink& link, Welcome welcome) : link_(link), welcome_(std::mo
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
-  if (spec.model.hidden_size % 16 != 0 || spec.model.intermediate_size % 16 != 0) {
-    return Error{Code::kBadInput, "model.hidden_size and model.intermediate_size must be multiples of 16: rows of a matrix start on 64 bytes"};
-  }
   auto data = Dataset::open(spec.data_prefix, spec.model.vocab_size, spec.sequence_length, spec.seed);
   if (!data) return data.error();
   data_ = std::move(*data);

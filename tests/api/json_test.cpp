@@ -17,6 +17,10 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.model.sliding_window = 4096;
   job.model.rope_theta = 1234567.891011;
   job.model.router_jitter_noise = 0.01;
+  job.model.architecture = Architecture::kQwen3Moe;
+  job.model.norm_topk_prob = false;
+  job.model.dense_layers = {1};
+  job.model.dense_intermediate_size = 96;
   job.initial_weights = "/models/m";
   job.initial_digest = "0123";
   job.optimizer.schedule = ScheduleKind::kLinear;

@@ -76,7 +76,7 @@ class LocalRunTest : public ::testing::Test {
 };
 
 TEST_F(LocalRunTest, a_run_with_events_ends_with_a_summary_and_nothing_left) {
-  options.events = {{3, -1, Deed::kKillNode, "node-2"}, {6, -1, Deed::kJoin, ""}, {9, -1, Deed::kKillCoordinator, ""}, {12, -1, Deed::kStopEtcd, "", 0, 0.2}};
+  options.events = {{3, 0, -1, Deed::kKillNode, "node-2"}, {6, 0, -1, Deed::kJoin, ""}, {9, 0, -1, Deed::kKillCoordinator, ""}, {12, 0, -1, Deed::kStopEtcd, "", 0, 0.2}};
   options.summary_file = (dir / "summary.json").string();
   EXPECT_EQ(run("good"), 0) << printed << summary;
   EXPECT_EQ(summary["final_step"], 30);

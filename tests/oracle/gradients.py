@@ -17,11 +17,11 @@ from transformers import MixtralConfig, MixtralForCausalLM, OlmoeConfig, OlmoeFo
 def mixtral(choose, fixed):
     heads = choose.choice([1, 2, 4, 6])
     head_dim = choose.choice([None, 6, 8, 16, 34])
-    hidden = choose.choice([32, 48, 64, 96])
+    hidden = choose.choice([32, 42, 48, 64, 96])
     if head_dim is None and (hidden % heads or hidden // heads % 2):
         head_dim = 8
     experts = choose.choice([1, 2, 3, 5, 8, 11])
-    options = dict(vocab_size=choose.choice([37, 101, 128, 263]), hidden_size=hidden, intermediate_size=choose.choice([16, 48, 80]), num_hidden_layers=choose.choice([1, 2, 3]),
+    options = dict(vocab_size=choose.choice([37, 101, 128, 263]), hidden_size=hidden, intermediate_size=choose.choice([16, 37, 48, 80]), num_hidden_layers=choose.choice([1, 2, 3]),
                    num_attention_heads=heads, num_key_value_heads=choose.choice([n for n in (1, 2, 3, 4, 6) if heads % n == 0]), head_dim=head_dim, num_local_experts=experts,
                    num_experts_per_tok=choose.randint(1, min(4, experts)), tie_word_embeddings=choose.random() < 0.3, sliding_window=choose.choice([None, None, 5, 17, 70]),
                    router_aux_loss_coef=choose.choice([0.0, 0.001, 0.02, 0.5]), router_jitter_noise=choose.choice([0.0, 0.0, 0.1]), rms_norm_eps=choose.choice([1e-5, 1e-6]),
@@ -78,6 +78,8 @@ def make_model(family, number, seed):
         config, kind = make(choose, fixed[number] if number < len(fixed) else {})
         config._attn_implementation = choose.choice(["eager", "sdpa"])
         config._experts_implementation = choose.choice(["eager", "grouped_mm"])
+        if config.hidden_size % 4 or config.intermediate_size % 4:
+            config._experts_implementation = "eager"   # torch's grouped product wants strides of 16 bytes
         torch.manual_seed(choose.randrange(1 << 30))
         model = kind(config)
         dtype = choose.choice([torch.float32, torch.float32, torch.bfloat16, torch.float16])

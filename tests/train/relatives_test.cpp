@@ -51,5 +51,13 @@ TEST_F(Relatives, olmoe_gives_one_digest) {
   expect_one_digest(job_, directory_);
 }
 
+TEST_F(Relatives, sizes_that_are_no_multiple_of_a_vector_give_one_digest) {
+  job_.model.hidden_size = 42;   // segments of rows start anywhere
+  job_.model.intermediate_size = 58;
+  job_.model.head_dim = 6;
+  job_.model.vocab_size = 101;
+  expect_one_digest(job_, directory_);
+}
+
 }  // namespace
 }  // namespace regroup::testing
