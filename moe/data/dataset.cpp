@@ -73,6 +73,7 @@ class MappedFile {
 struct Record {
   std::int64_t num_tokens = -1;
   std::int64_t max_token = -1;
+  std::int64_t vocab_size = -1;   // of the tokenizer; -1 = not said
   std::string bin_xxh3, idx_xxh3;
 };
 
@@ -85,6 +86,7 @@ Result<Record> read_record(const MappedFile& file) {
   const auto text = [&](const char* key) { return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string(); };
   record.num_tokens = number("num_tokens");
   record.max_token = number("max_token");
+  record.vocab_size = number("vocab_size");
   record.bin_xxh3 = text("bin_xxh3");
   record.idx_xxh3 = text("idx_xxh3");
   if (record.num_tokens < 0 || record.max_token < 0 || record.bin_xxh3.empty() || record.idx_xxh3.empty())
@@ -161,6 +163,9 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
                                      std::to_string(data.header.num_tokens) + "; prepare the data again"};
   if (record->max_token >= data.vocab_size)
     return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) + ", but the model's vocab_size is " +
+                                      std::to_string(data.vocab_size)};
+  if (record->vocab_size > data.vocab_size)
+    return Error{Code::kBadInput, data.json.path() + " was made with a tokenizer of " + std::to_string(record->vocab_size) + " tokens, but the model's vocab_size is " +
                                       std::to_string(data.vocab_size)};
   return {};
 }
