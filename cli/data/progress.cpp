@@ -47,7 +47,9 @@ std::string ProgressBar::line_of(const PrepareProgress& progress, double seconds
   line += text;
   if (progress.bytes_total > progress.bytes_done && rate > 0) {
     const auto left = static_cast<long long>(static_cast<double>(progress.bytes_total - progress.bytes_done) / rate);
-    std::snprintf(text, sizeof text, left >= 3600 ? "  %lld:%02lld:%02lld left" : "  %.0lld%lld:%02lld left", left / 3600, left % 3600 / 60, left % 60);
+    line += "  ";
+    if (left >= 3600) line += std::to_string(left / 3600) + ":";
+    std::snprintf(text, sizeof text, left >= 3600 ? "%02lld:%02lld left" : "%lld:%02lld left", left % 3600 / 60, left % 60);
     line += text;
   }
   return line;

@@ -80,4 +80,11 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
   return header;
 }
 
+std::int64_t document_begin(std::span<const char> bytes, const IndexHeader& header, std::int64_t document) {
+  const char* offsets = bytes.data() + kIndexHeaderBytes + header.num_sequences * 4;
+  if (document >= header.num_documents) return header.num_tokens;
+  const auto sequence = load<std::int64_t>(offsets + header.num_sequences * 8 + document * 8);
+  return sequence < header.num_sequences ? load<std::int64_t>(offsets + sequence * 8) / header.token_bytes : header.num_tokens;
+}
+
 }  // namespace regroup
