@@ -122,6 +122,32 @@ void read_snapshots(YamlSection section, const fs::path& job_file, SnapshotSpec&
   section.refuse_unknown();
 }
 
+// A prefix, or a list of {path, weight}.
+void read_data(YamlSection& root, const std::string& job_file, JobSpec& job) {
+  const auto node = root.find("data");
+  if (node && node->IsSequence()) {
+    for (std::size_t i = 0; i < node->size(); ++i) {
+      YamlSection item(job_file, "data[" + std::to_string(i) + "]", (*node)[i]);
+      DataSource source;
+      item.require("path", source.prefix);
+      if (source.prefix.empty()) item.refuse("path", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");
+      source.prefix = absolute_from(job_file, source.prefix);
+      item.read("weight", source.weight);
+      if (!(source.weight > 0)) item.refuse("weight", "must be above 0");
+      item.refuse_unknown();
+      job.data_mix.push_back(source);
+    }
+    if (job.data_mix.empty()) root.refuse("data", "is an empty list");
+    if (job.data_mix.size() > 1) return;
+    job.data_prefix = job.data_mix.front().prefix;
+    job.data_mix.clear();
+    return;
+  }
+  root.require("data", job.data_prefix);
+  if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx), or a list of {path, weight}");
+  job.data_prefix = absolute_from(job_file, job.data_prefix);
+}
+
 // 4 x the largest number of groups, at most M; a power of two that divides M.
 int default_chains(int microbatches, int max_groups) {
   int chains = 1;
@@ -134,7 +160,8 @@ std::string in_words_of_the_file(std::string text) {
   for (const auto& [field, key] : {std::pair<std::string, std::string>{"snapshots.checkpoint_dir", "snapshots.dir"},
                                    {"snapshots.snapshot_every_steps", "snapshots.every_steps"},
                                    {"elastic.worker_memory_bytes", "elastic.worker_memory"},
-                                   {"data_prefix", "data"}}) {
+                                   {"data_prefix", "data"},
+                                   {"data_mix", "data"}}) {
     for (auto at = text.find(field); at != std::string::npos; at = text.find(field, at + key.size())) text.replace(at, field.size(), key);
   }
   return text;
@@ -147,9 +174,8 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.require("name", job.name);
   job.model = read_model(root, path, file);
   root.read("seed", job.seed);
-  root.require("data", job.data_prefix);
-  if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");
-  job.data_prefix = absolute_from(path, job.data_prefix);
+  read_data(root, path, job);
+  root.read("separate_documents", job.separate_documents);
   root.require("steps", job.steps);
   root.require("microbatches", job.microbatches);
   root.require("sequences_per_microbatch", job.sequences_per_microbatch);

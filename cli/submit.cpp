@@ -9,7 +9,7 @@
 namespace regroup {
 
 Result<void> pin_data(JobSpec& job) {
-  auto data = Dataset::open(job.data_prefix, job.model.vocab_size, job.sequence_length, job.seed);
+  auto data = Dataset::open(data_sources(job), job.model.vocab_size, job.sequence_length, job.seed);
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;
   job.data_digest = (*data)->digest();

@@ -105,7 +105,10 @@ JobSpec read_job(const Field& in) {
   job.initial_digest = in["initial_digest"].string();
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
+  if (const auto mix = in.find("data_mix"))
+    for (const Field& source : mix->items()) job.data_mix.push_back({source["prefix"].string(), source["weight"].real()});
   job.data_digest = in["data_digest"].string();
+  if (const auto separate = in.find("separate_documents")) job.separate_documents = separate->boolean();
   job.steps = in["steps"].integer<std::int64_t>();
   job.microbatches = in["microbatches"].integer<int>();
   job.chains = in["chains"].integer<int>();
@@ -158,7 +161,17 @@ std::string to_json(const JobSpec& job) {
                       {"keep_last", job.snapshots.keep_last}}},
                     {"heartbeat_ms", job.heartbeat_ms},
                     {"allow_mixed_fingerprints", job.allow_mixed_fingerprints}};
-  return json::dump(out);
+  Json all = out;   // and what is absent where it says nothing
+  for (const DataSource& source : job.data_mix) all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
+  if (job.separate_documents) all["separate_documents"] = true;
+  return json::dump(all);
+}
+
+std::vector<DataSource> data_sources(const JobSpec& job) {
+  if (!job.data_mix.empty()) return job.data_mix;
+  std::vector<DataSource> one(1);
+  one.front().prefix = job.data_prefix;
+  return one;
 }
 
 Result<JobSpec> job_from_json(const std::string& text) { return json::read_json(text, "job", read_job); }

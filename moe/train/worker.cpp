@@ -35,11 +35,11 @@ Worker::Worker(AgentLink& link, Welcome welcome) : link_(link), welcome_(std::mo
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
-  auto data = Dataset::open(spec.data_prefix, spec.model.vocab_size, spec.sequence_length, spec.seed);
+  auto data = Dataset::open(data_sources(spec), spec.model.vocab_size, spec.sequence_length, spec.seed);
   if (!data) return data.error();
   data_ = std::move(*data);
   if (!spec.data_digest.empty() && data_->digest() != spec.data_digest) {
-    return Error{Code::kBadInput, "the data at " + spec.data_prefix + " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
+    return Error{Code::kBadInput, "the data at " + data_sources(spec).front().prefix + (spec.data_mix.empty() ? "" : " or of another set of the mix") + " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
   }
   MeshOptions options;
   options.self = welcome_.self;

@@ -28,6 +28,12 @@ TEST(Json, a_job_comes_back_as_it_was) {
   const auto back = job_from_json(to_json(job));
   ASSERT_TRUE(back) << to_string(back.error());
   EXPECT_EQ(*back, job);
+  job.data_prefix.clear();
+  job.data_mix = {{"/data/web", 0.9}, {"/data/books", 1.0 / 3}};
+  job.separate_documents = true;
+  const auto mixed = job_from_json(to_json(job));
+  ASSERT_TRUE(mixed) << to_string(mixed.error());
+  EXPECT_EQ(*mixed, job);
 }
 
 TEST(Json, a_plan_comes_back_as_it_was) {

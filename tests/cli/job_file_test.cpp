@@ -107,6 +107,26 @@ TEST_F(JobFileTest, a_wrong_type_is_named) {
   EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB", "elastic: 4"), "elastic must be a mapping");
 }
 
+TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
+  std::string text = kGood;
+  const std::string one = "data: data/text\n";
+  text.replace(text.find(one), one.size(), "data:\n  - path: data/web\n    weight: 0.9\n  - path: /data/books\n");
+  auto file = load(text);
+  ASSERT_TRUE(file) << file.error().context;
+  EXPECT_EQ(file->job.data_prefix, "");
+  EXPECT_EQ(file->job.data_mix, (std::vector<DataSource>{{(dir / "data/web").string(), 0.9}, {"/data/books", 1}}));
+  EXPECT_EQ(data_sources(file->job), file->job.data_mix);
+  const std::string from = "data: data/text";
+  EXPECT_EQ(complaint(from, "data: [{path: data/text}]"), "");
+  EXPECT_SAYS(complaint(from, "data: []"), "data is an empty list");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 0}]"), "data[1].weight must be above 0");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {weight: 1}]"), "data[1].path is missing");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, wieght: 1}]"), "data[1].wieght is not a key here; did you mean weight?");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 1e-7}]"), "data[1].weight is less than 1 / 65536");
+  EXPECT_SAYS(complaint(from, "data: [a, b]"), "data[0] must be a mapping");
+  EXPECT_SAYS(complaint(from, from + "\nseparate_documents: true"), "separate_documents is not computed yet");
+}
+
 TEST_F(JobFileTest, a_key_given_twice_is_refused) { EXPECT_SAYS(complaint("seed: 3", "seed: 3\nseed: 4"), "seed is given twice"); }
 
 TEST_F(JobFileTest, contradictions_are_refused) {

@@ -130,7 +130,7 @@ Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::mo
     // Threads of one test share two cores: silence is not what is tested here.
     options.heartbeat = std::chrono::milliseconds(5000);
     node->mesh = Mesh::open(options, {}).value();
-    node->data = Dataset::open(job_.spec.data_prefix, job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
+    node->data = Dataset::open(data_sources(job_.spec), job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
     nodes_.push_back(std::move(node));
   }
 }
