@@ -1,6 +1,7 @@
 #include "cli/cluster_status.hpp"
 #include "cli/commands.hpp"
 #include "cli/job_file.hpp"
+#include "cli/progress_line.hpp"
 #include "cli/submit.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/records.hpp"
@@ -69,6 +70,8 @@ int submit_command(Arguments& arguments) {
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
   if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
+  ProgressLine line("initial weights");
+  if (auto pinned = pin_weights(file->job, line.callback()); !pinned) return fail_of_file("submit", pinned.error());
   auto store = connect(arguments);
   if (!store) return fail("submit", store.error().context);
   auto submitted = submit(**store, Keys(arguments.cluster), file->job, false);

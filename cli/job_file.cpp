@@ -1,8 +1,8 @@
 #include "cli/job_file.hpp"
 
+#include "checkpoint/core/hugging_face_config.hpp"
+#include "checkpoint/io/foreign_weights.hpp"
 #include "cli/yaml_section.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -41,6 +41,7 @@ void read_model_fields(YamlSection& model, ModelShape& shape) {
   model.read("rms_norm_eps", shape.rms_norm_eps);
   model.read("rope_theta", shape.rope_theta);
   model.read("router_aux_loss_coef", shape.router_aux_loss_coef);
+  model.read("router_jitter_noise", shape.router_jitter_noise);
   model.read("initializer_range", shape.initializer_range);
   model.read("expert_slices", shape.expert_slices);
   if (const auto window = model.find("sliding_window"); window && !window->IsNull()) {
@@ -51,13 +52,9 @@ void read_model_fields(YamlSection& model, ModelShape& shape) {
 }
 
 // A config.json, or the directory that holds one.
-ModelShape read_model_config(const YamlSection& section, const char* key, const fs::path& job_file, const std::string& value, std::vector<std::string>& notes) {
+ModelShape read_model_config(const YamlSection& section, const char* key, const fs::path& job_file, const std::string& value) {
   fs::path path = absolute_from(job_file, value);
-  if (fs::is_directory(path)) {
-    if (fs::exists(path / "model.safetensors") || fs::exists(path / "model.safetensors.index.json"))
-      notes.push_back(path.string() + " holds weights; only its config.json is used: training starts from fresh weights");
-    path /= "config.json";
-  }
+  if (fs::is_directory(path)) path /= "config.json";
   const auto text = read_text(path);
   if (!text) section.refuse(key, "is '" + value + "': " + text.error().context);
   auto shape = shape_from_config_json(*text);
@@ -65,15 +62,24 @@ ModelShape read_model_config(const YamlSection& section, const char* key, const 
   return *shape;
 }
 
-ModelShape read_model(YamlSection& root, const fs::path& job_file, std::vector<std::string>& notes) {
+// `model: DIR` is a model, its weights included where it has them; everything else is a shape alone.
+ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file) {
   const auto node = root.find("model");
-  if (!node) root.refuse("model", "is missing: give the fields of a Hugging Face config.json, or the path of one");
-  if (node->IsScalar()) return read_model_config(root, "model", job_file, node->Scalar(), notes);
+  if (!node) root.refuse("model", "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
+  if (node->IsScalar()) {
+    const std::string path = absolute_from(job_file, node->Scalar());
+    if (ForeignWeights::present(path)) file.job.initial_weights = path;
+    return read_model_config(root, "model", job_file, node->Scalar());
+  }
   YamlSection model = root.section("model");
   ModelShape shape;
   std::string config;
   model.read("config", config);
-  if (!config.empty()) shape = read_model_config(model, "config", job_file, config, notes);
+  if (!config.empty()) {
+    shape = read_model_config(model, "config", job_file, config);
+    if (const std::string path = absolute_from(job_file, config); ForeignWeights::present(path))
+      file.notes.push_back(path + " holds weights; model.config takes its config.json alone: training starts from random weights. `model: " + config + "` starts from the weights");
+  }
   read_model_fields(model, shape);
   if (shape.num_key_value_heads == 0) shape.num_key_value_heads = shape.num_attention_heads;
   if (shape.head_dim == 0 && shape.num_attention_heads > 0) {
@@ -116,6 +122,32 @@ void read_snapshots(YamlSection section, const fs::path& job_file, SnapshotSpec&
   section.refuse_unknown();
 }
 
+// A prefix, or a list of {path, weight}.
+void read_data(YamlSection& root, const std::string& job_file, JobSpec& job) {
+  const auto node = root.find("data");
+  if (node && node->IsSequence()) {
+    for (std::size_t i = 0; i < node->size(); ++i) {
+      YamlSection item(job_file, "data[" + std::to_string(i) + "]", (*node)[i]);
+      DataSource source;
+      item.require("path", source.prefix);
+      if (source.prefix.empty()) item.refuse("path", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");
+      source.prefix = absolute_from(job_file, source.prefix);
+      item.read("weight", source.weight);
+      if (!(source.weight > 0)) item.refuse("weight", "must be above 0");
+      item.refuse_unknown();
+      job.data_mix.push_back(source);
+    }
+    if (job.data_mix.empty()) root.refuse("data", "is an empty list");
+    if (job.data_mix.size() > 1) return;
+    job.data_prefix = job.data_mix.front().prefix;
+    job.data_mix.clear();
+    return;
+  }
+  root.require("data", job.data_prefix);
+  if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx), or a list of {path, weight}");
+  job.data_prefix = absolute_from(job_file, job.data_prefix);
+}
+
 // 4 x the largest number of groups, at most M; a power of two that divides M.
 int default_chains(int microbatches, int max_groups) {
   int chains = 1;
@@ -128,7 +160,8 @@ std::string in_words_of_the_file(std::string text) {
   for (const auto& [field, key] : {std::pair<std::string, std::string>{"snapshots.checkpoint_dir", "snapshots.dir"},
                                    {"snapshots.snapshot_every_steps", "snapshots.every_steps"},
                                    {"elastic.worker_memory_bytes", "elastic.worker_memory"},
-                                   {"data_prefix", "data"}}) {
+                                   {"data_prefix", "data"},
+                                   {"data_mix", "data"}}) {
     for (auto at = text.find(field); at != std::string::npos; at = text.find(field, at + key.size())) text.replace(at, field.size(), key);
   }
   return text;
@@ -139,11 +172,10 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   JobSpec& job = file.job;
   YamlSection root(path, "", yaml);
   root.require("name", job.name);
-  job.model = read_model(root, path, file.notes);
+  job.model = read_model(root, path, file);
   root.read("seed", job.seed);
-  root.require("data", job.data_prefix);
-  if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");
-  job.data_prefix = absolute_from(path, job.data_prefix);
+  read_data(root, path, job);
+  root.read("separate_documents", job.separate_documents);
   root.require("steps", job.steps);
   root.require("microbatches", job.microbatches);
   root.require("sequences_per_microbatch", job.sequences_per_microbatch);
@@ -173,52 +205,6 @@ Result<JobFile> load_job(const std::string& path, const std::string& default_che
     return Error{Code::kBadInput, refused.what};
   } catch (const YAML::Exception& error) {
     return Error{Code::kBadInput, path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
-  }
-}
-
-Result<ModelShape> shape_from_config_json(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return Error{Code::kBadInput, "this is not a JSON object"};
-  const auto refuse = [](const std::string& what) { return Error{Code::kBadInput, what}; };
-  try {
-    const auto has = [&](const char* key) { return json.contains(key) && !json[key].is_null(); };
-    if (has("model_type") && json["model_type"] != "mixtral") return refuse("model_type is " + json["model_type"].dump() + "; only mixtral is known");
-    if (has("hidden_act") && json["hidden_act"] != "silu") return refuse("hidden_act is " + json["hidden_act"].dump() + "; only silu is computed");
-    for (const char* zero : {"attention_dropout", "router_jitter_noise"})
-      if (has(zero) && json[zero].get<double>() != 0) return refuse(std::string(zero) + " is " + json[zero].dump() + "; only 0 is computed");
-    if (has("rope_scaling")) return refuse("rope_scaling is given; only plain rotary positions are computed");
-    if (has("quantization_config")) return refuse("quantization_config is given; quantised weights are not known");
-
-    ModelShape shape;
-    for (auto [key, field] : {std::pair{"vocab_size", &shape.vocab_size}, {"hidden_size", &shape.hidden_size}, {"intermediate_size", &shape.intermediate_size},
-                              {"num_hidden_layers", &shape.num_hidden_layers}, {"num_attention_heads", &shape.num_attention_heads},
-                              {"num_local_experts", &shape.num_local_experts}, {"num_experts_per_tok", &shape.num_experts_per_tok},
-                              {"max_position_embeddings", &shape.max_position_embeddings}}) {
-      if (!has(key)) return refuse(std::string(key) + " is missing");
-      *field = json[key].get<std::int64_t>();
-    }
-    shape.num_key_value_heads = has("num_key_value_heads") ? json["num_key_value_heads"].get<std::int64_t>() : shape.num_attention_heads;
-    if (has("head_dim")) {
-      shape.head_dim = json["head_dim"].get<std::int64_t>();
-    } else {
-      if (shape.num_attention_heads <= 0 || shape.hidden_size % shape.num_attention_heads != 0)
-        return refuse("num_attention_heads does not divide hidden_size, and there is no head_dim");
-      shape.head_dim = shape.hidden_size / shape.num_attention_heads;
-    }
-    shape.tie_word_embeddings = json.value("tie_word_embeddings", false);
-    shape.rms_norm_eps = json.value("rms_norm_eps", shape.rms_norm_eps);
-    shape.rope_theta = json.value("rope_theta", shape.rope_theta);
-    if (has("rope_parameters")) {   // transformers 5
-      const auto& rope = json["rope_parameters"];
-      if (rope.value("rope_type", "default") != "default") return refuse("rope_parameters.rope_type is " + rope["rope_type"].dump() + "; only default is computed");
-      shape.rope_theta = rope.value("rope_theta", shape.rope_theta);
-    }
-    shape.router_aux_loss_coef = json.value("router_aux_loss_coef", shape.router_aux_loss_coef);
-    shape.initializer_range = json.value("initializer_range", shape.initializer_range);
-    if (has("sliding_window")) shape.sliding_window = json["sliding_window"].get<std::int64_t>();
-    return shape;
-  } catch (const nlohmann::json::exception& error) {
-    return refuse(std::string("a value has the wrong type: ") + error.what());
   }
 }
 

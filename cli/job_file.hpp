@@ -20,8 +20,4 @@ struct JobFile {
 // kNotFound, kBadInput ("FILE:LINE: section.key: what is wrong, what is expected"). The result has passed check_job.
 Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir = {});
 
-// From the text of a Hugging Face config.json of a Mixtral model. Keys that do not change the tensors or the mathematics are ignored; what we do not
-// compute (other activations, rope scaling, attention dropout, router jitter) is refused by name.
-Result<ModelShape> shape_from_config_json(const std::string& text);
-
 }  // namespace regroup

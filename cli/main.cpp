@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   regroup::add_local_command(app, &run);
   regroup::add_job_commands(app, &run);
   regroup::add_data_commands(app, &run);
+  regroup::add_plan_command(app, &run);
 #ifdef REGROUP_HAS_CHECKPOINT_COMMANDS
   regroup::add_checkpoint_commands(app, &run);
 #endif

@@ -1,6 +1,7 @@
 #include "cli/submit.hpp"
 
 #include "checkpoint/io/catalog.hpp"
+#include "checkpoint/io/foreign_weights.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "moe/data/dataset.hpp"
 
@@ -9,7 +10,7 @@
 namespace regroup {
 
 Result<void> pin_data(JobSpec& job) {
-  auto data = Dataset::open(job.data_prefix, job.model.vocab_size, job.sequence_length, job.seed);
+  auto data = Dataset::open(data_sources(job), job.model.vocab_size, job.sequence_length, job.seed);
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;
   job.data_digest = (*data)->digest();
@@ -24,6 +25,16 @@ Result<void> check_checkpoints(const JobSpec& job) {
   wanted.data_digest = job.data_digest;
   const auto found = find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
   if (!found && found.error().code != Code::kNotFound) return found.error();
+  return {};
+}
+
+Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, std::int64_t)>& progress) {
+  if (job.initial_weights.empty()) return {};
+  auto weights = ForeignWeights::open(job.initial_weights, job.model);
+  if (!weights) return weights.error();
+  auto digest = (*weights)->digest(progress);
+  if (!digest) return digest.error();
+  job.initial_digest = *digest;
   return {};
 }
 

@@ -6,6 +6,9 @@
 #include "coordinator/api/keys.hpp"
 #include "coordinator/api/store.hpp"
 
+#include <cstdint>
+#include <functional>
+
 namespace regroup {
 
 // Reads all of the job's data, checks it, and fills data_digest. kNotFound, kBadInput, kCorrupt.
@@ -13,6 +16,9 @@ Result<void> pin_data(JobSpec& job);
 
 // kBadInput, kCorrupt: the job's directory holds checkpoints that it cannot go on from, and every node would wait. One that this machine does not see is no fault. After pin_data.
 Result<void> check_checkpoints(const JobSpec& job);
+
+// Reads all of the job's initial weights, if it has any: every tensor of the model, of its shape, every value finite. Fills initial_digest. Errors as ForeignWeights says.
+Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t done, std::int64_t total)>& progress = {});
 
 // 32 random bytes as hex.
 std::string make_secret();

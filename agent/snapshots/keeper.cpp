@@ -166,6 +166,7 @@ class Keeper final : public SnapshotKeeper {
     saving.keep_last = job.snapshots.keep_last;
     saving.request.root = job.snapshots.checkpoint_dir;
     saving.request.info = {job.name, taken.info.epoch, taken.info.step, job.seed, job.model, request.fingerprint, job.data_digest};
+    saving.request.model_directory = job.initial_weights;
     saving.request.part = taken.part;
     saving.request.num_parts = taken.num_parts;
     for (const KeptEntry& entry : *entries) saving.request.entries.push_back({entry.unit, entry.blocks, memory->data() + entry.offset});

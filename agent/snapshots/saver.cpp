@@ -91,6 +91,7 @@ void Saver::commit_and_prune(const SavingPtr& saving) {
     saved.committed = true;
     saved.directory = committed->directory;
     saved.bytes = committed->bytes;
+    for (const std::string& note : committed->notes) log::warn("not_beside_the_checkpoint", {{"directory", committed->directory}, {"reason", note}});
   } else {
     saved.problem = to_string(committed.error());
   }

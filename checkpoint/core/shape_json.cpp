@@ -7,7 +7,8 @@ namespace regroup {
 using nlohmann::ordered_json;
 
 std::string shape_to_json(const ModelShape& s) {
-  ordered_json json = {{"vocab_size", s.vocab_size},
+  ordered_json json = {{"model_type", info_of(s.architecture).model_type},
+                       {"vocab_size", s.vocab_size},
                        {"hidden_size", s.hidden_size},
                        {"intermediate_size", s.intermediate_size},
                        {"num_hidden_layers", s.num_hidden_layers},
@@ -21,8 +22,12 @@ std::string shape_to_json(const ModelShape& s) {
                        {"rms_norm_eps", s.rms_norm_eps},
                        {"rope_theta", s.rope_theta},
                        {"router_aux_loss_coef", s.router_aux_loss_coef},
+                       {"router_jitter_noise", s.router_jitter_noise},
                        {"initializer_range", s.initializer_range},
                        {"sliding_window", nullptr},
+                       {"norm_topk_prob", s.norm_topk_prob},
+                       {"dense_layers", s.dense_layers},
+                       {"dense_intermediate_size", s.dense_intermediate_size},
                        {"expert_slices", s.expert_slices}};
   if (s.sliding_window) json["sliding_window"] = *s.sliding_window;
   return json.dump();
@@ -31,6 +36,10 @@ std::string shape_to_json(const ModelShape& s) {
 ModelShape shape_from_json(const std::string& text) {
   const auto json = ordered_json::parse(text);
   ModelShape s;
+  const auto model_type = json.at("model_type").get<std::string>();
+  const ArchitectureInfo* architecture = find_architecture(model_type);
+  if (architecture == nullptr) throw ordered_json::other_error::create(501, "unknown model_type " + model_type, &json);
+  s.architecture = architecture->architecture;
   json.at("vocab_size").get_to(s.vocab_size);
   json.at("hidden_size").get_to(s.hidden_size);
   json.at("intermediate_size").get_to(s.intermediate_size);
@@ -45,8 +54,12 @@ ModelShape shape_from_json(const std::string& text) {
   json.at("rms_norm_eps").get_to(s.rms_norm_eps);
   json.at("rope_theta").get_to(s.rope_theta);
   json.at("router_aux_loss_coef").get_to(s.router_aux_loss_coef);
+  json.at("router_jitter_noise").get_to(s.router_jitter_noise);
   json.at("initializer_range").get_to(s.initializer_range);
   if (!json.at("sliding_window").is_null()) s.sliding_window = json.at("sliding_window").get<std::int64_t>();
+  json.at("norm_topk_prob").get_to(s.norm_topk_prob);
+  json.at("dense_layers").get_to(s.dense_layers);
+  json.at("dense_intermediate_size").get_to(s.dense_intermediate_size);
   json.at("expert_slices").get_to(s.expert_slices);
   return s;
 }

@@ -50,8 +50,13 @@ Result<Manifest> verify_checkpoint(const std::string& path, const CheckpointProg
 // The weights digest of the design: equal to what a worker prints for the same weights.
 Result<std::string> digest_checkpoint(const std::string& path, const CheckpointProgress& progress = {});
 
-// Copies the Hugging Face part, verified, into `target` (made; must not hold a model yet).
-Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const CheckpointProgress& progress = {});
+struct ExportOptions {
+  bool bf16 = false;                              // rounded to nearest even; else fp32
+  std::int64_t max_file_bytes = 4'000'000'000;    // a tensor that is larger has a file of its own
+};
+
+// The Hugging Face part, verified, into `target` (made; must not hold a model yet), with the tokenizer's files. Returns the bytes of its weights' files.
+Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const ExportOptions& options = {}, const CheckpointProgress& progress = {});
 
 // A path to one checkpoint, or to a root, whose newest complete one is meant.
 Result<std::string> resolve_checkpoint(const std::string& path);

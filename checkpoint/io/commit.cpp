@@ -2,6 +2,7 @@
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/io/checksum.hpp"
+#include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "checkpoint/io/save_files.hpp"
@@ -76,11 +77,21 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   if (auto ok = check_cover(manifest.files, manifest.extents); !ok) return Error{Code::kBadInput, "checkpoint " + directory + ": " + ok.error().context};
   pass(request, "parts_collected");
 
-  const std::pair<const char*, std::string> model_files[] = {{"config.json", config_json(request.info.shape)},
-                                                             {"generation_config.json", generation_config_json(request.info.shape)},
+  std::string origin;
+  if (!request.model_directory.empty())
+    if (auto text = read_small_file(request.model_directory + "/config.json")) origin = *text;
+  const std::pair<const char*, std::string> model_files[] = {{"config.json", config_json(request.info.shape, origin)},
+                                                             {"generation_config.json", generation_config_json(origin)},
                                                              {"model.safetensors.index.json", weights_index_json(*plan)}};
   for (const auto& [name, text] : model_files)
     if (auto ok = replace_file(directory + "/" + name, text); !ok) return ok.error();
+  CheckpointCommitted committed{directory, 0, 0, {}};
+  if (!request.model_directory.empty()) committed.notes = copy_companions(request.model_directory, directory);
+  if (!request.tokenizer_model.empty() && !has_tokenizer(directory)) {
+    const auto model = read_small_file(request.tokenizer_model);
+    const Result<void> copied = model ? replace_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
+    if (!copied) committed.notes.push_back(copied.error().context);
+  }
   pass(request, "model_files_written");
 
   if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};
@@ -90,7 +101,7 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
 
   // What they say is in the manifest now. A crash here leaves them: they harm nobody.
   for (int part = 0; part < request.num_parts; ++part) ::unlink(part_record_path(directory, part).c_str());
-  CheckpointCommitted committed{directory, 0, std::chrono::duration<double>(Clock::now() - started).count()};
+  committed.seconds = std::chrono::duration<double>(Clock::now() - started).count();
   for (const ManifestFile& file : manifest.files) committed.bytes += file.bytes;
   return committed;
 }

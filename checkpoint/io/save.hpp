@@ -27,6 +27,8 @@ struct SaveRequest {
   int part = 0;
   int num_parts = 1;
   std::vector<PartEntry> entries;   // of this part; all parts together: every block of every unit once
+  std::string model_directory;      // where the initial weights came from, if from anywhere: commit copies its tokenizer and generation settings
+  std::string tokenizer_model;      // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
   std::function<void(const char* point)> at_point; // tests end the process here; empty otherwise
 };
 
@@ -40,6 +42,7 @@ struct CheckpointCommitted {
   std::string directory;
   std::int64_t bytes = 0;     // of all files
   double seconds = 0;         // waiting for the other parts, and the commit itself
+  std::vector<std::string> notes;   // what could not be copied from model_directory, one sentence each
 };
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel = {});

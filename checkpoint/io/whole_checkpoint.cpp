@@ -1,15 +1,9 @@
-// What reads all of a checkpoint: verify, digest, export.
+// What reads all of a checkpoint: verify, digest.
 #include "base/digest.hpp"
 #include "checkpoint/io/catalog.hpp"
-#include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/reader.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 
 namespace regroup {
 namespace {
@@ -63,23 +57,6 @@ class TensorHasher {
   Sha256 hash_;
 };
 
-Result<void> copy_file_verified(CheckpointReader& reader, int index, const std::string& path, Meter& meter) {
-  auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL);
-  if (!file) return file.error();
-  std::int64_t at = 0;
-  auto copied = reader.stream_file(index, [&](std::span<const std::byte> bytes) -> Result<void> {
-    if (auto ok = write_at(file->fd(), path, bytes, at); !ok) return ok;
-    at += static_cast<std::int64_t>(bytes.size());
-    return meter.add(bytes.size());
-  });
-  if (copied) copied = sync_file(file->fd(), path);
-  return copied;
-}
-
-bool belongs_to_model(const std::string& name) {
-  return name.ends_with(".json") && name != kManifestName && !name.starts_with("part-") && name != "config.json";
-}
-
 }  // namespace
 
 Result<Manifest> verify_checkpoint(const std::string& path, const CheckpointProgress& progress) {
@@ -107,40 +84,6 @@ Result<std::string> digest_checkpoint(const std::string& path, const CheckpointP
     if (!ok) return ok.error();
   }
   return weights_digest(std::move(lines));
-}
-
-Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const CheckpointProgress& progress) {
-  auto reader = CheckpointReader::open(path);
-  if (!reader) return reader.error();
-  if (auto made = make_directory(target); !made) return made.error();
-  if (::access((target + "/config.json").c_str(), F_OK) == 0) return Error{Code::kBadInput, target + " holds a model already; choose another directory"};
-  Meter meter(**reader, true, progress);
-  std::int64_t bytes = 0;
-  for (int file = 0; file < static_cast<int>((*reader)->plan().files().size()); ++file) {
-    const PlannedFile& planned = (*reader)->plan().files()[static_cast<std::size_t>(file)];
-    if (!planned.weights) continue;
-    if (auto ok = copy_file_verified(**reader, file, target + "/" + planned.name, meter); !ok) {
-      ::unlink((target + "/" + planned.name).c_str());
-      return ok.error();
-    }
-    bytes += planned.bytes;
-  }
-  // config.json last: without it the directory is no model.
-  std::vector<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (belongs_to_model(name)) names.push_back(name);
-  }
-  if (error) return file_error("list", path, error.value());
-  names.push_back("config.json");
-  for (const std::string& name : names) {
-    auto text = read_small_file(path + "/" + name);
-    if (!text) return text.error();
-    if (auto ok = replace_file(target + "/" + name, *text); !ok) return ok.error();
-    bytes += static_cast<std::int64_t>(text->size());
-  }
-  return bytes;
 }
 
 }  // namespace regroup

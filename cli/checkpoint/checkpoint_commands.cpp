@@ -1,13 +1,11 @@
 #include "cli/checkpoint/checkpoint_commands.hpp"
 
 #include "checkpoint/io/catalog.hpp"
+#include "cli/progress_line.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <unistd.h>
-
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -17,37 +15,11 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// A line on standard error from the third second on: rewritten on a terminal, every ten seconds into a file.
-class ProgressLine {
- public:
-  explicit ProgressLine(std::string what) : what_(std::move(what)) {}
-  ~ProgressLine() {
-    if (terminal_ && shown_) std::fprintf(stderr, "\r\x1b[K");
-  }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  CheckpointProgress callback() {
-    return [this](std::int64_t done, std::int64_t total) {
-      const auto now = std::chrono::steady_clock::now();
-      if (now < next_) return true;
-      next_ = now + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000));
-      shown_ = true;
-      std::fprintf(stderr, "%s%s: %.2f of %.2f GB%s", terminal_ ? "\r" : "", what_.c_str(), static_cast<double>(done) / 1e9, static_cast<double>(total) / 1e9, terminal_ ? "" : "\n");
-      std::fflush(stderr);
-      return true;
-    };
-  }
-
- private:
-  std::string what_;
-  bool terminal_ = ::isatty(2) == 1;
-  bool shown_ = false;
-  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-};
-
 struct Arguments {
   std::string path;
   std::string target;
+  std::string dtype = "fp32";
+  std::int64_t max_file_bytes = ExportOptions{}.max_file_bytes;
   bool json = false;
 };
 
@@ -112,7 +84,7 @@ int export_model(const Arguments& arguments) {
   auto path = resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "export", path.error());
   ProgressLine line("copied");
-  auto bytes = export_checkpoint(*path, arguments.target, line.callback());
+  auto bytes = export_checkpoint(*path, arguments.target, {arguments.dtype == "bf16", arguments.max_file_bytes}, line.callback());
   if (!bytes) return fail(arguments, "export", bytes.error());
   if (arguments.json) print({{"ok", true}, {"path", *path}, {"target", arguments.target}, {"bytes", *bytes}});
   else std::printf("%s holds the model of %s (%.1f MB)\n", arguments.target.c_str(), path->c_str(), static_cast<double>(*bytes) / 1e6);
@@ -138,6 +110,10 @@ void add_checkpoint_commands(CLI::App& app, std::function<int()>* run) {
   add("digest", "SHA-256 of the weights, as the runtime prints it", one, digest);
   CLI::App* copy = add("export", "copy the Hugging Face model alone, verified, into a new directory", one, export_model);
   copy->add_option("TARGET", arguments->target, "the directory to make")->required();
+  copy->add_option("--dtype", arguments->dtype, "bf16 (rounded to nearest even) or fp32 (the master weights as they are)")->check(CLI::IsMember({"bf16", "fp32"}))->capture_default_str();
+  copy->add_option("--max-file-size", arguments->max_file_bytes, "largest file, as 500MB or 4GiB; a larger tensor has a file of its own")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 60));
 }
 
 }  // namespace regroup

@@ -75,7 +75,7 @@ void check_shards(const Group& group, const std::string& where, const ModelShape
   if (next < kBlocksPerUnit) out.push_back(where + ": dense block " + std::to_string(next) + " has no owner");
   if (next > kBlocksPerUnit) out.push_back(where + ": dense block " + std::to_string(next - 1) + " lies outside the unit");
 
-  const auto slots = static_cast<std::size_t>(shape.num_hidden_layers * shape.num_local_experts * shape.expert_slices);
+  const auto slots = static_cast<std::size_t>(shape.num_sparse_layers() * shape.num_local_experts * shape.expert_slices);
   if (group.expert_member.size() != slots) {
     out.push_back(where + ": expert_member has " + std::to_string(group.expert_member.size()) + " entries for " + std::to_string(slots) + " experts");
   }

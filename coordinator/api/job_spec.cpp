@@ -11,7 +11,8 @@ using json::Json;
 constexpr json::Words<ScheduleKind, 3> kScheduleWords{{"constant", "linear", "cosine"}};
 
 Json to_value(const ModelShape& shape) {
-  return {{"vocab_size", shape.vocab_size},
+  return {{"model_type", info_of(shape.architecture).model_type},
+          {"vocab_size", shape.vocab_size},
           {"hidden_size", shape.hidden_size},
           {"intermediate_size", shape.intermediate_size},
           {"num_hidden_layers", shape.num_hidden_layers},
@@ -25,13 +26,20 @@ Json to_value(const ModelShape& shape) {
           {"rms_norm_eps", shape.rms_norm_eps},
           {"rope_theta", shape.rope_theta},
           {"router_aux_loss_coef", shape.router_aux_loss_coef},
+          {"router_jitter_noise", shape.router_jitter_noise},
           {"initializer_range", shape.initializer_range},
           {"sliding_window", shape.sliding_window ? Json(*shape.sliding_window) : Json()},
+          {"norm_topk_prob", shape.norm_topk_prob},
+          {"dense_layers", shape.dense_layers},
+          {"dense_intermediate_size", shape.dense_intermediate_size},
           {"expert_slices", shape.expert_slices}};
 }
 
 ModelShape read_shape(const Field& in) {
   ModelShape shape;
+  const ArchitectureInfo* architecture = find_architecture(in["model_type"].string());
+  if (architecture == nullptr) in["model_type"].fail("is '" + in["model_type"].string() + "', which is no model family known here");
+  shape.architecture = architecture->architecture;
   shape.vocab_size = in["vocab_size"].integer<std::int64_t>();
   shape.hidden_size = in["hidden_size"].integer<std::int64_t>();
   shape.intermediate_size = in["intermediate_size"].integer<std::int64_t>();
@@ -46,8 +54,12 @@ ModelShape read_shape(const Field& in) {
   shape.rms_norm_eps = in["rms_norm_eps"].real();
   shape.rope_theta = in["rope_theta"].real();
   shape.router_aux_loss_coef = in["router_aux_loss_coef"].real();
+  shape.router_jitter_noise = in["router_jitter_noise"].real();
   shape.initializer_range = in["initializer_range"].real();
   if (const auto window = in.find("sliding_window")) shape.sliding_window = window->integer<std::int64_t>();
+  shape.norm_topk_prob = in["norm_topk_prob"].boolean();
+  for (const Field& layer : in["dense_layers"].items()) shape.dense_layers.push_back(layer.integer<std::int64_t>());
+  shape.dense_intermediate_size = in["dense_intermediate_size"].integer<std::int64_t>();
   shape.expert_slices = in["expert_slices"].integer<int>();
   return shape;
 }
@@ -89,9 +101,14 @@ JobSpec read_job(const Field& in) {
   job.name = in["name"].string();
   job.secret = in["secret"].string();
   job.model = read_shape(in["model"]);
+  job.initial_weights = in["initial_weights"].string();
+  job.initial_digest = in["initial_digest"].string();
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
+  if (const auto mix = in.find("data_mix"))
+    for (const Field& source : mix->items()) job.data_mix.push_back({source["prefix"].string(), source["weight"].real()});
   job.data_digest = in["data_digest"].string();
+  if (const auto separate = in.find("separate_documents")) job.separate_documents = separate->boolean();
   job.steps = in["steps"].integer<std::int64_t>();
   job.microbatches = in["microbatches"].integer<int>();
   job.chains = in["chains"].integer<int>();
@@ -112,6 +129,8 @@ std::string to_json(const JobSpec& job) {
   const Json out = {{"name", job.name},
                     {"secret", job.secret},
                     {"model", to_value(job.model)},
+                    {"initial_weights", job.initial_weights},
+                    {"initial_digest", job.initial_digest},
                     {"seed", job.seed},
                     {"data_prefix", job.data_prefix},
                     {"data_digest", job.data_digest},
@@ -142,7 +161,17 @@ std::string to_json(const JobSpec& job) {
                       {"keep_last", job.snapshots.keep_last}}},
                     {"heartbeat_ms", job.heartbeat_ms},
                     {"allow_mixed_fingerprints", job.allow_mixed_fingerprints}};
-  return json::dump(out);
+  Json all = out;   // and what is absent where it says nothing
+  for (const DataSource& source : job.data_mix) all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
+  if (job.separate_documents) all["separate_documents"] = true;
+  return json::dump(all);
+}
+
+std::vector<DataSource> data_sources(const JobSpec& job) {
+  if (!job.data_mix.empty()) return job.data_mix;
+  std::vector<DataSource> one(1);
+  one.front().prefix = job.data_prefix;
+  return one;
 }
 
 Result<JobSpec> job_from_json(const std::string& text) { return json::read_json(text, "job", read_job); }

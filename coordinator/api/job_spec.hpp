@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "moe/data/source.hpp"
 #include "moe/layout/model_shape.hpp"
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace regroup {
 
@@ -44,9 +46,13 @@ struct JobSpec {
   std::string name;                  // [a-z0-9-]{1,63}
   std::string secret;                // hex, made at submit; peers of one job prove it to each other
   ModelShape model;
+  std::string initial_weights;       // absolute path of a Hugging Face directory, the same on every node; empty = random initial weights
+  std::string initial_digest;        // of those weights, as the design defines a weights digest; pinned at submit
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
-  std::string data_digest;           // xxh3 of the data's .idx and .json, pinned at submit
+  std::vector<DataSource> data_mix;  // two or more sets mixed by weights, instead of data_prefix
+  std::string data_digest;           // Dataset::digest, pinned at submit
+  bool separate_documents = false;   // attention stays within a document: Dataset::document_starts
   std::int64_t steps = 0;
   int microbatches = 0;              // M
   int chains = 0;                    // C: a power of two that divides M, at least max_groups
@@ -59,6 +65,9 @@ struct JobSpec {
   bool allow_mixed_fingerprints = false;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
+
+// What Dataset::open takes: data_mix, or data_prefix alone.
+std::vector<DataSource> data_sources(const JobSpec& job);
 
 // kBadInput, naming the key and the contradiction.
 Result<void> check_job(const JobSpec& job);

@@ -208,16 +208,13 @@ std::int64_t fewest_to_move(std::int64_t num_items, const std::vector<std::int64
 
 StateShape make_state_shape(const ModelShape& model) {
   StateShape shape;
-  shape.num_layers = static_cast<int>(model.num_hidden_layers);
+  shape.num_layers = static_cast<int>(model.num_sparse_layers());
   shape.experts_per_layer = static_cast<int>(model.num_local_experts * model.expert_slices);
-  // Layers are alike: one is enough to know all.
-  ModelShape one = model;
-  one.num_hidden_layers = 1;
-  for (const Unit& unit : make_units(one)) {
+  for (const Unit& unit : one_layer_of_each_kind(model)) {
     if (unit.kind == UnitKind::kExpert) {
       shape.expert_elements = unit.padded_numel();
     } else {
-      shape.dense_block_elements += unit.block_elements * (unit.kind == UnitKind::kDense ? model.num_hidden_layers : 1);
+      shape.dense_block_elements += unit.block_elements * layers_like(model, unit);
     }
   }
   return shape;

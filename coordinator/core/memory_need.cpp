@@ -1,3 +1,5 @@
+#include "coordinator/core/memory_need.hpp"
+
 #include "coordinator/core/planner.hpp"
 #include "moe/layout/units.hpp"
 
@@ -7,39 +9,69 @@
 namespace regroup {
 namespace {
 
+constexpr std::int64_t kFloat = 4;
+
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+struct Elements {
+  std::int64_t dense = 0;    // of all dense units, padded
+  std::int64_t expert = 0;   // of one expert
+};
+
+Elements count_elements(const ModelShape& model) {
+  Elements elements;
+  for (const Unit& unit : one_layer_of_each_kind(model)) {
+    if (unit.is_expert()) elements.expert = unit.padded_numel();
+    else elements.dense += unit.padded_numel() * layers_like(model, unit);
+  }
+  return elements;
+}
+
+// Floats per token that a layer keeps: attention (input, its norm, q, k, v, context), the block behind it (input, norm), and per chosen expert its input, gate and up, output.
+std::int64_t kept_per_token(const ModelShape& model, bool sparse) {
+  const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim;
+  const std::int64_t qk_norm = info_of(model.architecture).qk_norm == QkNorm::kNone ? 0 : q + kv;
+  const std::int64_t attention = 2 * h + 2 * q + 2 * kv + qk_norm;
+  if (!sparse) return attention + 2 * h + 2 * model.dense_intermediate_size;
+  // The router's: probabilities, and of each choice weight, expert and two row numbers (64 bits).
+  return attention + 2 * h + model.num_local_experts + model.num_experts_per_tok * (2 * h + 2 * model.intermediate_size + 7);
+}
 
 }  // namespace
 
-std::int64_t memory_needed(const JobSpec& job, int members) {
+MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const ModelShape& model = job.model;
-  ModelShape one_layer = model;  // layers are alike
-  one_layer.num_hidden_layers = 1;
-  std::int64_t dense_elements = 0;
-  std::int64_t expert_elements = 0;
-  std::int64_t largest_gathered = 0;
-  for (const Unit& unit : make_units(one_layer)) {
-    if (unit.is_expert()) {
-      expert_elements = unit.padded_numel();
-      continue;
-    }
-    dense_elements += unit.padded_numel() * (unit.kind == UnitKind::kDense ? model.num_hidden_layers : 1);
-    largest_gathered = std::max(largest_gathered, unit.padded_numel());
-  }
-  const std::int64_t num_experts = model.num_hidden_layers * model.num_local_experts * model.expert_slices;
-  const std::int64_t share = ceil_div(kBlocksPerUnit, members) * (dense_elements / kBlocksPerUnit) + ceil_div(num_experts, members) * expert_elements;
-  // fp32 master and two moments; one fp32 accumulator a level of the tree and one that is being filled.
-  const std::int64_t levels = std::bit_width(static_cast<unsigned>(std::max(1, job.chains)));
-  const std::int64_t state = share * (12 + 4 * levels);
+  const Elements elements = count_elements(model);
+  const std::int64_t num_experts = model.num_sparse_layers() * model.num_local_experts * model.expert_slices;
+  const std::int64_t dense_share = ceil_div(kBlocksPerUnit, members) * (elements.dense / kBlocksPerUnit);
+  const std::int64_t share = dense_share + ceil_div(num_experts, members) * elements.expert;
+  MemoryNeed need;
+  need.weights = share * kFloat;
+  need.moments = 2 * share * kFloat;
+  // The chain that is being filled and the nodes that wait for their sibling; with other groups also the sum (in what is free by then) and the others' nodes.
+  const std::int64_t chains = ceil_div(std::max(1, job.chains), std::max(1, groups));
+  const std::int64_t own = std::bit_width(static_cast<std::uint64_t>(chains));
+  const std::int64_t levels = groups > 1 ? std::max<std::int64_t>(own, 2) + groups - 1 : own;
+  need.gradients = share * levels * kFloat;
+  need.dense = elements.dense * kFloat;   // the leaf
+  if (members > 1) need.dense += (elements.dense + (members - 1) * dense_share) * kFloat;
 
   const std::int64_t tokens = static_cast<std::int64_t>(job.sequences_per_microbatch) * job.sequence_length;
-  const std::int64_t q = model.num_attention_heads * model.head_dim;
-  const std::int64_t kv = model.num_key_value_heads * model.head_dim;
-  // Kept for backward, per token and layer: two norms' inputs and outputs and the block's output; q, k, v and attention's output; per chosen expert its input, gate, up,
-  // their product and its output.
-  const std::int64_t per_layer = 5 * model.hidden_size + 2 * q + 2 * kv + model.num_experts_per_tok * (2 * model.hidden_size + 3 * model.intermediate_size);
-  const std::int64_t activations = tokens * (model.num_hidden_layers * per_layer + 2 * model.vocab_size) * 4;
-  return state + 2 * largest_gathered * 4 + activations;
+  const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim, k = model.num_experts_per_tok;
+  std::int64_t per_token = model.num_sparse_layers() * kept_per_token(model, true) + static_cast<std::int64_t>(model.dense_layers.size()) * kept_per_token(model, false) + h;
+  // Rows that are sent stay until the wave ends; from the others come as many as go to them.
+  if (members > 1) per_token += model.num_sparse_layers() * 2 * k * h * (members - 1) / members;
+  need.activations = tokens * per_token * kFloat;
+  const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);   // the rows of one expert, evenly
+  const std::int64_t travelling = members > 1 ? tokens * 2 * k * h * (members - 1) / members : 0;
+  const std::int64_t expert_backward = tokens * 2 * k * h + travelling + segment * 4 * model.intermediate_size;
+  const std::int64_t attention_backward = tokens * (2 * q + 2 * kv + 2 * h);
+  const std::int64_t head = tokens * 2 * h + std::min<std::int64_t>(tokens, 256) * model.vocab_size;
+  // With others the experts' rows stay while attention goes on: they may still be on their way.
+  need.buffers = std::max(members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward), head) * kFloat;
+  return need;
 }
+
+std::int64_t memory_needed(const JobSpec& job, int members) { return memory_need(job, members, job.elastic.max_groups).total(); }
 
 }  // namespace regroup

@@ -54,8 +54,7 @@ struct PlanningResult {
 
 PlanningResult make_placement(const PlannerInput& input);
 
-// Memory of the heaviest member of a group of `members` ranks: state and gradient accumulators of its share, the largest gathered unit twice
-// (one computed, one fetched ahead) and an estimate of one microbatch's activations.
+// Memory of the heaviest member of a group of `members` ranks, with as many groups as the job may have: memory_need.hpp says what it is made of.
 std::int64_t memory_needed(const JobSpec& job, int members);
 
 }  // namespace regroup

@@ -12,6 +12,11 @@ struct Xxh3::State {
 };
 
 Xxh3::Xxh3() : state_(std::make_unique<State>()) { XXH3_64bits_reset(state_->xxh); }
+Xxh3::Xxh3(const Xxh3& other) : state_(std::make_unique<State>()) { XXH3_copyState(state_->xxh, other.state_->xxh); }
+Xxh3& Xxh3::operator=(const Xxh3& other) {
+  XXH3_copyState(state_->xxh, other.state_->xxh);
+  return *this;
+}
 Xxh3::~Xxh3() = default;
 void Xxh3::add(const void* data, std::size_t size) { XXH3_64bits_update(state_->xxh, data, size); }
 

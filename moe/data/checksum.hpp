@@ -10,6 +10,8 @@ namespace regroup {
 class Xxh3 {
  public:
   Xxh3();
+  Xxh3(const Xxh3& other);
+  Xxh3& operator=(const Xxh3& other);
   ~Xxh3();
   void add(const void* data, std::size_t size);
   [[nodiscard]] std::string hex() const;

@@ -3,6 +3,7 @@
 #include "base/check.hpp"
 #include "moe/data/checksum.hpp"
 #include "moe/data/index_file.hpp"
+#include "moe/data/mixture.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -73,6 +74,7 @@ class MappedFile {
 struct Record {
   std::int64_t num_tokens = -1;
   std::int64_t max_token = -1;
+  std::int64_t vocab_size = -1;   // of the tokenizer; -1 = not said
   std::string bin_xxh3, idx_xxh3;
 };
 
@@ -85,6 +87,7 @@ Result<Record> read_record(const MappedFile& file) {
   const auto text = [&](const char* key) { return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string(); };
   record.num_tokens = number("num_tokens");
   record.max_token = number("max_token");
+  record.vocab_size = number("vocab_size");
   record.bin_xxh3 = text("bin_xxh3");
   record.idx_xxh3 = text("idx_xxh3");
   if (record.num_tokens < 0 || record.max_token < 0 || record.bin_xxh3.empty() || record.idx_xxh3.empty())
@@ -108,12 +111,29 @@ class MappedDataset final : public Dataset {
 
   void fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
     CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index, "into", tokens.size());
-    const auto n = static_cast<std::uint64_t>(num_sequences());
-    const auto index = static_cast<std::uint64_t>(sample_index);
-    const auto first = static_cast<std::int64_t>(permute(index % n, n, seed, index / n)) * sequence_length;
+    const std::int64_t first = first_token(sample_index);
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       tokens[i] = token(first + static_cast<std::int64_t>(i));
       CHECK(tokens[i] >= 0 && tokens[i] < vocab_size, bin.path(), "was changed while in use: token", tokens[i]);
+    }
+  }
+
+  void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
+    const std::int64_t first = first_token(sample_index);
+    starts.assign(1, 0);
+    std::int64_t low = 0, high = header.num_documents;   // the first document that begins behind `first`
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (document_begin(idx.bytes(), header, middle) > first) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    for (; low < header.num_documents; ++low) {
+      const std::int64_t begin = document_begin(idx.bytes(), header, low) - first;
+      if (begin >= sequence_length) break;
+      if (begin > starts.back()) starts.push_back(static_cast<std::int32_t>(begin));   // an empty document begins where the next one does
     }
   }
 
@@ -137,6 +157,11 @@ class MappedDataset final : public Dataset {
   }
 
  private:
+  [[nodiscard]] std::int64_t first_token(std::int64_t sample_index) const {
+    const auto n = static_cast<std::uint64_t>(num_sequences());
+    const auto index = static_cast<std::uint64_t>(sample_index);
+    return static_cast<std::int64_t>(permute(index % n, n, seed, index / n)) * sequence_length;
+  }
   [[nodiscard]] std::int64_t token(std::int64_t position) const {
     if (header.token_bytes == 2) {
       std::uint16_t value;
@@ -147,6 +172,47 @@ class MappedDataset final : public Dataset {
     std::memcpy(&value, bin.bytes().data() + position * 4, 4);
     return value;
   }
+};
+
+class MixedDataset final : public Dataset {
+ public:
+  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture, std::uint64_t seed) : sets_(std::move(sets)), mixture_(std::move(mixture)), seed_(seed) {}
+
+  [[nodiscard]] std::int64_t num_tokens() const override { return sum(&Dataset::num_tokens); }
+  [[nodiscard]] std::int64_t num_documents() const override { return sum(&Dataset::num_documents); }
+  [[nodiscard]] std::int64_t num_sequences() const override { return sum(&Dataset::num_sequences); }
+  void fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
+    CHECK(sample_index >= 0, "sample", sample_index);
+    const auto [source, sample] = mixture_.place(sample_index, seed_);
+    sets_[static_cast<std::size_t>(source)]->fill(sample, tokens);
+  }
+  void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
+    const auto [source, sample] = mixture_.place(sample_index, seed_);
+    sets_[static_cast<std::size_t>(source)]->document_starts(sample, starts);
+  }
+  [[nodiscard]] std::string digest() const override {
+    Xxh3 all;
+    for (std::size_t i = 0; i < sets_.size(); ++i) {
+      const std::string line = sets_[i]->digest() + " " + std::to_string(mixture_.counts()[i]) + "\n";
+      all.add(line.data(), line.size());
+    }
+    return all.hex();
+  }
+  [[nodiscard]] Result<void> verify() const override {
+    for (const auto& set : sets_)
+      if (auto good = set->verify(); !good) return good;
+    return {};
+  }
+
+ private:
+  [[nodiscard]] std::int64_t sum(std::int64_t (Dataset::*of)() const) const {
+    std::int64_t all = 0;
+    for (const auto& set : sets_) all += (*set.*of)();
+    return all;
+  }
+  std::vector<std::unique_ptr<Dataset>> sets_;
+  Mixture mixture_;
+  std::uint64_t seed_;
 };
 
 Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) {
@@ -161,6 +227,9 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
                                      std::to_string(data.header.num_tokens) + "; prepare the data again"};
   if (record->max_token >= data.vocab_size)
     return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) + ", but the model's vocab_size is " +
+                                      std::to_string(data.vocab_size)};
+  if (record->vocab_size > data.vocab_size)
+    return Error{Code::kBadInput, data.json.path() + " was made with a tokenizer of " + std::to_string(record->vocab_size) + " tokens, but the model's vocab_size is " +
                                       std::to_string(data.vocab_size)};
   return {};
 }
@@ -194,10 +263,28 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::i
   Xxh3 both;
   both.add(data->idx.bytes().data(), data->idx.bytes().size());
   both.add(data->json.bytes().data(), data->json.bytes().size());
+  if (!data->json.exists()) both.add(data->bin.bytes().data(), data->bin.bytes().size());   // nothing else says what the tokens are
   data->digest_text = both.hex();
   const auto checked = data->json.exists() ? check_record(*data, idx_checksum.hex()) : data->check_tokens();
   if (!checked) return checked.error();
   return std::unique_ptr<Dataset>(std::move(data));
+}
+
+Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& sources, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
+  if (sources.empty()) return Error{Code::kBadInput, "no data is given"};
+  std::vector<std::unique_ptr<Dataset>> sets;
+  std::vector<double> weights;
+  for (const DataSource& source : sources) {
+    // Sets of one size must not be shuffled alike; the first one is, so that a mixture of one is that one.
+    auto set = open(source.prefix, vocab_size, sequence_length, seed + sets.size() * 0x9e3779b97f4a7c15ULL);
+    if (!set) return set.error();
+    sets.push_back(std::move(*set));
+    weights.push_back(source.weight);
+  }
+  if (sets.size() == 1) return std::move(sets.front());
+  auto mixture = Mixture::make(weights);
+  if (!mixture) return mixture.error().within("data");
+  return std::unique_ptr<Dataset>(std::make_unique<MixedDataset>(std::move(sets), std::move(*mixture), seed));
 }
 
 }  // namespace regroup

@@ -3,31 +3,39 @@
 // The tokens of all documents are one line of num_tokens; sequence q is tokens [q*T, q*T + T] of it (T + 1 of them: inputs and targets shifted by one).
 // Sample i is sequence permute(i mod n) with the permutation keyed by (seed, i div n): a pure function, so a run is resumed exactly on any number of nodes
 // with nothing stored. Sample index of (step, microbatch, sequence) = (step * M + microbatch) * S + sequence.
+// Several sets: mixture.hpp says which of them sample i is taken from; each is shuffled as if it were alone.
 // Thread: all const calls from any thread. The files are mapped; they must not be changed while open.
 #pragma once
 
 #include "base/result.hpp"
+#include "moe/data/source.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace regroup {
 
 class Dataset {
  public:
-  // Checks the index against the tokens' file (magic, version, sizes, offsets), the record in PREFIX.json if there is one (sizes, checksum of .idx), and that no token
-  // reaches vocab_size. Does not read all of .bin where PREFIX.json says its largest token: see verify. kBadInput, kNotFound, kCorrupt, each naming the file.
+  // Checks the index against the tokens' file (magic, version, sizes, offsets), the record in PREFIX.json if there is one (sizes, checksum of .idx), and that neither a token
+  // nor the tokenizer's vocabulary reaches beyond vocab_size. Does not read all of .bin where PREFIX.json says its largest token: see verify. kBadInput, kNotFound, kCorrupt, each naming the file.
   static Result<std::unique_ptr<Dataset>> open(const std::string& prefix, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed);
+  // The sets of a job, mixed by their weights. One set: the same as open(prefix).
+  static Result<std::unique_ptr<Dataset>> open(const std::vector<DataSource>& sources, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed);
   virtual ~Dataset() = default;
 
   [[nodiscard]] virtual std::int64_t num_tokens() const = 0;
   [[nodiscard]] virtual std::int64_t num_documents() const = 0;
-  [[nodiscard]] virtual std::int64_t num_sequences() const = 0;   // n, at least 1
+  [[nodiscard]] virtual std::int64_t num_sequences() const = 0;   // n, at least 1; of a mixture: of all sets
   // tokens[sequence_length + 1] of sample_index >= 0.
   virtual void fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const = 0;
-  // Hex xxh3 of .idx and .json: pins the data of a job.
+  // Where documents begin among the inputs (the first sequence_length tokens) of that sample: ascending positions, the first one 0 whether a document begins there or goes on. So attention that must
+  // not cross documents stays within [starts[k], starts[k + 1]).
+  virtual void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const = 0;
+  // Hex xxh3 of .idx and .json (of .bin too where there is no .json): pins the data of a job. Of a mixture: of all digests and shares.
   [[nodiscard]] virtual std::string digest() const = 0;
   // Reads all of .bin: its checksum against PREFIX.json, every token against vocab_size. kCorrupt.
   [[nodiscard]] virtual Result<void> verify() const = 0;

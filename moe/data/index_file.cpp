@@ -6,7 +6,6 @@ namespace regroup {
 namespace {
 
 constexpr char kMagic[9] = {'M', 'M', 'I', 'D', 'I', 'D', 'X', 0, 0};
-constexpr std::int64_t kHeaderBytes = 34;
 constexpr std::uint8_t kTypeInt32 = 4;
 constexpr std::uint8_t kTypeUint16 = 8;
 
@@ -27,25 +26,18 @@ Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
 
 }  // namespace
 
-std::string encode_index(std::span<const std::int32_t> lengths) {
+std::string encode_index_header(int token_bytes, std::int64_t num_documents) {
   std::string out(kMagic, sizeof kMagic);
   append<std::uint64_t>(out, 1);
-  append<std::uint8_t>(out, kTypeUint16);
-  append<std::uint64_t>(out, lengths.size());
-  append<std::uint64_t>(out, lengths.size() + 1);
-  for (std::int32_t length : lengths) append<std::int32_t>(out, length);
-  std::int64_t offset = 0;
-  for (std::int32_t length : lengths) {
-    append<std::int64_t>(out, offset);
-    offset += std::int64_t{length} * 2;
-  }
-  for (std::size_t i = 0; i <= lengths.size(); ++i) append<std::int64_t>(out, static_cast<std::int64_t>(i));
+  append<std::uint8_t>(out, token_bytes == 2 ? kTypeUint16 : kTypeInt32);
+  append<std::int64_t>(out, num_documents);
+  append<std::int64_t>(out, num_documents + 1);
   return out;
 }
 
 Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_bytes) {
   const auto size = static_cast<std::int64_t>(bytes.size());
-  if (size < kHeaderBytes) return corrupt("it has " + std::to_string(size) + " bytes, fewer than its header's 34: it was cut");
+  if (size < kIndexHeaderBytes) return corrupt("it has " + std::to_string(size) + " bytes, fewer than its header's 34: it was cut");
   if (std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0) return corrupt("it does not begin with MMIDIDX: it is not an index of tokens");
   const auto version = load<std::uint64_t>(bytes.data() + 9);
   if (version != 1) return corrupt("its version is " + std::to_string(version) + ", expected 1");
@@ -55,7 +47,7 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
   const auto documents = load<std::int64_t>(bytes.data() + 26);
   if (sequences < 0 || documents < 1 || sequences > size / 12 || documents > size / 8)
     return corrupt("it speaks of " + std::to_string(sequences) + " sequences, more than its " + std::to_string(size) + " bytes can hold: it was cut or damaged");
-  const std::int64_t needed = kHeaderBytes + sequences * 12 + documents * 8;
+  const std::int64_t needed = kIndexHeaderBytes + sequences * 12 + documents * 8;
   if (size != needed && size != needed + sequences)  // an optional byte a sequence: its mode
     return corrupt("it has " + std::to_string(size) + " bytes, its header asks for " + std::to_string(needed) + ": it was cut or damaged");
 
@@ -63,7 +55,7 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
   header.token_bytes = type == kTypeUint16 ? 2 : 4;
   header.num_sequences = sequences;
   header.num_documents = documents - 1;
-  const char* lengths = bytes.data() + kHeaderBytes;
+  const char* lengths = bytes.data() + kIndexHeaderBytes;
   const char* offsets = lengths + sequences * 4;
   for (std::int64_t i = 0; i < sequences; ++i) {
     const auto length = load<std::int32_t>(lengths + i * 4);
@@ -86,6 +78,13 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
     return corrupt("it speaks of " + std::to_string(header.num_tokens) + " tokens, " + std::to_string(header.num_tokens * header.token_bytes) +
                    " bytes, but the .bin beside it has " + std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
   return header;
+}
+
+std::int64_t document_begin(std::span<const char> bytes, const IndexHeader& header, std::int64_t document) {
+  const char* offsets = bytes.data() + kIndexHeaderBytes + header.num_sequences * 4;
+  if (document >= header.num_documents) return header.num_tokens;
+  const auto sequence = load<std::int64_t>(offsets + header.num_sequences * 8 + document * 8);
+  return sequence < header.num_sequences ? load<std::int64_t>(offsets + sequence * 8) / header.token_bytes : header.num_tokens;
 }
 
 }  // namespace regroup

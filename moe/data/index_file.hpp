@@ -19,10 +19,15 @@ struct IndexHeader {
   std::int64_t num_tokens = 0;
 };
 
-// One sequence a document. `lengths` in tokens, each below 2^31.
-std::string encode_index(std::span<const std::int32_t> lengths);
+inline constexpr std::int64_t kIndexHeaderBytes = 34;
+
+// What stands before the lengths, with one sequence a document.
+std::string encode_index_header(int token_bytes, std::int64_t num_documents);
 
 // Checks everything against a .bin of `bin_bytes`. kCorrupt: what is wrong, without the file's name.
 Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_bytes);
+
+// The token at which a document begins, of an index that decode_index took; num_tokens for document = num_documents.
+std::int64_t document_begin(std::span<const char> bytes, const IndexHeader& header, std::int64_t document);
 
 }  // namespace regroup

@@ -1,5 +1,6 @@
 #include "moe/layout/model_shape.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -54,20 +55,49 @@ Result<void> check_shape(const ModelShape& shape) {
   if (!(shape.rms_norm_eps > 0) || !std::isfinite(shape.rms_norm_eps)) return bad("rms_norm_eps must be above 0");
   if (!(shape.rope_theta > 0) || !std::isfinite(shape.rope_theta)) return bad("rope_theta must be above 0");
   if (!(shape.router_aux_loss_coef >= 0) || !std::isfinite(shape.router_aux_loss_coef)) return bad("router_aux_loss_coef must be at least 0");
+  if (!(shape.router_jitter_noise >= 0 && shape.router_jitter_noise < 1)) return bad("router_jitter_noise must be at least 0 and below 1");
   if (!(shape.initializer_range >= 0) || !std::isfinite(shape.initializer_range)) return bad("initializer_range must be at least 0");
+  if (!shape.dense_layers.empty() && info_of(shape.architecture).mlp[0] == nullptr) return bad(std::string("dense_layers: a ") + info_of(shape.architecture).model_type + " model has none");
+  for (std::size_t i = 0; i < shape.dense_layers.size(); ++i) {
+    const std::int64_t layer = shape.dense_layers[i];
+    if (layer < 0 || layer >= shape.num_hidden_layers || (i > 0 && layer <= shape.dense_layers[i - 1])) {
+      return bad("dense_layers must be ascending numbers of layers below num_hidden_layers (" + text(shape.num_hidden_layers) + "); " + text(layer) + " is not");
+    }
+  }
+  if (shape.num_sparse_layers() < 1) return bad("dense_layers names every layer: a model without experts is not trained here");
+  if (shape.dense_layers.empty() ? shape.dense_intermediate_size != 0 : shape.dense_intermediate_size < 1 || shape.dense_intermediate_size > kMaxSize) {
+    return bad("dense_intermediate_size (" + text(shape.dense_intermediate_size) + ") must be above 0 with dense_layers and 0 without");
+  }
   if (shape.sliding_window && *shape.sliding_window < 1) return bad("sliding_window must be at least 1 or absent, not " + text(*shape.sliding_window));
   return {};
 }
 
-std::int64_t count_parameters(const ModelShape& shape) {
+bool ModelShape::is_sparse(std::int64_t layer) const { return !std::binary_search(dense_layers.begin(), dense_layers.end(), layer); }
+
+std::int64_t ModelShape::sparse_before(std::int64_t layer) const {
+  return layer - (std::lower_bound(dense_layers.begin(), dense_layers.end(), layer) - dense_layers.begin());
+}
+
+namespace {
+
+// With `experts` of each sparse layer's.
+std::int64_t count(const ModelShape& shape, std::int64_t experts) {
   const std::int64_t h = shape.hidden_size;
   const std::int64_t q = shape.num_attention_heads * shape.head_dim;
   const std::int64_t kv = shape.num_key_value_heads * shape.head_dim;
-  const std::int64_t attention = h * q + 2 * h * kv + q * h;
-  const std::int64_t experts = shape.num_local_experts * 3 * h * shape.intermediate_size;
-  const std::int64_t layer = 2 * h + attention + shape.num_local_experts * h + experts;
+  const QkNorm norm = info_of(shape.architecture).qk_norm;
+  const std::int64_t norms = 2 * h + (norm == QkNorm::kHead ? 2 * shape.head_dim : norm == QkNorm::kWhole ? q + kv : 0);
+  const std::int64_t layer = norms + h * q + 2 * h * kv + q * h;
+  const std::int64_t sparse = shape.num_local_experts * h + experts * 3 * h * shape.intermediate_size;
+  const std::int64_t dense = 3 * h * shape.dense_intermediate_size;
   const std::int64_t vocabulary = shape.vocab_size * h;
-  return vocabulary + shape.num_hidden_layers * layer + h + (shape.tie_word_embeddings ? 0 : vocabulary);
+  return vocabulary + shape.num_hidden_layers * layer + shape.num_sparse_layers() * sparse + static_cast<std::int64_t>(shape.dense_layers.size()) * dense + h +
+         (shape.tie_word_embeddings ? 0 : vocabulary);
 }
+
+}  // namespace
+
+std::int64_t count_parameters(const ModelShape& shape) { return count(shape, shape.num_local_experts); }
+std::int64_t count_active_parameters(const ModelShape& shape) { return count(shape, shape.num_experts_per_tok); }
 
 }  // namespace regroup

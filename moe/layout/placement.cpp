@@ -40,7 +40,7 @@ IntervalSet blocks_kept(const Placement& placement, const Unit& unit, const Mode
     const int member = position(group.ranks, rank);
     if (member < 0) continue;
     if (!unit.is_expert()) return group.dense_blocks.at(static_cast<std::size_t>(member));
-    const std::int64_t slot = (unit.layer * shape.num_local_experts + unit.expert) * shape.expert_slices + unit.slice;
+    const std::int64_t slot = (shape.sparse_before(unit.layer) * shape.num_local_experts + unit.expert) * shape.expert_slices + unit.slice;
     if (group.expert_member.at(static_cast<std::size_t>(slot)) == member) return {{0, kBlocksPerUnit}};
     return {};
   }

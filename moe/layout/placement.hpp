@@ -13,7 +13,7 @@ namespace regroup {
 struct Group {
   std::vector<Rank> ranks;                 // ascending; "member i" below is a position here
   std::vector<IntervalSet> dense_blocks;   // [member] blocks kept of every unit that is not an expert; disjoint, union = [0, kBlocksPerUnit)
-  std::vector<int> expert_member;          // [(layer * num_local_experts + expert) * slices + slice] the member that keeps and computes it
+  std::vector<int> expert_member;          // [(sparse layer * num_local_experts + expert) * slices + slice] the member that keeps and computes it
   int first_chain = 0;                     // computes chains [first_chain, end_chain)
   int end_chain = 0;
   friend bool operator==(const Group&, const Group&) = default;

@@ -44,27 +44,39 @@ class UnitBuilder {
 };
 
 void add_layer(const ModelShape& shape, int layer, std::vector<Unit>& units) {
+  const ArchitectureInfo& names = info_of(shape.architecture);
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
   const std::int64_t h = shape.hidden_size;
   const std::int64_t q = shape.num_attention_heads * shape.head_dim;
   const std::int64_t kv = shape.num_key_value_heads * shape.head_dim;
-  UnitBuilder(UnitKind::kDense, layer, -1, 0)
-      .add(prefix + "input_layernorm.weight", {h}, false)
+  const bool sparse = shape.is_sparse(layer);
+  UnitBuilder dense(UnitKind::kDense, layer, -1, 0);
+  dense.add(prefix + "input_layernorm.weight", {h}, false)
       .add(prefix + "self_attn.q_proj.weight", {q, h})
       .add(prefix + "self_attn.k_proj.weight", {kv, h})
       .add(prefix + "self_attn.v_proj.weight", {kv, h})
       .add(prefix + "self_attn.o_proj.weight", {h, q})
-      .add(prefix + "post_attention_layernorm.weight", {h}, false)
-      .add(prefix + "block_sparse_moe.gate.weight", {shape.num_local_experts, h})
-      .finish(units);
+      .add(prefix + "post_attention_layernorm.weight", {h}, false);
+  if (sparse) {
+    dense.add(prefix + names.gate, {shape.num_local_experts, h});
+  } else {
+    const std::int64_t f = shape.dense_intermediate_size;
+    dense.add(prefix + names.mlp[0], {f, h}).add(prefix + names.mlp[1], {f, h}).add(prefix + names.mlp[2], {h, f});
+  }
+  if (names.qk_norm != QkNorm::kNone) {
+    const bool whole = names.qk_norm == QkNorm::kWhole;
+    dense.add(prefix + "self_attn.q_norm.weight", {whole ? q : shape.head_dim}, false).add(prefix + "self_attn.k_norm.weight", {whole ? kv : shape.head_dim}, false);
+  }
+  dense.finish(units);
+  if (!sparse) return;
   const std::int64_t f = shape.intermediate_size / shape.expert_slices;
   for (int expert = 0; expert < shape.num_local_experts; ++expert) {
-    const std::string base = prefix + "block_sparse_moe.experts." + std::to_string(expert) + ".";
+    const std::string base = prefix + names.experts + std::to_string(expert);
     for (int slice = 0; slice < shape.expert_slices; ++slice) {
       UnitBuilder(UnitKind::kExpert, layer, expert, slice)
-          .add(base + "w1.weight", {f, h})
-          .add(base + "w3.weight", {f, h})
-          .add(base + "w2.weight", {h, f})
+          .add(base + names.w1, {f, h})
+          .add(base + names.w3, {f, h})
+          .add(base + names.w2, {h, f})
           .finish(units);
     }
   }
@@ -84,12 +96,25 @@ std::vector<Unit> make_units(const ModelShape& shape) {
   return units;
 }
 
+std::vector<Unit> one_layer_of_each_kind(const ModelShape& shape) {
+  ModelShape few = shape;   // the first layer has experts
+  few.num_hidden_layers = shape.dense_layers.empty() ? 1 : 2;
+  if (!shape.dense_layers.empty()) few.dense_layers = {1};
+  return make_units(few);
+}
+
+std::int64_t layers_like(const ModelShape& shape, const Unit& unit) {
+  if (unit.layer < 0) return 1;
+  return unit.layer == 0 ? shape.num_sparse_layers() : static_cast<std::int64_t>(shape.dense_layers.size());
+}
+
 int dense_unit_index(const ModelShape& shape, int layer) {
   CHECK(layer >= 0 && layer < shape.num_hidden_layers, "layer", layer);
-  return static_cast<int>(1 + layer * (1 + shape.num_local_experts * shape.expert_slices));
+  return static_cast<int>(1 + layer + shape.sparse_before(layer) * shape.num_local_experts * shape.expert_slices);
 }
 
 int expert_unit_index(const ModelShape& shape, int layer, int expert, int slice) {
+  CHECK(shape.is_sparse(layer), "layer", layer);
   CHECK(expert >= 0 && expert < shape.num_local_experts && slice >= 0 && slice < shape.expert_slices, "expert", expert, "slice", slice);
   return dense_unit_index(shape, layer) + 1 + expert * shape.expert_slices + slice;
 }

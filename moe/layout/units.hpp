@@ -41,9 +41,15 @@ struct Unit {
   [[nodiscard]] bool is_expert() const { return kind == UnitKind::kExpert; }
 };
 
-// Dense unit tensors, in order: input_layernorm, q_proj, k_proj, v_proj, o_proj, post_attention_layernorm, gate.
+// Dense unit tensors, in order: input_layernorm, q_proj, k_proj, v_proj, o_proj, post_attention_layernorm, then gate, or gate_proj, up_proj and down_proj where the layer has no
+// experts, then q_norm and k_norm where the family has them.
 // Expert: w1 (gate) [f,h], w3 (up) [f,h], w2 (down) [h,f]; f = intermediate_size / expert_slices. Embedding: embed_tokens [V,h]. Head: norm [h], lm_head [V,h].
 std::vector<Unit> make_units(const ModelShape& shape);
+
+// Layers with experts are alike, and so are those without: the embedding, one layer of each kind that there is, and the head are enough to know all sizes.
+std::vector<Unit> one_layer_of_each_kind(const ModelShape& shape);
+// How many units like this one (a unit of one_layer_of_each_kind) the whole model has; for an expert: like it in (expert, slice).
+std::int64_t layers_like(const ModelShape& shape, const Unit& unit);
 
 // Index in make_units(): dense unit of a layer; an expert (slice) of a layer.
 int dense_unit_index(const ModelShape& shape, int layer);

@@ -37,7 +37,7 @@ int EpochView::microbatch(int wave, int member_index) const {
 
 int EpochView::holder_of(int layer, int expert) const {
   const auto& shape = job->shape();
-  return group().expert_member[static_cast<std::size_t>((layer * shape.num_local_experts + expert) * shape.expert_slices)];
+  return group().expert_member[static_cast<std::size_t>((shape.sparse_before(layer) * shape.num_local_experts + expert) * shape.expert_slices)];
 }
 
 std::vector<int> EpochView::experts_of(int layer, int member_index) const {

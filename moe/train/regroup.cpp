@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/reader.hpp"
+#include "moe/train/initial_weights.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/state.hpp"
 #include "moe/train/wire.hpp"
@@ -21,6 +22,7 @@ double ms_since(Clock::time_point start) { return std::chrono::duration<double, 
 
 // Transfers of a regroup carry no step: they are named within the epoch.
 constexpr Step kNoStep{0};
+constexpr std::int64_t kInitialWeights = 1 << 25;   // an index of kInventory that no try at a checkpoint reaches
 
 bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
   return std::any_of(settlement.usable.begin(), settlement.usable.end(), [&](int i) {
@@ -260,8 +262,19 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
 }
 
 void RegroupAttempt::initialise() {
+  const JobSpec& spec = view_.job->spec;
+  for (const ShardPtr& shard : created_) shard->state.zero();
+  if (!spec.initial_weights.empty()) {
+    const auto read = read_initial_weights(spec, created_);
+    // One that cannot read must not leave the others waiting for it.
+    const std::string problem = read ? std::string() : to_string(read.error());
+    for (const auto& said : gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size()))))
+      if (!said.empty()) throw Interrupted{{Code::kUnavailable, "initial weights: " + std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
+    bytes_received = *read;
+    settlement.reason += "; initial weights from " + spec.initial_weights;
+    return;
+  }
   for (const ShardPtr& shard : created_) {
-    shard->state.zero();
     ops::init_blocks(view_.job->units[static_cast<std::size_t>(shard->unit)], shard->blocks, view_.job->shape(), view_.job->spec.seed, shard->master());
   }
 }

@@ -151,7 +151,11 @@ at::Tensor StepRunner::forward(int microbatch) {
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     const ops::DenseWeights weights = dense(layer);
     saved.x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
-    saved.routing = ops::router_forward(weights, saved.x_mid, dims_, saved.router);
+    if (!spec.model.is_sparse(layer)) {
+      x = ops::mlp_forward(weights, saved.x_mid, dims_, saved.mlp);
+      continue;
+    }
+    saved.routing = ops::router_forward(weights, saved.x_mid, dims_, saved.router, ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch, layer));
     aux_.add(saved.router, saved.routing);
     for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
     saved.outputs = experts_->forward(layer, &saved.routing);
@@ -167,11 +171,16 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     const int index = dense_unit_index(shape, layer);
-    const ops::CombineGrad combine = ops::combine_backward(dx, saved.outputs, saved.routing);
-    const at::Tensor dx_rows = experts_->backward(layer, &saved.routing, combine.dy_rows);
     ops::DenseWeights leaf = ops::dense_weights(unit(index), reduction_->leaf(index));
     const ops::DenseWeights weights = dense(layer);
-    const at::Tensor dx_mid = ops::router_backward(weights, dx, dx_rows, combine.dweight, aux, saved.router, saved.routing, leaf);
+    at::Tensor dx_mid;
+    if (shape.is_sparse(layer)) {
+      const ops::CombineGrad combine = ops::combine_backward(dx, saved.outputs, saved.routing);
+      const at::Tensor dx_rows = experts_->backward(layer, &saved.routing, combine.dy_rows);
+      dx_mid = ops::router_backward(weights, dx, dx_rows, combine.dweight, aux, saved.router, saved.routing, leaf);
+    } else {
+      dx_mid = ops::mlp_backward(weights, dx, saved.mlp, leaf);
+    }
     dx = ops::attention_backward(weights, dx_mid, saved.attention, rope_, dims_, leaf);
     reduction_->send_leaf(index, wave);
     saved.outputs.reset();
@@ -187,11 +196,11 @@ void StepRunner::serve() {
   const int layers = static_cast<int>(view_.job->shape().num_hidden_layers);
   for (int layer = 0; layer < layers; ++layer) {
     point();
-    experts_->forward(layer, nullptr);
+    if (view_.job->shape().is_sparse(layer)) experts_->forward(layer, nullptr);
   }
   for (int layer = layers - 1; layer >= 0; --layer) {
     point();
-    experts_->backward(layer, nullptr, {});
+    if (view_.job->shape().is_sparse(layer)) experts_->backward(layer, nullptr, {});
   }
 }
 
@@ -275,7 +284,6 @@ std::string StepRunner::weights_digest(Step step) {
   std::string mine;
   for (const std::string& line : lines) mine += line + "\n";
   const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(tag_step, TransferOp::kDigest), std::as_bytes(std::span(mine.data(), mine.size())), Lane::kBulk));
-  if (view_.self.value != 0) return {};
   lines.clear();
   for (const auto& bytes : all) {
     std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

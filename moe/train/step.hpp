@@ -12,6 +12,7 @@
 #include "moe/train/experts.hpp"
 #include "moe/train/gather.hpp"
 #include "moe/train/ops/attention.hpp"
+#include "moe/train/ops/mlp.hpp"
 #include "moe/train/ops/router.hpp"
 #include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
@@ -42,13 +43,14 @@ class StepRunner {
   [[nodiscard]] std::optional<Step> prepared() const;
   // Applies the prepared step. Not interruptible.
   void roll_forward(const VoteRecord& record);
-  // SHA-256 of the weights by the digest's rule, on rank 0; empty elsewhere. All members call it.
+  // SHA-256 of the weights by the digest's rule, the same on every member. All members call it.
   std::string weights_digest(Step step);
 
  private:
   struct LayerSaved {
     ops::AttentionSaved attention;
     ops::RouterSaved router;
+    ops::MlpSaved mlp;
     ops::Routing routing;
     at::Tensor x_mid, outputs;
   };

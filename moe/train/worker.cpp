@@ -1,6 +1,7 @@
 #include "moe/train/worker.hpp"
 
 #include "base/log.hpp"
+#include "moe/train/initial_weights.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/machine.hpp"
 
@@ -34,14 +35,11 @@ Worker::Worker(AgentLink& link, Welcome welcome) : link_(link), welcome_(std::mo
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
-  if (spec.model.hidden_size % 16 != 0 || spec.model.intermediate_size % 16 != 0) {
-    return Error{Code::kBadInput, "model.hidden_size and model.intermediate_size must be multiples of 16: rows of a matrix start on 64 bytes"};
-  }
-  auto data = Dataset::open(spec.data_prefix, spec.model.vocab_size, spec.sequence_length, spec.seed);
+  auto data = Dataset::open(data_sources(spec), spec.model.vocab_size, spec.sequence_length, spec.seed);
   if (!data) return data.error();
   data_ = std::move(*data);
   if (!spec.data_digest.empty() && data_->digest() != spec.data_digest) {
-    return Error{Code::kBadInput, "the data at " + spec.data_prefix + " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
+    return Error{Code::kBadInput, "the data at " + data_sources(spec).front().prefix + (spec.data_mix.empty() ? "" : " or of another set of the mix") + " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
   }
   MeshOptions options;
   options.self = welcome_.self;
@@ -156,6 +154,15 @@ void Worker::enter(const Plan& plan) {
     return;
   }
   current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, pool_, hooks());
+  if (settlement.source == SettleSource::kFresh) {
+    try {
+      check_initial_weights(*current_->runner, job_.spec);
+    } catch (const Interrupted&) {
+      current_->runner.reset();   // wrong weights are no state that the next plan may build on
+      state_ = {};
+      throw;
+    }
+  }
   snapshots_.enter(current_->view, state_.store);
   report_open_ = true;
   settled_at_ = Clock::now();
@@ -206,7 +213,8 @@ void Worker::train() {
 
 void Worker::finish() {
   snapshots_.finish_copy();
-  const std::string digest = current_->runner->weights_digest(*state_.live);
+  std::string digest = current_->runner->weights_digest(*state_.live);
+  if (current_->view.self.value != 0) digest.clear();   // one says it
   mesh_->set_progress(0);
   link_.wait_durable();
   interrupt_if_stopped(tried_);

@@ -16,11 +16,24 @@ TEST(Json, a_job_comes_back_as_it_was) {
   JobSpec job = testing::sample_job();
   job.model.sliding_window = 4096;
   job.model.rope_theta = 1234567.891011;
+  job.model.router_jitter_noise = 0.01;
+  job.model.architecture = Architecture::kQwen3Moe;
+  job.model.norm_topk_prob = false;
+  job.model.dense_layers = {1};
+  job.model.dense_intermediate_size = 96;
+  job.initial_weights = "/models/m";
+  job.initial_digest = "0123";
   job.optimizer.schedule = ScheduleKind::kLinear;
   job.optimizer.learning_rate = 1.0 / 3;
   const auto back = job_from_json(to_json(job));
   ASSERT_TRUE(back) << to_string(back.error());
   EXPECT_EQ(*back, job);
+  job.data_prefix.clear();
+  job.data_mix = {{"/data/web", 0.9}, {"/data/books", 1.0 / 3}};
+  job.separate_documents = true;
+  const auto mixed = job_from_json(to_json(job));
+  ASSERT_TRUE(mixed) << to_string(mixed.error());
+  EXPECT_EQ(*mixed, job);
 }
 
 TEST(Json, a_plan_comes_back_as_it_was) {

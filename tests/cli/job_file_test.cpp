@@ -1,5 +1,7 @@
 #include "cli/job_file.hpp"
 
+#include "checkpoint/core/hugging_face_config.hpp"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -105,6 +107,26 @@ TEST_F(JobFileTest, a_wrong_type_is_named) {
   EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB", "elastic: 4"), "elastic must be a mapping");
 }
 
+TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
+  std::string text = kGood;
+  const std::string one = "data: data/text\n";
+  text.replace(text.find(one), one.size(), "data:\n  - path: data/web\n    weight: 0.9\n  - path: /data/books\n");
+  auto file = load(text);
+  ASSERT_TRUE(file) << file.error().context;
+  EXPECT_EQ(file->job.data_prefix, "");
+  EXPECT_EQ(file->job.data_mix, (std::vector<DataSource>{{(dir / "data/web").string(), 0.9}, {"/data/books", 1}}));
+  EXPECT_EQ(data_sources(file->job), file->job.data_mix);
+  const std::string from = "data: data/text";
+  EXPECT_EQ(complaint(from, "data: [{path: data/text}]"), "");
+  EXPECT_SAYS(complaint(from, "data: []"), "data is an empty list");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 0}]"), "data[1].weight must be above 0");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {weight: 1}]"), "data[1].path is missing");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, wieght: 1}]"), "data[1].wieght is not a key here; did you mean weight?");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 1e-7}]"), "data[1].weight is less than 1 / 65536");
+  EXPECT_SAYS(complaint(from, "data: [a, b]"), "data[0] must be a mapping");
+  EXPECT_SAYS(complaint(from, from + "\nseparate_documents: true"), "separate_documents is not computed yet");
+}
+
 TEST_F(JobFileTest, a_key_given_twice_is_refused) { EXPECT_SAYS(complaint("seed: 3", "seed: 3\nseed: 4"), "seed is given twice"); }
 
 TEST_F(JobFileTest, contradictions_are_refused) {
@@ -159,7 +181,12 @@ TEST_F(JobFileTest, a_model_may_be_a_config_json_or_its_directory) {
   ASSERT_TRUE(changed);
   EXPECT_EQ(changed->job.model.num_hidden_layers, 4);
   std::ofstream(dir / "hf/model.safetensors") << "x";
-  EXPECT_EQ(load(head + "model: hf\n")->notes.size(), 1u);
+  EXPECT_EQ(load(head + "model: hf\n")->job.initial_weights, (dir / "hf").string());
+  EXPECT_EQ(load(head + "model: hf/config.json\n")->job.initial_weights, "");
+  auto shape_alone = load(head + "model:\n  config: hf\n");
+  EXPECT_EQ(shape_alone->job.initial_weights, "");
+  ASSERT_EQ(shape_alone->notes.size(), 1u);
+  EXPECT_SAYS(shape_alone->notes[0], "random weights");
   EXPECT_SAYS(load(head + "model: nowhere\n").error().context, "cannot read");
 }
 
@@ -175,9 +202,28 @@ TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
   EXPECT_SAYS(said(R"(, "hidden_act": "gelu")"), "hidden_act");
   EXPECT_SAYS(said(R"(, "attention_dropout": 0.1)"), "attention_dropout");
   EXPECT_SAYS(said(R"(, "rope_parameters": {"rope_type": "yarn"})"), "yarn");
+  EXPECT_SAYS(said(R"(, "rope_scaling": {"type": "linear", "factor": 2})"), "rope_scaling.type is \"linear\"");
+  EXPECT_SAYS(said(R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})"), "partial_rotary_factor");
+  EXPECT_SAYS(said(R"(, "quantization_config": {"bits": 4})"), "quantised");
+  EXPECT_SAYS(said(R"(, "attention_bias": true)"), "attention_bias");
   EXPECT_SAYS(said(R"(, "rms_norm_eps": "small")"), "wrong type");
   EXPECT_SAYS(shape_from_config_json("[]").error().context, "not a JSON object");
   EXPECT_SAYS(shape_from_config_json("{}").error().context, "is missing");
+}
+
+TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
+  const std::string fields = R"({"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": null,
+    "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64, "router_jitter_noise": 0.1, "sliding_window": 16, "tie_word_embeddings": true,)";
+  const auto four = shape_from_config_json(fields + R"("rope_theta": 5000.0, "rope_scaling": null, "torch_dtype": "bfloat16"})");
+  const auto five = shape_from_config_json(fields + R"("rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "dtype": "float32"})");
+  ASSERT_TRUE(four && five);
+  EXPECT_EQ(*four, *five);
+  EXPECT_EQ(four->rope_theta, 5000.0);
+  EXPECT_EQ(four->head_dim, 16);
+  EXPECT_EQ(four->router_jitter_noise, 0.1);
+  EXPECT_EQ(*four->sliding_window, 16);
+  EXPECT_TRUE(four->tie_word_embeddings);
+  EXPECT_EQ(shape_from_config_json(fields + "\"x\": 1}")->rope_theta, 1e6) << "what transformers takes for a Mixtral without one";
 }
 
 TEST(Examples, every_job_file_is_good) {

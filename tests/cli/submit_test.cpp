@@ -68,6 +68,10 @@ TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
 TEST(Submit, data_that_is_not_there_is_named) {
   JobSpec job = small_job("a");
   job.data_prefix = "/nowhere/text";
+  JobSpec from_weights = job;
+  from_weights.initial_weights = "/nowhere/model";
+  EXPECT_NE(pin_weights(from_weights).error().context.find("/nowhere/model holds neither model.safetensors"), std::string::npos);
+  EXPECT_TRUE(pin_weights(job)) << "without a directory there is nothing to pin";
   EXPECT_NE(pin_data(job).error().context.find("/nowhere/text.idx"), std::string::npos);
 }
 

@@ -1,53 +1,10 @@
-#include "moe/data/dataset.hpp"
-#include "moe/data/prepare.hpp"
-
-#include <gtest/gtest.h>
+#include "tests/data/data_fixture.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <vector>
-
-#include <unistd.h>
 
 namespace regroup {
 namespace {
-
-namespace fs = std::filesystem;
-
-class DataTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "regroup-data-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    dir = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir); }
-
-  void write(const std::string& name, const std::string& text) const {
-    fs::create_directories((dir / name).parent_path());
-    std::ofstream(dir / name, std::ios::binary) << text;
-  }
-  [[nodiscard]] std::string read(const std::string& name) const {
-    std::ifstream in(dir / name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-  [[nodiscard]] std::string prefix() const { return (dir / "out").string(); }
-  Result<Prepared> make(std::vector<std::string> names, bool split_lines = false) const {
-    PrepareOptions options;
-    for (const auto& name : names) options.inputs.push_back((dir / name).string());
-    options.prefix = prefix();
-    options.split_lines = split_lines;
-    return prepare(options);
-  }
-  // What opening says, or "" when it opens.
-  [[nodiscard]] std::string complaint(std::int64_t vocab = 512, std::int64_t length = 4) const {
-    auto data = Dataset::open(prefix(), vocab, length, 1);
-    return data ? "" : data.error().context;
-  }
-
-  fs::path dir;
-};
 
 TEST_F(DataTest, tokens_of_files_come_back_in_order_with_an_end_after_each) {
   write("in/b", "second");
@@ -55,9 +12,9 @@ TEST_F(DataTest, tokens_of_files_come_back_in_order_with_an_end_after_each) {
   write("in/sub/c", "");
   auto made = make({"in"});
   ASSERT_TRUE(made) << made.error().context;
-  EXPECT_EQ(made->num_documents, 2);
+  EXPECT_EQ(made->train.num_documents, 2);
   EXPECT_EQ(made->num_empty, 1);
-  EXPECT_EQ(made->num_tokens, 13);
+  EXPECT_EQ(made->train.num_tokens, 13);
 
   auto data = Dataset::open(prefix(), 512, 12, 7);   // one sequence: all of it
   ASSERT_TRUE(data) << data.error().context;
@@ -78,7 +35,7 @@ TEST_F(DataTest, lines_become_documents_when_asked) {
   write("in", "one\n\ntwo\nlast without break");
   auto made = make({"in"}, true);
   ASSERT_TRUE(made);
-  EXPECT_EQ(made->num_documents, 3);
+  EXPECT_EQ(made->train.num_documents, 3);
   EXPECT_EQ(made->num_empty, 1);
 }
 

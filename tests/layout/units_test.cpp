@@ -84,6 +84,34 @@ TEST(Units, a_tied_head_holds_the_final_norm_only) {
   EXPECT_EQ(units.back().tensors[0].name, "model.norm.weight");
 }
 
+TEST(Units, layers_without_experts_hold_an_mlp_and_are_skipped_by_expert_numbers) {
+  ModelShape shape = sample(false, 2);
+  shape.architecture = Architecture::kQwen3Moe;
+  shape.dense_layers = {1};
+  shape.dense_intermediate_size = 80;
+  shape.num_hidden_layers = 3;
+  ASSERT_TRUE(check_shape(shape));
+  const auto units = make_units(shape);
+  for (int layer = 0; layer < 3; ++layer) {
+    const Unit& dense = units[static_cast<std::size_t>(dense_unit_index(shape, layer))];
+    EXPECT_EQ(dense.kind, UnitKind::kDense);
+    EXPECT_EQ(dense.layer, layer);
+    EXPECT_EQ(dense.tensors[6].name, "model.layers." + std::to_string(layer) + (layer == 1 ? ".mlp.gate_proj.weight" : ".mlp.gate.weight"));
+    EXPECT_EQ(dense.tensors.back().name, "model.layers." + std::to_string(layer) + ".self_attn.k_norm.weight");
+    EXPECT_EQ(dense.tensors.back().numel, shape.head_dim);
+  }
+  const Unit& expert = units[static_cast<std::size_t>(expert_unit_index(shape, 2, 1, 1))];
+  EXPECT_TRUE(expert.is_expert() && expert.layer == 2 && expert.expert == 1 && expert.slice == 1);
+  EXPECT_EQ(expert.tensors[0].name, "model.layers.2.mlp.experts.1.gate_proj.weight");
+  std::int64_t elements = 0, by_kind = 0;
+  for (const Unit& unit : units)
+    for (const TensorSpec& tensor : unit.tensors) elements += tensor.numel;
+  EXPECT_EQ(elements, count_parameters(shape));
+  for (const Unit& unit : one_layer_of_each_kind(shape))
+    for (const TensorSpec& tensor : unit.tensors) by_kind += tensor.numel * layers_like(shape, unit);
+  EXPECT_EQ(by_kind, elements);
+}
+
 // Frozen: checkpoints and the order of the norm's sum depend on it.
 TEST(Units, the_layout_of_a_known_shape_does_not_change) {
   const auto units = make_units(sample(false, 1));

@@ -4,6 +4,7 @@
 #include "moe/train/ops/attention.hpp"
 #include "moe/train/ops/embedding.hpp"
 #include "moe/train/ops/expert.hpp"
+#include "moe/train/ops/mlp.hpp"
 #include "moe/train/ops/state.hpp"
 
 #include <ATen/ops/empty.h>
@@ -20,7 +21,7 @@ Flat::Flat(std::int64_t numel, int offset)
   std::memset(data_, 0, static_cast<std::size_t>(numel) * sizeof(float));
 }
 
-SingleRank::SingleRank(const Dims& d, std::uint64_t seed, int offset) : dims(d), units(make_units(d.shape)) {
+SingleRank::SingleRank(const Dims& d, std::uint64_t random_seed, int offset) : dims(d), units(make_units(d.shape)), seed(random_seed) {
   for (const Unit& unit : units) {
     weights.emplace_back(unit.padded_numel(), offset);
     gradients.emplace_back(unit.padded_numel(), offset);
@@ -40,6 +41,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   const Rope rope = make_rope(dims);
   std::vector<AttentionSaved> attention(layers);
   std::vector<RouterSaved> router(layers);
+  std::vector<MlpSaved> mlp(layers);
   std::vector<std::vector<ExpertSaved>> experts(layers, std::vector<ExpertSaved>(num_experts));
   std::vector<at::Tensor> y_rows(layers);
   routings.assign(layers, {});
@@ -55,7 +57,12 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
     const DenseWeights dense = dense_weights(units[dense_at], weights[dense_at].data());
     x = attention_forward(dense, x, rope, dims, attention[layer]);
     lap("attention_forward");
-    Routing& routing = routings[layer] = router_forward(dense, x, dims, router[layer]);
+    if (!shape.is_sparse(static_cast<std::int64_t>(layer))) {
+      x = mlp_forward(dense, x, dims, mlp[layer]);
+      lap("mlp_forward");
+      continue;
+    }
+    Routing& routing = routings[layer] = router_forward(dense, x, dims, router[layer], jitter_of(shape.router_jitter_noise, seed, 1, 0, static_cast<std::int64_t>(layer)));
     stats.add(router[layer], routing);
     const at::Tensor rows = dispatch_rows(routing);
     lap("router_forward");
@@ -80,12 +87,17 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   const std::vector<float> aux = aux_gradient(stats, shape.router_aux_loss_coef, result.num_targets);
   lap("head");
 
+  if (keep_final) final_hidden = x;
   at::Tensor dx = result.dx;
   x = at::Tensor();
   for (std::size_t layer = layers; layer-- > 0;) {
     const auto dense_at = static_cast<std::size_t>(dense_unit_index(shape, static_cast<int>(layer)));
     const DenseWeights dense = dense_weights(units[dense_at], weights[dense_at].data());
     DenseWeights leaf = dense_weights(units[dense_at], leaves[dense_at].data());
+    if (!shape.is_sparse(static_cast<std::int64_t>(layer))) {
+      dx = attention_backward(dense, mlp_backward(dense, dx, mlp[layer], leaf), attention[layer], rope, dims, leaf);
+      continue;
+    }
     const Routing& routing = routings[layer];
     const CombineGrad combined = combine_backward(dx, y_rows[layer], routing);
     lap("combine_backward");

@@ -43,6 +43,9 @@ struct SingleRank {
   std::vector<Flat> gradients;
   std::vector<Flat> leaves;  // of units that are not experts
   std::vector<Routing> routings;  // of the last microbatch, a layer each
+  std::uint64_t seed = 1;         // of the jitter, at step 1, microbatch 0
+  bool keep_final = false;
+  at::Tensor final_hidden;        // [N, hidden] of the last microbatch, before the head's norm; if keep_final
 };
 
 // tokens and next-token targets of a random microbatch, int64 [N] each; the last target of each sequence is -1.

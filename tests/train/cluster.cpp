@@ -1,6 +1,7 @@
 #include "tests/train/cluster.hpp"
 
 #include "moe/data/dataset.hpp"
+#include "moe/train/initial_weights.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/machine.hpp"
 
@@ -48,7 +49,7 @@ Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes
     group.end_chain = g + 1 == group_sizes.size() ? job.chains : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
     group.dense_blocks.resize(static_cast<std::size_t>(size));
     cut(group.dense_blocks, ragged);
-    const auto experts = static_cast<int>(job.model.num_hidden_layers * job.model.num_local_experts);
+    const auto experts = static_cast<int>(job.model.num_sparse_layers() * job.model.num_local_experts);
     for (int e = 0; e < experts; ++e) group.expert_member.push_back((e + e / static_cast<int>(job.model.num_local_experts) + shift) % size);
     placement.groups.push_back(group);
   }
@@ -129,12 +130,14 @@ Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::mo
     // Threads of one test share two cores: silence is not what is tested here.
     options.heartbeat = std::chrono::milliseconds(5000);
     node->mesh = Mesh::open(options, {}).value();
-    node->data = Dataset::open(job_.spec.data_prefix, job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
+    node->data = Dataset::open(data_sources(job_.spec), job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
     nodes_.push_back(std::move(node));
   }
 }
 
 Cluster::~Cluster() = default;
+
+const ShardStore& Cluster::store(int worker) const { return nodes_[static_cast<std::size_t>(worker)]->state.store; }
 
 void Cluster::lose(int worker) {
   Node& node = *nodes_[static_cast<std::size_t>(worker)];
@@ -192,6 +195,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
         hooks.before_update = [] {};
         node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.pool, hooks);
+        if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
         while (node.state.live->value < until) {
           CommitReport report;
           node.state.record = node.runner->run(Step(node.state.live->value + 1), report);
@@ -200,7 +204,8 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         }
         const std::string mine = node.runner->weights_digest(*node.state.live);
         const std::lock_guard lock(mutex);
-        if (!mine.empty()) digest = mine;
+        if (digest.empty()) digest = mine;
+        if (digest != mine) failure = "rank " + std::to_string(rank) + " says another digest";
       } catch (const Interrupted& interrupted) {
         const std::lock_guard lock(mutex);
         failure = "rank " + std::to_string(rank) + ": " + to_string(interrupted.error);

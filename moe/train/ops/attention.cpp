@@ -203,6 +203,7 @@ at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, c
     multiply(saved.qkv.narrow(1, column, matrix.size(0)), saved.normed, matrix.t());
     column += matrix.size(0);
   }
+  qk_norm_forward(weights, dims, saved.qkv, saved.qk_norm);
   rotate(s, rope, saved.qkv.data_ptr<float>(), 1.0f);
   saved.context = empty({s.n, s.heads * s.head_dim});
   saved.lse = empty({s.n / s.length, s.heads, s.length});
@@ -223,6 +224,7 @@ at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dou
   attend_backward(s, saved.qkv.data_ptr<float>(), saved.context.data_ptr<float>(), saved.lse.data_ptr<float>(), dcontext.data_ptr<float>(),
                   dqkv.data_ptr<float>());
   rotate(s, rope, dqkv.data_ptr<float>(), -1.0f);
+  qk_norm_backward(weights, dims, dqkv, saved.qk_norm, leaf);
   at::Tensor dx = empty({s.n, s.h});
   std::int64_t column = 0;
   for (std::size_t i = 0; i < weights.fused.size(); ++i) {

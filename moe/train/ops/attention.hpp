@@ -4,6 +4,7 @@
 // made again in the backward: memory does not grow with the square of the sequence.
 #pragma once
 
+#include "moe/train/ops/qk_norm.hpp"
 #include "moe/train/ops/weights.hpp"
 
 namespace regroup::ops {
@@ -24,13 +25,14 @@ struct AttentionSaved {
   at::Tensor normed;   // [N, hidden]
   at::Tensor qkv;      // [N, (heads + 2 kv_heads) * head_dim], after rotation
   at::Tensor context;  // [N, heads * head_dim]
+  QkNormSaved qk_norm;
   at::Tensor lse;      // [sequences, heads, sequence_length]: log of the sum of exp of the scaled scores
 };
 
 // x [N, hidden] -> [N, hidden].
 at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, const Rope& rope, const Dims& dims, AttentionSaved& saved);
 
-// dout [N, hidden] -> dx. Writes (beta = 0) input_norm, q, k, v and o of the leaf.
+// dout [N, hidden] -> dx. Writes (beta = 0) input_norm, q, k, v, o, q_norm and k_norm of the leaf.
 at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dout, AttentionSaved& saved, const Rope& rope, const Dims& dims,
                               DenseWeights& leaf);
 

@@ -24,11 +24,11 @@ void swiglu_rows_backward(const float* hidden, const float* dact, float* act, fl
 
 // probs = softmax(logits) for each of n rows of e.
 void softmax_rows(const float* logits, float* probs, std::int64_t n, std::int64_t e);
-// The k largest of each row, equal ones in ascending index, then listed in ascending index: expert and renormalised weight [n, k].
-void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k);
-// dlogits of softmax, top-k and renormalisation: dweight [n, k]; aux [e] or null is added to each row's gradient of the probabilities.
+// The k largest of each row, equal ones in ascending index, then listed in ascending index: expert and weight [n, k], `normalise`: divided by their sum.
+void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k, bool normalise = true);
+// dlogits of softmax, top-k and, if asked for, renormalisation: dweight [n, k]; aux [e] or null is added to each row's gradient of the probabilities.
 void router_rows_backward(const float* probs, const std::int64_t* expert, const float* weight, const float* dweight, const float* aux, float* dlogits,
-                          std::int64_t n, std::int64_t e, std::int64_t k);
+                          std::int64_t n, std::int64_t e, std::int64_t k, bool normalise = true);
 
 // out[i] = x[index[i]], rows of h.
 void gather_rows(const float* x, const std::int64_t* index, float* out, std::int64_t n, std::int64_t h);

@@ -14,7 +14,7 @@ REGROUP_CLONES void softmax_rows(const float* logits, float* probs, std::int64_t
   }
 }
 
-void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k) {
+void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k, bool normalise) {
   for (std::int64_t row = 0; row < n; ++row) {
     const float* p = probs + row * e;
     std::int64_t* chosen = expert + row * k;
@@ -27,13 +27,13 @@ void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::in
     std::sort(chosen, chosen + k);
     float total = 0;
     for (std::int64_t i = 0; i < k; ++i) total += p[chosen[i]];
-    for (std::int64_t i = 0; i < k; ++i) weight[row * k + i] = p[chosen[i]] / total;
+    for (std::int64_t i = 0; i < k; ++i) weight[row * k + i] = normalise ? p[chosen[i]] / total : p[chosen[i]];
   }
 }
 
 // w_i = p_i / S over the chosen, so dp_i = (dw_i - sum_j dw_j w_j) / S; softmax: dlogit = p (dp - sum p dp).
 void router_rows_backward(const float* probs, const std::int64_t* expert, const float* weight, const float* dweight, const float* aux, float* dlogits,
-                          std::int64_t n, std::int64_t e, std::int64_t k) {
+                          std::int64_t n, std::int64_t e, std::int64_t k, bool normalise) {
   for (std::int64_t row = 0; row < n; ++row) {
     const float* p = probs + row * e;
     float* dp = dlogits + row * e;
@@ -44,7 +44,7 @@ void router_rows_backward(const float* probs, const std::int64_t* expert, const 
       mean += dweight[i] * weight[i];
     }
     for (std::int64_t j = 0; j < e; ++j) dp[j] = aux != nullptr ? aux[j] : 0.0f;
-    for (std::int64_t i = row * k; i < (row + 1) * k; ++i) dp[expert[i]] += (dweight[i] - mean) / total;
+    for (std::int64_t i = row * k; i < (row + 1) * k; ++i) dp[expert[i]] += normalise ? (dweight[i] - mean) / total : dweight[i];
     float projection = 0;
     for (std::int64_t j = 0; j < e; ++j) projection += p[j] * dp[j];
     for (std::int64_t j = 0; j < e; ++j) dp[j] = p[j] * (dp[j] - projection);

@@ -66,7 +66,7 @@ std::vector<float> aux_gradient(const AuxStats& stats, double coef, std::int64_t
   return gradient;
 }
 
-Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved) {
+Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved, const Jitter& noise) {
   const std::int64_t n = x.size(0);
   const std::int64_t h = x.size(1);
   const std::int64_t e = dims.shape.num_local_experts;
@@ -78,12 +78,15 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   saved.probs = empty({n, e});
   rms_norm_rows(x.data_ptr<float>(), weights.post_norm.data_ptr<float>(), routing.normed.data_ptr<float>(), saved.rstd.data_ptr<float>(), n, h,
                 static_cast<float>(dims.shape.rms_norm_eps));
+  saved.jitter = noise;
+  saved.norm_topk_prob = dims.shape.norm_topk_prob;
+  jitter(noise, routing.normed.data_ptr<float>(), n * h);
   const at::Tensor logits = empty({n, e});
   multiply(logits, routing.normed, weights.gate.t());
   softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), n, e);
   routing.weight = empty({n, k});
   routing.expert = empty_ids({n, k});
-  top_k_rows(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), n, e, k);
+  top_k_rows(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), n, e, k, dims.shape.norm_topk_prob);
   number_rows(routing, e);
   return routing;
 }
@@ -116,11 +119,12 @@ at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, 
   const std::int64_t k = routing.weight.size(1);
   const at::Tensor dlogits = empty({n, e});
   router_rows_backward(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), dweight.data_ptr<float>(),
-                       aux.empty() ? nullptr : aux.data(), dlogits.data_ptr<float>(), n, e, k);
+                       aux.empty() ? nullptr : aux.data(), dlogits.data_ptr<float>(), n, e, k, saved.norm_topk_prob);
   multiply(leaf.gate, dlogits.t(), routing.normed);
   at::Tensor dx = empty({n, h});
   multiply(dx, dlogits, weights.gate);
   combine_rows(dx.data_ptr<float>(), dx_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), nullptr, dx.data_ptr<float>(), n, k, h);
+  jitter(saved.jitter, dx.data_ptr<float>(), n * h);
   rms_norm_rows_backward(dx.data_ptr<float>(), saved.x.data_ptr<float>(), weights.post_norm.data_ptr<float>(), saved.rstd.data_ptr<float>(),
                          dout.data_ptr<float>(), dx.data_ptr<float>(), leaf.post_norm.data_ptr<float>(), n, h);
   saved = {};

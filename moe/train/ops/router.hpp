@@ -5,13 +5,14 @@
 // Everything here runs on the token's rank.
 #pragma once
 
+#include "moe/train/ops/jitter.hpp"
 #include "moe/train/ops/weights.hpp"
 
 namespace regroup::ops {
 
 struct Routing {
   at::Tensor normed;                // [N, hidden]: the experts' input, before the gather
-  at::Tensor weight;                // [N, K] fp32, renormalised, in ascending expert id
+  at::Tensor weight;                // [N, K] fp32, renormalised if norm_topk_prob, in ascending expert id
   at::Tensor expert;                // [N, K] int64, ascending
   at::Tensor token_row;             // [N, K] int64: the token's rows, in ascending expert id
   at::Tensor row_token;             // [N * K] int64: the token of each row
@@ -24,6 +25,8 @@ struct RouterSaved {
   at::Tensor x;      // [N, hidden]
   at::Tensor rstd;   // [N]
   at::Tensor probs;  // [N, E] softmax of the logits
+  Jitter jitter;     // of `normed`
+  bool norm_topk_prob = true;
 };
 
 // The Hugging Face formula over all layers of one microbatch: E * sum_e (rows_e / n) * (prob_sum_e / n), n = layers * N. Layers are added in order.
@@ -38,7 +41,7 @@ struct AuxStats {
 std::vector<float> aux_gradient(const AuxStats& stats, double coef, std::int64_t num_targets);
 
 // x [N, hidden] after attention. Norm, logits, softmax over all experts in fp32, top-k (probability descending, ties: lower expert id), weights renormalised.
-Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved);
+Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved, const Jitter& noise = {});
 
 // [N * K, hidden]: the experts' input rows in row order.
 at::Tensor dispatch_rows(const Routing& routing);

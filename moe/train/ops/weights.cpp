@@ -29,6 +29,16 @@ void check_kind(const Unit& unit, UnitKind kind, const float* flat) {
   REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(flat) % 64 == 0, "unit", unit.index, "does not start on 64 bytes");
 }
 
+// Three matrices from this position on.
+ExpertWeights gated_mlp(const Unit& unit, std::size_t position, float* flat) {
+  ExpertWeights w;
+  w.w1 = tensor_of(unit, position, flat);
+  w.w3 = tensor_of(unit, position + 1, flat);
+  w.fused = fuse({w.w1, w.w3});
+  w.w2 = tensor_of(unit, position + 2, flat);
+  return w;
+}
+
 }  // namespace
 
 at::Tensor view(float* data, at::IntArrayRef sizes) { return at::from_blob(data, sizes, at::TensorOptions().dtype(at::kFloat)); }
@@ -48,18 +58,20 @@ DenseWeights dense_weights(const Unit& unit, float* flat) {
   w.fused = fuse({w.q, w.k, w.v});
   w.o = tensor_of(unit, 4, flat);
   w.post_norm = tensor_of(unit, 5, flat);
-  w.gate = tensor_of(unit, 6, flat);
+  std::size_t end = unit.tensors.size();
+  if (unit.tensors.back().name.ends_with("k_norm.weight")) {
+    end -= 2;
+    w.q_norm = tensor_of(unit, end, flat);
+    w.k_norm = tensor_of(unit, end + 1, flat);
+  }
+  if (end == 7) w.gate = tensor_of(unit, 6, flat);
+  else w.mlp = gated_mlp(unit, 6, flat);
   return w;
 }
 
 ExpertWeights expert_weights(const Unit& unit, float* flat) {
   check_kind(unit, UnitKind::kExpert, flat);
-  ExpertWeights w;
-  w.w1 = tensor_of(unit, 0, flat);
-  w.w3 = tensor_of(unit, 1, flat);
-  w.fused = fuse({w.w1, w.w3});
-  w.w2 = tensor_of(unit, 2, flat);
-  return w;
+  return gated_mlp(unit, 0, flat);
 }
 
 HeadWeights head_weights(const Unit& unit, float* flat, const EmbeddingWeights* tied) {

@@ -26,18 +26,20 @@ struct Dims {
 struct EmbeddingWeights {
   at::Tensor table;  // [vocab, hidden]
 };
+struct ExpertWeights {            // one expert, or one slice of it; f = intermediate_size / expert_slices
+  at::Tensor w1, w3;              // gate, up: [f, hidden]
+  std::vector<at::Tensor> fused;  // {[w1; w3]} or {w1, w3}
+  at::Tensor w2;                  // down: [hidden, f]
+};
 struct DenseWeights {
   at::Tensor input_norm;          // [hidden]
   at::Tensor q, k, v;             // [heads * head_dim, hidden], [kv_heads * head_dim, hidden] twice
   std::vector<at::Tensor> fused;  // {[q; k; v]} or {q, k, v}
   at::Tensor o;                   // [hidden, heads * head_dim]
   at::Tensor post_norm;           // [hidden]
-  at::Tensor gate;                // [experts, hidden]
-};
-struct ExpertWeights {            // one expert, or one slice of it; f = intermediate_size / expert_slices
-  at::Tensor w1, w3;              // gate, up: [f, hidden]
-  std::vector<at::Tensor> fused;  // {[w1; w3]} or {w1, w3}
-  at::Tensor w2;                  // down: [hidden, f]
+  at::Tensor gate;                // [experts, hidden]; undefined in a layer without experts, which has
+  ExpertWeights mlp;              // this, f = dense_intermediate_size
+  at::Tensor q_norm, k_norm;      // [head_dim] or [heads * head_dim], [kv_heads * head_dim]; undefined where the family has none
 };
 struct HeadWeights {
   at::Tensor norm;     // [hidden]

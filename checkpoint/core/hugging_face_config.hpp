@@ -1,0 +1,15 @@
+// hugging_face_config.hpp: a Hugging Face config.json, as transformers 4 or 5 writes it -> the model's shape. Pure.
+#pragma once
+
+#include "base/result.hpp"
+#include "moe/layout/model_shape.hpp"
+
+#include <string>
+
+namespace regroup {
+
+// Keys that change neither the tensors nor the mathematics are ignored. kBadInput, naming the key and its value, for what is not computed here: other model types, activations and
+// rope types, attention dropout and biases, quantised weights.
+Result<ModelShape> shape_from_config_json(const std::string& text);
+
+}  // namespace regroup

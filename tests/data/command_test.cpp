@@ -1,0 +1,88 @@
+#include "cli/data/progress.hpp"
+#include "tests/data/data_fixture.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <sys/wait.h>
+
+#include <cstdio>
+
+namespace regroup {
+namespace {
+
+// `regroup data …` as a user starts it.
+class DataCommandTest : public DataTest {
+ protected:
+  struct Ended {
+    int status;
+    std::string out, err;
+  };
+  [[nodiscard]] Ended run(const std::string& arguments, const std::string& before = "") const {
+    const std::string command = "cd " + dir.string() + " && " + before + " " REGROUP_PROGRAMS "/regroup data " + arguments + " >.out 2>.err </dev/null";
+    return {WEXITSTATUS(std::system(command.c_str())), read(".out"), read(".err")};
+  }
+};
+
+TEST_F(DataCommandTest, text_is_prepared_checked_and_counted) {
+  write("in.jsonl.gz", gzip("{\"body\": \"one\"}\n{\"body\": \"\"}\n{\"body\": \"two\"}\n"));
+  auto ended = run("prepare in.jsonl.gz --field body --out sets/x --json");
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  const auto json = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(json["num_documents"], 2);
+  EXPECT_EQ(json["num_tokens"], 8);
+  EXPECT_EQ(json["num_empty"], 1);
+  EXPECT_SAYS(ended.err, "in.jsonl.gz:2: an empty document: left out");
+  ended = run("check sets/x --vocab-size 257 --json");
+  EXPECT_EQ(nlohmann::json::parse(ended.out)["num_tokens"], 8) << ended.err;
+  ended = run("check sets/x --vocab-size 100");
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_SAYS(ended.err, "sets/x.bin holds token 256, but the model's vocab_size is 100");
+}
+
+TEST_F(DataCommandTest, a_tokenizer_is_trained_and_used) {
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "the gradient of expert " + std::to_string(i) + " is reduced by the router\n";
+  write("in.txt", text);
+  EXPECT_EQ(run("train-tokenizer in.txt --vocab-size 320 --out t.model").status, 0) << read(".err");
+  EXPECT_EQ(run("prepare in.txt --format lines --tokenizer t.model --validation 0.1 --out x").status, 0) << read(".err");
+  EXPECT_SAYS(read(".out"), "x-validation.bin: ");
+  EXPECT_EQ(run("check x --vocab-size 320").status, 0) << read(".err");
+  EXPECT_EQ(run("prepare in.txt --tokenizer absent.model --out y").status, 1);
+  EXPECT_SAYS(read(".err"), "absent.model");
+}
+
+TEST_F(DataCommandTest, wrong_use_is_told_from_failure) {
+  EXPECT_EQ(run("--help").status, 0);
+  EXPECT_SAYS(read(".out"), "Usage: regroup data");
+  EXPECT_EQ(run("prepare").status, 2);
+  EXPECT_EQ(run("prepare a b").status, 2);
+  EXPECT_EQ(run("prepair a --out x").status, 2);
+  EXPECT_EQ(run("prepare a --out x --validation 2").status, 2);
+  EXPECT_EQ(run("prepare a --out x").status, 1);
+  EXPECT_SAYS(read(".err"), "there is no input a");
+}
+
+// Two versions of protobuf in one process answer each other's calls.
+TEST_F(DataCommandTest, sentencepiece_is_in_no_program_with_grpc_or_libtorch) {
+  int looked_at = 0;
+  for (const char* program : {"regroup", "regroup-data", "regroup-worker", "regroup-agent", "regroup-coordinator"}) {
+    const std::string file = std::string(REGROUP_PROGRAMS "/") + program;
+    if (!fs::exists(file)) continue;
+    ASSERT_EQ(std::system(("ldd " + file + " > " + path("libraries")).c_str()), 0);
+    const std::string libraries = read("libraries");
+    const auto has = [&](const char* name) { return libraries.find(name) != std::string::npos; };
+    EXPECT_FALSE(has("libsentencepiece") && (has("libprotobuf") || has("libgrpc") || has("libtorch"))) << program;
+    EXPECT_EQ(has("libsentencepiece"), std::string(program) == "regroup-data") << program;
+    ++looked_at;
+  }
+  EXPECT_GE(looked_at, 2);
+}
+
+TEST(Progress, says_how_far_how_fast_and_how_long) {
+  EXPECT_EQ(ProgressBar::line_of({420'000'000, 1'000'000'000, 1234, 0}, 10), " 42 %  420.0 MB of 1.00 GB  42.0 MB/s  1234 documents  0:13 left");
+  EXPECT_EQ(ProgressBar::line_of({100'000'000, 900'000'000'000, 1, 0}, 10), "  0 %  100.0 MB of 900.00 GB  10.0 MB/s  1 documents  24:59:50 left");
+  EXPECT_EQ(ProgressBar::line_of({5'000'000, 0, 7, 0}, 1), "5.0 MB  5.0 MB/s  7 documents");
+}
+
+}  // namespace
+}  // namespace regroup

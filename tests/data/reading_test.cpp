@@ -1,0 +1,210 @@
+#include "moe/data/mixture.hpp"
+#include "tests/data/data_fixture.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace regroup {
+namespace {
+
+class ReadingTest : public DataTest {
+ protected:
+  void megatron(const std::string& name, const std::string& type, const std::string& documents, const std::string& options = "") const {
+    write(name + ".input", documents);
+    const std::string command = "python3 " REGROUP_TESTS_DIR "/megatron_set.py " + path(name) + " " + type + " " + options + " < " + path(name + ".input");
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  }
+  // Every sample of `text` is one letter: which set it is.
+  void letters(const std::string& name, char letter, int sequences) const {
+    PrepareOptions options;
+    write(name + ".txt", std::string(static_cast<std::size_t>(sequences * 4), letter));
+    options.inputs = {path(name + ".txt")};
+    options.prefix = path(name);
+    ASSERT_TRUE(prepare(options));
+  }
+};
+
+TEST(Mixture, every_period_holds_the_exact_counts_and_every_set_comes_without_gap_or_repeat) {
+  const double weights[] = {0.7, 0.2, 0.09, 0.01};
+  const auto mixture = Mixture::make(weights);
+  ASSERT_TRUE(mixture);
+  const auto& counts = mixture->counts();
+  EXPECT_EQ(counts, (std::vector<std::int64_t>{45875, 13107, 5898, 656}));   // 45875.2, 13107.2, 5898.24, 655.36: the largest remainder gets what is left
+  std::vector<std::vector<bool>> seen(4);
+  for (int i = 0; i < 4; ++i) seen[static_cast<std::size_t>(i)].resize(static_cast<std::size_t>(3 * counts[static_cast<std::size_t>(i)]));
+  for (std::int64_t sample = 0; sample < 3 * 65536; ++sample) {
+    const auto place = mixture->place(sample, 9);
+    auto& set = seen[static_cast<std::size_t>(place.source)];
+    ASSERT_LT(place.sample, static_cast<std::int64_t>(set.size()));
+    ASSERT_FALSE(set[static_cast<std::size_t>(place.sample)]);
+    set[static_cast<std::size_t>(place.sample)] = true;
+  }
+  for (const auto& set : seen) EXPECT_TRUE(std::all_of(set.begin(), set.end(), [](bool was) { return was; }));
+}
+
+TEST(Mixture, every_step_holds_each_set_s_share_to_within_two_samples) {
+  const double weights[] = {5, 3, 1, 1};
+  const auto mixture = Mixture::make(weights);
+  ASSERT_TRUE(mixture);
+  for (const std::int64_t step : {8, 64, 1024}) {
+    for (std::int64_t first = 0; first < 70000; first += step) {
+      std::int64_t of[4] = {};
+      for (std::int64_t sample = first; sample < first + step; ++sample) ++of[mixture->place(sample, 3).source];
+      for (int i = 0; i < 4; ++i) ASSERT_LT(std::abs(static_cast<double>(of[i]) - static_cast<double>(step) * weights[i] / 10), 2) << step << " " << first;
+    }
+  }
+}
+
+TEST(Mixture, places_are_frozen) {   // a job that is resumed by a newer program must see the same samples
+  const double weights[] = {2, 1};
+  const auto mixture = Mixture::make(weights);
+  ASSERT_TRUE(mixture);
+  std::vector<std::pair<int, std::int64_t>> first;
+  for (const std::int64_t sample : {0, 1, 2, 3, 65536, 1'000'000'000}) {
+    const auto place = mixture->place(sample, 1);
+    first.emplace_back(place.source, place.sample);
+  }
+  EXPECT_EQ(first, (std::vector<std::pair<int, std::int64_t>>{{0, 4793}, {0, 37561}, {0, 21177}, {1, 10254}, {0, 66916}, {0, 666680757}}));
+}
+
+TEST(Mixture, weights_that_choose_nothing_are_refused) {
+  const auto said = [](std::vector<double> weights) {
+    const auto mixture = Mixture::make(weights);
+    return mixture ? "" : mixture.error().context;
+  };
+  EXPECT_SAYS(said({1, 0}), "above 0");
+  EXPECT_SAYS(said({1, -1}), "above 0");
+  EXPECT_SAYS(said({1, std::nan("")}), "above 0");
+  EXPECT_SAYS(said({1, 1e-6}), "weight 1 is");
+  EXPECT_EQ(said({1, 1e-4}), "");
+}
+
+TEST_F(ReadingTest, a_mixture_is_a_function_of_the_sample_s_number) {
+  letters("a", 'a', 100);
+  letters("b", 'b', 7);
+  const std::vector<DataSource> sources{{path("a"), 3}, {path("b"), 1}};
+  auto data = Dataset::open(sources, 257, 4, 5);
+  ASSERT_TRUE(data) << data.error().context;
+  EXPECT_EQ((*data)->num_sequences(), 107);
+  EXPECT_TRUE((*data)->verify());
+  std::vector<std::int64_t> tokens(5), again(5);
+  int of_b = 0;
+  for (std::int64_t i = 0; i < 4096; ++i) {
+    (*data)->fill(i, tokens);
+    of_b += tokens[0] == 'b';
+    for (std::size_t t = 1; t < 4; ++t) ASSERT_EQ(tokens[t], tokens[0]) << "a sample is of one set";
+  }
+  EXPECT_NEAR(of_b, 1024, 1);
+  auto resumed = Dataset::open(sources, 257, 4, 5);   // another process that starts in the middle
+  ASSERT_TRUE(resumed);
+  for (std::int64_t i = 3000; i < 3100; ++i) {
+    (*data)->fill(i, tokens);
+    (*resumed)->fill(i, again);
+    ASSERT_EQ(tokens, again);
+  }
+  const auto digest = [&](const std::vector<DataSource>& of) { return (*Dataset::open(of, 257, 4, 5))->digest(); };
+  EXPECT_NE(digest(sources), digest({{path("a"), 3}, {path("b"), 2}}));
+  EXPECT_NE(digest(sources), digest({{path("b"), 3}, {path("a"), 1}}));
+  EXPECT_EQ(digest(sources), digest({{path("a"), 6}, {path("b"), 2}}));
+  EXPECT_EQ(digest({{path("a"), 6}}), (*Dataset::open(path("a"), 257, 4, 5))->digest()) << "a mixture of one is that one";
+  EXPECT_SAYS(Dataset::open({{path("a"), 1}, {path("none"), 1}}, 257, 4, 5).error().context, "none.idx");
+  EXPECT_SAYS(Dataset::open({{path("a"), 1}, {path("b"), 1}}, 200, 4, 5).error().context, "token 256");
+}
+
+TEST_F(ReadingTest, two_sets_of_one_size_are_not_shuffled_alike) {
+  PrepareOptions options;
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += static_cast<char>('A' + i % 50);
+  write("in", text);
+  options.inputs = {path("in")};
+  for (const char* name : {"a", "b"}) {
+    options.prefix = path(name);
+    ASSERT_TRUE(prepare(options));
+  }
+  auto data = Dataset::open({{path("a"), 1}, {path("b"), 1}}, 257, 10, 5);
+  ASSERT_TRUE(data);
+  const double weights[] = {1, 1};
+  const auto mixture = Mixture::make(weights).value();
+  std::map<std::int64_t, std::vector<std::int64_t>> of[2];
+  for (std::int64_t i = 0; i < 65536; ++i) {
+    const auto place = mixture.place(i, 5);
+    if (place.sample >= 100) continue;
+    std::vector<std::int64_t> tokens(11);
+    (*data)->fill(i, tokens);
+    of[place.source][place.sample] = tokens;
+  }
+  ASSERT_EQ(of[0].size(), 100u);
+  ASSERT_EQ(of[1].size(), 100u);
+  EXPECT_NE(of[0], of[1]);
+}
+
+TEST_F(ReadingTest, documents_begin_where_the_index_says) {
+  // Tokens 1 to 12 in documents of 3 (two sentences), 0, 5, 1, 3 tokens; sequences of 4 inputs begin at 0, 4, 8 (the last one needs token 12: it is not there).
+  megatron("m", "uint16", "[[[1, 2], [3]], [], [[4, 5, 6, 7, 8]], [[9]], [[10], [11, 12]]]");
+  auto data = Dataset::open(path("m"), 13, 4, 3);
+  ASSERT_TRUE(data) << data.error().context;
+  EXPECT_EQ((*data)->num_documents(), 5);
+  EXPECT_EQ((*data)->num_tokens(), 12);
+  ASSERT_EQ((*data)->num_sequences(), 2);
+  std::map<std::int64_t, std::vector<std::int32_t>> starts;   // by first token
+  for (std::int64_t i = 0; i < 2; ++i) {
+    std::vector<std::int64_t> tokens(5);
+    (*data)->fill(i, tokens);
+    std::vector<std::int32_t> of;
+    (*data)->document_starts(i, of);
+    starts[tokens[0]] = of;
+  }
+  EXPECT_EQ(starts, (std::map<std::int64_t, std::vector<std::int32_t>>{{1, {0, 3}}, {5, {0}}}));
+  auto longer = Dataset::open(path("m"), 13, 11, 3);
+  ASSERT_TRUE(longer);
+  std::vector<std::int32_t> all;
+  (*longer)->document_starts(7, all);
+  EXPECT_EQ(all, (std::vector<std::int32_t>{0, 3, 8, 9}));   // position 11 would be a target alone
+}
+
+TEST_F(ReadingTest, documents_of_a_large_set_agree_with_its_ends) {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += std::string(static_cast<std::size_t>(1 + i * 7919 % 97), static_cast<char>('a' + i % 26)) + "\n";
+  write("in", text);
+  ASSERT_TRUE(make({"in"}, true));
+  auto data = Dataset::open(prefix(), 257, 64, 2);
+  ASSERT_TRUE(data);
+  std::vector<std::int64_t> tokens(65);
+  std::vector<std::int32_t> starts;
+  for (std::int64_t i = 0; i < (*data)->num_sequences(); ++i) {
+    (*data)->fill(i, tokens);
+    (*data)->document_starts(i, starts);
+    std::vector<std::int32_t> expected{0};
+    for (int t = 1; t < 64; ++t)
+      if (tokens[static_cast<std::size_t>(t - 1)] == kEndOfSequence) expected.push_back(t);
+    ASSERT_EQ(starts, expected) << i;
+  }
+}
+
+TEST_F(ReadingTest, sets_made_by_megatron_are_read_as_they_are) {
+  for (const auto& [type, options] : {std::pair{"uint16", ""}, {"int32", ""}, {"int32", "--modes"}}) {
+    megatron("m", type, "[[[5, 6], [7]], [[8, 9]]]", options);
+    auto data = Dataset::open(path("m"), 10, 4, 1);
+    ASSERT_TRUE(data) << data.error().context;
+    std::vector<std::int64_t> tokens(5);
+    (*data)->fill(0, tokens);
+    EXPECT_EQ(tokens, (std::vector<std::int64_t>{5, 6, 7, 8, 9}));
+    EXPECT_TRUE((*data)->verify());
+    EXPECT_SAYS(Dataset::open(path("m"), 9, 4, 1).error().context, "m.bin holds token 9 at position 4, but the model's vocab_size is 9");
+  }
+  const std::string before = (*Dataset::open(path("m"), 10, 4, 1))->digest();
+  std::string bin = read("m.bin");
+  bin[0] = 4;   // the same index, another token: only .bin can tell
+  write("m.bin", bin);
+  EXPECT_NE((*Dataset::open(path("m"), 10, 4, 1))->digest(), before);
+  bin[2] = static_cast<char>(0x80);
+  bin[3] = bin[1] = static_cast<char>(0xff);
+  write("m.bin", bin);
+  EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "m.bin holds token -");
+  write("m.bin", bin.substr(0, 16));
+  EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "it speaks of 5 tokens, 20 bytes, but the .bin beside it has 16");
+}
+
+}  // namespace
+}  // namespace regroup

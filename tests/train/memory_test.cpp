@@ -1,0 +1,98 @@
+// The memory that a plan says a worker needs, against the peak of real workers.
+#include "coordinator/core/memory_need.hpp"
+#include "moe/train/ops/machine.hpp"
+#include "tests/train/cluster.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace regroup::testing {
+namespace {
+
+std::int64_t status_kib(const char* key) {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(key)) return std::stoll(line.substr(std::string(key).size() + 1));
+  return 0;
+}
+
+JobSpec job_of(const std::string& data, std::int64_t hidden, std::int64_t intermediate, int sequences, int length) {
+  JobSpec job = tiny_job(data);
+  job.model.vocab_size = 512;
+  job.model.hidden_size = hidden;
+  job.model.intermediate_size = intermediate;
+  job.model.num_hidden_layers = 3;
+  job.model.num_attention_heads = 4;
+  job.model.head_dim = hidden / 4;
+  job.model.max_position_embeddings = length;
+  job.microbatches = job.chains = 4;
+  job.sequences_per_microbatch = sequences;
+  job.sequence_length = length;
+  return job;
+}
+
+// Peak of one process with these ranks as threads, over what it had before.
+double measure(const JobSpec& job, const std::vector<int>& groups, const std::string& directory) {
+  int ends[2];
+  EXPECT_EQ(::pipe(ends), 0);
+  if (::fork() == 0) {
+    ops::keep_freed_memory();
+    ops::settle_arithmetic();
+    // LibTorch and MKL take what they need for themselves.
+    const JobSpec warm = job_of(job.data_prefix, 32, 32, 1, 32);
+    std::filesystem::create_directory(directory + "/warm");
+    Cluster(warm, 1, directory + "/warm").train(make_placement(warm, {1}), {0}, 1);
+    const std::int64_t before = status_kib("VmRSS:");
+    std::vector<int> members;
+    for (const int size : groups)
+      for (int i = 0; i < size; ++i) members.push_back(static_cast<int>(members.size()));
+    Cluster cluster(job, static_cast<int>(members.size()), directory);
+    const bool trained = cluster.train(make_placement(job, groups), members, 2).size() == 64;
+    const std::int64_t grown = trained ? (status_kib("VmHWM:") - before) * 1024 : -1;
+    ::_exit(::write(ends[1], &grown, sizeof grown) == sizeof grown ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::int64_t grown = -1;
+  EXPECT_EQ(::read(ends[0], &grown, sizeof grown), static_cast<ssize_t>(sizeof grown));
+  ::close(ends[0]);
+  int status = 0;
+  ::wait(&status);
+  return static_cast<double>(grown);
+}
+
+TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
+  char pattern[] = "/tmp/regroup-memory-XXXXXX";
+  const std::string directory = mkdtemp(pattern);
+  write_data(directory + "/data", 512);
+  const struct {
+    const char* what;
+    JobSpec job;
+    std::vector<int> groups;
+  } cases[] = {
+      {"mostly state, one worker", job_of(directory + "/data", 256, 512, 1, 128), {1}},
+      {"mostly activations, one worker", job_of(directory + "/data", 128, 128, 8, 256), {1}},
+      {"mostly state, one group of two", job_of(directory + "/data", 256, 512, 1, 128), {2}},
+      {"mostly state, two groups", job_of(directory + "/data", 256, 512, 1, 128), {1, 1}},
+      {"mostly activations, one group of three", job_of(directory + "/data", 128, 128, 8, 256), {3}},
+  };
+  int number = 0;
+  for (const auto& c : cases) {
+    const std::string own = directory + "/" + std::to_string(number++);
+    std::filesystem::create_directory(own);
+    double said = 0;
+    for (const int size : c.groups) said += static_cast<double>(size) * static_cast<double>(memory_need(c.job, size, static_cast<int>(c.groups.size())).total());
+    const double peak = measure(c.job, c.groups, own);
+    std::printf("%-42s said %7.1f MiB, peak %7.1f MiB (%+.1f %%)\n", c.what, said / 1048576, peak / 1048576, 100 * (said / peak - 1));
+    EXPECT_NEAR(said / peak, 1.0, 0.15) << c.what;
+  }
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace regroup::testing
