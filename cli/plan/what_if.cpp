@@ -81,6 +81,7 @@ NodesGone lose(const JobSpec& job, const ImaginedCluster& cluster, const Plan& b
   if (!soonest.planned) return loss;
   loss.trains = true;
   loss.groups = sizes_of(soonest.planned->placement);
+  loss.bytes_at_once = soonest.planned->bytes_to_move;
   Plan after = before;
   after.members = soonest.planned->members;
   after.placement = soonest.planned->placement;

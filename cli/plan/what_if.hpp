@@ -49,6 +49,7 @@ struct NodesGone {
   std::string reason;              // why not, or what the first plan is
   std::vector<int> groups;         // sizes, in the plan that commits soonest and in the balanced one that follows
   std::vector<int> balanced_groups;
+  std::int64_t bytes_at_once = 0;  // of state that must come from elsewhere before the first plan trains
   std::int64_t bytes_to_move = 0;  // for the balanced plan
   double slower = 1;               // step time by the longest group's waves, against before
 };

@@ -42,11 +42,11 @@ std::vector<int> sizes_of(const Placement& placement) {
 std::string gone_text(const NodesGone& gone) {
   std::string text = fmt::format("{:>3} gone  state from {}", gone.nodes, gone.state_from);
   if (!gone.trains) return text + "; " + gone.reason;
-  return text + fmt::format("; at once {} workers in groups of {}; then {}, {} to move; steps take {:.2f} x the time", [&] {
+  return text + fmt::format("; at once {} workers in groups of {}, {} to move; then {}, {} to move; steps take {:.2f} x the time", [&] {
            int workers = 0;
            for (const int size : gone.groups) workers += size;
            return workers;
-         }(), sizes_text(gone.groups), sizes_text(gone.balanced_groups), bytes_text(gone.bytes_to_move), gone.slower);
+         }(), sizes_text(gone.groups), bytes_text(gone.bytes_at_once), sizes_text(gone.balanced_groups), bytes_text(gone.bytes_to_move), gone.slower);
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ std::string what_if_json(const WhatIf& r) {
   ordered_json losses = ordered_json::array();
   for (const NodesGone& gone : r.losses)
     losses.push_back({{"nodes", gone.nodes}, {"first", gone.first}, {"state_from", gone.state_from}, {"trains", gone.trains}, {"reason", gone.reason}, {"groups", gone.groups},
-                      {"balanced_groups", gone.balanced_groups}, {"bytes_to_move", gone.bytes_to_move}, {"slower", gone.slower}});
+                      {"balanced_groups", gone.balanced_groups}, {"bytes_at_once", gone.bytes_at_once}, {"bytes_to_move", gone.bytes_to_move}, {"slower", gone.slower}});
   const ordered_json json = {
       {"parameters", r.parameters}, {"active_parameters", r.active_parameters}, {"tokens_per_step", r.tokens_per_step},
       {"flop_per_token", {{"matrices", r.work.matrices}, {"attention", r.work.attention}, {"total", r.work.total()}}}, {"state_bytes", r.state_bytes}, {"fits", !r.placement.groups.empty()},

@@ -73,7 +73,10 @@ TEST(WhatIf, losses_say_where_the_state_comes_from) {
   EXPECT_GT(two_groups.losses[0].slower, 1.0);
   EXPECT_FALSE(two_groups.losses[3].trains) << "nobody is left";
   job.elastic.max_groups = 1;
-  EXPECT_EQ(what_if(job, {4, 1, 0}, 1)->losses[0].state_from, "snapshots");
+  const NodesGone from_snapshots = what_if(job, {4, 1, 0}, 1)->losses[0];
+  EXPECT_EQ(from_snapshots.state_from, "snapshots");
+  EXPECT_GT(from_snapshots.bytes_at_once, 0) << "what the lost node kept";
+  EXPECT_EQ(two_groups.losses[0].bytes_at_once, 0) << "an intact group moves nothing";
   job.snapshots.snapshot_every_steps = 0;
   EXPECT_EQ(what_if(job, {4, 1, 0}, 1)->losses[0].state_from, "nowhere");
   job.elastic.min_nodes = 4;
