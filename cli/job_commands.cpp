@@ -67,7 +67,6 @@ int submit_command(Arguments& arguments) {
   auto file = load_job(arguments.job_file);
   if (!file) return fail_of_file("submit", file.error());
   if (file->job.snapshots.checkpoint_dir.empty()) file->notes.emplace_back("snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
-  for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
   if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
   ProgressLine line("initial weights");
@@ -76,6 +75,7 @@ int submit_command(Arguments& arguments) {
   if (!store) return fail("submit", store.error().context);
   auto submitted = submit(**store, Keys(arguments.cluster), file->job, false);
   if (!submitted) return fail("submit", submitted.error().context);
+  for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   print_done(arguments, {{"job", file->job.name}}, "job " + file->job.name + " is submitted; `regroup status` shows it");
   return 0;
 }

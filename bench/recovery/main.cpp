@@ -7,7 +7,7 @@
 #include "cli/job_file.hpp"
 #include "cli/submit.hpp"
 #include "base/log.hpp"
-#include "moe/data/prepare.hpp"
+#include "moe/data/prepare/prepare.hpp"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
