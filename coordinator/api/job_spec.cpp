@@ -9,6 +9,7 @@ using json::Field;
 using json::Json;
 
 constexpr json::Words<ScheduleKind, 3> kScheduleWords{{"constant", "linear", "cosine"}};
+constexpr json::Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
 
 Json to_value(const ModelShape& shape) {
   return {{"vocab_size", shape.vocab_size},
@@ -89,6 +90,7 @@ JobSpec read_job(const Field& in) {
   job.name = in["name"].string();
   job.secret = in["secret"].string();
   job.model = read_shape(in["model"]);
+  if (const auto precision = in.find("precision")) job.precision = precision->word(kPrecisionWords);
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
   job.data_digest = in["data_digest"].string();
@@ -112,6 +114,7 @@ std::string to_json(const JobSpec& job) {
   const Json out = {{"name", job.name},
                     {"secret", job.secret},
                     {"model", to_value(job.model)},
+                    {"precision", kPrecisionWords(job.precision)},
                     {"seed", job.seed},
                     {"data_prefix", job.data_prefix},
                     {"data_digest", job.data_digest},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/model_shape.hpp"
 
 #include <cstdint>
@@ -44,6 +45,7 @@ struct JobSpec {
   std::string name;                  // [a-z0-9-]{1,63}
   std::string secret;                // hex, made at submit; peers of one job prove it to each other
   ModelShape model;
+  Precision precision = Precision::kFp32;   // of weights and activations in products; master weights, moments and sums are fp32 in either
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::string data_digest;           // xxh3 of the data's .idx and .json, pinned at submit

@@ -1,8 +1,9 @@
 #include "moe/train/experts.hpp"
 
 #include "moe/train/interrupt.hpp"
+#include "moe/train/ops/gemm.hpp"
+#include "moe/train/ops/state.hpp"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <chrono>
@@ -15,7 +16,7 @@ at::Tensor segment(const at::Tensor& rows, const ops::Routing& routing, int expe
   return rows.narrow(0, routing.first_row(expert), routing.counts[static_cast<std::size_t>(expert)]);
 }
 
-std::span<std::byte> bytes(const at::Tensor& rows) { return writable_bytes(rows.data_ptr<float>(), rows.numel()); }
+std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::byte*>(rows.data_ptr()), rows.nbytes()}; }
 
 }  // namespace
 
@@ -25,7 +26,14 @@ ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardSto
   layers_.resize(static_cast<std::size_t>(view_.job->shape().num_hidden_layers));
   for (const auto& [key, shard] : store.all()) {
     const Unit& unit = view_.job->units[static_cast<std::size_t>(shard->unit)];
-    if (unit.is_expert()) weights_[static_cast<std::size_t>(shard->unit)] = ops::expert_weights(unit, shard->master());
+    if (!unit.is_expert()) continue;
+    auto* base = reinterpret_cast<std::byte*>(shard->master());
+    const ComputeForm& form = view_.job->forms[static_cast<std::size_t>(shard->unit)];
+    if (form.precision() != Precision::kFp32) {
+      rounded_.push_back({shard, Floats(form.bytes() / static_cast<std::int64_t>(sizeof(float)))});
+      base = reinterpret_cast<std::byte*>(rounded_.back().buffer.data());
+    }
+    weights_[static_cast<std::size_t>(shard->unit)] = ops::expert_weights(unit, form, base);
   }
 }
 
@@ -34,8 +42,16 @@ std::int64_t ExpertExchange::index(int layer, int expert) const {
   return (wave_ * shape.num_hidden_layers + layer) * shape.num_local_experts + expert;
 }
 
-void ExpertExchange::begin_wave(Step step, int wave) {
+void ExpertExchange::begin_step(Step step) {
   step_ = step;
+  seconds_waited_ = 0;
+  for (const Rounded& rounded : rounded_) {
+    const auto unit = static_cast<std::size_t>(rounded.shard->unit);
+    ops::compute_weights(view_.job->units[unit], view_.job->forms[unit], rounded.shard->blocks, rounded.shard->master(), reinterpret_cast<std::byte*>(rounded.buffer.data()));
+  }
+}
+
+void ExpertExchange::begin_wave(int wave) {
   wave_ = wave;
   in_flight_.clear();
   for (LayerState& layer : layers_) {
@@ -92,7 +108,7 @@ std::map<std::pair<int, int>, ExpertExchange::Arriving> ExpertExchange::trade_ro
       if (member == view_.member || !active(member)) continue;
       const std::int64_t count = state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)];
       if (count == 0) continue;
-      at::Tensor from_peer = at::empty({count, shape.hidden_size});
+      at::Tensor from_peer = ops::empty({count, shape.hidden_size}, view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
       TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
       in_flight_.emplace_back(receive, from_peer);
       arriving[{member, expert}] = {std::move(receive), from_peer};

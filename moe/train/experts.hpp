@@ -24,7 +24,9 @@ class ExpertExchange {
   // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
   ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt);
 
-  void begin_wave(Step step, int wave);
+  // The masters are those of the step now: makes the weights that this step computes with.
+  void begin_step(Step step);
+  void begin_wave(int wave);
   // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it is idle (`routing` null then).
   at::Tensor forward(int layer, const ops::Routing* routing);
   // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
@@ -32,7 +34,6 @@ class ExpertExchange {
   // Every send of the wave has left.
   void end_wave();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
-  void reset_seconds() { seconds_waited_ = 0; }
 
  private:
   struct LayerState {
@@ -61,6 +62,11 @@ class ExpertExchange {
   int wave_ = 0;
   std::vector<LayerState> layers_;
   std::vector<ops::ExpertWeights> weights_;               // [unit]; of experts held here
+  struct Rounded {                                        // bf16: the compute form of an expert held here
+    ShardPtr shard;
+    Floats buffer;
+  };
+  std::vector<Rounded> rounded_;
   std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_;
   double seconds_waited_ = 0;
 };

@@ -61,9 +61,11 @@ class StepRunner {
   void update(const VoteRecord& record);
   void point();                                      // progress and interruption
   [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] const ComputeForm& form(int index) const { return view_.job->forms[static_cast<std::size_t>(index)]; }
   [[nodiscard]] int head_unit() const { return static_cast<int>(view_.job->units.size()) - 1; }
   ops::DenseWeights dense(int layer);
-  ops::HeadWeights head(bool leaf);
+  ops::HeadWeights head();
+  ops::HeadWeights head_leaf();
 
   const EpochView& view_;
   Mesh& mesh_;
@@ -73,6 +75,8 @@ class StepRunner {
   ops::Dims dims_;
   ops::Rope rope_;
   std::optional<DenseGather> gather_;                // spares have none of the three
+  std::vector<ComputeForm> flat_forms_;
+  std::optional<DenseGather> flat_gather_;           // of the master weights, for the digest of a job that computes in another precision
   std::optional<Reduction> reduction_;
   std::optional<ExpertExchange> experts_;
   std::vector<LayerSaved> layers_;
