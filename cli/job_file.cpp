@@ -141,6 +141,8 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.require("name", job.name);
   job.model = read_model(root, path, file.notes);
   job.precision = root.read_word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::kBf16 : Precision::kFp32;
+  const std::string recompute = root.read_word("recompute", "none", {"none", "experts", "full"});
+  job.recompute = recompute == "full" ? Recompute::kFull : recompute == "experts" ? Recompute::kExperts : Recompute::kNone;
   root.read("seed", job.seed);
   root.require("data", job.data_prefix);
   if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");

@@ -9,6 +9,7 @@ using json::Field;
 using json::Json;
 
 constexpr json::Words<ScheduleKind, 3> kScheduleWords{{"constant", "linear", "cosine"}};
+constexpr json::Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
 constexpr json::Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
 
 Json to_value(const ModelShape& shape) {
@@ -91,6 +92,7 @@ JobSpec read_job(const Field& in) {
   job.secret = in["secret"].string();
   job.model = read_shape(in["model"]);
   if (const auto precision = in.find("precision")) job.precision = precision->word(kPrecisionWords);
+  if (const auto recompute = in.find("recompute")) job.recompute = recompute->word(kRecomputeWords);
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
   job.data_digest = in["data_digest"].string();
@@ -115,6 +117,7 @@ std::string to_json(const JobSpec& job) {
                     {"secret", job.secret},
                     {"model", to_value(job.model)},
                     {"precision", kPrecisionWords(job.precision)},
+                    {"recompute", kRecomputeWords(job.recompute)},
                     {"seed", job.seed},
                     {"data_prefix", job.data_prefix},
                     {"data_digest", job.data_digest},

@@ -10,6 +10,9 @@
 
 namespace regroup {
 
+// What a layer's forward keeps for its backward; the rest is made again, with the same bits. kExperts: all but the experts' inner products; kFull: its input alone.
+enum class Recompute { kNone, kExperts, kFull };
+
 enum class ScheduleKind { kConstant, kLinear, kCosine };
 
 struct OptimizerSpec {
@@ -46,6 +49,7 @@ struct JobSpec {
   std::string secret;                // hex, made at submit; peers of one job prove it to each other
   ModelShape model;
   Precision precision = Precision::kFp32;   // of weights and activations in products; master weights, moments and sums are fp32 in either
+  Recompute recompute = Recompute::kNone;
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::string data_digest;           // xxh3 of the data's .idx and .json, pinned at submit

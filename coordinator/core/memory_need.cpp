@@ -30,7 +30,8 @@ std::int64_t memory_needed(const JobSpec& job, int members) {
   const std::int64_t share = ceil_div(kBlocksPerUnit, members) * (dense_elements / kBlocksPerUnit) + ceil_div(num_experts, members) * expert_elements;
   // fp32 master and two moments; one fp32 accumulator a level of the tree and one that is being filled.
   const std::int64_t levels = std::bit_width(static_cast<unsigned>(std::max(1, job.chains)));
-  const std::int64_t state = share * (12 + 4 * levels);
+  const bool half = job.precision == Precision::kBf16;   // then the experts' weights are there once more, rounded
+  const std::int64_t state = share * (12 + 4 * levels) + (half ? ceil_div(num_experts, members) * expert_elements * 2 : 0);
 
   const std::int64_t tokens = static_cast<std::int64_t>(job.sequences_per_microbatch) * job.sequence_length;
   const std::int64_t q = model.num_attention_heads * model.head_dim;
@@ -38,8 +39,12 @@ std::int64_t memory_needed(const JobSpec& job, int members) {
   // Kept for backward, per token and layer: two norms' inputs and outputs and the block's output; q, k, v and attention's output; per chosen expert its input, gate, up,
   // their product and its output.
   const std::int64_t per_layer = 5 * model.hidden_size + 2 * q + 2 * kv + model.num_experts_per_tok * (2 * model.hidden_size + 3 * model.intermediate_size);
-  const std::int64_t activations = tokens * (model.num_hidden_layers * per_layer + 2 * model.vocab_size) * 4;
-  return state + 2 * largest_gathered * 4 + activations;
+  const std::int64_t inner = model.num_experts_per_tok * 2 * model.intermediate_size;   // gate and up
+  std::int64_t kept = model.num_hidden_layers * per_layer;
+  if (job.recompute == Recompute::kExperts) kept -= model.num_hidden_layers * inner;
+  if (job.recompute == Recompute::kFull) kept = model.num_hidden_layers * model.hidden_size + per_layer;
+  const std::int64_t activations = tokens * (kept + 2 * model.vocab_size) * (half ? 2 : 4);
+  return state + 2 * largest_gathered * (half ? 2 : 4) + activations;
 }
 
 }  // namespace regroup

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -54,6 +55,7 @@ void ExpertExchange::begin_step(Step step) {
 void ExpertExchange::begin_wave(int wave) {
   wave_ = wave;
   in_flight_.clear();
+  older_.clear();
   for (LayerState& layer : layers_) {
     layer.counts.clear();
     layer.saved.clear();
@@ -64,6 +66,12 @@ void ExpertExchange::wait(const TransferPtr& transfer) {
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void ExpertExchange::release_older() {
+  if (view_.job->spec.recompute == Recompute::kNone) return;
+  for (const auto& [transfer, rows] : older_) wait(transfer);
+  older_ = std::exchange(in_flight_, {});
 }
 
 void ExpertExchange::send(int member, Tag tag, const at::Tensor& rows) {
@@ -130,16 +138,21 @@ std::vector<TransferPtr> ExpertExchange::expect_returns(int layer, const ops::Ro
   return returns;
 }
 
-at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing) {
-  exchange_counts(layer, routing);
+at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, bool again) {
+  release_older();
+  if (!again) exchange_counts(layer, routing);
+  const Recompute recompute = view_.job->spec.recompute;
+  const bool keeps = again || recompute != Recompute::kFull;
+  const TransferOp out = again ? TransferOp::kRowsAgain : TransferOp::kRows;
+  const TransferOp back = again ? TransferOp::kOutputsAgain : TransferOp::kOutputs;
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   at::Tensor rows, outputs;
   if (routing != nullptr) {
     rows = ops::dispatch_rows(*routing);
     outputs = at::empty_like(rows);
   }
-  auto arriving = trade_rows(layer, routing, rows, TransferOp::kRows);
-  const auto returns = expect_returns(layer, routing, outputs, TransferOp::kOutputs);
+  auto arriving = trade_rows(layer, routing, rows, out);
+  const auto returns = expect_returns(layer, routing, outputs, back);
   // Own segments first: the others' rows are on their way meanwhile. The order does not matter here, nothing is summed.
   for (int turn = 0; turn < view_.group_size(); ++turn) {
     const int member = (view_.member + turn) % view_.group_size();
@@ -148,14 +161,16 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing) {
       if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] == 0) continue;
       interrupt_();
       const auto& weights = weights_[static_cast<std::size_t>(expert_unit_index(view_.job->shape(), layer, expert))];
-      ops::ExpertSaved& saved = state.saved[{member, expert}];
+      ops::ExpertSaved saved;
       if (member == view_.member) {
         ops::expert_forward(weights, segment(rows, *routing, expert), saved, segment(outputs, *routing, expert));
-        continue;
+      } else {
+        const Arriving& from = arriving.at({member, expert});
+        wait(from.receive);
+        send(member, make_tag(step_, back, index(layer, expert)), ops::expert_forward(weights, from.rows, saved));
       }
-      const Arriving& from = arriving.at({member, expert});
-      wait(from.receive);
-      send(member, make_tag(step_, TransferOp::kOutputs, index(layer, expert)), ops::expert_forward(weights, from.rows, saved));
+      if (recompute == Recompute::kExperts) saved.hidden.reset();
+      if (keeps) state.saved[{member, expert}] = std::move(saved);
     }
   }
   for (const TransferPtr& transfer : returns) wait(transfer);
@@ -163,6 +178,7 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing) {
 }
 
 at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows) {
+  release_older();
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   at::Tensor dx_rows;
   if (routing != nullptr) dx_rows = at::empty_like(dy_rows);
@@ -202,7 +218,9 @@ at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, cons
 }
 
 void ExpertExchange::end_wave() {
+  for (const auto& [transfer, rows] : older_) wait(transfer);
   for (const auto& [transfer, rows] : in_flight_) wait(transfer);
+  older_.clear();
   in_flight_.clear();
 }
 

@@ -28,7 +28,8 @@ class ExpertExchange {
   void begin_step(Step step);
   void begin_wave(int wave);
   // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it is idle (`routing` null then).
-  at::Tensor forward(int layer, const ops::Routing* routing);
+  // `again`: the repetition of it before a layer's backward, where recompute is full.
+  at::Tensor forward(int layer, const ops::Routing* routing, bool again = false);
   // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
   at::Tensor backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows);
   // Every send of the wave has left.
@@ -53,6 +54,7 @@ class ExpertExchange {
   std::vector<TransferPtr> expect_returns(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
   void send(int member, Tag tag, const at::Tensor& rows);
   void wait(const TransferPtr& transfer);
+  void release_older();
 
   const EpochView& view_;
   Mesh& mesh_;
@@ -67,7 +69,7 @@ class ExpertExchange {
     Floats buffer;
   };
   std::vector<Rounded> rounded_;
-  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_;
+  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_, older_;   // older_: of the call before the last; released first where memory is saved
   double seconds_waited_ = 0;
 };
 

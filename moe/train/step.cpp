@@ -156,15 +156,25 @@ at::Tensor StepRunner::forward(int microbatch) {
   for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
-    const ops::DenseWeights weights = dense(layer);
-    saved.x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
-    saved.routing = ops::router_forward(weights, saved.x_mid, dims_, saved.router);
+    const at::Tensor x_mid = layer_forward(layer, x, saved, false);
     aux_.add(saved.router, saved.routing);
     for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
-    saved.outputs = experts_->forward(layer, &saved.routing);
-    x = ops::combine_forward(saved.x_mid, saved.outputs, saved.routing);
+    at::Tensor out = ops::combine_forward(x_mid, saved.outputs, saved.routing);
+    if (spec.recompute == Recompute::kFull) {
+      saved = {};
+      saved.input = x;
+    }
+    x = std::move(out);
   }
   return x;
+}
+
+at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again) {
+  const ops::DenseWeights weights = dense(layer);
+  at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
+  saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router);
+  saved.outputs = experts_->forward(layer, &saved.routing, again);
+  return x_mid;
 }
 
 void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
@@ -174,6 +184,10 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     const int index = dense_unit_index(shape, layer);
+    if (saved.input.defined()) {
+      const at::Tensor input = std::move(saved.input);
+      layer_forward(layer, input, saved, true);
+    }
     const ops::CombineGrad combine = ops::combine_backward(dx, saved.outputs, saved.routing);
     const at::Tensor dx_rows = experts_->backward(layer, &saved.routing, combine.dy_rows);
     ops::DenseWeights leaf = ops::dense_weights(unit(index), reduction_->leaf(index));
@@ -181,7 +195,7 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     const at::Tensor dx_mid = ops::router_backward(weights, dx, dx_rows, combine.dweight, aux, saved.router, saved.routing, leaf);
     dx = ops::attention_backward(weights, dx_mid, saved.attention, rope_, dims_, leaf);
     reduction_->send_leaf(index, wave);
-    saved.outputs.reset();
+    saved = {};
   }
   float* table = reduction_->leaf(0);
   if (!shape.tie_word_embeddings) std::memset(table, 0, static_cast<std::size_t>(unit(0).padded_numel()) * sizeof(float));
@@ -198,6 +212,7 @@ void StepRunner::serve() {
   }
   for (int layer = layers - 1; layer >= 0; --layer) {
     point();
+    if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, true);
     experts_->backward(layer, nullptr, {});
   }
 }

@@ -50,10 +50,13 @@ class StepRunner {
     ops::AttentionSaved attention;
     ops::RouterSaved router;
     ops::Routing routing;
-    at::Tensor x_mid, outputs;
+    at::Tensor outputs;
+    at::Tensor input;   // recompute: full; then the others are there only between the repeated forward and the backward
   };
   void run_wave(int wave, bool last);
   at::Tensor forward(int microbatch);
+  // x -> x after attention; fills `saved`. `again`: before the backward.
+  at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again);
   void backward(int wave, at::Tensor dx, std::int64_t targets);
   void serve();                                      // an idle wave: only the experts held here
   [[nodiscard]] Vote make_vote() const;

@@ -94,6 +94,19 @@ TEST_P(LayoutBits, tied_embeddings_are_one_unit_on_every_layout) {
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}), {0, 1, 2}, 2), expected);
 }
 
+TEST_P(LayoutBits, what_is_recomputed_changes_no_bit) {
+  const std::string expected = alone(2);
+  for (const Recompute recompute : {Recompute::kExperts, Recompute::kFull}) {
+    JobSpec job = job_;
+    job.recompute = recompute;
+    EXPECT_EQ(alone(2, job), expected);
+    const auto directory = directory_ + "/r" + std::to_string(static_cast<int>(recompute));
+    std::filesystem::create_directory(directory);
+    Cluster cluster(job, 5, directory);
+    EXPECT_EQ(cluster.train(make_placement(job, {3, 2}), first(5), 2), expected);
+  }
+}
+
 TEST_P(LayoutBits, a_newcomer_alone_waits_instead_of_inventing_state) {
   Cluster cluster(job_, 2, directory_);
   cluster.train(make_placement(job_, {1}), {0}, 1);

@@ -31,6 +31,16 @@ at::Tensor padded(const at::Tensor& x, std::int64_t rows) {
   return result;
 }
 
+at::Tensor gate_and_up(const ExpertWeights& weights, const at::Tensor& rows) {
+  at::Tensor hidden = empty({rows.size(0), 2 * weights.w1.size(0)}, rows.scalar_type());
+  std::int64_t column = 0;
+  for (const at::Tensor& matrix : weights.fused) {
+    multiply(hidden.narrow(1, column, matrix.size(0)), rows, matrix.t());
+    column += matrix.size(0);
+  }
+  return hidden;
+}
+
 }  // namespace
 
 std::int64_t segment_rows(std::int64_t n, Precision precision) {
@@ -47,12 +57,7 @@ at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, 
   if (n == 0) return out.defined() ? out : rows;
   const std::int64_t p = segment_rows(n, type == at::kFloat ? Precision::kFp32 : Precision::kBf16);
   saved.rows = padded(rows, p);
-  saved.hidden = empty({p, 2 * f}, type);
-  std::int64_t column = 0;
-  for (const at::Tensor& matrix : weights.fused) {
-    multiply(saved.hidden.narrow(1, column, matrix.size(0)), saved.rows, matrix.t());
-    column += matrix.size(0);
-  }
+  saved.hidden = gate_and_up(weights, saved.rows);
   const at::Tensor act = empty({p, f}, type);
   by_type(act, [&]<class T>() { swiglu_rows(data<T>(saved.hidden), data<T>(act), p, f); });
   const at::Tensor y = target(out, p, weights.w2.size(0), type);
@@ -66,6 +71,7 @@ at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_ro
   const at::ScalarType type = dy_rows.scalar_type();
   if (n == 0) return out.defined() ? out : dy_rows;
   const std::int64_t p = saved.rows.size(0);
+  if (!saved.hidden.defined()) saved.hidden = gate_and_up(weights, saved.rows);
   const at::Tensor dy = padded(dy_rows, p);
   const at::Tensor dact = empty({p, f}, type);
   multiply(dact, dy, weights.w2);

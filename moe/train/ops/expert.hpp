@@ -12,7 +12,7 @@ std::int64_t segment_rows(std::int64_t n, Precision precision);
 
 struct ExpertSaved {
   at::Tensor rows;    // [segment_rows(n), hidden]
-  at::Tensor hidden;  // [segment_rows(n), 2 f]: w1 x and w3 x side by side
+  at::Tensor hidden;  // [segment_rows(n), 2 f]: w1 x and w3 x side by side. May be dropped: the backward makes it again, with the same bits
 };
 
 // rows [n, hidden] (copied first if they do not start on 64 bytes) -> [n, hidden]. n = 0 gives an empty tensor.
