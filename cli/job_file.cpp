@@ -173,6 +173,9 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   YamlSection root(path, "", yaml);
   root.require("name", job.name);
   job.model = read_model(root, path, file);
+  job.precision = root.read_word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::kBf16 : Precision::kFp32;
+  const std::string recompute = root.read_word("recompute", "none", {"none", "experts", "full"});
+  job.recompute = recompute == "full" ? Recompute::kFull : recompute == "experts" ? Recompute::kExperts : Recompute::kNone;
   root.read("seed", job.seed);
   read_data(root, path, job);
   root.read("separate_documents", job.separate_documents);

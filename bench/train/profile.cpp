@@ -1,6 +1,6 @@
 // profile.cpp: one rank's step by operator, and the rate of its bare matrix products in the same run. Prints JSON.
 //
-//   bench-ops [ROUNDS]     the model and shapes of transformers.py beside it, fp32, one thread
+//   bench-ops [ROUNDS] [fp32|bf16]     the model and shapes of transformers_baseline.py beside it, one thread
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "moe/train/ops/state.hpp"
@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <map>
 #include <utility>
@@ -56,6 +57,7 @@ class BareProducts {
  public:
   BareProducts(const Dims& dims, const std::vector<Routing>& routings) {
     const ModelShape& m = dims.shape;
+    type_ = dims.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
     const std::int64_t n = dims.tokens(), h = m.hidden_size, f = m.intermediate_size;
     for (const Routing& routing : routings) {
       add(n, (m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim, h, 0);
@@ -75,7 +77,7 @@ class BareProducts {
     for (Product& p : products_) {
       multiply(p.y, p.x, p.w.t());
       multiply(p.dx, p.y, p.w);
-      multiply(p.dw, p.y.t(), p.x, p.beta);
+      multiply_gradient(p.dw, p.y.t(), p.x, p.beta != 0);
     }
     const double ms = now_ms() - start;
     for (Product& p : products_) p.dw.fill_(0);
@@ -90,10 +92,11 @@ class BareProducts {
   };
   void add(std::int64_t rows, std::int64_t out, std::int64_t in, float beta) {
     if (rows == 0) return;
-    products_.push_back({random_tensor({rows, in}, "x"), random_tensor({out, in}, "w"), random_tensor({rows, out}, "y"), empty({rows, in}), random_tensor({out, in}, "dw"), beta});
+    products_.push_back({random_tensor({rows, in}, "x").to(type_), random_tensor({out, in}, "w").to(type_), random_tensor({rows, out}, "y").to(type_), empty({rows, in}, type_), random_tensor({out, in}, "dw"), beta});
     flop_ += 6.0 * static_cast<double>(rows * out * in);
   }
   std::vector<Product> products_;
+  at::ScalarType type_ = at::kFloat;
   double flop_ = 0;
 };
 
@@ -104,7 +107,8 @@ int main(int argc, char** argv) {
   settle_arithmetic();
   const c10::InferenceMode no_autograd;
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 10;
-  const Dims dims = bench_dims();
+  Dims dims = bench_dims();
+  if (argc > 2 && std::strcmp(argv[2], "bf16") == 0) dims.precision = Precision::kBf16;
   SingleRank model(dims);
   const Batch batch = random_batch(dims, 1);
   std::vector<Flat> first, second;
@@ -148,9 +152,9 @@ int main(int argc, char** argv) {
   const ModelShape& m = dims.shape;
   const double core = 12.0 * static_cast<double>(m.num_hidden_layers * m.num_attention_heads * m.head_dim * dims.tokens()) * static_cast<double>(dims.sequence_length + 1) / 2;
   const double total = median(totals);
-  std::printf("{\"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
+  std::printf("{\"precision\": \"%s\", \"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
               "\"share_of_gemm_rate\": %.3f, \"page_faults_a_microbatch\": %lld, \"ops_ms\": {",
-              total, static_cast<double>(dims.tokens()) / total * 1e3, median(updates), bare_ms, bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms),
+              dims.precision == Precision::kBf16 ? "bf16" : "fp32", total, static_cast<double>(dims.tokens()) / total * 1e3, median(updates), bare_ms, bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms),
               static_cast<long long>(faults));
   const char* comma = "";
   for (const auto& [name, ms] : laps) std::printf("%s\"%s\": %.2f", std::exchange(comma, ", "), name.c_str(), median(ms));

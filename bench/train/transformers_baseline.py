@@ -1,23 +1,29 @@
 #!/usr/bin/env python3
 """What Hugging Face transformers does with the same model, shapes and optimizer: tokens/s as JSON.
 
-  transformers_baseline.py [--steps N] [--experts eager|grouped_mm ...] [--threads T]
+  transformers_baseline.py [--steps N] [--experts eager|grouped_mm ...] [--threads T] [--precision fp32|bf16]
 
-MixtralForCausalLM in fp32, not compiled: M microbatches of sequences x length tokens a step, the load-balancing loss on, gradients clipped
+MixtralForCausalLM in fp32, or under bf16 autocast with fp32 weights, not compiled: M microbatches of sequences x length tokens a step, the load-balancing loss on, gradients clipped
 to norm 1, fused AdamW with decay on matrices only. Times are of whole steps after two of warm-up; `median_s` is the figure to compare;
-`median_cpu_s` (the process's CPU time) is steadier on a busy machine.
+`median_cpu_s` (the process's CPU time) is steadier on a busy machine. malloc keeps freed memory, as a worker's does.
 """
 import argparse
 import json
 import os
+import resource
 import statistics
+import sys
 import time
+
+# What moe/train/ops/machine.hpp sets for a worker; read by the C library when a process starts.
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": str(64 << 20), "MALLOC_ARENA_MAX": "1"}
 
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     p.add_argument("--experts", nargs="+", default=["eager", "grouped_mm"])
     for name, value in dict(vocab=512, hidden=256, intermediate=512, layers=4, heads=8, kv_heads=4, num_experts=8, top_k=2, microbatches=4, sequences=4, length=256).items():
         p.add_argument("--" + name.replace("_", "-"), type=int, default=value)
@@ -27,6 +33,8 @@ def parse():
 def main():
     args = parse()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
     import torch
     from transformers import MixtralConfig, MixtralForCausalLM
 
@@ -51,7 +59,9 @@ def main():
             start, cpu_start = time.perf_counter(), time.process_time()
             for microbatch in data:
                 ids = microbatch[:, :-1]
-                model(input_ids=ids, labels=ids, use_cache=False).loss.div(args.microbatches).backward()
+                with torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16"):
+                    loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+                loss.div(args.microbatches).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=False)
@@ -59,11 +69,12 @@ def main():
                 seconds.append(time.perf_counter() - start)
                 cpu.append(time.process_time() - cpu_start)
         median = statistics.median(seconds)
+        peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         results[experts] = {"tokens_per_s": round(tokens_per_step / median, 1), "median_s": round(median, 4), "min_s": round(min(seconds), 4), "max_s": round(max(seconds), 4),
-                            "median_cpu_s": round(statistics.median(cpu), 4), "tokens_per_cpu_s": round(tokens_per_step / statistics.median(cpu), 1)}
+                            "median_cpu_s": round(statistics.median(cpu), 4), "tokens_per_cpu_s": round(tokens_per_step / statistics.median(cpu), 1), "peak_rss_mib": round(peak_kib / 1024)}
     import transformers
 
-    print(json.dumps({"transformers": transformers.__version__, "torch": torch.__version__, "threads": args.threads, "tokens_per_step": tokens_per_step, "experts": results}))
+    print(json.dumps({"transformers": transformers.__version__, "torch": torch.__version__, "threads": args.threads, "precision": args.precision, "tokens_per_step": tokens_per_step, "experts": results}))
 
 
 if __name__ == "__main__":

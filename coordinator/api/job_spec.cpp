@@ -9,6 +9,8 @@ using json::Field;
 using json::Json;
 
 constexpr json::Words<ScheduleKind, 3> kScheduleWords{{"constant", "linear", "cosine"}};
+constexpr json::Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
+constexpr json::Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
 
 Json to_value(const ModelShape& shape) {
   return {{"model_type", info_of(shape.architecture).model_type},
@@ -103,6 +105,8 @@ JobSpec read_job(const Field& in) {
   job.model = read_shape(in["model"]);
   job.initial_weights = in["initial_weights"].string();
   job.initial_digest = in["initial_digest"].string();
+  if (const auto precision = in.find("precision")) job.precision = precision->word(kPrecisionWords);
+  if (const auto recompute = in.find("recompute")) job.recompute = recompute->word(kRecomputeWords);
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
   if (const auto mix = in.find("data_mix"))
@@ -131,6 +135,8 @@ std::string to_json(const JobSpec& job) {
                     {"model", to_value(job.model)},
                     {"initial_weights", job.initial_weights},
                     {"initial_digest", job.initial_digest},
+                    {"precision", kPrecisionWords(job.precision)},
+                    {"recompute", kRecomputeWords(job.recompute)},
                     {"seed", job.seed},
                     {"data_prefix", job.data_prefix},
                     {"data_digest", job.data_digest},

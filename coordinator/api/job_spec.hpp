@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 #include "moe/data/source.hpp"
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/model_shape.hpp"
 
 #include <cstdint>
@@ -10,6 +11,9 @@
 #include <vector>
 
 namespace regroup {
+
+// What a layer's forward keeps for its backward; the rest is made again, with the same bits. kExperts: all but the experts' inner products; kFull: its input alone.
+enum class Recompute { kNone, kExperts, kFull };
 
 enum class ScheduleKind { kConstant, kLinear, kCosine };
 
@@ -48,6 +52,8 @@ struct JobSpec {
   ModelShape model;
   std::string initial_weights;       // absolute path of a Hugging Face directory, the same on every node; empty = random initial weights
   std::string initial_digest;        // of those weights, as the design defines a weights digest; pinned at submit
+  Precision precision = Precision::kFp32;   // of weights and activations in products; master weights, moments and sums are fp32 in either
+  Recompute recompute = Recompute::kNone;
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::vector<DataSource> data_mix;  // two or more sets mixed by weights, instead of data_prefix

@@ -53,22 +53,29 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const std::int64_t own = std::bit_width(static_cast<std::uint64_t>(chains));
   const std::int64_t levels = groups > 1 ? std::max<std::int64_t>(own, 2) + groups - 1 : own;
   need.gradients = share * levels * kFloat;
+  const bool half = job.precision == Precision::kBf16;
+  const std::int64_t compute = half ? 2 : kFloat;   // bytes of a weight or an activation in products
+  if (half) need.weights += ceil_div(num_experts, members) * elements.expert * compute;   // the experts' once more, rounded
   need.dense = elements.dense * kFloat;   // the leaf
-  if (members > 1) need.dense += (elements.dense + (members - 1) * dense_share) * kFloat;
+  if (members > 1 || half) need.dense += elements.dense * compute;
+  if (members > 1) need.dense += (members - 1) * dense_share * kFloat;
 
   const std::int64_t tokens = static_cast<std::int64_t>(job.sequences_per_microbatch) * job.sequence_length;
   const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim, k = model.num_experts_per_tok;
-  std::int64_t per_token = model.num_sparse_layers() * kept_per_token(model, true) + static_cast<std::int64_t>(model.dense_layers.size()) * kept_per_token(model, false) + h;
+  std::int64_t sparse = model.num_sparse_layers() * kept_per_token(model, true);
+  if (job.recompute == Recompute::kExperts) sparse -= model.num_sparse_layers() * k * 2 * model.intermediate_size;
+  if (job.recompute == Recompute::kFull) sparse = model.num_sparse_layers() * h + kept_per_token(model, true);   // their inputs, and one layer at a time
+  std::int64_t per_token = sparse + static_cast<std::int64_t>(model.dense_layers.size()) * kept_per_token(model, false) + h;
   // Rows that are sent stay until the wave ends; from the others come as many as go to them.
   if (members > 1) per_token += model.num_sparse_layers() * 2 * k * h * (members - 1) / members;
-  need.activations = tokens * per_token * kFloat;
+  need.activations = tokens * per_token * compute;
   const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);   // the rows of one expert, evenly
   const std::int64_t travelling = members > 1 ? tokens * 2 * k * h * (members - 1) / members : 0;
   const std::int64_t expert_backward = tokens * 2 * k * h + travelling + segment * 4 * model.intermediate_size;
   const std::int64_t attention_backward = tokens * (2 * q + 2 * kv + 2 * h);
   const std::int64_t head = tokens * 2 * h + std::min<std::int64_t>(tokens, 256) * model.vocab_size;
   // With others the experts' rows stay while attention goes on: they may still be on their way.
-  need.buffers = std::max(members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward), head) * kFloat;
+  need.buffers = std::max(members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward), head) * compute;
   return need;
 }
 

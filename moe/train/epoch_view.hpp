@@ -2,6 +2,7 @@
 #pragma once
 
 #include "coordinator/api/plan.hpp"
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/placement.hpp"
 #include "moe/layout/units.hpp"
 
@@ -13,7 +14,8 @@ namespace regroup {
 struct JobView {
   JobSpec spec;
   std::vector<Unit> units;
-  explicit JobView(JobSpec job) : spec(std::move(job)), units(make_units(spec.model)) {}
+  std::vector<ComputeForm> forms;   // [unit] in the job's precision
+  explicit JobView(JobSpec job) : spec(std::move(job)), units(make_units(spec.model)), forms(compute_forms(units, spec.precision)) {}
   [[nodiscard]] const ModelShape& shape() const { return spec.model; }
   [[nodiscard]] int microbatches_per_chain() const { return spec.microbatches / spec.chains; }
   [[nodiscard]] int chain_of(int microbatch) const { return microbatch / microbatches_per_chain(); }

@@ -1,12 +1,14 @@
 #include "moe/train/experts.hpp"
 
 #include "moe/train/interrupt.hpp"
+#include "moe/train/ops/gemm.hpp"
+#include "moe/train/ops/state.hpp"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -15,7 +17,7 @@ at::Tensor segment(const at::Tensor& rows, const ops::Routing& routing, int expe
   return rows.narrow(0, routing.first_row(expert), routing.counts[static_cast<std::size_t>(expert)]);
 }
 
-std::span<std::byte> bytes(const at::Tensor& rows) { return writable_bytes(rows.data_ptr<float>(), rows.numel()); }
+std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::byte*>(rows.data_ptr()), rows.nbytes()}; }
 
 }  // namespace
 
@@ -25,7 +27,14 @@ ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardSto
   layers_.resize(static_cast<std::size_t>(view_.job->shape().num_hidden_layers));
   for (const auto& [key, shard] : store.all()) {
     const Unit& unit = view_.job->units[static_cast<std::size_t>(shard->unit)];
-    if (unit.is_expert()) weights_[static_cast<std::size_t>(shard->unit)] = ops::expert_weights(unit, shard->master());
+    if (!unit.is_expert()) continue;
+    auto* base = reinterpret_cast<std::byte*>(shard->master());
+    const ComputeForm& form = view_.job->forms[static_cast<std::size_t>(shard->unit)];
+    if (form.precision() != Precision::kFp32) {
+      rounded_.push_back({shard, Floats(form.bytes() / static_cast<std::int64_t>(sizeof(float)))});
+      base = reinterpret_cast<std::byte*>(rounded_.back().buffer.data());
+    }
+    weights_[static_cast<std::size_t>(shard->unit)] = ops::expert_weights(unit, form, base);
   }
 }
 
@@ -34,10 +43,19 @@ std::int64_t ExpertExchange::index(int layer, int expert) const {
   return (wave_ * shape.num_hidden_layers + layer) * shape.num_local_experts + expert;
 }
 
-void ExpertExchange::begin_wave(Step step, int wave) {
+void ExpertExchange::begin_step(Step step) {
   step_ = step;
+  seconds_waited_ = 0;
+  for (const Rounded& rounded : rounded_) {
+    const auto unit = static_cast<std::size_t>(rounded.shard->unit);
+    ops::compute_weights(view_.job->units[unit], view_.job->forms[unit], rounded.shard->blocks, rounded.shard->master(), reinterpret_cast<std::byte*>(rounded.buffer.data()));
+  }
+}
+
+void ExpertExchange::begin_wave(int wave) {
   wave_ = wave;
   in_flight_.clear();
+  older_.clear();
   for (LayerState& layer : layers_) {
     layer.counts.clear();
     layer.saved.clear();
@@ -48,6 +66,12 @@ void ExpertExchange::wait(const TransferPtr& transfer) {
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void ExpertExchange::release_older() {
+  if (view_.job->spec.recompute == Recompute::kNone) return;
+  for (const auto& [transfer, rows] : older_) wait(transfer);
+  older_ = std::exchange(in_flight_, {});
 }
 
 void ExpertExchange::send(int member, Tag tag, const at::Tensor& rows) {
@@ -92,7 +116,7 @@ std::map<std::pair<int, int>, ExpertExchange::Arriving> ExpertExchange::trade_ro
       if (member == view_.member || !active(member)) continue;
       const std::int64_t count = state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)];
       if (count == 0) continue;
-      at::Tensor from_peer = at::empty({count, shape.hidden_size});
+      at::Tensor from_peer = ops::empty({count, shape.hidden_size}, view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
       TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
       in_flight_.emplace_back(receive, from_peer);
       arriving[{member, expert}] = {std::move(receive), from_peer};
@@ -114,16 +138,21 @@ std::vector<TransferPtr> ExpertExchange::expect_returns(int layer, const ops::Ro
   return returns;
 }
 
-at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing) {
-  exchange_counts(layer, routing);
+at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, bool again) {
+  release_older();
+  if (!again) exchange_counts(layer, routing);
+  const Recompute recompute = view_.job->spec.recompute;
+  const bool keeps = again || recompute != Recompute::kFull;
+  const TransferOp out = again ? TransferOp::kRowsAgain : TransferOp::kRows;
+  const TransferOp back = again ? TransferOp::kOutputsAgain : TransferOp::kOutputs;
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   at::Tensor rows, outputs;
   if (routing != nullptr) {
     rows = ops::dispatch_rows(*routing);
     outputs = at::empty_like(rows);
   }
-  auto arriving = trade_rows(layer, routing, rows, TransferOp::kRows);
-  const auto returns = expect_returns(layer, routing, outputs, TransferOp::kOutputs);
+  auto arriving = trade_rows(layer, routing, rows, out);
+  const auto returns = expect_returns(layer, routing, outputs, back);
   // Own segments first: the others' rows are on their way meanwhile. The order does not matter here, nothing is summed.
   for (int turn = 0; turn < view_.group_size(); ++turn) {
     const int member = (view_.member + turn) % view_.group_size();
@@ -132,14 +161,16 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing) {
       if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] == 0) continue;
       interrupt_();
       const auto& weights = weights_[static_cast<std::size_t>(expert_unit_index(view_.job->shape(), layer, expert))];
-      ops::ExpertSaved& saved = state.saved[{member, expert}];
+      ops::ExpertSaved saved;
       if (member == view_.member) {
         ops::expert_forward(weights, segment(rows, *routing, expert), saved, segment(outputs, *routing, expert));
-        continue;
+      } else {
+        const Arriving& from = arriving.at({member, expert});
+        wait(from.receive);
+        send(member, make_tag(step_, back, index(layer, expert)), ops::expert_forward(weights, from.rows, saved));
       }
-      const Arriving& from = arriving.at({member, expert});
-      wait(from.receive);
-      send(member, make_tag(step_, TransferOp::kOutputs, index(layer, expert)), ops::expert_forward(weights, from.rows, saved));
+      if (recompute == Recompute::kExperts) saved.hidden.reset();
+      if (keeps) state.saved[{member, expert}] = std::move(saved);
     }
   }
   for (const TransferPtr& transfer : returns) wait(transfer);
@@ -147,6 +178,7 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing) {
 }
 
 at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows) {
+  release_older();
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   at::Tensor dx_rows;
   if (routing != nullptr) dx_rows = at::empty_like(dy_rows);
@@ -186,7 +218,9 @@ at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, cons
 }
 
 void ExpertExchange::end_wave() {
+  for (const auto& [transfer, rows] : older_) wait(transfer);
   for (const auto& [transfer, rows] : in_flight_) wait(transfer);
+  older_.clear();
   in_flight_.clear();
 }
 

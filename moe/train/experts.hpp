@@ -24,15 +24,17 @@ class ExpertExchange {
   // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
   ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt);
 
-  void begin_wave(Step step, int wave);
+  // The masters are those of the step now: makes the weights that this step computes with.
+  void begin_step(Step step);
+  void begin_wave(int wave);
   // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it is idle (`routing` null then).
-  at::Tensor forward(int layer, const ops::Routing* routing);
+  // `again`: the repetition of it before a layer's backward, where recompute is full.
+  at::Tensor forward(int layer, const ops::Routing* routing, bool again = false);
   // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
   at::Tensor backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows);
   // Every send of the wave has left.
   void end_wave();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
-  void reset_seconds() { seconds_waited_ = 0; }
 
  private:
   struct LayerState {
@@ -52,6 +54,7 @@ class ExpertExchange {
   std::vector<TransferPtr> expect_returns(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
   void send(int member, Tag tag, const at::Tensor& rows);
   void wait(const TransferPtr& transfer);
+  void release_older();
 
   const EpochView& view_;
   Mesh& mesh_;
@@ -61,7 +64,12 @@ class ExpertExchange {
   int wave_ = 0;
   std::vector<LayerState> layers_;
   std::vector<ops::ExpertWeights> weights_;               // [unit]; of experts held here
-  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_;
+  struct Rounded {                                        // bf16: the compute form of an expert held here
+    ShardPtr shard;
+    Floats buffer;
+  };
+  std::vector<Rounded> rounded_;
+  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_, older_;   // older_: of the call before the last; released first where memory is saved
   double seconds_waited_ = 0;
 };
 

@@ -36,10 +36,10 @@ class Stopwatch {
 StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks)
     : view_(view), mesh_(mesh), store_(store), data_(data), hooks_(std::move(hooks)) {
   const JobSpec& spec = view_.job->spec;
-  dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length};
+  dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
   if (view_.group_index < 0) return;
   rope_ = ops::make_rope(dims_);
-  gather_.emplace(view_, mesh_, store_);
+  gather_.emplace(view_, mesh_, store_, view_.job->forms);
   reduction_.emplace(view_, mesh_, store_, pool);
   experts_.emplace(view_, mesh_, store_, *reduction_, [this] { point(); });
   layers_.resize(static_cast<std::size_t>(spec.model.num_hidden_layers));
@@ -54,14 +54,21 @@ void StepRunner::point() {
 
 ops::DenseWeights StepRunner::dense(int layer) {
   const int index = dense_unit_index(view_.job->shape(), layer);
-  return ops::dense_weights(unit(index), gather_->weights(index));
+  return ops::dense_weights(unit(index), form(index), gather_->weights(index));
 }
 
-ops::HeadWeights StepRunner::head(bool leaf) {
-  const auto flat = [&](int index) { return leaf ? reduction_->leaf(index) : gather_->weights(index); };
-  if (!view_.job->shape().tie_word_embeddings) return ops::head_weights(unit(head_unit()), flat(head_unit()));
-  const ops::EmbeddingWeights tied = ops::embedding_weights(unit(0), flat(0));
-  return ops::head_weights(unit(head_unit()), flat(head_unit()), &tied);
+ops::HeadWeights StepRunner::head() {
+  const int index = head_unit();
+  if (!view_.job->shape().tie_word_embeddings) return ops::head_weights(unit(index), form(index), gather_->weights(index));
+  const ops::EmbeddingWeights tied = ops::embedding_weights(unit(0), form(0), gather_->weights(0));
+  return ops::head_weights(unit(index), form(index), gather_->weights(index), &tied);
+}
+
+ops::HeadWeights StepRunner::head_leaf() {
+  const int index = head_unit();
+  if (!view_.job->shape().tie_word_embeddings) return ops::head_weights(unit(index), reduction_->leaf(index));
+  const ops::EmbeddingWeights tied = ops::embedding_weights(unit(0), reduction_->leaf(0));
+  return ops::head_weights(unit(index), reduction_->leaf(index), &tied);
 }
 
 VoteRecord StepRunner::run(Step step, CommitReport& report) {
@@ -74,7 +81,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
   if (gather_) {
     gather_->begin(step);
     reduction_->begin(step);
-    experts_->reset_seconds();
+    experts_->begin_step(step);
     const int waves = view_.waves();
     for (int wave = 0; wave < waves; ++wave) run_wave(wave, wave + 1 == waves);
     const double compute = phase.lap();
@@ -104,15 +111,15 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
 }
 
 void StepRunner::run_wave(int wave, bool last) {
-  experts_->begin_wave(step_, wave);
+  experts_->begin_wave(wave);
   reduction_->begin_wave(wave);
   const int microbatch = view_.microbatch(wave, view_.member);
   if (microbatch < 0) {
     serve();
   } else {
     const at::Tensor x = forward(microbatch);
-    ops::HeadWeights leaf = head(true);
-    const ops::HeadResult result = ops::head_forward_backward(head(false), x, targets_, dims_, leaf);
+    ops::HeadWeights leaf = head_leaf();
+    const ops::HeadResult result = ops::head_forward_backward(head(), x, targets_, dims_, leaf);
     reduction_->send_leaf(head_unit(), wave);
     losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss()});
     backward(wave, result.dx, result.num_targets);
@@ -133,6 +140,7 @@ void StepRunner::run_wave(int wave, bool last) {
 }
 
 at::Tensor StepRunner::forward(int microbatch) {
+  microbatch_ = microbatch;
   const JobSpec& spec = view_.job->spec;
   std::vector<std::int64_t> sequence(static_cast<std::size_t>(spec.sequence_length + 1));
   auto* tokens = tokens_.data_ptr<std::int64_t>();
@@ -144,24 +152,37 @@ at::Tensor StepRunner::forward(int microbatch) {
     std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
   }
   aux_ = {};
-  at::Tensor x = ops::embedding_forward(ops::embedding_weights(unit(0), gather_->weights(0)), tokens_);
+  at::Tensor x = ops::embedding_forward(ops::embedding_weights(unit(0), form(0), gather_->weights(0)), tokens_);
   const auto experts = static_cast<std::size_t>(spec.model.num_local_experts);
   for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
-    const ops::DenseWeights weights = dense(layer);
-    saved.x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
     if (!spec.model.is_sparse(layer)) {
-      x = ops::mlp_forward(weights, saved.x_mid, dims_, saved.mlp);
+      const ops::DenseWeights weights = dense(layer);
+      const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
+      x = ops::mlp_forward(weights, x_mid, dims_, saved.mlp);
       continue;
     }
-    saved.routing = ops::router_forward(weights, saved.x_mid, dims_, saved.router, ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch, layer));
+    const at::Tensor x_mid = layer_forward(layer, x, saved, false);
     aux_.add(saved.router, saved.routing);
     for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
-    saved.outputs = experts_->forward(layer, &saved.routing);
-    x = ops::combine_forward(saved.x_mid, saved.outputs, saved.routing);
+    at::Tensor out = ops::combine_forward(x_mid, saved.outputs, saved.routing);
+    if (spec.recompute == Recompute::kFull) {
+      saved = {};
+      saved.input = x;
+    }
+    x = std::move(out);
   }
   return x;
+}
+
+at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again) {
+  const ops::DenseWeights weights = dense(layer);
+  at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
+  const JobSpec& spec = view_.job->spec;
+  saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router, ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer));
+  saved.outputs = experts_->forward(layer, &saved.routing, again);
+  return x_mid;
 }
 
 void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
@@ -171,6 +192,10 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     const int index = dense_unit_index(shape, layer);
+    if (saved.input.defined()) {
+      const at::Tensor input = std::move(saved.input);
+      layer_forward(layer, input, saved, true);
+    }
     ops::DenseWeights leaf = ops::dense_weights(unit(index), reduction_->leaf(index));
     const ops::DenseWeights weights = dense(layer);
     at::Tensor dx_mid;
@@ -183,7 +208,7 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     }
     dx = ops::attention_backward(weights, dx_mid, saved.attention, rope_, dims_, leaf);
     reduction_->send_leaf(index, wave);
-    saved.outputs.reset();
+    saved = {};
   }
   float* table = reduction_->leaf(0);
   if (!shape.tie_word_embeddings) std::memset(table, 0, static_cast<std::size_t>(unit(0).padded_numel()) * sizeof(float));
@@ -200,7 +225,9 @@ void StepRunner::serve() {
   }
   for (int layer = layers - 1; layer >= 0; --layer) {
     point();
-    if (view_.job->shape().is_sparse(layer)) experts_->backward(layer, nullptr, {});
+    if (!view_.job->shape().is_sparse(layer)) continue;
+    if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, true);
+    experts_->backward(layer, nullptr, {});
   }
 }
 
@@ -270,16 +297,22 @@ std::string StepRunner::weights_digest(Step step) {
     for (const TensorSpec& tensor : u.tensors) lines.push_back(tensor_line(tensor.name, tensor.shape, flat + tensor.offset));
   };
   if (view_.group_index == 0) {
-    gather_->begin(tag_step);
+    // In fp32, whatever is computed in.
+    if (view_.job->spec.precision != Precision::kFp32) {
+      flat_forms_ = compute_forms(view_.job->units, Precision::kFp32);
+      flat_gather_.emplace(view_, mesh_, store_, flat_forms_);
+    }
+    DenseGather& gather = flat_gather_ ? *flat_gather_ : *gather_;
+    gather.begin(tag_step);
     for (const Unit& u : view_.job->units) {
       if (u.is_expert()) {
         if (const ShardPtr shard = store_.exactly(u.index, {0, kBlocksPerUnit})) add_lines(u, shard->master());
       } else {
-        float* flat = gather_->weights(u.index);
+        const auto* flat = reinterpret_cast<const float*>(gather.weights(u.index));
         if (view_.member == 0) add_lines(u, flat);
       }
     }
-    gather_->end();
+    gather.end();
   }
   std::string mine;
   for (const std::string& line : lines) mine += line + "\n";

@@ -52,10 +52,13 @@ class StepRunner {
     ops::RouterSaved router;
     ops::MlpSaved mlp;
     ops::Routing routing;
-    at::Tensor x_mid, outputs;
+    at::Tensor outputs;
+    at::Tensor input;   // recompute: full; then the others are there only between the repeated forward and the backward
   };
   void run_wave(int wave, bool last);
   at::Tensor forward(int microbatch);
+  // x -> x after attention; fills `saved`. `again`: before the backward.
+  at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again);
   void backward(int wave, at::Tensor dx, std::int64_t targets);
   void serve();                                      // an idle wave: only the experts held here
   [[nodiscard]] Vote make_vote() const;
@@ -63,9 +66,11 @@ class StepRunner {
   void update(const VoteRecord& record);
   void point();                                      // progress and interruption
   [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] const ComputeForm& form(int index) const { return view_.job->forms[static_cast<std::size_t>(index)]; }
   [[nodiscard]] int head_unit() const { return static_cast<int>(view_.job->units.size()) - 1; }
   ops::DenseWeights dense(int layer);
-  ops::HeadWeights head(bool leaf);
+  ops::HeadWeights head();
+  ops::HeadWeights head_leaf();
 
   const EpochView& view_;
   Mesh& mesh_;
@@ -75,12 +80,15 @@ class StepRunner {
   ops::Dims dims_;
   ops::Rope rope_;
   std::optional<DenseGather> gather_;                // spares have none of the three
+  std::vector<ComputeForm> flat_forms_;
+  std::optional<DenseGather> flat_gather_;           // of the master weights, for the digest of a job that computes in another precision
   std::optional<Reduction> reduction_;
   std::optional<ExpertExchange> experts_;
   std::vector<LayerSaved> layers_;
   at::Tensor tokens_, targets_;
   ops::AuxStats aux_;
   Step step_;
+  int microbatch_ = 0;                               // of this wave, whose forward is under way or done
   bool voted_ = false;
   std::vector<std::byte> vote_bytes_;
   std::vector<MicrobatchLoss> losses_;

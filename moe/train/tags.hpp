@@ -24,6 +24,8 @@ enum class TransferOp : std::uint64_t {
   kAgree = 14,
   kDigest = 15,
   kLeave = 16,
+  kRowsAgain = 17,   // index as kRows: the forward that a backward repeats
+  kOutputsAgain = 18,
 };
 
 inline Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {

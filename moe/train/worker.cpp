@@ -53,7 +53,7 @@ Result<void> Worker::prepare() {
   if (!mesh) return mesh.error();
   mesh_ = std::move(*mesh);
   link_.attach(mesh_.get());
-  const ops::Dims dims{spec.model, spec.sequences_per_microbatch, spec.sequence_length};
+  const ops::Dims dims{spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
   link_.send(Hello{mesh_->address(), static_cast<int>(getpid()), ops::fingerprint(dims)});
   link_.state(WorkerState::kReady);
   return {};

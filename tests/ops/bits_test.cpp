@@ -20,17 +20,24 @@ std::string digest_of(const SingleRank& model) {
 }
 
 bool same(const at::Tensor& a, const at::Tensor& b) {
-  return a.numel() == b.numel() && std::memcmp(a.data_ptr(), b.data_ptr(), static_cast<std::size_t>(a.numel()) * sizeof(float)) == 0;
+  return a.nbytes() == b.nbytes() && std::memcmp(a.data_ptr(), b.data_ptr(), a.nbytes()) == 0;
 }
 
-class Bits : public testing::Test {
+class Bits : public testing::TestWithParam<Precision> {
  protected:
   void SetUp() override { settle_arithmetic(); }
+  static Dims dims() {
+    Dims dims = small_dims();
+    dims.precision = GetParam();
+    return dims;
+  }
 };
+INSTANTIATE_TEST_SUITE_P(Precisions, Bits, testing::Values(Precision::kFp32, Precision::kBf16),
+                         [](const auto& info) { return info.param == Precision::kBf16 ? "bf16" : "fp32"; });
 
-TEST_F(Bits, GradientsAreTheSameAtEveryAddress) {
-  for (Dims dims : {small_dims(), [] {
-                      Dims d = small_dims();  // matrices without gaps: fused products
+TEST_P(Bits, GradientsAreTheSameAtEveryAddress) {
+  for (Dims dims : {dims(), [] {
+                      Dims d = Bits::dims();  // matrices without gaps: fused products
                       d.shape.hidden_size = 64;
                       d.shape.intermediate_size = 96;
                       d.shape.head_dim = 16;
@@ -52,26 +59,27 @@ TEST_F(Bits, GradientsAreTheSameAtEveryAddress) {
 }
 
 // The digest above would notice: one bit of one weight gives another.
-TEST_F(Bits, OneBitOfOneWeightIsNoticed) {
-  const Dims dims = small_dims();
-  const Batch batch = random_batch(dims, 1);
-  SingleRank model(dims), other(dims);
+TEST_P(Bits, OneBitOfOneWeightIsNoticed) {
+  const Batch batch = random_batch(dims(), 1);
+  SingleRank model(dims()), other(dims());
   float* weight = other.weights[1].data() + other.units[1].tensors[1].offset;
-  *weight = std::nextafter(*weight, 1e9f);
+  *weight = GetParam() == Precision::kFp32 ? std::nextafter(*weight, 1e9f) : *weight * (1 + 0x1p-7f);
   model.microbatch(batch.tokens, batch.targets);
   other.microbatch(batch.tokens, batch.targets);
   EXPECT_NE(digest_of(model), digest_of(other));
 }
 
 // A segment that arrives in the middle of a receive buffer, at an odd start, equals one in a tensor of its own: also with few rows.
-TEST_F(Bits, SegmentsAreTheSameWhereverTheyLie) {
-  SingleRank model(small_dims());
+TEST_P(Bits, SegmentsAreTheSameWhereverTheyLie) {
+  SingleRank model(dims());
+  model.round_weights();
+  const at::ScalarType type = GetParam() == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
   const std::int64_t h = model.dims.shape.hidden_size;
   const auto at = static_cast<std::size_t>(expert_unit_index(model.dims.shape, 0, 1));
-  const ExpertWeights weights = expert_weights(model.units[at], model.weights[at].data());
-  for (const std::int64_t n : {1, 2, 3, 5, 8, 31}) {
-    const at::Tensor rows = random_tensor({n, h}, "rows");
-    const at::Tensor dy = random_tensor({n, h}, "dy");
+  const ExpertWeights weights = expert_weights(model.units[at], model.forms[at], model.computed(at));
+  for (const std::int64_t n : {1, 2, 3, 5, 8, 16, 31}) {
+    const at::Tensor rows = random_tensor({n, h}, "rows").to(type);
+    const at::Tensor dy = random_tensor({n, h}, "dy").to(type);
     ExpertSaved saved;
     const at::Tensor y = expert_forward(weights, rows, saved);
     Flat sum(model.units[at].padded_numel());
@@ -98,13 +106,16 @@ TEST_F(Bits, SegmentsAreTheSameWhereverTheyLie) {
   }
 }
 
-TEST_F(Bits, FingerprintIsStableAndSeesTheShape) {
-  Dims dims = small_dims();
+TEST_P(Bits, FingerprintIsStableAndSeesTheShape) {
+  Dims dims = Bits::dims();
   const std::string first = fingerprint(dims);
   EXPECT_EQ(fingerprint(dims), first);
   EXPECT_NE(first.find("torch 2.11"), std::string::npos) << first;
   EXPECT_NE(first.find("threads 1"), std::string::npos) << first;
   dims.shape.head_dim = 16;
+  EXPECT_NE(fingerprint(dims), first);
+  dims = Bits::dims();
+  dims.precision = dims.precision == Precision::kFp32 ? Precision::kBf16 : Precision::kFp32;
   EXPECT_NE(fingerprint(dims), first);
 }
 

@@ -56,13 +56,13 @@ Reference::Moe Reference::moe(int layer, const at::Tensor& x) const {
   const at::Tensor normed = rms_norm(x, of(layer, "post_attention_layernorm.weight"));
   Moe result;
   result.probs = at::matmul(normed, of(layer, "block_sparse_moe.gate.weight").t()).softmax(-1);
-  auto [top, picks] = result.probs.topk(m.num_experts_per_tok, -1);
-  result.picks = picks;
+  result.picks = given_picks.empty() ? std::get<1>(result.probs.topk(m.num_experts_per_tok, -1)) : given_picks[static_cast<std::size_t>(layer)];
+  const at::Tensor top = result.probs.gather(-1, result.picks);
   const at::Tensor weight = top / top.sum(-1, true);
   result.out = x;
   for (std::int64_t e = 0; e < m.num_local_experts; ++e) {
     const std::string prefix = "block_sparse_moe.experts." + std::to_string(e) + ".";
-    const at::Tensor share = (weight * (picks == e)).sum(-1, true);
+    const at::Tensor share = (weight * (result.picks == e)).sum(-1, true);
     const at::Tensor gate = at::matmul(normed, of(layer, prefix + "w1.weight").t());
     const at::Tensor up = at::matmul(normed, of(layer, prefix + "w3.weight").t());
     result.out = result.out + share * at::matmul(at::silu(gate) * up, of(layer, prefix + "w2.weight").t());

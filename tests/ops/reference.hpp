@@ -31,6 +31,7 @@ struct Reference {
 
   Dims dims;
   std::map<std::string, at::Tensor> weights;
+  std::vector<at::Tensor> given_picks;  // [layer] [N, K]: which experts instead of the router's own choice; empty: its own
 
  private:
   [[nodiscard]] const at::Tensor& of(int layer, const std::string& name) const;

@@ -21,13 +21,21 @@ Flat::Flat(std::int64_t numel, int offset)
   std::memset(data_, 0, static_cast<std::size_t>(numel) * sizeof(float));
 }
 
-SingleRank::SingleRank(const Dims& d, std::uint64_t random_seed, int offset) : dims(d), units(make_units(d.shape)), seed(random_seed) {
+SingleRank::SingleRank(const Dims& d, std::uint64_t random_seed, int offset)
+    : dims(d), units(make_units(d.shape)), forms(compute_forms(units, d.precision)), seed(random_seed) {
   for (const Unit& unit : units) {
     weights.emplace_back(unit.padded_numel(), offset);
     gradients.emplace_back(unit.padded_numel(), offset);
     leaves.emplace_back(unit.is_expert() ? 0 : unit.padded_numel(), offset);
     init_blocks(unit, {0, kBlocksPerUnit}, dims.shape, seed, weights.back().data());
+    if (dims.precision == Precision::kBf16) rounded.emplace_back(forms[rounded.size()].bytes() / 4, offset);
   }
+}
+
+std::byte* SingleRank::computed(std::size_t i) const { return reinterpret_cast<std::byte*>(rounded.empty() ? weights[i].data() : rounded[i].data()); }
+
+void SingleRank::round_weights() {
+  for (std::size_t i = 0; i < rounded.size(); ++i) compute_weights(units[i], forms[i], {0, kBlocksPerUnit}, weights[i].data(), computed(i));
 }
 
 void SingleRank::clear_gradients() {
@@ -46,15 +54,16 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   std::vector<at::Tensor> y_rows(layers);
   routings.assign(layers, {});
   AuxStats stats;
+  round_weights();
   lap("other");
 
-  const EmbeddingWeights embedding = embedding_weights(units.front(), weights.front().data());
+  const EmbeddingWeights embedding = embedding_weights(units.front(), forms.front(), computed(0));
   EmbeddingWeights embedding_leaf = embedding_weights(units.front(), leaves.front().data());
   at::Tensor x = embedding_forward(embedding, tokens);
   lap("embedding");
   for (std::size_t layer = 0; layer < layers; ++layer) {
     const auto dense_at = static_cast<std::size_t>(dense_unit_index(shape, static_cast<int>(layer)));
-    const DenseWeights dense = dense_weights(units[dense_at], weights[dense_at].data());
+    const DenseWeights dense = dense_weights(units[dense_at], forms[dense_at], computed(dense_at));
     x = attention_forward(dense, x, rope, dims, attention[layer]);
     lap("attention_forward");
     if (!shape.is_sparse(static_cast<std::int64_t>(layer))) {
@@ -70,7 +79,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
     for (std::size_t e = 0; e < num_experts; ++e) {
       const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e)));
       const std::int64_t first = routing.first_row(static_cast<int>(e));
-      expert_forward(expert_weights(units[at], weights[at].data()), rows.narrow(0, first, routing.counts[e]), experts[layer][e],
+      expert_forward(expert_weights(units[at], forms[at], computed(at)), rows.narrow(0, first, routing.counts[e]), experts[layer][e],
                      y_rows[layer].narrow(0, first, routing.counts[e]));
     }
     lap("expert_forward");
@@ -79,7 +88,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   }
 
   Loss loss;
-  const HeadWeights head = head_weights(units.back(), weights.back().data(), shape.tie_word_embeddings ? &embedding : nullptr);
+  const HeadWeights head = head_weights(units.back(), forms.back(), computed(units.size() - 1), shape.tie_word_embeddings ? &embedding : nullptr);
   HeadWeights head_leaf = head_weights(units.back(), leaves.back().data(), shape.tie_word_embeddings ? &embedding_leaf : nullptr);
   if (!shape.tie_word_embeddings) std::memset(leaves.front().data(), 0, static_cast<std::size_t>(leaves.front().numel()) * sizeof(float));
   const HeadResult result = head_forward_backward(head, x, targets, dims, head_leaf);
@@ -92,7 +101,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   x = at::Tensor();
   for (std::size_t layer = layers; layer-- > 0;) {
     const auto dense_at = static_cast<std::size_t>(dense_unit_index(shape, static_cast<int>(layer)));
-    const DenseWeights dense = dense_weights(units[dense_at], weights[dense_at].data());
+    const DenseWeights dense = dense_weights(units[dense_at], forms[dense_at], computed(dense_at));
     DenseWeights leaf = dense_weights(units[dense_at], leaves[dense_at].data());
     if (!shape.is_sparse(static_cast<std::int64_t>(layer))) {
       dx = attention_backward(dense, mlp_backward(dense, dx, mlp[layer], leaf), attention[layer], rope, dims, leaf);
@@ -106,7 +115,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
       const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e)));
       const std::int64_t first = routing.first_row(static_cast<int>(e));
       ExpertWeights accumulator = expert_weights(units[at], gradients[at].data());
-      expert_backward(expert_weights(units[at], weights[at].data()), combined.dy_rows.narrow(0, first, routing.counts[e]), experts[layer][e], accumulator,
+      expert_backward(expert_weights(units[at], forms[at], computed(at)), combined.dy_rows.narrow(0, first, routing.counts[e]), experts[layer][e], accumulator,
                       dx_rows.narrow(0, first, routing.counts[e]));
     }
     lap("expert_backward");

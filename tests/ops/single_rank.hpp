@@ -37,9 +37,15 @@ struct SingleRank {
   Loss microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap = [](const char*) {});
   void clear_gradients();
 
+  // Where unit i's weights lie as they are computed with: in bf16 made from `weights` by round_weights(), which microbatch() calls.
+  [[nodiscard]] std::byte* computed(std::size_t i) const;
+  void round_weights();
+
   Dims dims;
   std::vector<Unit> units;
+  std::vector<ComputeForm> forms;
   std::vector<Flat> weights;
+  std::vector<Flat> rounded;  // bf16 only
   std::vector<Flat> gradients;
   std::vector<Flat> leaves;  // of units that are not experts
   std::vector<Routing> routings;  // of the last microbatch, a layer each

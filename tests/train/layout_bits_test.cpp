@@ -11,13 +11,14 @@
 namespace regroup::testing {
 namespace {
 
-class LayoutBits : public ::testing::Test {
+class LayoutBits : public ::testing::TestWithParam<Precision> {
  protected:
   void SetUp() override {
     char pattern[] = "/tmp/regroup-train-XXXXXX";
     directory_ = mkdtemp(pattern);
     write_data(directory_ + "/data", 96);
     job_ = tiny_job(directory_ + "/data");
+    job_.precision = GetParam();
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
@@ -34,13 +35,16 @@ class LayoutBits : public ::testing::Test {
   int count_ = 0;
 };
 
+INSTANTIATE_TEST_SUITE_P(Precisions, LayoutBits, ::testing::Values(Precision::kFp32, Precision::kBf16),
+                         [](const auto& info) { return info.param == Precision::kBf16 ? "bf16" : "fp32"; });
+
 std::vector<int> first(int n) {
   std::vector<int> members;
   for (int i = 0; i < n; ++i) members.push_back(i);
   return members;
 }
 
-TEST_F(LayoutBits, one_to_seven_workers_in_one_to_four_groups_give_one_digest) {
+TEST_P(LayoutBits, one_to_seven_workers_in_one_to_four_groups_give_one_digest) {
   const std::string expected = alone(3);
   ASSERT_EQ(expected.size(), 64u) << expected;
   const std::vector<std::vector<int>> layouts = {{2}, {3}, {4}, {5}, {6}, {7}, {1, 1}, {2, 1}, {2, 2}, {4, 3}, {3, 2}, {1, 1, 1}, {3, 2, 2}, {2, 2, 2, 1}, {1, 1, 1, 1}};
@@ -54,7 +58,7 @@ TEST_F(LayoutBits, one_to_seven_workers_in_one_to_four_groups_give_one_digest) {
   }
 }
 
-TEST_F(LayoutBits, growing_shrinking_and_moving_between_steps_changes_no_bit) {
+TEST_P(LayoutBits, growing_shrinking_and_moving_between_steps_changes_no_bit) {
   Cluster cluster(job_, 5, directory_);
   EXPECT_EQ(cluster.train(make_placement(job_, {2}), {0, 1}, 1), alone(1));
   EXPECT_EQ(cluster.train(make_placement(job_, {3, 2}, 1), {0, 1, 2, 3, 4}, 2), alone(2));
@@ -65,7 +69,7 @@ TEST_F(LayoutBits, growing_shrinking_and_moving_between_steps_changes_no_bit) {
   EXPECT_LT(cluster.losses().back(), cluster.losses().front());
 }
 
-TEST_F(LayoutBits, a_lost_group_is_rebuilt_from_its_sibling_at_the_same_step) {
+TEST_P(LayoutBits, a_lost_group_is_rebuilt_from_its_sibling_at_the_same_step) {
   Cluster cluster(job_, 4, directory_);
   cluster.train(make_placement(job_, {2, 2}), {0, 1, 2, 3}, 2);
   cluster.lose(2);
@@ -74,7 +78,7 @@ TEST_F(LayoutBits, a_lost_group_is_rebuilt_from_its_sibling_at_the_same_step) {
   EXPECT_EQ(cluster.sources().back(), "live");
 }
 
-TEST_F(LayoutBits, a_member_that_keeps_nothing_computes_its_share) {
+TEST_P(LayoutBits, a_member_that_keeps_nothing_computes_its_share) {
   Placement placement = make_placement(job_, {3});
   Group& group = placement.groups.front();
   group.dense_blocks = {IntervalSet{{0, 100}}, IntervalSet{{100, 256}}, IntervalSet{}};
@@ -83,23 +87,39 @@ TEST_F(LayoutBits, a_member_that_keeps_nothing_computes_its_share) {
   EXPECT_EQ(cluster.train(placement, {0, 1, 2}, 2), alone(2));
 }
 
-TEST_F(LayoutBits, tied_embeddings_are_one_unit_on_every_layout) {
+TEST_P(LayoutBits, tied_embeddings_are_one_unit_on_every_layout) {
   job_.model.tie_word_embeddings = true;
   const std::string expected = alone(2);
   Cluster cluster(job_, 3, directory_);
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}), {0, 1, 2}, 2), expected);
 }
 
-TEST_F(LayoutBits, a_newcomer_alone_waits_instead_of_inventing_state) {
+TEST_P(LayoutBits, what_is_recomputed_changes_no_bit) {
+  const std::string expected = alone(2);
+  for (const Recompute recompute : {Recompute::kExperts, Recompute::kFull}) {
+    JobSpec job = job_;
+    job.recompute = recompute;
+    EXPECT_EQ(alone(2, job), expected);
+    const auto directory = directory_ + "/r" + std::to_string(static_cast<int>(recompute));
+    std::filesystem::create_directory(directory);
+    Cluster cluster(job, 5, directory);
+    EXPECT_EQ(cluster.train(make_placement(job, {3, 2}), first(5), 2), expected);
+  }
+}
+
+TEST_P(LayoutBits, a_newcomer_alone_waits_instead_of_inventing_state) {
   Cluster cluster(job_, 2, directory_);
   cluster.train(make_placement(job_, {1}), {0}, 1);
   EXPECT_NE(cluster.train(make_placement(job_, {1}), {1}, 2).find("unavailable"), std::string::npos);
 }
 
-TEST_F(LayoutBits, another_order_of_sums_is_noticed) {
+TEST_P(LayoutBits, another_order_of_sums_is_noticed) {
   JobSpec other = job_;
   other.chains = 4;
   EXPECT_NE(alone(2), alone(2, other));
+  other = job_;
+  other.precision = job_.precision == Precision::kFp32 ? Precision::kBf16 : Precision::kFp32;
+  EXPECT_NE(alone(1), alone(1, other));
   other = job_;
   other.seed = 8;
   EXPECT_NE(alone(1), alone(1, other));

@@ -3,6 +3,7 @@
 #include "base/check.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/kernels.hpp"
+#include "moe/train/ops/typed.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -90,7 +91,8 @@ void scatter(const Sizes& s, const Work& w, const float* scores, const float* pa
     }
 }
 
-void attend(const Sizes& s, const float* qkv, float* context, float* lse) {
+template <class T>
+void attend(const Sizes& s, const T* qkv, T* context, float* lse) {
   const std::int64_t panels = rounded(s.head_dim);
   const at::Tensor keys = empty({rounded(s.length) * s.head_dim}), values = empty({s.length * panels}), queries = empty({kQueryTile * s.head_dim});
   const at::Tensor score_buffer = empty({kQueryTile * most_stride(s)}), out_buffer = empty({kQueryTile * panels}), sum_buffer = empty({kQueryTile});
@@ -100,34 +102,33 @@ void attend(const Sizes& s, const float* qkv, float* context, float* lse) {
   for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence, qkv += s.length * s.width, context += s.length * context_width, lse += s.heads * s.length)
     for (std::int64_t group = 0; group < s.kv_heads; ++group) {
       pack_transposed_panels(qkv + (s.heads + group) * s.head_dim, s.width, keys.data_ptr<float>(), s.length, s.head_dim);
-      pack_panels(qkv + (s.heads + s.kv_heads + group) * s.head_dim, s.width, values.data_ptr<float>(), s.length, s.head_dim, 1.0f);
+      pack_panels(qkv + (s.heads + s.kv_heads + group) * s.head_dim, s.width, values.data_ptr<float>(), s.length, s.head_dim);
       for (std::int64_t head = group * s.share; head < (group + 1) * s.share; ++head)
         for_each_tile(s, [&](const Work& w) {
           float* q = queries.data_ptr<float>();
-          for (std::int64_t i = 0; i < w.tile.rows; ++i)
-            for (std::int64_t j = 0; j < s.head_dim; ++j) q[i * s.head_dim + j] = qkv[(w.row + i) * s.width + head * s.head_dim + j] * s.scale;
+          widen_rows(qkv + w.row * s.width + head * s.head_dim, s.width, q, w.tile.rows, s.head_dim, s.scale);
           score(s, w, q, s.head_dim, keys.data_ptr<float>(), scores);
           attend_tile(w.tile, scores, lse + head * s.length + w.row, sum_buffer.data_ptr<float>());
           gather(s, w, scores, values.data_ptr<float>(), out);
-          float* to = context + w.row * context_width + head * s.head_dim;
-          unpack_panels(out, to, context_width, w.tile.rows, s.head_dim, 1.0f);
-          scale_rows(to, context_width, sum_buffer.data_ptr<float>(), w.tile.rows, s.head_dim);
+          unpack_panels(out, context + w.row * context_width + head * s.head_dim, context_width, w.tile.rows, s.head_dim, sum_buffer.data_ptr<float>(), 1.0f);
         });
     }
 }
 
 // dqkv [N, width] is written whole. With q' = scale * q: S = q' k^T, so dq = scale * dS k and dk = dS^T q'.
-void attend_backward(const Sizes& s, const float* qkv, const float* context, const float* lse, const float* dcontext, float* dqkv) {
+template <class T>
+void attend_backward(const Sizes& s, const T* qkv, const T* context, const float* lse, const T* dcontext, T* dqkv) {
   const std::int64_t panels = rounded(s.head_dim);
   const at::Tensor packed = empty({2 * rounded(s.length) * s.head_dim}), rows_of_keys = empty({3 * s.length * panels});
-  const at::Tensor queries = empty({kQueryTile * s.head_dim}), tiles = empty({3 * kQueryTile * panels});
+  const at::Tensor rows = empty({2 * kQueryTile * s.head_dim}), tiles = empty({3 * kQueryTile * panels});
   const at::Tensor square = empty({2 * kQueryTile * most_stride(s)}), delta_buffer = empty({kQueryTile});
   float* keys_transposed = packed.data_ptr<float>();
   float* values_transposed = keys_transposed + rounded(s.length) * s.head_dim;
   float* keys = rows_of_keys.data_ptr<float>();
   float* dkeys = keys + s.length * panels;
   float* dvalues = dkeys + s.length * panels;
-  float* q = queries.data_ptr<float>();
+  float* q = rows.data_ptr<float>();
+  float* dout = q + kQueryTile * s.head_dim;
   float* q_panels = tiles.data_ptr<float>();
   float* dout_panels = q_panels + kQueryTile * panels;
   float* dq_panels = dout_panels + kQueryTile * panels;
@@ -136,40 +137,40 @@ void attend_backward(const Sizes& s, const float* qkv, const float* context, con
   float* delta = delta_buffer.data_ptr<float>();
   const std::int64_t context_width = s.heads * s.head_dim;
   for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence) {
-    const float* in = qkv + sequence * s.length * s.width;
-    float* din = dqkv + sequence * s.length * s.width;
+    const T* in = qkv + sequence * s.length * s.width;
+    T* din = dqkv + sequence * s.length * s.width;
     for (std::int64_t group = 0; group < s.kv_heads; ++group) {
       const std::int64_t key_column = (s.heads + group) * s.head_dim;
       const std::int64_t value_column = key_column + s.kv_heads * s.head_dim;
       pack_transposed_panels(in + key_column, s.width, keys_transposed, s.length, s.head_dim);
       pack_transposed_panels(in + value_column, s.width, values_transposed, s.length, s.head_dim);
-      pack_panels(in + key_column, s.width, keys, s.length, s.head_dim, 1.0f);
+      pack_panels(in + key_column, s.width, keys, s.length, s.head_dim);
       std::fill(dkeys, dkeys + 2 * s.length * panels, 0.0f);
       for (std::int64_t head = group * s.share; head < (group + 1) * s.share; ++head)
         for_each_tile(s, [&](const Work& w) {
           const std::int64_t at = (sequence * s.length + w.row) * context_width + head * s.head_dim;
-          const float* from = in + w.row * s.width + head * s.head_dim;
-          for (std::int64_t i = 0; i < w.tile.rows; ++i)
-            for (std::int64_t j = 0; j < s.head_dim; ++j) q[i * s.head_dim + j] = from[i * s.width + j] * s.scale;
-          pack_panels(q, s.head_dim, q_panels, w.tile.rows, s.head_dim, 1.0f);
-          pack_panels(dcontext + at, context_width, dout_panels, w.tile.rows, s.head_dim, 1.0f);
+          widen_rows(in + w.row * s.width + head * s.head_dim, s.width, q, w.tile.rows, s.head_dim, s.scale);
+          widen_rows(dcontext + at, context_width, dout, w.tile.rows, s.head_dim, 1.0f);
+          pack_panels(q, s.head_dim, q_panels, w.tile.rows, s.head_dim);
+          pack_panels(dout, s.head_dim, dout_panels, w.tile.rows, s.head_dim);
           dot_rows(dcontext + at, context + at, context_width, delta, w.tile.rows, s.head_dim);
           score(s, w, q, s.head_dim, keys_transposed, scores);
-          score(s, w, dcontext + at, context_width, values_transposed, dscores);
+          score(s, w, dout, s.head_dim, values_transposed, dscores);
           attend_tile_backward(w.tile, scores, dscores, lse + (sequence * s.heads + head) * s.length + w.row, delta);
           gather(s, w, dscores, keys, dq_panels);
-          unpack_panels(dq_panels, din + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim, s.scale);
+          unpack_panels(dq_panels, din + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim, nullptr, s.scale);
           scatter(s, w, dscores, q_panels, dkeys);
           scatter(s, w, scores, dout_panels, dvalues);
         });
-      unpack_panels(dkeys, din + key_column, s.width, s.length, s.head_dim, 1.0f);
-      unpack_panels(dvalues, din + value_column, s.width, s.length, s.head_dim, 1.0f);
+      unpack_panels(dkeys, din + key_column, s.width, s.length, s.head_dim, nullptr, 1.0f);
+      unpack_panels(dvalues, din + value_column, s.width, s.length, s.head_dim, nullptr, 1.0f);
     }
   }
 }
 
 // The rotated columns, queries and keys, lie side by side.
-void rotate(const Sizes& s, const Rope& rope, float* qkv, float sign) {
+template <class T>
+void rotate(const Sizes& s, const Rope& rope, T* qkv, float sign) {
   rotate_rows(qkv, s.width, rope.cos.data_ptr<float>(), rope.sin.data_ptr<float>(), s.n, s.length, s.heads + s.kv_heads, s.head_dim, sign);
 }
 
@@ -192,23 +193,25 @@ Rope make_rope(const Dims& dims) {
 at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, const Rope& rope, const Dims& dims, AttentionSaved& saved) {
   const Sizes s = sizes_of(dims);
   REGROUP_CHECK(x.size(0) == s.n && x.size(1) == s.h && x.is_contiguous(), "x is", x.size(0), "by", x.size(1));
+  const at::ScalarType type = x.scalar_type();
   saved.x = x;
   saved.rstd = empty({s.n});
-  saved.normed = empty({s.n, s.h});
-  rms_norm_rows(x.data_ptr<float>(), weights.input_norm.data_ptr<float>(), saved.normed.data_ptr<float>(), saved.rstd.data_ptr<float>(), s.n, s.h,
-                static_cast<float>(dims.shape.rms_norm_eps));
-  saved.qkv = empty({s.n, s.width});
-  std::int64_t column = 0;
-  for (const at::Tensor& matrix : weights.fused) {
-    multiply(saved.qkv.narrow(1, column, matrix.size(0)), saved.normed, matrix.t());
-    column += matrix.size(0);
-  }
-  qk_norm_forward(weights, dims, saved.qkv, saved.qk_norm);
-  rotate(s, rope, saved.qkv.data_ptr<float>(), 1.0f);
-  saved.context = empty({s.n, s.heads * s.head_dim});
+  saved.normed = empty({s.n, s.h}, type);
+  saved.qkv = empty({s.n, s.width}, type);
+  saved.context = empty({s.n, s.heads * s.head_dim}, type);
   saved.lse = empty({s.n / s.length, s.heads, s.length});
-  attend(s, saved.qkv.data_ptr<float>(), saved.context.data_ptr<float>(), saved.lse.data_ptr<float>());
-  at::Tensor out = empty({s.n, s.h});
+  at::Tensor out = empty({s.n, s.h}, type);
+  by_type(x, [&]<class T>() {
+    rms_norm_rows(data<T>(x), data<float>(weights.input_norm), data<T>(saved.normed), data<float>(saved.rstd), s.n, s.h, static_cast<float>(dims.shape.rms_norm_eps));
+    std::int64_t column = 0;
+    for (const at::Tensor& matrix : weights.fused) {
+      multiply(saved.qkv.narrow(1, column, matrix.size(0)), saved.normed, matrix.t());
+      column += matrix.size(0);
+    }
+    qk_norm_forward(weights, dims, saved.qkv, saved.qk_norm);
+    rotate(s, rope, data<T>(saved.qkv), 1.0f);
+    attend(s, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse));
+  });
   multiply(out, saved.context, weights.o.t());
   out.add_(x);
   return out;
@@ -217,24 +220,28 @@ at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, c
 at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dout, AttentionSaved& saved, const Rope& rope, const Dims& dims,
                               DenseWeights& leaf) {
   const Sizes s = sizes_of(dims);
-  multiply(leaf.o, dout.t(), saved.context);
-  const at::Tensor dcontext = empty({s.n, s.heads * s.head_dim});
+  const at::ScalarType type = dout.scalar_type();
+  multiply_gradient(leaf.o, dout.t(), saved.context, false);
+  const at::Tensor dcontext = empty({s.n, s.heads * s.head_dim}, type);
   multiply(dcontext, dout, weights.o);
-  const at::Tensor dqkv = empty({s.n, s.width});
-  attend_backward(s, saved.qkv.data_ptr<float>(), saved.context.data_ptr<float>(), saved.lse.data_ptr<float>(), dcontext.data_ptr<float>(),
-                  dqkv.data_ptr<float>());
-  rotate(s, rope, dqkv.data_ptr<float>(), -1.0f);
-  qk_norm_backward(weights, dims, dqkv, saved.qk_norm, leaf);
-  at::Tensor dx = empty({s.n, s.h});
-  std::int64_t column = 0;
-  for (std::size_t i = 0; i < weights.fused.size(); ++i) {
-    const at::Tensor part = dqkv.narrow(1, column, weights.fused[i].size(0));
-    multiply(leaf.fused[i], part.t(), saved.normed);
-    multiply(dx, part, weights.fused[i], column == 0 ? 0.0f : 1.0f);
-    column += weights.fused[i].size(0);
-  }
-  rms_norm_rows_backward(dx.data_ptr<float>(), saved.x.data_ptr<float>(), weights.input_norm.data_ptr<float>(), saved.rstd.data_ptr<float>(),
-                         dout.data_ptr<float>(), dx.data_ptr<float>(), leaf.input_norm.data_ptr<float>(), s.n, s.h);
+  const at::Tensor dqkv = empty({s.n, s.width}, type);
+  at::Tensor dx = empty({s.n, s.h}, type);
+  // A form may have gaps between the matrices where the other has none.
+  const std::vector<at::Tensor> leaves = leaf.fused.size() == weights.fused.size() ? leaf.fused : std::vector<at::Tensor>{leaf.q, leaf.k, leaf.v};
+  by_type(dout, [&]<class T>() {
+    attend_backward(s, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse), data<T>(dcontext), data<T>(dqkv));
+    rotate(s, rope, data<T>(dqkv), -1.0f);
+    qk_norm_backward(weights, dims, dqkv, saved.qk_norm, leaf);
+    std::int64_t column = 0;
+    for (std::size_t i = 0; i < weights.fused.size(); ++i) {
+      const at::Tensor part = dqkv.narrow(1, column, weights.fused[i].size(0));
+      multiply_gradient(leaves[i], part.t(), saved.normed, false);
+      multiply(dx, part, weights.fused[i], column == 0 ? 0.0f : 1.0f);
+      column += weights.fused[i].size(0);
+    }
+    rms_norm_rows_backward(data<T>(dx), data<T>(saved.x), data<float>(weights.input_norm), data<float>(saved.rstd), data<T>(dout), data<T>(dx),
+                           data<float>(leaf.input_norm), s.n, s.h);
+  });
   saved = {};
   return dx;
 }

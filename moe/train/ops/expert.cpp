@@ -2,65 +2,94 @@
 
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/kernels.hpp"
+#include "moe/train/ops/typed.hpp"
 
 namespace regroup::ops {
 
 namespace {
 
 // Where the result is made: in `out` if that may be a GEMM's operand, else apart, to be copied there.
-at::Tensor target(const at::Tensor& out, std::int64_t rows, std::int64_t columns) {
-  const bool direct = out.defined() && out.is_contiguous() && reinterpret_cast<std::uintptr_t>(out.data_ptr()) % 64 == 0;
-  return direct ? out : empty({rows, columns});
+at::Tensor target(const at::Tensor& out, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
+  const bool direct = out.defined() && out.size(0) == rows && out.is_contiguous() && reinterpret_cast<std::uintptr_t>(out.data_ptr()) % 64 == 0;
+  return direct ? out : empty({rows, columns}, type);
 }
 
-at::Tensor finish(const at::Tensor& made, const at::Tensor& out) {
-  if (!out.defined() || made.is_same(out)) return made;
+at::Tensor finish(const at::Tensor& made, const at::Tensor& out, std::int64_t n) {
+  if (!out.defined()) return made.narrow(0, 0, n);
+  if (made.is_same(out)) return out;
   at::Tensor to = out;
-  to.copy_(made);
+  to.copy_(made.narrow(0, 0, n));
   return to;
+}
+
+// The rows, aligned, with zeros below them up to `rows` rows.
+at::Tensor padded(const at::Tensor& x, std::int64_t rows) {
+  if (rows == x.size(0)) return aligned(x);
+  at::Tensor result = empty({rows, x.size(1)}, x.scalar_type());
+  result.narrow(0, 0, x.size(0)).copy_(x);
+  result.narrow(0, x.size(0), rows - x.size(0)).zero_();
+  return result;
+}
+
+at::Tensor gate_and_up(const ExpertWeights& weights, const at::Tensor& rows) {
+  at::Tensor hidden = empty({rows.size(0), 2 * weights.w1.size(0)}, rows.scalar_type());
+  std::int64_t column = 0;
+  for (const at::Tensor& matrix : weights.fused) {
+    multiply(hidden.narrow(1, column, matrix.size(0)), rows, matrix.t());
+    column += matrix.size(0);
+  }
+  return hidden;
 }
 
 }  // namespace
 
+std::int64_t segment_rows(std::int64_t n, Precision precision) {
+  if (precision == Precision::kFp32) return n;
+  std::int64_t step = kSegmentStep;
+  while (step * 32 <= n) step *= 2;
+  return (n + step - 1) / step * step;
+}
+
 at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, ExpertSaved& saved, at::Tensor out) {
   const std::int64_t n = rows.size(0);
   const std::int64_t f = weights.w1.size(0);
+  const at::ScalarType type = rows.scalar_type();
   if (n == 0) return out.defined() ? out : rows;
-  saved.rows = aligned(rows);
-  saved.hidden = empty({n, 2 * f});
-  std::int64_t column = 0;
-  for (const at::Tensor& matrix : weights.fused) {
-    multiply(saved.hidden.narrow(1, column, matrix.size(0)), saved.rows, matrix.t());
-    column += matrix.size(0);
-  }
-  const at::Tensor act = empty({n, f});
-  swiglu_rows(saved.hidden.data_ptr<float>(), act.data_ptr<float>(), n, f);
-  const at::Tensor y = target(out, n, weights.w2.size(0));
+  const std::int64_t p = segment_rows(n, type == at::kFloat ? Precision::kFp32 : Precision::kBf16);
+  saved.rows = padded(rows, p);
+  saved.hidden = gate_and_up(weights, saved.rows);
+  const at::Tensor act = empty({p, f}, type);
+  by_type(act, [&]<class T>() { swiglu_rows(data<T>(saved.hidden), data<T>(act), p, f); });
+  const at::Tensor y = target(out, p, weights.w2.size(0), type);
   multiply(y, act, weights.w2.t());
-  return finish(y, out);
+  return finish(y, out, n);
 }
 
 at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out) {
   const std::int64_t n = dy_rows.size(0);
   const std::int64_t f = weights.w1.size(0);
+  const at::ScalarType type = dy_rows.scalar_type();
   if (n == 0) return out.defined() ? out : dy_rows;
-  const at::Tensor dy = aligned(dy_rows);
-  const at::Tensor dact = empty({n, f});
+  const std::int64_t p = saved.rows.size(0);
+  if (!saved.hidden.defined()) saved.hidden = gate_and_up(weights, saved.rows);
+  const at::Tensor dy = padded(dy_rows, p);
+  const at::Tensor dact = empty({p, f}, type);
   multiply(dact, dy, weights.w2);
-  const at::Tensor act = empty({n, f});
-  const at::Tensor dhidden = empty({n, 2 * f});
-  swiglu_rows_backward(saved.hidden.data_ptr<float>(), dact.data_ptr<float>(), act.data_ptr<float>(), dhidden.data_ptr<float>(), n, f);
-  multiply(accumulator.w2, dy.t(), act, 1.0f);
-  const at::Tensor dx = target(out, n, saved.rows.size(1));
+  const at::Tensor act = empty({p, f}, type);
+  const at::Tensor dhidden = empty({p, 2 * f}, type);
+  by_type(act, [&]<class T>() { swiglu_rows_backward(data<T>(saved.hidden), data<T>(dact), data<T>(act), data<T>(dhidden), p, f); });
+  multiply_gradient(accumulator.w2, dy.t(), act, true);
+  const at::Tensor dx = target(out, p, saved.rows.size(1), type);
+  const std::vector<at::Tensor> sums = accumulator.fused.size() == weights.fused.size() ? accumulator.fused : std::vector<at::Tensor>{accumulator.w1, accumulator.w3};
   std::int64_t column = 0;
   for (std::size_t i = 0; i < weights.fused.size(); ++i) {
     const at::Tensor part = dhidden.narrow(1, column, weights.fused[i].size(0));
-    multiply(accumulator.fused[i], part.t(), saved.rows, 1.0f);
+    multiply_gradient(sums[i], part.t(), saved.rows, true);
     multiply(dx, part, weights.fused[i], column == 0 ? 0.0f : 1.0f);
     column += weights.fused[i].size(0);
   }
   saved = {};
-  return finish(dx, out);
+  return finish(dx, out, n);
 }
 
 }  // namespace regroup::ops

@@ -5,17 +5,22 @@
 
 namespace regroup::ops {
 
+// A segment of n rows is computed as one of segment_rows(n): in bf16 zeros are put below until the number of rows is a multiple of kSegmentStep (of a 32nd to a 16th of
+// itself where that is more). oneDNN makes and caches code for every shape it meets, 0.5 ms each: so it meets few.
+inline constexpr std::int64_t kSegmentStep = 16;
+std::int64_t segment_rows(std::int64_t n, Precision precision);
+
 struct ExpertSaved {
-  at::Tensor rows;    // [n, hidden]
-  at::Tensor hidden;  // [n, 2 f]: w1 x and w3 x side by side
+  at::Tensor rows;    // [segment_rows(n), hidden]
+  at::Tensor hidden;  // [segment_rows(n), 2 f]: w1 x and w3 x side by side. May be dropped: the backward makes it again, with the same bits
 };
 
 // rows [n, hidden] (copied first if they do not start on 64 bytes) -> [n, hidden]. n = 0 gives an empty tensor.
 // `out`, if defined, is [n, hidden] contiguous and receives the result (a part of a larger row buffer); bits are the same.
 at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, ExpertSaved& saved, at::Tensor out = {});
 
-// dy [n, hidden] -> gradient of the rows. Weight gradients are added in place (beta = 1) to the accumulator's views, in the order of
-// calls; n = 0 touches nothing. Drops `saved`.
+// dy [n, hidden] -> gradient of the rows. Weight gradients are added to the accumulator's views in the order of calls: fp32 in place (beta = 1), bf16
+// as a bf16 product that is then added in fp32. n = 0 touches nothing. Drops `saved`.
 at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out = {});
 
 }  // namespace regroup::ops

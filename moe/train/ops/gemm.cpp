@@ -1,6 +1,9 @@
 #include "moe/train/ops/gemm.hpp"
 
 #include "base/check.hpp"
+#include "moe/train/ops/kernels.hpp"
+#include "moe/train/ops/state.hpp"
+#include "moe/train/ops/typed.hpp"
 
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
@@ -15,17 +18,35 @@ void multiply(at::Tensor out, const at::Tensor& a, const at::Tensor& b, float be
     at::addmm_out(out, out, a, b, beta, 1.0f);
 }
 
-at::Tensor empty(at::IntArrayRef sizes) {
-  at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
+void multiply_gradient(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, bool add_to_out) {
+  if (a.scalar_type() == at::kFloat) return multiply(out, a, b, add_to_out ? 1.0f : 0.0f);
+  REGROUP_CHECK(out.is_contiguous(), "a gradient with gaps");
+  const at::Tensor product = empty(out.sizes(), at::kBFloat16);
+  multiply(product, a, b);
+  if (add_to_out)
+    add(data<float>(out), data<bf16>(product), out.numel());
+  else
+    widen_rows(data<bf16>(product), out.numel(), data<float>(out), 1, out.numel(), 1.0f);
+}
+
+at::Tensor empty(at::IntArrayRef sizes, at::ScalarType type) {
+  at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(type));
   REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % 64 == 0, "LibTorch's allocator no longer aligns to 64 bytes");
   return tensor;
 }
 
 at::Tensor aligned(const at::Tensor& x) {
   if (x.is_contiguous() && reinterpret_cast<std::uintptr_t>(x.data_ptr()) % 64 == 0) return x;
-  at::Tensor copy = empty(x.sizes());
+  at::Tensor copy = empty(x.sizes(), x.scalar_type());
   copy.copy_(x);
   return copy;
+}
+
+at::Tensor as_float(const at::Tensor& x) {
+  if (x.scalar_type() == at::kFloat) return x;
+  const at::Tensor wide = empty(x.sizes());
+  widen_rows(data<bf16>(x), x.size(1), data<float>(wide), x.size(0), x.size(1), 1.0f);
+  return wide;
 }
 
 }  // namespace regroup::ops

@@ -47,17 +47,20 @@ REGROUP_CLONES void attend_tile_backward(const Tile& tile, float* scores, float*
   }
 }
 
-REGROUP_CLONES void scale_rows(float* x, std::int64_t stride, const float* factor, std::int64_t n, std::int64_t h) {
-  for (std::int64_t row = 0; row < n; ++row)
-    for (std::int64_t j = 0; j < h; ++j) x[row * stride + j] *= factor[row];
-}
+namespace {
 
-REGROUP_CLONES void dot_rows(const float* a, const float* b, std::int64_t stride, float* out, std::int64_t n, std::int64_t h) {
+template <class T>
+REGROUP_INLINE void dots(const T* a, const T* b, std::int64_t stride, float* out, std::int64_t n, std::int64_t h) {
   for (std::int64_t row = 0; row < n; ++row) {
     f32x16 products = {};
     for_each_16(h, [&](std::int64_t j, auto ld, auto) __attribute__((always_inline)) { products += ld(a + row * stride + j) * ld(b + row * stride + j); });
     out[row] = sum(products);
   }
 }
+
+}  // namespace
+
+REGROUP_CLONES void dot_rows(const float* a, const float* b, std::int64_t stride, float* out, std::int64_t n, std::int64_t h) { dots(a, b, stride, out, n, h); }
+REGROUP_CLONES void dot_rows(const bf16* a, const bf16* b, std::int64_t stride, float* out, std::int64_t n, std::int64_t h) { dots(a, b, stride, out, n, h); }
 
 }  // namespace regroup::ops

@@ -6,7 +6,10 @@
 
 namespace regroup::ops {
 
-REGROUP_CLONES void rms_norm_rows(const float* x, const float* weight, float* y, float* rstd, std::int64_t n, std::int64_t h, float eps) {
+namespace {
+
+template <class T>
+REGROUP_INLINE void norm(const T* x, const float* weight, T* y, float* rstd, std::int64_t n, std::int64_t h, float eps) {
   for (std::int64_t row = 0; row < n; ++row, x += h, y += h) {
     f32x16 squares = {};
     for_each_16(h, [&](std::int64_t j, auto ld, auto) __attribute__((always_inline)) {
@@ -20,8 +23,9 @@ REGROUP_CLONES void rms_norm_rows(const float* x, const float* weight, float* y,
 }
 
 // With g = dy * weight and xhat = x * rstd: dx = rstd * (g - xhat * mean(g * xhat)).
-REGROUP_CLONES void rms_norm_rows_backward(const float* dy, const float* x, const float* weight, const float* rstd, const float* residual, float* dx,
-                                           float* dweight, std::int64_t n, std::int64_t h) {
+template <class T, class D>
+REGROUP_INLINE void norm_backward(const D* dy, const T* x, const float* weight, const float* rstd, const T* residual, T* dx, float* dweight, std::int64_t n,
+                                  std::int64_t h) {
   std::memset(dweight, 0, static_cast<std::size_t>(h) * sizeof(float));
   for (std::int64_t row = 0; row < n; ++row) {
     const std::int64_t at = row * h;
@@ -41,15 +45,16 @@ REGROUP_CLONES void rms_norm_rows_backward(const float* dy, const float* x, cons
   }
 }
 
-REGROUP_CLONES void rotate_rows(float* x, std::int64_t stride, const float* cos, const float* sin, std::int64_t n, std::int64_t length, std::int64_t heads,
-                                std::int64_t head_dim, float sign) {
+template <class T>
+REGROUP_INLINE void rotate(T* x, std::int64_t stride, const float* cos, const float* sin, std::int64_t n, std::int64_t length, std::int64_t heads,
+                           std::int64_t head_dim, float sign) {
   const std::int64_t half = head_dim / 2;
   for (std::int64_t row = 0; row < n; ++row) {
     const float* c = cos + (row % length) * half;
     const float* s = sin + (row % length) * half;
     for (std::int64_t head = 0; head < heads; ++head) {
-      float* a = x + row * stride + head * head_dim;
-      float* b = a + half;
+      T* a = x + row * stride + head * head_dim;
+      T* b = a + half;
       for_each_16(half, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) {
         const f32x16 first = ld(a + j);
         const f32x16 second = ld(b + j);
@@ -59,6 +64,37 @@ REGROUP_CLONES void rotate_rows(float* x, std::int64_t stride, const float* cos,
       });
     }
   }
+}
+
+}  // namespace
+
+REGROUP_CLONES void rms_norm_rows(const float* x, const float* weight, float* y, float* rstd, std::int64_t n, std::int64_t h, float eps) {
+  norm(x, weight, y, rstd, n, h, eps);
+}
+REGROUP_CLONES void rms_norm_rows(const bf16* x, const float* weight, bf16* y, float* rstd, std::int64_t n, std::int64_t h, float eps) {
+  norm(x, weight, y, rstd, n, h, eps);
+}
+
+REGROUP_CLONES void rms_norm_rows_backward(const float* dy, const float* x, const float* weight, const float* rstd, const float* residual, float* dx,
+                                           float* dweight, std::int64_t n, std::int64_t h) {
+  norm_backward(dy, x, weight, rstd, residual, dx, dweight, n, h);
+}
+REGROUP_CLONES void rms_norm_rows_backward(const bf16* dy, const bf16* x, const float* weight, const float* rstd, const bf16* residual, bf16* dx,
+                                           float* dweight, std::int64_t n, std::int64_t h) {
+  norm_backward(dy, x, weight, rstd, residual, dx, dweight, n, h);
+}
+REGROUP_CLONES void rms_norm_rows_backward(const float* dy, const bf16* x, const float* weight, const float* rstd, const bf16* residual, bf16* dx,
+                                           float* dweight, std::int64_t n, std::int64_t h) {
+  norm_backward(dy, x, weight, rstd, residual, dx, dweight, n, h);
+}
+
+REGROUP_CLONES void rotate_rows(float* x, std::int64_t stride, const float* cos, const float* sin, std::int64_t n, std::int64_t length, std::int64_t heads,
+                                std::int64_t head_dim, float sign) {
+  rotate(x, stride, cos, sin, n, length, heads, head_dim, sign);
+}
+REGROUP_CLONES void rotate_rows(bf16* x, std::int64_t stride, const float* cos, const float* sin, std::int64_t n, std::int64_t length, std::int64_t heads,
+                                std::int64_t head_dim, float sign) {
+  rotate(x, stride, cos, sin, n, length, heads, head_dim, sign);
 }
 
 }  // namespace regroup::ops

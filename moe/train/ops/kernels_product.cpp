@@ -56,30 +56,69 @@ REGROUP_CLONES void multiply_panel(const float* a, std::int64_t row_stride, std:
   for (; i < m; ++i) block<1, 2>(a + i * row_stride, row_stride, k_stride, b, c + i * ldc, ldc, k, accumulate);
 }
 
-REGROUP_CLONES void pack_panels(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns, float factor) {
+namespace {
+
+template <class T>
+REGROUP_INLINE void pack(const T* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) {
   for (std::int64_t first = 0; first < columns; first += kPanel, to += rows * kPanel) {
     const std::int64_t width = std::min(kPanel, columns - first);
     if (width < kPanel) std::memset(to, 0, static_cast<std::size_t>(rows * kPanel) * sizeof(float));
     for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = 0; j < width; ++j) to[i * kPanel + j] = from[i * stride + first + j] * factor;
+      for_each_16(width, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(to + i * kPanel + j, ld(from + i * stride + first + j)); });
   }
 }
 
-REGROUP_CLONES void unpack_panels(const float* from, float* to, std::int64_t stride, std::int64_t rows, std::int64_t columns, float factor) {
+template <class T>
+REGROUP_INLINE void unpack(const float* from, T* to, std::int64_t stride, std::int64_t rows, std::int64_t columns, const float* row_factor, float factor) {
   for (std::int64_t first = 0; first < columns; first += kPanel, from += rows * kPanel) {
     const std::int64_t width = std::min(kPanel, columns - first);
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = 0; j < width; ++j) to[i * stride + first + j] = from[i * kPanel + j] * factor;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const float f = row_factor != nullptr ? row_factor[i] : factor;
+      for_each_16(width, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(to + i * stride + first + j, ld(from + i * kPanel + j) * f); });
+    }
   }
 }
 
-REGROUP_CLONES void pack_transposed_panels(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) {
+template <class T>
+REGROUP_INLINE void pack_transposed(const T* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) {
   for (std::int64_t first = 0; first < rows; first += kPanel, to += columns * kPanel) {
     const std::int64_t width = std::min(kPanel, rows - first);
     if (width < kPanel) std::memset(to, 0, static_cast<std::size_t>(columns * kPanel) * sizeof(float));
     for (std::int64_t i = 0; i < columns; ++i)
-      for (std::int64_t j = 0; j < width; ++j) to[i * kPanel + j] = from[(first + j) * stride + i];
+      for (std::int64_t j = 0; j < width; ++j) to[i * kPanel + j] = to_float(from[(first + j) * stride + i]);
   }
+}
+
+template <class T>
+REGROUP_INLINE void widen(const T* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns, float factor) {
+  for (std::int64_t i = 0; i < rows; ++i)
+    for_each_16(columns, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(to + i * columns + j, ld(from + i * stride + j) * factor); });
+}
+
+}  // namespace
+
+REGROUP_CLONES void pack_panels(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) { pack(from, stride, to, rows, columns); }
+REGROUP_CLONES void pack_panels(const bf16* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) { pack(from, stride, to, rows, columns); }
+
+REGROUP_CLONES void unpack_panels(const float* from, float* to, std::int64_t stride, std::int64_t rows, std::int64_t columns, const float* row_factor, float factor) {
+  unpack(from, to, stride, rows, columns, row_factor, factor);
+}
+REGROUP_CLONES void unpack_panels(const float* from, bf16* to, std::int64_t stride, std::int64_t rows, std::int64_t columns, const float* row_factor, float factor) {
+  unpack(from, to, stride, rows, columns, row_factor, factor);
+}
+
+REGROUP_CLONES void pack_transposed_panels(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) {
+  pack_transposed(from, stride, to, rows, columns);
+}
+REGROUP_CLONES void pack_transposed_panels(const bf16* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns) {
+  pack_transposed(from, stride, to, rows, columns);
+}
+
+REGROUP_CLONES void widen_rows(const float* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns, float factor) {
+  widen(from, stride, to, rows, columns, factor);
+}
+REGROUP_CLONES void widen_rows(const bf16* from, std::int64_t stride, float* to, std::int64_t rows, std::int64_t columns, float factor) {
+  widen(from, stride, to, rows, columns, factor);
 }
 
 }  // namespace regroup::ops

@@ -51,23 +51,47 @@ void router_rows_backward(const float* probs, const std::int64_t* expert, const 
   }
 }
 
-REGROUP_CLONES double cross_entropy_rows(float* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient) {
-  double loss = 0;
-  for (std::int64_t row = 0; row < n; ++row) {
-    float* p = logits + row * v;
-    const std::int64_t target = targets[row];
-    if (target < 0) {
-      if (gradient) std::fill(p, p + v, 0.0f);
-      continue;
-    }
-    const float top = largest_of(p, v);
-    const float wanted = p[target];
-    const float total = exp_row(p, top, p, v);
-    loss += std::log(static_cast<double>(total)) + (static_cast<double>(top) - static_cast<double>(wanted));
-    if (!gradient) continue;
+namespace {
+
+// `p` is one row of logits in fp32 and becomes the loss's gradient. -> the loss.
+REGROUP_INLINE double cross_entropy(float* p, std::int64_t target, std::int64_t v, bool gradient) {
+  const float top = largest_of(p, v);
+  const float wanted = p[target];
+  const float total = exp_row(p, top, p, v);
+  if (gradient) {
     const float inverse = 1.0f / total;
     for_each_16(v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(p + j, ld(p + j) * inverse); });
     p[target] -= 1.0f;
+  }
+  return std::log(static_cast<double>(total)) + (static_cast<double>(top) - static_cast<double>(wanted));
+}
+
+}  // namespace
+
+REGROUP_CLONES double cross_entropy_rows(float* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient, float*) {
+  double loss = 0;
+  for (std::int64_t row = 0; row < n; ++row) {
+    float* p = logits + row * v;
+    if (targets[row] >= 0)
+      loss += cross_entropy(p, targets[row], v, gradient);
+    else if (gradient)
+      std::fill(p, p + v, 0.0f);
+  }
+  return loss;
+}
+
+REGROUP_CLONES double cross_entropy_rows(bf16* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient, float* row_buffer) {
+  double loss = 0;
+  for (std::int64_t row = 0; row < n; ++row) {
+    bf16* p = logits + row * v;
+    if (targets[row] >= 0) {
+      for_each_16(v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(row_buffer + j, ld(p + j)); });
+      loss += cross_entropy(row_buffer, targets[row], v, gradient);
+      if (gradient)
+        for_each_16(v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(p + j, ld(row_buffer + j)); });
+    } else if (gradient) {
+      std::fill(p, p + v, bf16{0});
+    }
   }
   return loss;
 }

@@ -2,6 +2,7 @@
 
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/kernels.hpp"
+#include "moe/train/ops/typed.hpp"
 
 #include <ATen/ops/empty.h>
 
@@ -72,17 +73,18 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   const std::int64_t e = dims.shape.num_local_experts;
   const std::int64_t k = dims.shape.num_experts_per_tok;
   Routing routing;
-  routing.normed = empty({n, h});
+  routing.normed = empty({n, h}, x.scalar_type());
   saved.x = x;
   saved.rstd = empty({n});
   saved.probs = empty({n, e});
-  rms_norm_rows(x.data_ptr<float>(), weights.post_norm.data_ptr<float>(), routing.normed.data_ptr<float>(), saved.rstd.data_ptr<float>(), n, h,
-                static_cast<float>(dims.shape.rms_norm_eps));
+  by_type(x, [&]<class T>() {
+    rms_norm_rows(data<T>(x), data<float>(weights.post_norm), data<T>(routing.normed), data<float>(saved.rstd), n, h, static_cast<float>(dims.shape.rms_norm_eps));
+  });
   saved.jitter = noise;
   saved.norm_topk_prob = dims.shape.norm_topk_prob;
-  jitter(noise, routing.normed.data_ptr<float>(), n * h);
+  if (noise.noise > 0) jitter(noise, routing.normed.data_ptr<float>(), n * h);   // fp32 alone: check_job refuses it in bf16
   const at::Tensor logits = empty({n, e});
-  multiply(logits, routing.normed, weights.gate.t());
+  multiply(logits, as_float(routing.normed), weights.gate.t());
   softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), n, e);
   routing.weight = empty({n, k});
   routing.expert = empty_ids({n, k});
@@ -92,22 +94,27 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
 }
 
 at::Tensor dispatch_rows(const Routing& routing) {
-  at::Tensor rows = empty({routing.rows(), routing.normed.size(1)});
-  gather_rows(routing.normed.data_ptr<float>(), routing.row_token.data_ptr<std::int64_t>(), rows.data_ptr<float>(), rows.size(0), rows.size(1));
+  at::Tensor rows = empty({routing.rows(), routing.normed.size(1)}, routing.normed.scalar_type());
+  gather_rows(routing.normed.data_ptr(), routing.row_token.data_ptr<std::int64_t>(), rows.data_ptr(), rows.size(0),
+              rows.size(1) * static_cast<std::int64_t>(rows.element_size()));
   return rows;
 }
 
 at::Tensor combine_forward(const at::Tensor& x, const at::Tensor& y_rows, const Routing& routing) {
-  at::Tensor out = empty(x.sizes());
-  combine_rows(x.data_ptr<float>(), y_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(),
-               out.data_ptr<float>(), x.size(0), routing.weight.size(1), x.size(1));
+  at::Tensor out = empty(x.sizes(), x.scalar_type());
+  by_type(x, [&]<class T>() {
+    combine_rows(data<T>(x), data<T>(y_rows), routing.token_row.data_ptr<std::int64_t>(), data<float>(routing.weight), data<T>(out), x.size(0), routing.weight.size(1),
+                 x.size(1));
+  });
   return out;
 }
 
 CombineGrad combine_backward(const at::Tensor& dout, const at::Tensor& y_rows, const Routing& routing) {
-  CombineGrad grad{empty(y_rows.sizes()), empty(routing.weight.sizes())};
-  combine_rows_backward(dout.data_ptr<float>(), y_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(),
-                        grad.dy_rows.data_ptr<float>(), grad.dweight.data_ptr<float>(), dout.size(0), routing.weight.size(1), dout.size(1));
+  CombineGrad grad{empty(y_rows.sizes(), y_rows.scalar_type()), empty(routing.weight.sizes())};
+  by_type(dout, [&]<class T>() {
+    combine_rows_backward(data<T>(dout), data<T>(y_rows), routing.token_row.data_ptr<std::int64_t>(), data<float>(routing.weight), data<T>(grad.dy_rows),
+                          data<float>(grad.dweight), dout.size(0), routing.weight.size(1), dout.size(1));
+  });
   return grad;
 }
 
@@ -120,13 +127,16 @@ at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, 
   const at::Tensor dlogits = empty({n, e});
   router_rows_backward(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), dweight.data_ptr<float>(),
                        aux.empty() ? nullptr : aux.data(), dlogits.data_ptr<float>(), n, e, k, saved.norm_topk_prob);
-  multiply(leaf.gate, dlogits.t(), routing.normed);
-  at::Tensor dx = empty({n, h});
-  multiply(dx, dlogits, weights.gate);
-  combine_rows(dx.data_ptr<float>(), dx_rows.data_ptr<float>(), routing.token_row.data_ptr<std::int64_t>(), nullptr, dx.data_ptr<float>(), n, k, h);
-  jitter(saved.jitter, dx.data_ptr<float>(), n * h);
-  rms_norm_rows_backward(dx.data_ptr<float>(), saved.x.data_ptr<float>(), weights.post_norm.data_ptr<float>(), saved.rstd.data_ptr<float>(),
-                         dout.data_ptr<float>(), dx.data_ptr<float>(), leaf.post_norm.data_ptr<float>(), n, h);
+  multiply(leaf.gate, dlogits.t(), as_float(routing.normed));
+  const at::Tensor dnormed = empty({n, h});
+  multiply(dnormed, dlogits, weights.gate);
+  at::Tensor dx = dout.scalar_type() == at::kFloat ? dnormed : empty({n, h}, dout.scalar_type());
+  by_type(dout, [&]<class T>() {
+    combine_rows(data<float>(dnormed), data<T>(dx_rows), routing.token_row.data_ptr<std::int64_t>(), nullptr, data<float>(dnormed), n, k, h);
+    jitter(saved.jitter, data<float>(dnormed), n * h);
+    rms_norm_rows_backward(data<float>(dnormed), data<T>(saved.x), data<float>(weights.post_norm), data<float>(saved.rstd), data<T>(dout), data<T>(dx),
+                           data<float>(leaf.post_norm), n, h);
+  });
   saved = {};
   return dx;
 }

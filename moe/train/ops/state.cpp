@@ -6,11 +6,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace regroup::ops {
 
 REGROUP_CLONES void add(float* acc, const float* leaf, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) acc[i] += leaf[i];
+}
+
+REGROUP_CLONES void add(float* acc, const bf16* leaf, std::int64_t n) {
+  for_each_16(n, [&](std::int64_t i, auto ld, auto st) __attribute__((always_inline)) { st(acc + i, ld(acc + i) + ld(leaf + i)); });
 }
 
 REGROUP_CLONES void scale(float* x, float factor, std::int64_t n) {
@@ -99,6 +104,26 @@ void adamw_blocks(const Unit& unit, Interval blocks, float* master, float* momen
   for_each_tensor(unit, blocks, [&](const TensorSpec& tensor, std::int64_t lo, std::int64_t hi) {
     const std::int64_t at = lo - blocks.lo * unit.block_elements;
     adamw(master + at, moment1 + at, moment2 + at, grad + at, hi - lo, tensor.decays ? with : without);
+  });
+}
+
+namespace {
+
+REGROUP_CLONES void round_to(bf16* to, const float* from, std::int64_t n) {
+  for_each_16(n, [&](std::int64_t i, auto ld, auto st) __attribute__((always_inline)) { st(to + i, ld(from + i)); });
+}
+
+}  // namespace
+
+void compute_weights(const Unit& unit, const ComputeForm& form, Interval blocks, const float* master, std::byte* base) {
+  for_each_tensor(unit, blocks, [&](const TensorSpec& tensor, std::int64_t lo, std::int64_t hi) {
+    const ComputeForm::Spot& spot = form.spots()[static_cast<std::size_t>(&tensor - unit.tensors.data())];
+    const float* from = master + (lo - blocks.lo * unit.block_elements);
+    std::byte* to = base + form.byte_of(lo);
+    if (spot.bf16)
+      round_to(reinterpret_cast<bf16*>(to), from, hi - lo);
+    else
+      std::memcpy(to, from, static_cast<std::size_t>(hi - lo) * sizeof(float));
   });
 }
 

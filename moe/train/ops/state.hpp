@@ -4,15 +4,19 @@
 #pragma once
 
 #include "coordinator/api/job_spec.hpp"
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/interval.hpp"
 #include "moe/layout/units.hpp"
+#include "moe/train/ops/bf16.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace regroup::ops {
 
 // acc[i] += leaf[i].
 void add(float* acc, const float* leaf, std::int64_t n);
+void add(float* acc, const bf16* leaf, std::int64_t n);
 // x[i] *= factor.
 void scale(float* x, float factor, std::int64_t n);
 
@@ -44,6 +48,9 @@ void adamw(float* master, float* moment1, float* moment2, const float* grad, std
 // The same over blocks [blocks.lo, blocks.hi) of a unit, where only what `decays` says decays: buffers start at blocks.lo. Padding stays as it is.
 void adamw_blocks(const Unit& unit, Interval blocks, float* master, float* moment1, float* moment2, const float* grad, const OptimizerSpec& optimizer,
                   std::int64_t step, double learning_rate, double grad_scale);
+
+// The compute form of blocks [blocks.lo, blocks.hi) of a unit that starts at `base`, from their master weights (`master` starts at blocks.lo), rounded to nearest even.
+void compute_weights(const Unit& unit, const ComputeForm& form, Interval blocks, const float* master, std::byte* base);
 
 // Initial weights of blocks [blocks.lo, blocks.hi), out[0] being the first element of blocks.lo: normal(0, initializer_range) keyed by
 // (seed, tensor name, element); norms 1; padding 0. The moments start at zero: nothing to compute.

@@ -4,6 +4,8 @@
 // exact by definition. A function marked REGROUP_CLONES is compiled once per instruction set and picked when the program starts.
 #pragma once
 
+#include "moe/train/ops/bf16.hpp"
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -22,6 +24,8 @@ inline constexpr std::int64_t kLanes = 16;
 
 using f32x16 = float __attribute__((vector_size(64)));
 using i32x16 = std::int32_t __attribute__((vector_size(64)));
+using u32x16 = std::uint32_t __attribute__((vector_size(64)));
+using u16x16 = std::uint16_t __attribute__((vector_size(32)));
 using f64x16 = double __attribute__((vector_size(128)));
 
 REGROUP_INLINE f32x16 load(const float* p) {
@@ -30,15 +34,28 @@ REGROUP_INLINE f32x16 load(const float* p) {
   return v;
 }
 REGROUP_INLINE void store(float* p, f32x16 v) { std::memcpy(p, &v, sizeof v); }
+REGROUP_INLINE f32x16 load(const bf16* p) {
+  u16x16 v;
+  std::memcpy(&v, p, sizeof v);
+  return std::bit_cast<f32x16>(__builtin_convertvector(v, u32x16) << 16);
+}
+REGROUP_INLINE void store(bf16* p, f32x16 v) {
+  const auto bits = std::bit_cast<u32x16>(v);
+  const u32x16 nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const u16x16 out = __builtin_convertvector(v == v ? nearest : u32x16{} + 0x7fc0u, u16x16);
+  std::memcpy(p, &out, sizeof out);
+}
 
 // The first n of 16; the other lanes are zero, or stay as they were in memory.
-REGROUP_INLINE f32x16 load_part(const float* p, std::int64_t n) {
+template <class T>
+REGROUP_INLINE f32x16 load_part(const T* p, std::int64_t n) {
   f32x16 v = {};
-  for (std::int64_t i = 0; i < n; ++i) v[i] = p[i];
+  for (std::int64_t i = 0; i < n; ++i) v[i] = to_float(p[i]);
   return v;
 }
-REGROUP_INLINE void store_part(float* p, f32x16 v, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) p[i] = v[i];
+template <class T>
+REGROUP_INLINE void store_part(T* p, f32x16 v, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) p[i] = rounded_to<T>(v[i]);
 }
 
 REGROUP_INLINE f32x16 all(float x) { return f32x16{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
@@ -87,9 +104,9 @@ REGROUP_INLINE f32x16 exp(f32x16 x) {
 template <class F>
 REGROUP_INLINE void for_each_16(std::int64_t n, F&& f) {
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) f(i, [](const float* p) __attribute__((always_inline)) { return load(p); }, [](float* p, f32x16 v) __attribute__((always_inline)) { store(p, v); });
+  for (; i + kLanes <= n; i += kLanes) f(i, [](const auto* p) __attribute__((always_inline)) { return load(p); }, [](auto* p, f32x16 v) __attribute__((always_inline)) { store(p, v); });
   if (const std::int64_t rest = n - i; rest > 0)
-    f(i, [rest](const float* p) __attribute__((always_inline)) { return load_part(p, rest); }, [rest](float* p, f32x16 v) __attribute__((always_inline)) { store_part(p, v, rest); });
+    f(i, [rest](const auto* p) __attribute__((always_inline)) { return load_part(p, rest); }, [rest](auto* p, f32x16 v) __attribute__((always_inline)) { store_part(p, v, rest); });
 }
 
 }  // namespace regroup::ops

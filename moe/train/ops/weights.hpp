@@ -1,14 +1,16 @@
-// weights.hpp: the sizes of one microbatch, and tensors as views into a unit's flat fp32 buffer.
+// weights.hpp: the sizes of one microbatch, and tensors as views into a unit's buffer.
 //
-// A view owns nothing: the buffer must outlive it, start on 64 bytes and hold unit.padded_numel() floats. The same structs view
-// weights, gradient leaves (one microbatch) and accumulators (a chain); what a function does to its leaf is said there.
+// A view owns nothing: the buffer must outlive it, start on 64 bytes and hold unit.padded_numel() floats, or the bytes of its compute form. The same structs
+// view weights, gradient leaves (one microbatch) and accumulators (a chain); what a function does to its leaf is said there.
 #pragma once
 
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/model_shape.hpp"
 #include "moe/layout/units.hpp"
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct Dims {
   ModelShape shape;
   std::int64_t sequences = 0;        // of one microbatch
   std::int64_t sequence_length = 0;  // targets a sequence
+  Precision precision = Precision::kFp32;
   [[nodiscard]] std::int64_t tokens() const { return sequences * sequence_length; }  // N below
 };
 
@@ -52,6 +55,12 @@ DenseWeights dense_weights(const Unit& unit, float* flat);
 ExpertWeights expert_weights(const Unit& unit, float* flat);
 // With tied embeddings the head unit has no lm_head: `tied` is the embedding's view then (and its leaf for gradients).
 HeadWeights head_weights(const Unit& unit, float* flat, const EmbeddingWeights* tied = nullptr);
+
+// The same over a buffer in the unit's compute form.
+EmbeddingWeights embedding_weights(const Unit& unit, const ComputeForm& form, std::byte* base);
+DenseWeights dense_weights(const Unit& unit, const ComputeForm& form, std::byte* base);
+ExpertWeights expert_weights(const Unit& unit, const ComputeForm& form, std::byte* base);
+HeadWeights head_weights(const Unit& unit, const ComputeForm& form, std::byte* base, const EmbeddingWeights* tied = nullptr);
 
 // An fp32 tensor over memory that somebody else owns.
 at::Tensor view(float* data, at::IntArrayRef sizes);
