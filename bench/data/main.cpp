@@ -64,7 +64,9 @@ std::string technical(std::size_t bytes) {
   std::error_code error;
   for (const char* folder : {"/usr/include", "/usr/share/perl", "/usr/lib/python3"})
     for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error), end; !error && at != end; at.increment(error))
-      if (const auto ending = at->path().extension(); at->is_regular_file(error) && (ending == ".h" || ending == ".hpp" || ending == ".py" || ending == ".pod" || ending == ".pm")) paths.push_back(at->path());
+      if (const auto ending = at->path().extension();
+          at->is_regular_file(error) && (ending == ".h" || ending == ".hpp" || ending == ".py" || ending == ".pod" || ending == ".pm"))
+        paths.push_back(at->path());
   std::sort(paths.begin(), paths.end());
   std::string text;
   for (std::size_t i = 0; i < paths.size() && text.size() < bytes; i += 7) {
@@ -140,7 +142,8 @@ int main(int argc, char** argv) {
       options.threads = threads;
       std::int64_t bytes = 0;
       const Took took = time_of([&] { bytes = prepare(options).value().text_bytes; });
-      row["prepare_" + std::to_string(threads) + (threads == 1 ? "_thread" : "_threads")] = {{"mb_per_second", static_cast<double>(bytes) / 1e6 / took.wall}, {"mb_per_core_second", static_cast<double>(bytes) / 1e6 / took.cpu}};
+      row["prepare_" + std::to_string(threads) + (threads == 1 ? "_thread" : "_threads")] = {
+          {"mb_per_second", static_cast<double>(bytes) / 1e6 / took.wall}, {"mb_per_core_second", static_cast<double>(bytes) / 1e6 / took.cpu}};
       if (cores == 1) break;
     }
     rusage usage{};

@@ -92,7 +92,8 @@ class BareProducts {
   };
   void add(std::int64_t rows, std::int64_t out, std::int64_t in, float beta) {
     if (rows == 0) return;
-    products_.push_back({random_tensor({rows, in}, "x").to(type_), random_tensor({out, in}, "w").to(type_), random_tensor({rows, out}, "y").to(type_), empty({rows, in}, type_), random_tensor({out, in}, "dw"), beta});
+    products_.push_back({random_tensor({rows, in}, "x").to(type_), random_tensor({out, in}, "w").to(type_), random_tensor({rows, out}, "y").to(type_),
+                         empty({rows, in}, type_), random_tensor({out, in}, "dw"), beta});
     flop_ += 6.0 * static_cast<double>(rows * out * in);
   }
   std::vector<Product> products_;
@@ -152,10 +153,11 @@ int main(int argc, char** argv) {
   const ModelShape& m = dims.shape;
   const double core = 12.0 * static_cast<double>(m.num_hidden_layers * m.num_attention_heads * m.head_dim * dims.tokens()) * static_cast<double>(dims.sequence_length + 1) / 2;
   const double total = median(totals);
-  std::printf("{\"precision\": \"%s\", \"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
-              "\"share_of_gemm_rate\": %.3f, \"page_faults_a_microbatch\": %lld, \"ops_ms\": {",
-              dims.precision == Precision::kBf16 ? "bf16" : "fp32", total, static_cast<double>(dims.tokens()) / total * 1e3, median(updates), bare_ms, bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms),
-              static_cast<long long>(faults));
+  std::printf(
+      "{\"precision\": \"%s\", \"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
+      "\"share_of_gemm_rate\": %.3f, \"page_faults_a_microbatch\": %lld, \"ops_ms\": {",
+      dims.precision == Precision::kBf16 ? "bf16" : "fp32", total, static_cast<double>(dims.tokens()) / total * 1e3, median(updates), bare_ms,
+      bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms), static_cast<long long>(faults));
   const char* comma = "";
   for (const auto& [name, ms] : laps) std::printf("%s\"%s\": %.2f", std::exchange(comma, ", "), name.c_str(), median(ms));
   std::printf("}}\n");

@@ -101,7 +101,8 @@ Result<void> ForeignWeights::find_sources() {
   }
   for (const auto& [name, stored] : files_->tensors)
     if (!used.contains(&stored) && !means_nothing(name, shape_))
-      return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(stored.file)].path + " holds " + name + " " + text_of(stored.shape) + ", for which " + directory_ + "/config.json has no place"};
+      return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(stored.file)].path + " holds " + name + " " + text_of(stored.shape) +
+                                        ", for which " + directory_ + "/config.json has no place"};
   return {};
 }
 

@@ -204,6 +204,8 @@ void LocalRun::tell(const JournalLine& line) {
     note(fmt::format("decided   epoch {}: {} member{} in {} group{}, {} ms after the first evidence{}: {}", line.epoch.value, line.num_members, line.num_members == 1 ? "" : "s",
                      line.num_groups, line.num_groups == 1 ? "" : "s", std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
                      line.at_boundary ? " (at a step boundary)" : "", line.reason));
+  } else if (line.event == "suspicion" && record_.newest_step().value >= options_.job.steps) {
+    return;   // who is done goes
   } else if (line.event == "suspicion" && told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
     note(fmt::format("noticed   {}: {} (by {})", line.whom, line.evidence, line.node));
   } else if (line.event == "worker_exited" && !line.asked) {
@@ -400,9 +402,10 @@ void LocalRun::show_live() {
   const auto& plans = record_.plans();
   const auto plan = plans.find(record_.newest_epoch());
   std::string text = fmt::format("[{:7.2f} s] step {}/{}", seconds(), record_.newest_step().value, options_.job.steps);
+  const int members = plan == plans.end() ? 0 : plan->second.num_members;
   if (record_.first_commit_at_ms() > 0)
-    text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} members  epoch {}", record_.newest_loss(), record_.recent_tokens_per_second(wall_ms()),
-                        plan == plans.end() ? 0 : plan->second.num_members, record_.newest_epoch().value);
+    text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} member{}  epoch {}", record_.newest_loss(), record_.recent_tokens_per_second(wall_ms()), members, members == 1 ? "" : "s",
+                        record_.newest_epoch().value);
   if (!job_state_.empty() && job_state_ != "training" && job_state_ != "finished") text += "  " + job_state_;
   live_.show(text, wall_ms());
 }

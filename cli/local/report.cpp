@@ -74,7 +74,7 @@ std::string event_table(const std::vector<EventRow>& rows, const std::vector<Reg
   auto next = regroups.begin();
   const auto untold_before = [&](Epoch epoch) {
     for (; next != regroups.end() && next->epoch < epoch; ++next)
-      if (told.count(next->epoch) == 0) out += row_text("  (follows)", *next);
+      if (told.count(next->epoch) == 0) out += row_text(next->cause == "start" ? "the beginning" : "  (follows)", *next);
   };
   for (const EventRow& row : rows) {
     const std::string name = fmt::format("step {:<4} {} {}", row.event.step.value, row.event.deed, row.event.what);

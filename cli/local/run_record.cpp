@@ -19,6 +19,10 @@ bool answers(const std::string& cause, const std::string& deed) {
   return false;
 }
 
+bool has_node(const JournalLine& plan, const std::string& node) {
+  return std::any_of(plan.members.begin(), plan.members.end(), [&](const std::string& member) { return member.rfind(node + "/", 0) == 0; });
+}
+
 bool same_bits(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
 }  // namespace
@@ -97,12 +101,17 @@ double RunRecord::recent_tokens_per_second(std::int64_t now_ms) const {
   return now_ms > from ? static_cast<double>(tokens) * 1000 / static_cast<double>(now_ms - from) : 0;
 }
 
-// Each event is answered by the first plan decided after it whose cause fits and that answers no earlier event.
+// Joins are answered by the first later plan that has their node, several by one. Each other event by the first plan decided after it whose cause fits and that answers no earlier event.
 std::map<std::size_t, Epoch> RunRecord::match_injected() const {
   std::map<std::size_t, Epoch> matched;
   std::set<Epoch> taken;
   for (std::size_t i = 0; i < injected_.size(); ++i) {
     for (const auto& [epoch, plan] : plans_) {
+      if (injected_[i].deed == "join") {
+        if (plan.decided_at_ms < injected_[i].at_ms || !has_node(plan, injected_[i].what)) continue;
+        matched[i] = epoch;
+        break;
+      }
       if (taken.count(epoch) == 1 || plan.decided_at_ms < injected_[i].at_ms || !answers(plan.cause, injected_[i].deed)) continue;
       matched[i] = epoch;
       taken.insert(epoch);
@@ -114,7 +123,7 @@ std::map<std::size_t, Epoch> RunRecord::match_injected() const {
 
 std::vector<RegroupRecord> RunRecord::regroups() const {
   std::map<Epoch, std::int64_t> event_at;
-  for (const auto& [index, epoch] : match_injected()) event_at[epoch] = injected_[index].at_ms;
+  for (const auto& [index, epoch] : match_injected()) event_at.try_emplace(epoch, injected_[index].at_ms);   // the earliest
   std::vector<RegroupRecord> out;
   for (const auto& [epoch, by_worker] : reports_) {
     RegroupRecord record;

@@ -62,7 +62,9 @@ std::string state_from(const JobSpec& job, const Placement& placement, const Ima
   // A snapshot has a copy on one other node.
   if (job.snapshots.snapshot_every_steps > 0 && count == 1 && cluster.nodes > 1) return "snapshots";
   const char* durable = job.snapshots.checkpoint_dir.empty() ? "nowhere" : "a checkpoint";
-  if (job.snapshots.snapshot_every_steps > 0 && count < cluster.nodes) return job.snapshots.checkpoint_dir.empty() ? "snapshots, if no node went together with its buddy" : "snapshots, or a checkpoint if a node went together with its buddy";
+  if (job.snapshots.snapshot_every_steps > 0 && count < cluster.nodes)
+    return job.snapshots.checkpoint_dir.empty() ? "snapshots, if no node went together with its buddy"
+                                                : "snapshots, or a checkpoint if a node went together with its buddy";
   return durable;
 }
 

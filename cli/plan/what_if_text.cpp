@@ -54,7 +54,8 @@ std::string gone_text(const NodesGone& gone) {
 std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, const WhatIf& r) {
   std::string out;
   const auto line = [&](const char* name, const std::string& text) { fmt::format_to(std::back_inserter(out), "{:<14} {}\n", name, text); };
-  line("model", fmt::format("{}, {} parameters, {} active for a token", info_of(job.model.architecture).model_type, count_text(static_cast<double>(r.parameters)), count_text(static_cast<double>(r.active_parameters))));
+  line("model", fmt::format("{}, {} parameters, {} active for a token", info_of(job.model.architecture).model_type,
+                            count_text(static_cast<double>(r.parameters)), count_text(static_cast<double>(r.active_parameters))));
   line("work", fmt::format("{}FLOP a token forward and backward ({} in matrices, {} in attention); {} tokens, {}FLOP a step", count_text(r.work.total()), count_text(r.work.matrices),
                            count_text(r.work.attention), r.tokens_per_step, count_text(r.work.total() * static_cast<double>(r.tokens_per_step))));
   line("state", bytes_text(r.state_bytes) + " a copy: fp32 master weights and both moments");
@@ -62,7 +63,8 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
   if (r.placement.groups.empty()) {
     line("plan", "none: " + r.reason);
   } else {
-    line("groups", fmt::format("{} ({}), {} waves of microbatches a step; {} of {} workers compute", r.placement.groups.size(), sizes_text(sizes_of(r.placement)), r.waves, r.placement.num_ranks(), r.members));
+    line("groups", fmt::format("{} ({}), {} waves of microbatches a step; {} of {} workers compute", r.placement.groups.size(),
+                               sizes_text(sizes_of(r.placement)), r.waves, r.placement.num_ranks(), r.members));
     line("experts", r.fewest_experts == r.most_experts ? fmt::format("{} a worker", r.most_experts) : fmt::format("{} to {} a worker", r.fewest_experts, r.most_experts));
   }
   const MemoryNeed& m = r.memory;
@@ -71,7 +73,8 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
   if (r.placement.groups.empty()) return out;
   line("snapshots", fmt::format("{} of a node's memory", bytes_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
   const Traffic& t = r.traffic;
-  line("wire", fmt::format("{} a step: gather {}, dispatch {}, reduce {} + {} between groups", bytes_text(t.total()), bytes_text(t.gather), bytes_text(t.dispatch), bytes_text(t.leaves), bytes_text(t.nodes)));
+  line("wire", fmt::format("{} a step: gather {}, dispatch {}, reduce {} + {} between groups", bytes_text(t.total()), bytes_text(t.gather),
+                           bytes_text(t.dispatch), bytes_text(t.leaves), bytes_text(t.nodes)));
   line("", fmt::format("{} of it between machines, at most {} from one", bytes_text(t.between_machines), bytes_text(t.most_of_a_machine)));
   for (std::size_t i = 0; i < r.losses.size(); ++i) line(i == 0 ? "nodes go" : "", gone_text(r.losses[i]));
   return out;
@@ -84,13 +87,34 @@ std::string what_if_json(const WhatIf& r) {
   for (const NodesGone& gone : r.losses)
     losses.push_back({{"nodes", gone.nodes}, {"first", gone.first}, {"state_from", gone.state_from}, {"trains", gone.trains}, {"reason", gone.reason}, {"groups", gone.groups},
                       {"balanced_groups", gone.balanced_groups}, {"bytes_at_once", gone.bytes_at_once}, {"bytes_to_move", gone.bytes_to_move}, {"slower", gone.slower}});
-  const ordered_json json = {
-      {"parameters", r.parameters}, {"active_parameters", r.active_parameters}, {"tokens_per_step", r.tokens_per_step},
-      {"flop_per_token", {{"matrices", r.work.matrices}, {"attention", r.work.attention}, {"total", r.work.total()}}}, {"state_bytes", r.state_bytes}, {"fits", !r.placement.groups.empty()},
-      {"reason", r.reason}, {"groups", sizes_of(r.placement)}, {"members", r.members}, {"waves", r.waves}, {"experts_per_worker", {r.fewest_experts, r.most_experts}},
-      {"memory_bytes", {{"weights", m.weights}, {"moments", m.moments}, {"gradients", m.gradients}, {"dense", m.dense}, {"activations", m.activations}, {"buffers", m.buffers}, {"total", m.total()}}},
-      {"wire_bytes", {{"gather", t.gather}, {"dispatch", t.dispatch}, {"leaves", t.leaves}, {"nodes", t.nodes}, {"total", t.total()}, {"between_machines", t.between_machines}, {"most_of_a_machine", t.most_of_a_machine}}},
-      {"losses", losses}};
+  const ordered_json json = {{"parameters", r.parameters},
+                             {"active_parameters", r.active_parameters},
+                             {"tokens_per_step", r.tokens_per_step},
+                             {"flop_per_token", {{"matrices", r.work.matrices}, {"attention", r.work.attention}, {"total", r.work.total()}}},
+                             {"state_bytes", r.state_bytes},
+                             {"fits", !r.placement.groups.empty()},
+                             {"reason", r.reason},
+                             {"groups", sizes_of(r.placement)},
+                             {"members", r.members},
+                             {"waves", r.waves},
+                             {"experts_per_worker", {r.fewest_experts, r.most_experts}},
+                             {"memory_bytes",
+                              {{"weights", m.weights},
+                               {"moments", m.moments},
+                               {"gradients", m.gradients},
+                               {"dense", m.dense},
+                               {"activations", m.activations},
+                               {"buffers", m.buffers},
+                               {"total", m.total()}}},
+                             {"wire_bytes",
+                              {{"gather", t.gather},
+                               {"dispatch", t.dispatch},
+                               {"leaves", t.leaves},
+                               {"nodes", t.nodes},
+                               {"total", t.total()},
+                               {"between_machines", t.between_machines},
+                               {"most_of_a_machine", t.most_of_a_machine}}},
+                             {"losses", losses}};
   return json.dump(2);
 }
 

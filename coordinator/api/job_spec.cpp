@@ -105,8 +105,8 @@ JobSpec read_job(const Field& in) {
   job.model = read_shape(in["model"]);
   job.initial_weights = in["initial_weights"].string();
   job.initial_digest = in["initial_digest"].string();
-  if (const auto precision = in.find("precision")) job.precision = precision->word(kPrecisionWords);
-  if (const auto recompute = in.find("recompute")) job.recompute = recompute->word(kRecomputeWords);
+  job.precision = in["precision"].word(kPrecisionWords);
+  job.recompute = in["recompute"].word(kRecomputeWords);
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
   if (const auto mix = in.find("data_mix"))

@@ -42,7 +42,8 @@ Result<Mixture> Mixture::make(std::span<const double> weights) {
   for (std::size_t i = 0; left > 0; i = (i + 1) % order.size(), --left) ++mixture.counts_[order[i]];
   for (std::size_t i = 0; i < weights.size(); ++i)
     if (mixture.counts_[i] == 0)
-      return Error{Code::kBadInput, "weight " + std::to_string(i) + " is " + std::to_string(weights[i]) + " of " + std::to_string(sum) + ", less than 1 / " + std::to_string(kPeriod) + " of the whole"};
+      return Error{Code::kBadInput, "weight " + std::to_string(i) + " is " + std::to_string(weights[i]) + " of " + std::to_string(sum) + ", less than 1 / " +
+                                        std::to_string(kPeriod) + " of the whole"};
   return mixture;
 }
 

@@ -15,7 +15,8 @@ class SnapshotSchedule {
   // A new epoch: whatever was under way is forgotten, and nothing is safe in it yet.
   void enter() { under_way_ = safe_ = Step(-1); }
 
-  [[nodiscard]] bool due(Step step) const { return every_ > 0 && step.value % every_ == 0 && under_way_.value < 0; }
+  // Every so many steps, and as soon as possible in an epoch that has none yet.
+  [[nodiscard]] bool due(Step step) const { return every_ > 0 && under_way_.value < 0 && (step.value % every_ == 0 || safe_.value < 0); }
   // Every member calls it for a due step, and for one that goes to disk.
   void begin(Step step) {
     under_way_ = step;

@@ -39,7 +39,8 @@ Result<void> Worker::prepare() {
   if (!data) return data.error();
   data_ = std::move(*data);
   if (!spec.data_digest.empty() && data_->digest() != spec.data_digest) {
-    return Error{Code::kBadInput, "the data at " + data_sources(spec).front().prefix + (spec.data_mix.empty() ? "" : " or of another set of the mix") + " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
+    return Error{Code::kBadInput, "the data at " + data_sources(spec).front().prefix + (spec.data_mix.empty() ? "" : " or of another set of the mix") +
+                                      " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
   }
   MeshOptions options;
   options.self = welcome_.self;

@@ -231,7 +231,7 @@ TEST(Examples, every_job_file_is_good) {
   for (const auto& entry : fs::recursive_directory_iterator(fs::path(REGROUP_SOURCE_DIR) / "examples")) {
     if (entry.path().filename() != "job.yaml") continue;
     ++jobs;
-    auto file = load_job(entry.path().string());
+    auto file = load_job(entry.path().string(), "/as-local-gives-it");
     EXPECT_TRUE(file) << file.error().context;
     if (!file) continue;
     const std::int64_t parameters = count_parameters(file->job.model);

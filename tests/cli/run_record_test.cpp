@@ -18,9 +18,9 @@ JournalLine committed(const std::string& worker, int epoch, int step, std::int64
   return *line;
 }
 
-JournalLine plan(int epoch, const std::string& cause, std::int64_t detected, std::int64_t decided) {
-  auto line = parse_journal_line(R"({"at_ms":1,"node":"n","event":"plan","epoch":)" + std::to_string(epoch) + R"(,"cause":")" + cause + R"(","members":["a","b"],"when":"now","detected_at_ms":)" +
-                                 std::to_string(detected) + R"(,"decided_at_ms":)" + std::to_string(decided) + "}");
+JournalLine plan(int epoch, const std::string& cause, std::int64_t detected, std::int64_t decided, const std::string& members = R"("a","b")") {
+  auto line = parse_journal_line(R"({"at_ms":1,"node":"n","event":"plan","epoch":)" + std::to_string(epoch) + R"(,"cause":")" + cause + R"(","members":[)" + members +
+                                 R"(],"when":"now","detected_at_ms":)" + std::to_string(detected) + R"(,"decided_at_ms":)" + std::to_string(decided) + "}");
   EXPECT_TRUE(line);
   return *line;
 }
@@ -126,7 +126,7 @@ TEST(RunRecord, each_event_is_answered_by_a_plan_of_its_own_kind) {
   record.inject({110, "kill-worker", "node-2", Step(1)});
   record.inject({120, "kill-coordinator", "coordinator-1", Step(1)});
   record.add(plan(2, "worker_lost", 112, 113));
-  record.add(plan(3, "join", 150, 151));
+  record.add(plan(3, "join", 150, 151, R"("node-1/7/0/0","node-5/8/0/0")"));
   record.add(regrouped("a", 2, "worker_lost", 1, 1, 0));
   record.add(regrouped("a", 3, "join", 2, 1, 0));
   const auto regroups = record.regroups();
@@ -135,6 +135,23 @@ TEST(RunRecord, each_event_is_answered_by_a_plan_of_its_own_kind) {
   EXPECT_EQ(rows[0].regroup->epoch, Epoch(3));
   EXPECT_EQ(rows[1].regroup->epoch, Epoch(2));
   EXPECT_EQ(rows[2].regroup, nullptr);
+}
+
+TEST(RunRecord, one_plan_answers_several_joins_and_a_later_one_none_of_them) {
+  RunRecord record;
+  record.inject({100, "join", "node-5", Step(1)});
+  record.inject({110, "join", "node-6", Step(1)});
+  record.inject({120, "join", "node-7", Step(1)});
+  record.add(plan(2, "join", 150, 151, R"("node-1/7/0/0","node-5/8/0/0","node-6/8/0/0")"));
+  record.add(plan(3, "join", 300, 301, R"("node-1/7/0/0","node-5/8/0/0","node-6/8/0/0","node-8/8/0/0")"));
+  for (int epoch : {2, 3}) record.add(regrouped("a", epoch, "join", epoch, 1, 0));
+  const auto regroups = record.regroups();
+  const auto rows = record.event_rows(regroups);
+  EXPECT_EQ(rows[0].regroup->epoch, Epoch(2));
+  EXPECT_EQ(rows[1].regroup->epoch, Epoch(2));
+  EXPECT_EQ(rows[2].regroup, nullptr);   // it never became a member
+  EXPECT_EQ(regroups[0].detect_ms, 50);
+  EXPECT_EQ(regroups[1].detect_ms, 0);
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ TEST(Utf8, the_table_of_the_standard_holds) {
   const auto good = [](std::string_view text) { return broken_utf8_at(text) == std::string_view::npos; };
   for (const char* text : {"", "plain ascii, longer than eight bytes", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
     EXPECT_TRUE(good(text)) << text;
-  for (const char* text : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3(", "\xe2(\xa1"})
+  for (const char* text : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+                           "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3(", "\xe2(\xa1"})
     EXPECT_FALSE(good(text));
   EXPECT_EQ(broken_utf8_at("twelve bytes\xff"), 12u);
   EXPECT_EQ(broken_utf8_at("gr\xc3\xbc\xc3\x9f\xe2\x82"), 6u);

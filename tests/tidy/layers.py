@@ -9,7 +9,7 @@ MAY_INCLUDE = {
     "metrics": "base",
     "moe/layout": "base",
     "moe/data": "base",
-    "coordinator/api": API,
+    "coordinator/api": API + " moe/data",
     "agent/api": API + " coordinator/api",
     "checkpoint/core": "base moe/layout",
     "checkpoint/io": "base moe/layout checkpoint/core",
@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "coordinator": API + " checkpoint/core checkpoint/io coordinator/api coordinator/core coordinator/etcd",
     "agent": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd agent/api agent/core agent/probe agent/snapshots",
     "cli/etcd": "base",
-    "cli/checkpoint": "base moe/layout checkpoint/core checkpoint/io",
+    "cli/checkpoint": "cli base moe/layout checkpoint/core checkpoint/io",
     "cli/local": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd cli cli/etcd",
     "cli": API + " moe/data checkpoint/core checkpoint/io coordinator/api coordinator/core coordinator/etcd agent/api cli/etcd cli/checkpoint cli/local",
     "tests": "*",
@@ -32,9 +32,9 @@ MAY_INCLUDE = {
 
 # Headers of others: which files may include them. A folder ends with a slash.
 OUTSIDE = {
-    "ATen/": "moe/train/ tests/ops/ tests/train/",
+    "ATen/": "moe/train/ tests/ops/ tests/train/ tests/oracle/",
     "torch/": "moe/train/",
-    "c10/": "moe/train/ tests/ops/ tests/train/ bench/train/",
+    "c10/": "moe/train/ tests/ops/ tests/train/ tests/oracle/ bench/train/",
     "cuda": "moe/train/",
     "nccl": "moe/train/",
     "spdlog/": "base/log.cpp",

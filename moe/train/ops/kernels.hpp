@@ -1,6 +1,7 @@
 // kernels.hpp: elementwise and row-wise passes over plain memory, fused by hand. Inside moe/train/ops only; no ATen.
 //
-// Activations are fp32 or bf16; a pass computes in fp32 and rounds each result once. Matrices are row-major and dense unless a stride is named. Each row's result depends on that row alone; sums over rows run in ascending row.
+// Activations are fp32 or bf16; a pass computes in fp32 and rounds each result once. Matrices are row-major and dense unless a stride is named. Each row's
+// result depends on that row alone; sums over rows run in ascending row.
 #pragma once
 
 #include "moe/train/ops/bf16.hpp"
