@@ -12,8 +12,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Now now() { return {Clock::now(), std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()}; }
-
 }  // namespace
 
 AgentShell::AgentShell(Store& store, ShellOptions options)
@@ -96,7 +94,7 @@ int AgentShell::run() {
     }
     for (const Event& event : happened) {
       observe(event);
-      for (const Action& action : core_.step(now(), event)) perform(action);
+      for (const Action& action : core_.step(read_clocks(), event)) perform(action);
       if (quit_) break;
     }
     refresh_status();
@@ -117,7 +115,7 @@ int AgentShell::run() {
 
 // Journal and counters: what happened, before anything is decided about it.
 void AgentShell::observe(const Event& event) {
-  const std::int64_t wall_ms = now().wall_ms;
+  const std::int64_t wall_ms = read_clocks().wall_ms;
   const JobSpec* job = core_.job() ? &*core_.job() : nullptr;
   if (const auto* says = std::get_if<WorkerSays>(&event)) {
     journal_.said(says->worker, says->message);

@@ -11,10 +11,6 @@
 namespace regroup {
 namespace {
 
-Now now() {
-  return {std::chrono::steady_clock::now(), std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
-}
-
 const char* word_of(Write::Kind kind) {
   switch (kind) {
     case Write::Kind::kPublishPlan: return "publish_plan";
@@ -90,7 +86,7 @@ void CoordinatorShell::run() {
       } else if (std::holds_alternative<LeadershipLost>(event)) {
         log::warn("leadership_lost", {{"id", options_.id}});
       }
-      for (const Action& action : core_.step(now(), event)) perform(action);
+      for (const Action& action : core_.step(read_clocks(), event)) perform(action);
     }
     refresh_counters();
     lock.lock();
@@ -135,7 +131,7 @@ void CoordinatorShell::write(const Write& request) {
     ++c.plans_published;
     metrics::JobCounters& job = c.jobs[request.plan->job];
     ++job.plans[request.plan->cause];
-    job.decide_seconds.observe(static_cast<double>(std::max<std::int64_t>(0, now().wall_ms - request.plan->detected_at_ms)) / 1000);
+    job.decide_seconds.observe(static_cast<double>(std::max<std::int64_t>(0, read_clocks().wall_ms - request.plan->detected_at_ms)) / 1000);
   });
   if (request.plan && finished.outcome == WriteOutcome::kRefused) {
     log::warn("plan_refused", {{"epoch", request.plan->epoch.value}, {"reason", "etcd holds another leader or another plan than this one was made from"}});
@@ -181,7 +177,7 @@ void CoordinatorShell::scan(const ScanCheckpoints& request) {
 
 void CoordinatorShell::refresh_counters() {
   const ClusterView& view = core_.view();
-  const bool connected = view.session(now()) > Span(0);
+  const bool connected = view.session(read_clocks()) > Span(0);
   if (connected != connected_) {
     connected_ = connected;
     if (connected) {

@@ -2,22 +2,13 @@
 #pragma once
 
 #include "base/ids.hpp"
+#include "base/now.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
 
 namespace regroup::agent {
-
-using Instant = std::chrono::steady_clock::time_point;
-using Span = std::chrono::milliseconds;
-
-// The two clocks of one moment: monotonic for every decision, wall for what people read.
-struct Now {
-  Instant at;
-  std::int64_t wall_ms = 0;
-};
 
 struct NodeFacts {
   std::string cluster = "default";

@@ -4,13 +4,13 @@
 // is decided elsewhere from this view alone. Times are this process's monotonic clock, passed in.
 #pragma once
 
+#include "base/now.hpp"
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/keys.hpp"
 #include "coordinator/api/plan.hpp"
 #include "coordinator/api/records.hpp"
 #include "coordinator/api/store.hpp"
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -19,15 +19,6 @@
 #include <vector>
 
 namespace regroup {
-
-using Instant = std::chrono::steady_clock::time_point;
-using Span = std::chrono::milliseconds;
-
-// The two clocks of one moment: monotonic for every decision, wall for what people read.
-struct Now {
-  Instant at;
-  std::int64_t wall_ms = 0;
-};
 
 // How long is long. Every wait of the core is one of these.
 struct Timing {

@@ -101,11 +101,6 @@ Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
   return *plan_;
 }
 
-std::optional<Plan> AgentLink::newest_plan() const {
-  const std::lock_guard lock(mutex_);
-  return plan_;
-}
-
 Epoch AgentLink::planned() const {
   const std::lock_guard lock(mutex_);
   return plan_ ? plan_->epoch : Epoch(0);

@@ -39,7 +39,6 @@ class AgentLink {
 
   // The newest plan above `above`; blocks, saying why it waits.
   Plan wait_for_plan(Epoch above, const std::string& reason);
-  [[nodiscard]] std::optional<Plan> newest_plan() const;
   [[nodiscard]] Epoch planned() const;                     // of the newest plan seen, 0 if none
   [[nodiscard]] std::chrono::steady_clock::time_point planned_at() const;   // when it came
   // A plan above `current` asks to stop at once.
