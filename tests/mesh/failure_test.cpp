@@ -244,12 +244,14 @@ TEST(MeshFailure, one_killed_while_others_enter_ends_their_enter_at_once) {
 
 TEST(MeshFailure, what_arrived_whole_before_the_death_can_still_be_received) {
   World world(2);
+  Signal both_met;
   Child child([&] {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     auto mesh = world.open(1);
     if (!meet(*mesh, world) || !mesh->enter(Epoch{1}, world.peers, kGenerous)) return 1;
     const auto vote = pattern(5000, 3);
     if (!mesh->wait(mesh->send(Rank{0}, Tag{1}, vote, Lane::kControl))) return 2;
+    both_met.await();  // a peer that dies before we looked was never met
     ::kill(::getpid(), SIGKILL);
     return 3;
   });
@@ -257,6 +259,7 @@ TEST(MeshFailure, what_arrived_whole_before_the_death_can_still_be_received) {
   auto mesh = world.open(0, told.events());
   ASSERT_TRUE(meet(*mesh, world));
   MESH_OK(mesh->enter(Epoch{1}, world.peers, kGenerous));
+  both_met.tell();
   ASSERT_TRUE(told.wait_for([&] { return told.count("eof") == 1; }));
   const auto vote = mesh->wait_message(mesh->receive_message(Rank{1}, Tag{1}));
   MESH_OK(vote);
