@@ -86,12 +86,6 @@ Result<void> check_job(const JobSpec& job) {
     return bad("model: num_hidden_layers x num_local_experts x expert_slices must be at most " + std::to_string(kMaxUnits));
   if (!job.initial_weights.empty() && job.initial_weights.front() != '/') return bad("initial_weights must be an absolute path, not '" + job.initial_weights + "'");
   if (!is_hex(job.initial_digest)) return bad("initial_digest must be hexadecimal");
-  if (job.precision == Precision::kBf16) {
-    const ArchitectureInfo& architecture = info_of(job.model.architecture);
-    if (architecture.qk_norm != QkNorm::kNone || !job.model.dense_layers.empty())
-      return bad("precision: bf16 is not computed for model_type " + std::string(architecture.model_type) + " yet; use fp32, or a Mixtral");
-    if (job.model.router_jitter_noise > 0) return bad("precision: bf16 does not go with model.router_jitter_noise yet; use fp32, or no noise");
-  }
   if (auto good = check_data(job); !good) return good;
   if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));
   if (job.microbatches < 1 || job.microbatches > kMaxMicrobatches)

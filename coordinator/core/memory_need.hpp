@@ -8,7 +8,7 @@
 namespace regroup {
 
 struct MemoryNeed {
-  std::int64_t weights = 0;        // master weights of the worker's share
+  std::int64_t weights = 0;        // master weights of the worker's share; in bf16 also its experts' as they are computed with
   std::int64_t moments = 0;        // both of AdamW's
   std::int64_t gradients = 0;      // accumulators and nodes of the reduction tree of the share, the siblings' nodes included
   std::int64_t dense = 0;          // the dense weights gathered for the step, one leaf of their gradients, and what arrives of the others' leaves

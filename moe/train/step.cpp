@@ -140,7 +140,6 @@ void StepRunner::run_wave(int wave, bool last) {
 }
 
 at::Tensor StepRunner::forward(int microbatch) {
-  microbatch_ = microbatch;
   const JobSpec& spec = view_.job->spec;
   std::vector<std::int64_t> sequence(static_cast<std::size_t>(spec.sequence_length + 1));
   auto* tokens = tokens_.data_ptr<std::int64_t>();
@@ -152,21 +151,17 @@ at::Tensor StepRunner::forward(int microbatch) {
     std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
   }
   aux_ = {};
+  microbatch_ = microbatch;
   at::Tensor x = ops::embedding_forward(ops::embedding_weights(unit(0), form(0), gather_->weights(0)), tokens_);
   const auto experts = static_cast<std::size_t>(spec.model.num_local_experts);
   for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
-    if (!spec.model.is_sparse(layer)) {
-      const ops::DenseWeights weights = dense(layer);
-      const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
-      x = ops::mlp_forward(weights, x_mid, dims_, saved.mlp);
-      continue;
+    at::Tensor out = layer_forward(layer, x, saved, false);
+    if (spec.model.is_sparse(layer)) {
+      aux_.add(saved.router, saved.routing);
+      for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
     }
-    const at::Tensor x_mid = layer_forward(layer, x, saved, false);
-    aux_.add(saved.router, saved.routing);
-    for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
-    at::Tensor out = ops::combine_forward(x_mid, saved.outputs, saved.routing);
     if (spec.recompute == Recompute::kFull) {
       saved = {};
       saved.input = x;
@@ -177,12 +172,14 @@ at::Tensor StepRunner::forward(int microbatch) {
 }
 
 at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again) {
-  const ops::DenseWeights weights = dense(layer);
-  at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
   const JobSpec& spec = view_.job->spec;
-  saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router, ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer));
+  const ops::DenseWeights weights = dense(layer);
+  const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
+  if (!spec.model.is_sparse(layer)) return ops::mlp_forward(weights, x_mid, dims_, saved.mlp);
+  const ops::Jitter jitter = ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer);
+  saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router, jitter);
   saved.outputs = experts_->forward(layer, &saved.routing, again);
-  return x_mid;
+  return again ? at::Tensor() : ops::combine_forward(x_mid, saved.outputs, saved.routing);
 }
 
 void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
@@ -313,6 +310,7 @@ std::string StepRunner::weights_digest(Step step) {
       }
     }
     gather.end();
+    flat_gather_.reset();
   }
   std::string mine;
   for (const std::string& line : lines) mine += line + "\n";

@@ -57,7 +57,7 @@ class StepRunner {
   };
   void run_wave(int wave, bool last);
   at::Tensor forward(int microbatch);
-  // x -> x after attention; fills `saved`. `again`: before the backward.
+  // x -> the layer's output; fills `saved`. `again`: before the backward, for `saved` alone, from the same input and with the same jitter.
   at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again);
   void backward(int wave, at::Tensor dx, std::int64_t targets);
   void serve();                                      // an idle wave: only the experts held here
@@ -85,10 +85,10 @@ class StepRunner {
   std::optional<Reduction> reduction_;
   std::optional<ExpertExchange> experts_;
   std::vector<LayerSaved> layers_;
+  int microbatch_ = 0;                               // that is computed
   at::Tensor tokens_, targets_;
   ops::AuxStats aux_;
   Step step_;
-  int microbatch_ = 0;                               // of this wave, whose forward is under way or done
   bool voted_ = false;
   std::vector<std::byte> vote_bytes_;
   std::vector<MicrobatchLoss> losses_;

@@ -23,6 +23,8 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.model.dense_intermediate_size = 96;
   job.initial_weights = "/models/m";
   job.initial_digest = "0123";
+  job.precision = Precision::kBf16;
+  job.recompute = Recompute::kExperts;
   job.optimizer.schedule = ScheduleKind::kLinear;
   job.optimizer.learning_rate = 1.0 / 3;
   const auto back = job_from_json(to_json(job));

@@ -127,6 +127,17 @@ TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
   EXPECT_SAYS(complaint(from, from + "\nseparate_documents: true"), "separate_documents is not computed yet");
 }
 
+TEST_F(JobFileTest, precision_and_recompute_are_words) {
+  std::string text = kGood;
+  text.replace(text.find("seed: 3"), 7, "seed: 3\nprecision: bf16\nrecompute: full");
+  auto file = load(text);
+  ASSERT_TRUE(file) << file.error().context;
+  EXPECT_EQ(file->job.precision, Precision::kBf16);
+  EXPECT_EQ(file->job.recompute, Recompute::kFull);
+  EXPECT_SAYS(complaint("seed: 3", "seed: 3\nprecision: fp16"), "precision");
+  EXPECT_SAYS(complaint("seed: 3", "seed: 3\nrecompute: some"), "recompute");
+}
+
 TEST_F(JobFileTest, a_key_given_twice_is_refused) { EXPECT_SAYS(complaint("seed: 3", "seed: 3\nseed: 4"), "seed is given twice"); }
 
 TEST_F(JobFileTest, contradictions_are_refused) {

@@ -88,8 +88,57 @@ TEST(Bf16, GradientsAgreeWithAutograd) {
   expect_close_to_autograd(dims, 4);
 }
 
+// What transformers checks in fp32 (tests/oracle), in bf16: as far from fp32 as bf16's rounding. Every expert is chosen, so that no choice flips.
+void expect_close_to_fp32(Dims dims) {
+  dims.shape.num_experts_per_tok = dims.shape.num_local_experts;
+  const Batch batch = random_batch(dims, 3);
+  SingleRank exact(dims);
+  dims.precision = Precision::kBf16;
+  SingleRank model(dims);
+  for (std::size_t i = 0; i < model.units.size(); ++i)
+    for (std::size_t t = 0; t < model.units[i].tensors.size(); ++t) {
+      const TensorSpec& tensor = model.units[i].tensors[t];
+      for (std::int64_t e = tensor.offset; e < tensor.offset + tensor.numel; ++e) {
+        float& weight = exact.weights[i].data()[e];
+        // Norms that are not 1, so that a forgotten one is noticed.
+        weight = model.forms[i].spots()[t].bf16 ? to_float(rounded_to<bf16>(weight)) : tensor.shape.size() == 1 ? 0.5f + static_cast<float>(e % 7) / 8 : weight;
+        model.weights[i].data()[e] = weight;
+      }
+    }
+  const double wanted = exact.microbatch(batch.tokens, batch.targets).cross_entropy;
+  EXPECT_NEAR(model.microbatch(batch.tokens, batch.targets).cross_entropy, wanted, 2e-3 * wanted);
+  for (std::size_t i = 0; i < model.units.size(); ++i)
+    for (const TensorSpec& tensor : model.units[i].tensors) {
+      const at::Tensor got = view(model.gradients[i].data() + tensor.offset, tensor.shape), fp32 = view(exact.gradients[i].data() + tensor.offset, tensor.shape);
+      EXPECT_GT(fp32.norm().item<float>(), 0) << tensor.name;
+      EXPECT_LT(distance(got, fp32), kClose) << tensor.name;
+    }
+}
+
+TEST(Bf16, NormsOfQueriesAndKeysLayersWithoutExpertsAndJitterFollowFp32) {
+  settle_arithmetic();
+  Dims dims = small_dims();
+  dims.shape.architecture = Architecture::kQwen3Moe;
+  dims.shape.dense_layers = {0};
+  dims.shape.dense_intermediate_size = 72;
+  expect_close_to_fp32(dims);
+  dims = small_dims();
+  dims.shape.architecture = Architecture::kOlmoe;
+  dims.shape.norm_topk_prob = false;
+  expect_close_to_fp32(dims);
+  dims = small_dims();
+  dims.shape.router_jitter_noise = 0.3;
+  expect_close_to_fp32(dims);
+}
+
 TEST(Bf16, AnyRunOfBlocksIsOneRunOfBytes) {
-  for (const Unit& unit : make_units(small_dims().shape)) {
+  ModelShape qwen = small_dims().shape;
+  qwen.architecture = Architecture::kQwen3Moe;
+  qwen.dense_layers = {0};
+  qwen.dense_intermediate_size = 72;
+  std::vector<Unit> units = make_units(small_dims().shape);
+  for (Unit& unit : make_units(qwen)) units.push_back(std::move(unit));
+  for (const Unit& unit : units) {
     const ComputeForm form(unit, Precision::kBf16);
     std::int64_t before = 0;
     for (int block = 0; block <= kBlocksPerUnit; ++block) {

@@ -2,7 +2,8 @@
 //
 //   {"do": "gradients", "model": DIR, "sequences": S, "length": T, "tokens": [S*T], "targets": [S*T], "out": FILE}
 //       FILE (safetensors): logits, every weight's gradient of (sum of token losses + coefficient * load-balancing loss * targets), jitter.<layer>
-//   {"do": "train", "model": DIR, "work": DIR, "data": PREFIX, "steps": n, "microbatches": M, "sequences": S, "length": T, "groups": [sizes], "optimizer": {...}}
+//   {"do": "train", "model": DIR, "work": DIR, "data": PREFIX, "steps": n, "microbatches": M, "sequences": S, "length": T, "groups": [sizes], "optimizer": {...},
+//       "precision": "bf16", "recompute": "experts" or "full"; both may be absent}
 //       trains with the worker's own step from the directory's weights; answers losses, the tokens of each step, and a checkpoint
 #include "checkpoint/core/hugging_face_config.hpp"
 #include "checkpoint/core/safetensors_header.hpp"
@@ -122,6 +123,9 @@ JobSpec job_of(const json& request) {
   job.microbatches = job.chains = request["microbatches"].get<int>();
   job.sequences_per_microbatch = request["sequences"].get<int>();
   job.sequence_length = request["length"].get<int>();
+  if (request.value("precision", "") == "bf16") job.precision = Precision::kBf16;
+  const std::string recompute = request.value("recompute", "none");
+  job.recompute = recompute == "experts" ? Recompute::kExperts : recompute == "full" ? Recompute::kFull : Recompute::kNone;
   const json& optimizer = request["optimizer"];
   job.optimizer.learning_rate = optimizer["learning_rate"].get<double>();
   job.optimizer.min_learning_rate = optimizer["min_learning_rate"].get<double>();

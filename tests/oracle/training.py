@@ -62,7 +62,7 @@ def learning_rate(step):
     return o["min_learning_rate"] + (o["learning_rate"] - o["min_learning_rate"]) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def train_with_transformers(model, samples):
+def train_with_transformers(model, samples, autocast=False):
     model.train()
     decayed = [p for name, p in model.named_parameters() if "norm" not in name]
     kept = [p for name, p in model.named_parameters() if "norm" in name]
@@ -76,13 +76,27 @@ def train_with_transformers(model, samples):
         optimizer.zero_grad()
         loss = 0.0
         for microbatch in samples[step - 1]:
-            result = model(microbatch[:, :-1], shift_labels=microbatch[:, 1:].contiguous(), labels=microbatch[:, 1:], output_router_logits=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                result = model(microbatch[:, :-1], shift_labels=microbatch[:, 1:].contiguous(), labels=microbatch[:, 1:], output_router_logits=True)
             (result.loss / MICROBATCHES).backward()
             loss += (float(result.loss.detach()) - model.config.router_aux_loss_coef * float(result.aux_loss.detach())) / MICROBATCHES
         torch.nn.utils.clip_grad_norm_(model.parameters(), OPTIMIZER["clip_norm"])
         optimizer.step()
         losses.append(loss)
     return losses
+
+
+def write_data(work):
+    """Some structure, so that the loss can fall."""
+    noise = oracle.tokens_of("noise", VOCAB, 1, 20000)[0].tolist()
+    oracle.write_data(os.path.join(work, "data"), [noise[i] if noise[i] % 5 == 0 else (3 * i) % VOCAB for i in range(20000)])
+
+
+def train(runtime, directory, work, groups, **job):
+    """This runtime's own step, from the model in `directory`, on the data of write_data(work)."""
+    own = tempfile.mkdtemp(dir=work)
+    return runtime.ask(do="train", model=directory, work=own, data=os.path.join(work, "data"), steps=STEPS, microbatches=MICROBATCHES, sequences=SEQUENCES, length=LENGTH, groups=groups,
+                       optimizer=OPTIMIZER, **job)
 
 
 def greedy(runtime, directory, prompt, count, work):
@@ -141,16 +155,8 @@ def run(runtime, regroup, name, seed, work):
     model = make_model(name, seed)
     oracle.save(model, directory, ("shards",), torch.float32)
     write_tokenizer(directory)
-    # Some structure, so that the loss can fall.
-    noise = oracle.tokens_of("noise", VOCAB, 1, 20000)[0].tolist()
-    oracle.write_data(os.path.join(work, "data"), [noise[i] if noise[i] % 5 == 0 else (3 * i) % VOCAB for i in range(20000)])
-    answers = []
-    for groups in ([1], [2, 1]):
-        own = os.path.join(work, "-".join(map(str, groups)))
-        os.mkdir(own)
-        answers.append(runtime.ask(do="train", model=directory, work=own, data=os.path.join(work, "data"), steps=STEPS, microbatches=MICROBATCHES, sequences=SEQUENCES, length=LENGTH,
-                                   groups=groups, optimizer=OPTIMIZER))
-    alone, three = answers
+    write_data(work)
+    alone, three = (train(runtime, directory, work, groups) for groups in ([1], [2, 1]))
     if alone["digest"] != three["digest"] or alone["losses"] != three["losses"]:
         wrong.append("one worker and three compute different bits")
     losses = train_with_transformers(model, alone["samples"])
@@ -185,4 +191,5 @@ def main():
     return 1 if failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

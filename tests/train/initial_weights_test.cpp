@@ -57,6 +57,15 @@ TEST_F(InitialWeights, are_the_directorys_on_every_layout) {
   for (const std::vector<int>& groups : {std::vector<int>{3}, {2, 2}}) EXPECT_EQ(train(job_, groups, 2), expected);
 }
 
+// The masters are the directory's, whatever is computed in.
+TEST_F(InitialWeights, are_the_directorys_in_bf16) {
+  job_.precision = Precision::kBf16;
+  for (const std::vector<int>& groups : {std::vector<int>{1}, {2, 1}}) EXPECT_EQ(train(job_, groups, 0), digest_);
+  const std::string expected = train(job_, {1}, 2);
+  ASSERT_EQ(expected.size(), 64u) << expected;
+  EXPECT_EQ(train(job_, {2, 1}, 2), expected);
+}
+
 TEST_F(InitialWeights, that_are_not_those_of_the_submission_are_refused_by_every_worker) {
   job_.initial_digest[0] = job_.initial_digest[0] == '0' ? '1' : '0';
   const std::string said = train(job_, {2, 1}, 1);

@@ -37,6 +37,11 @@ JobSpec job_of(const std::string& data, std::int64_t hidden, std::int64_t interm
   return job;
 }
 
+JobSpec with(JobSpec job, Recompute recompute) {
+  job.recompute = recompute;
+  return job;
+}
+
 // Peak of one process with these ranks as threads, over what it had before.
 double measure(const JobSpec& job, const std::vector<int>& groups, const std::string& directory) {
   int ends[2];
@@ -80,6 +85,8 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
       {"mostly state, one group of two", job_of(directory + "/data", 256, 512, 1, 128), {2}},
       {"mostly state, two groups", job_of(directory + "/data", 256, 512, 1, 128), {1, 1}},
       {"mostly activations, one group of three", job_of(directory + "/data", 128, 128, 8, 256), {3}},
+      {"recompute: full, one worker", with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kFull), {1}},
+      {"recompute: full, one group of three", with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kFull), {3}},
   };
   int number = 0;
   for (const auto& c : cases) {

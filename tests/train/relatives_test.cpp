@@ -4,23 +4,38 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace regroup::testing {
 namespace {
 
-void expect_one_digest(const JobSpec& job, const std::string& directory) {
-  std::string expected;
+std::string digest_of(const JobSpec& job, const std::vector<int>& groups, const std::string& directory) {
+  std::vector<int> members;
+  for (const int size : groups)
+    for (int i = 0; i < size; ++i) members.push_back(static_cast<int>(members.size()));
+  std::filesystem::create_directory(directory);
+  return Cluster(job, static_cast<int>(members.size()), directory).train(make_placement(job, groups, 1, true), members, 2);
+}
+
+// On every layout, and whatever is recomputed; another one in each precision.
+void expect_one_digest(JobSpec job, const std::string& directory) {
+  std::string before;
   int count = 0;
-  for (const std::vector<int>& groups : {std::vector<int>{1}, {3}, {2, 1}, {2, 2}, {7}}) {
-    std::vector<int> members;
-    for (const int size : groups)
-      for (int i = 0; i < size; ++i) members.push_back(static_cast<int>(members.size()));
-    const std::string own = directory + "/" + std::to_string(count++);
-    std::filesystem::create_directory(own);
-    const std::string digest = Cluster(job, static_cast<int>(members.size()), own).train(make_placement(job, groups, 1, true), members, 2);
-    ASSERT_EQ(digest.size(), 64u) << digest;
-    if (expected.empty()) expected = digest;
-    EXPECT_EQ(digest, expected) << groups.size() << " groups, " << members.size() << " workers";
+  const auto next = [&] { return directory + "/" + std::to_string(count++); };
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    job.precision = precision;
+    job.recompute = Recompute::kNone;
+    const std::string expected = digest_of(job, {1}, next());
+    ASSERT_EQ(expected.size(), 64u) << expected;
+    EXPECT_NE(expected, before);
+    before = expected;
+    for (const std::vector<int>& groups : {std::vector<int>{3}, {2, 2}, {7}})
+      EXPECT_EQ(digest_of(job, groups, next()), expected) << groups.size() << " groups, the first of " << groups.front() << ", precision " << static_cast<int>(precision);
+    for (const Recompute recompute : {Recompute::kExperts, Recompute::kFull}) {
+      job.recompute = recompute;
+      EXPECT_EQ(digest_of(job, {2, 1}, next()), expected) << "recompute " << static_cast<int>(recompute) << ", precision " << static_cast<int>(precision);
+    }
   }
 }
 
@@ -48,6 +63,12 @@ TEST_F(Relatives, qwen3_with_layers_without_experts_gives_one_digest) {
 TEST_F(Relatives, olmoe_gives_one_digest) {
   job_.model.architecture = Architecture::kOlmoe;
   job_.model.norm_topk_prob = false;
+  expect_one_digest(job_, directory_);
+}
+
+// The repeated forward of a layer has the numbers of its first one: the same jitter.
+TEST_F(Relatives, router_jitter_gives_one_digest) {
+  job_.model.router_jitter_noise = 0.1;
   expect_one_digest(job_, directory_);
 }
 

@@ -2,6 +2,8 @@
 // microbatch's layer is a function of (key, i), and the key of (seed, step, microbatch, layer). Made again in the backward, never stored.
 #pragma once
 
+#include "moe/train/ops/bf16.hpp"
+
 #include <cstdint>
 
 namespace regroup::ops {
@@ -13,7 +15,8 @@ struct Jitter {
 
 Jitter jitter_of(double noise, std::uint64_t seed, std::int64_t step, std::int64_t microbatch, std::int64_t layer);
 
-// x[i] *= factor i. Nothing without noise.
+// x[i] *= factor i, in fp32 and rounded once. Nothing without noise.
 void jitter(const Jitter& jitter, float* x, std::int64_t n);
+void jitter(const Jitter& jitter, bf16* x, std::int64_t n);
 
 }  // namespace regroup::ops

@@ -2,7 +2,9 @@
 
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/kernels.hpp"
+#include "moe/train/ops/typed.hpp"
 
+#include <cstddef>
 #include <cstring>
 
 namespace regroup::ops {
@@ -15,15 +17,19 @@ struct Part {
 };
 
 at::Tensor take(const at::Tensor& qkv, Part part, std::int64_t row) {
-  at::Tensor dense = empty({qkv.size(0) * part.width / row, row});
-  const float* from = qkv.data_ptr<float>() + part.first;
-  for (std::int64_t i = 0; i < qkv.size(0); ++i) std::memcpy(dense.data_ptr<float>() + i * part.width, from + i * qkv.size(1), static_cast<std::size_t>(part.width) * sizeof(float));
+  at::Tensor dense = empty({qkv.size(0) * part.width / row, row}, qkv.scalar_type());
+  const auto size = static_cast<std::size_t>(qkv.element_size()), width = static_cast<std::size_t>(part.width) * size, stride = static_cast<std::size_t>(qkv.size(1)) * size;
+  const std::byte* from = static_cast<const std::byte*>(qkv.data_ptr()) + static_cast<std::size_t>(part.first) * size;
+  auto* to = static_cast<std::byte*>(dense.data_ptr());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(qkv.size(0)); ++i) std::memcpy(to + i * width, from + i * stride, width);
   return dense;
 }
 
 void put_back(const at::Tensor& dense, const at::Tensor& qkv, Part part) {
-  float* to = qkv.data_ptr<float>() + part.first;
-  for (std::int64_t i = 0; i < qkv.size(0); ++i) std::memcpy(to + i * qkv.size(1), dense.data_ptr<float>() + i * part.width, static_cast<std::size_t>(part.width) * sizeof(float));
+  const auto size = static_cast<std::size_t>(qkv.element_size()), width = static_cast<std::size_t>(part.width) * size, stride = static_cast<std::size_t>(qkv.size(1)) * size;
+  const auto* from = static_cast<const std::byte*>(dense.data_ptr());
+  std::byte* to = static_cast<std::byte*>(qkv.data_ptr()) + static_cast<std::size_t>(part.first) * size;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(qkv.size(0)); ++i) std::memcpy(to + i * stride, from + i * width, width);
 }
 
 Part queries(const Dims& dims) { return {0, dims.shape.num_attention_heads * dims.shape.head_dim}; }
@@ -32,15 +38,19 @@ Part keys(const Dims& dims) { return {dims.shape.num_attention_heads * dims.shap
 void forward(const at::Tensor& weight, const Dims& dims, const at::Tensor& qkv, Part part, at::Tensor& x, at::Tensor& rstd) {
   x = take(qkv, part, weight.numel());
   rstd = empty({x.size(0)});
-  const at::Tensor y = empty(x.sizes());
-  rms_norm_rows(x.data_ptr<float>(), weight.data_ptr<float>(), y.data_ptr<float>(), rstd.data_ptr<float>(), x.size(0), x.size(1), static_cast<float>(dims.shape.rms_norm_eps));
+  const at::Tensor y = empty(x.sizes(), x.scalar_type());
+  by_type(x, [&]<class T>() {
+    rms_norm_rows(data<T>(x), data<float>(weight), data<T>(y), data<float>(rstd), x.size(0), x.size(1), static_cast<float>(dims.shape.rms_norm_eps));
+  });
   put_back(y, qkv, part);
 }
 
 void backward(const at::Tensor& weight, const at::Tensor& dqkv, Part part, const at::Tensor& x, const at::Tensor& rstd, const at::Tensor& dweight) {
   const at::Tensor dy = take(dqkv, part, weight.numel());
-  const at::Tensor dx = empty(dy.sizes());
-  rms_norm_rows_backward(dy.data_ptr<float>(), x.data_ptr<float>(), weight.data_ptr<float>(), rstd.data_ptr<float>(), nullptr, dx.data_ptr<float>(), dweight.data_ptr<float>(), x.size(0), x.size(1));
+  const at::Tensor dx = empty(dy.sizes(), dy.scalar_type());
+  by_type(dy, [&]<class T>() {
+    rms_norm_rows_backward(data<T>(dy), data<T>(x), data<float>(weight), data<float>(rstd), static_cast<const T*>(nullptr), data<T>(dx), data<float>(dweight), x.size(0), x.size(1));
+  });
   put_back(dx, dqkv, part);
 }
 

@@ -77,12 +77,12 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   saved.x = x;
   saved.rstd = empty({n});
   saved.probs = empty({n, e});
-  by_type(x, [&]<class T>() {
-    rms_norm_rows(data<T>(x), data<float>(weights.post_norm), data<T>(routing.normed), data<float>(saved.rstd), n, h, static_cast<float>(dims.shape.rms_norm_eps));
-  });
   saved.jitter = noise;
   saved.norm_topk_prob = dims.shape.norm_topk_prob;
-  if (noise.noise > 0) jitter(noise, routing.normed.data_ptr<float>(), n * h);   // fp32 alone: check_job refuses it in bf16
+  by_type(x, [&]<class T>() {
+    rms_norm_rows(data<T>(x), data<float>(weights.post_norm), data<T>(routing.normed), data<float>(saved.rstd), n, h, static_cast<float>(dims.shape.rms_norm_eps));
+    jitter(noise, data<T>(routing.normed), n * h);
+  });
   const at::Tensor logits = empty({n, e});
   multiply(logits, as_float(routing.normed), weights.gate.t());
   softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), n, e);

@@ -30,9 +30,6 @@ void check_kind(const Unit& unit, UnitKind kind, const std::byte* base) {
   REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(base) % 64 == 0, "unit", unit.index, "does not start on 64 bytes");
 }
 
-std::byte* bytes(float* flat) { return reinterpret_cast<std::byte*>(flat); }
-ComputeForm flat_form(const Unit& unit) { return {unit, Precision::kFp32}; }
-
 // Three matrices from this position on.
 ExpertWeights gated_mlp(const Unit& unit, const ComputeForm& form, std::size_t position, std::byte* base) {
   ExpertWeights w;
@@ -42,6 +39,9 @@ ExpertWeights gated_mlp(const Unit& unit, const ComputeForm& form, std::size_t p
   w.w2 = tensor_of(unit, form, position + 2, base);
   return w;
 }
+
+std::byte* bytes(float* flat) { return reinterpret_cast<std::byte*>(flat); }
+ComputeForm flat_form(const Unit& unit) { return {unit, Precision::kFp32}; }
 
 }  // namespace
 
