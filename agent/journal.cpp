@@ -70,7 +70,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
   } else if (const auto* state = std::get_if<StateChanged>(&message)) {
     Line line("state", worker);
     line["state"] = to_string(state->state);
-    line["epoch"] = state->warm_for.value;
+    line["epoch"] = state->epoch.value;
     line["text"] = state->text;
     write(line);
   } else if (const auto* suspects = std::get_if<Suspects>(&message)) {

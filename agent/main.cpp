@@ -60,6 +60,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--dir", o.directory, "journal, lock and sockets; one agent a directory")->required();
   app.add_option("--address", o.address, "this host's name or address as the others reach it; left out: unix sockets, all nodes on this machine");
   app.add_option("--slots", o.shell.facts.slots, "workers at a time")->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_flag("!--no-spare", o.shell.facts.keeps_spare, "keep no process ready that has loaded its libraries: saves 60 MB, a worker that takes another's place joins later");
   app.add_option("--memory", o.memory_bytes, "what all workers together may use, such as 64GiB (default: the machine's)")->transform(CLI::AsSizeValue(false));
   app.add_option("--zone", o.shell.facts.zone, "failure domain, for placement");
   app.add_option("--label", o.labels, "NAME=VALUE for people; may be repeated");

@@ -106,6 +106,7 @@ int AgentShell::run() {
   spec_watch_.reset();
   plan_watch_.reset();
   workers_.clear();
+  spare_.reset();
   registration_->leave();
   if (refused.empty()) return 0;
   log::error("node_refused", {{"reason", refused}});
@@ -204,18 +205,32 @@ void AgentShell::do_one(const StartWorker& action) {
   WorkerEvents events;
   events.on_message = [this, id = action.worker](FromWorker message) { post(WorkerSays{id, std::move(message)}); };
   events.on_ended = [this, id = action.worker](int signal, int status) { post(WorkerEnded{id, signal, status}); };
-  auto started = WorkerProcess::start(options_.worker_program, std::move(events));
+  auto started = new_process();
   counters_.change([](auto& c) { ++c.worker_starts; });
   if (!started) {
     log::error("worker_not_started", {{"reason", to_string(started.error())}});
     return post(WorkerEnded{action.worker, 0, 127});
   }
+  (*started)->listen_to(std::move(events));
   const bool tcp = options_.sockets.starts_with("tcp:");
   const std::string listen = tcp ? options_.sockets + ":0" : "unix:" + options_.sockets + "/w" + std::to_string(action.worker.slot) + "." + std::to_string(action.worker.start);
   (*started)->tell(Welcome{action.job, action.worker, listen, options_.facts.agent_address, action.highest_epoch});
   journal_.started(action.worker, (*started)->pid());
   log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", (*started)->pid()}});
   workers_[action.worker] = std::move(*started);
+}
+
+Result<std::unique_ptr<WorkerProcess>> AgentShell::new_process() {
+  if (spare_ && !spare_->has_ended()) return std::move(spare_);
+  spare_.reset();
+  return WorkerProcess::start(options_.worker_program);
+}
+
+void AgentShell::do_one(const KeepSpare&) {
+  auto started = WorkerProcess::start(options_.worker_program);
+  if (!started) return log::warn("no_spare", {{"reason", to_string(started.error())}, {"note", "the next worker starts more slowly"}});
+  log::info("spare_started", {{"pid", (*started)->pid()}});
+  spare_ = std::move(*started);
 }
 
 void AgentShell::do_one(const KillWorker& action) {

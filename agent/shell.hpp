@@ -48,6 +48,7 @@ class AgentShell {
   void do_one(const FollowJob& action);
   void do_one(const WorkFor& action);
   void do_one(const StartWorker& action);
+  void do_one(const KeepSpare& action);
   void do_one(const KillWorker& action);
   void do_one(const Tell& action);
   void do_one(const GrantArena& action);
@@ -58,6 +59,7 @@ class AgentShell {
   void do_one(const PutLasting& action);
   void do_one(const Refused& action);
   void do_one(const Quit& action);
+  Result<std::unique_ptr<WorkerProcess>> new_process();   // the spare where there is one
   void watch_job(const std::string& job);
   void refresh_status();
 
@@ -75,6 +77,7 @@ class AgentShell {
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;
   std::map<WorkerId, std::shared_ptr<WorkerProcess>> workers_;
+  std::unique_ptr<WorkerProcess> spare_;
   std::unique_ptr<Lane> granting_;         // clears memory for arenas, which takes long
   std::unique_ptr<Registration> registration_;
   std::unique_ptr<Watch> assignment_watch_, spec_watch_, plan_watch_;

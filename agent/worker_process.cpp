@@ -14,13 +14,42 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <string_view>
+#include <vector>
 
 namespace regroup::agent {
+namespace {
 
-Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program, WorkerEvents events) {
+// The allocator asks for huge pages: the kernel frees a dead worker's memory before it closes its sockets, so peers hear of the death later the more pages there are.
+constexpr std::string_view kHugePages = "glibc.malloc.hugetlb";
+
+std::vector<std::string> worker_environment() {
+  std::vector<std::string> environment;
+  std::string tunables = std::string(kHugePages) + "=1";
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (!text.starts_with("GLIBC_TUNABLES=")) {
+      environment.emplace_back(text);
+    } else if (const std::string_view own = text.substr(text.find('=') + 1); own.find(kHugePages) != own.npos) {
+      tunables = own;
+    } else if (!own.empty()) {
+      tunables = std::string(own) + ":" + tunables;
+    }
+  }
+  environment.push_back("GLIBC_TUNABLES=" + tunables);
+  return environment;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program) {
   if (::access(program.c_str(), X_OK) != 0) return Error{Code::kUnavailable, "cannot run " + program + ": " + std::strerror(errno)};
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return Error{Code::kUnavailable, std::string("a socket pair: ") + std::strerror(errno)};
+  std::vector<std::string> environment = worker_environment();
+  std::vector<char*> entries;
+  for (std::string& entry : environment) entries.push_back(entry.data());
+  entries.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) {   // only async-signal-safe calls: other threads may hold locks
@@ -35,7 +64,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& p
       ::fcntl(kWorkerSocket, F_SETFD, 0);
     }
     ::syscall(SYS_close_range, kWorkerSocket + 1, ~0u, 0);
-    ::execl(program.c_str(), program.c_str(), static_cast<char*>(nullptr));
+    ::execle(program.c_str(), program.c_str(), static_cast<char*>(nullptr), entries.data());
     ::_exit(127);
   }
   const int fork_error = errno;
@@ -52,18 +81,38 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& p
     ::close(ends[0]);
     return error;
   }
-  return std::unique_ptr<WorkerProcess>(new WorkerProcess(pid, pidfd, ends[0], std::move(events)));
+  return std::unique_ptr<WorkerProcess>(new WorkerProcess(pid, pidfd, ends[0]));
 }
 
-WorkerProcess::WorkerProcess(int pid, int pidfd, int socket, WorkerEvents events)
-    : pid_(pid), pidfd_(pidfd), socket_(socket), events_(std::move(events)), outgoing_(std::make_unique<Lane>()), listener_([this] { listen(); }) {}
+WorkerProcess::WorkerProcess(int pid, int pidfd, int socket) : pid_(pid), pidfd_(pidfd), socket_(socket), outgoing_(std::make_unique<Lane>()) {}
 
 WorkerProcess::~WorkerProcess() {
   kill();
-  listener_.join();
+  if (listener_.joinable()) {
+    listener_.join();
+  } else {
+    wait_for_end();
+  }
   socket_.shut_down();   // ends a message that was being written
   outgoing_.reset();
   ::close(pidfd_);
+}
+
+void WorkerProcess::listen_to(WorkerEvents events) {
+  events_ = std::move(events);
+  listener_ = std::thread([this] { listen(); });
+}
+
+bool WorkerProcess::has_ended() const {
+  pollfd end{pidfd_, POLLIN, 0};
+  return ::poll(&end, 1, 0) == 1;
+}
+
+siginfo_t WorkerProcess::wait_for_end() const {
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_), &info, WEXITED) != 0 && errno == EINTR) {
+  }
+  return info;
 }
 
 void WorkerProcess::tell(const ToWorker& message, int fd) {
@@ -98,9 +147,7 @@ void WorkerProcess::listen() {
       continue;
     }
     if (waits[0].revents == 0) continue;
-    siginfo_t info{};
-    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_), &info, WEXITED) != 0 && errno == EINTR) {
-    }
+    const siginfo_t info = wait_for_end();
     const bool by_signal = info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
     events_.on_ended(by_signal ? info.si_status : 0, by_signal ? 0 : info.si_status);
     return;

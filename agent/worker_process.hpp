@@ -1,12 +1,14 @@
 // worker_process.hpp: one worker as a child process: its socket, its pidfd, its end.
 //
 // The child dies with this agent: it sees the end of the socket, and the kernel kills it when the *thread* that started it ends (PDEATHSIG), so start from main's.
+// It may wait under no name, with its libraries loaded, until somebody listens to it.
 // Threads: start: main's. tell, kill: any; neither blocks (messages wait in a lane, so that a stopped worker stops nobody). Events: on a thread of this object; they must only post.
 #pragma once
 
 #include "agent/api/worker_protocol.hpp"
 #include "base/lane.hpp"
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,19 +24,23 @@ struct WorkerEvents {
 class WorkerProcess {
  public:
   // kUnavailable: no such program, no more processes.
-  static Result<std::unique_ptr<WorkerProcess>> start(const std::string& program, WorkerEvents events);
+  static Result<std::unique_ptr<WorkerProcess>> start(const std::string& program);
   ~WorkerProcess();          // SIGKILL, and waits for its end
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 
+  // Once. What it said and whether it ended before comes now.
+  void listen_to(WorkerEvents events);
+  [[nodiscard]] bool has_ended() const;
   // `fd` (or -1) is duplicated at once and goes along.
   void tell(const ToWorker& message, int fd = -1);
   void kill();
   [[nodiscard]] int pid() const { return pid_; }
 
  private:
-  WorkerProcess(int pid, int pidfd, int socket, WorkerEvents events);
+  WorkerProcess(int pid, int pidfd, int socket);
   void listen();
+  [[nodiscard]] siginfo_t wait_for_end() const;
 
   int pid_;
   int pidfd_;

@@ -58,7 +58,7 @@ json encode(const SnapshotAnswer& m) { return {{"type", "snapshot_answer"}, {"st
 json encode(const StopWorker& m) { return {{"type", "stop_worker"}, {"reason", m.reason}}; }
 
 json encode(const Hello& m) { return {{"type", "hello"}, {"address", m.address}, {"pid", m.pid}, {"fingerprint", m.fingerprint}}; }
-json encode(const StateChanged& m) { return {{"type", "state_changed"}, {"state", static_cast<int>(m.state)}, {"warm_for", m.warm_for.value}, {"text", m.text}}; }
+json encode(const StateChanged& m) { return {{"type", "state_changed"}, {"state", static_cast<int>(m.state)}, {"epoch", m.epoch.value}, {"text", m.text}}; }
 json encode(const Suspects& m) {
   json list = json::array();
   for (const auto& s : m.suspicions) list.push_back({{"whom", to_string(s.whom)}, {"evidence", s.evidence}, {"seen_at_ms", s.seen_at_ms}});
@@ -156,7 +156,7 @@ Result<FromWorker> decode_from_worker(const json& v) {
   if (type == "state_changed") {
     const int state = v.at("state").get<int>();
     if (state < 0 || state > static_cast<int>(WorkerState::kFailed)) return bad("worker state " + std::to_string(state) + " is unknown");
-    return FromWorker(StateChanged{static_cast<WorkerState>(state), Epoch(v.at("warm_for").get<std::uint64_t>()), v.at("text").get<std::string>()});
+    return FromWorker(StateChanged{static_cast<WorkerState>(state), Epoch(v.at("epoch").get<std::uint64_t>()), v.at("text").get<std::string>()});
   }
   if (type == "suspects") {
     Suspects m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};

@@ -82,7 +82,7 @@ using ToWorker = std::variant<Welcome, DialPeers, NewPlan, ArenaGrant, SnapshotA
 
 // Worker -> agent.
 struct Hello { std::string address; int pid = 0; std::string fingerprint; };
-struct StateChanged { WorkerState state = WorkerState::kStarting; Epoch warm_for; std::string text; };
+struct StateChanged { WorkerState state = WorkerState::kStarting; Epoch epoch; std::string text; };
 struct Suspects { Epoch epoch; std::vector<Suspicion> suspicions; };   // the whole present list; empty withdraws
 struct Committed { CommitReport report; };
 struct Regrouped { RegroupReport report; };

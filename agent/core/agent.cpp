@@ -6,6 +6,8 @@
 namespace regroup::agent {
 namespace {
 
+constexpr int kSpareAfterCommits = 2;
+
 bool holds(const std::vector<Participant>& participants, const WorkerId& worker) {
   return std::any_of(participants.begin(), participants.end(), [&](const Participant& p) { return p.worker == worker; });
 }
@@ -109,6 +111,8 @@ void Agent::start_due() {
   for (Slot& slot : slots_) {
     if (slot.running || now_.at < slot.not_before) continue;
     slot.running = true;
+    slot.commits = 0;
+    has_spare_ = false;
     slot.asked_to_end = false;
     slot.kill_at.reset();
     slot.part_of = slot.dialled = Epoch(0);
@@ -176,7 +180,7 @@ void Agent::said(Slot& slot, const StateChanged& message) {
   const bool was_ready = slot.worker.state != WorkerState::kStarting;
   if (slot.worker.state == WorkerState::kFinished && message.state == WorkerState::kWaiting) return;   // it has nothing left to wait for
   slot.worker.state = message.state;
-  slot.worker.warm_for = message.warm_for;
+  slot.worker.epoch = message.epoch;
   slot.worker.text = message.text;
   if (message.state == WorkerState::kFailed) {
     act(KillWorker{slot.worker.id, "it cannot start: " + message.text});
@@ -196,6 +200,11 @@ void Agent::said(Slot& slot, const Suspects& message) {
 void Agent::said(Slot& slot, const Committed& message) {
   const CommitReport& report = message.report;
   slot.failures = 0;
+  // Not during the first steps, in which everybody waits for a core.
+  if (++slot.commits >= kSpareAfterCommits && facts_.keeps_spare && !has_spare_) {
+    has_spare_ = true;
+    act(KeepSpare{});
+  }
   // That an epoch has committed tells the coordinator that it is in force: no second is lost on that.
   const bool at_once = report.epoch > progress_.epoch;
   progress_.epoch = report.epoch;

@@ -32,6 +32,7 @@ using Event = std::variant<Assigned, JobKnown, PlanKnown, WorkerSays, WorkerEnde
 struct FollowJob { std::string job; };                            // its spec and current plan; empty: none
 struct WorkFor { std::optional<JobSpec> job; };                   // whose snapshots are kept and served
 struct StartWorker { WorkerId worker; JobSpec job; Epoch highest_epoch; };
+struct KeepSpare {};                                              // have a process ready for the next StartWorker
 struct KillWorker { WorkerId worker; std::string reason; };       // SIGKILL, also of a stopped one
 struct Tell { WorkerId worker; ToWorker message; };
 struct GrantArena { WorkerId worker; int slots = 0; std::int64_t bytes = 0; };
@@ -42,7 +43,7 @@ struct EraseLeased { std::string key; };
 struct PutLasting { std::string key; std::string value; };
 struct Refused { std::string text; };                             // a plan or message that is not carried out: for the log
 struct Quit { std::string reason; };
-using Action = std::variant<FollowJob, WorkFor, StartWorker, KillWorker, Tell, GrantArena, TakeSnapshot, CancelSaves, PutLeased, EraseLeased, PutLasting, Refused, Quit>;
+using Action = std::variant<FollowJob, WorkFor, StartWorker, KeepSpare, KillWorker, Tell, GrantArena, TakeSnapshot, CancelSaves, PutLeased, EraseLeased, PutLasting, Refused, Quit>;
 
 class Agent {
  public:
@@ -105,6 +106,7 @@ class Agent {
   bool progress_is_new_ = false;                    // ... and not written yet
   Instant progress_written_{};
   std::string node_text_, suspicions_text_;         // as last written
+  bool has_spare_ = false;
   bool quit_ = false;
 };
 

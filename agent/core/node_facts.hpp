@@ -17,6 +17,7 @@ struct NodeFacts {
   std::string agent_address;       // peer port
   std::string metrics_address;
   int slots = 1;
+  bool keeps_spare = true;         // a process with its libraries loaded waits to become the next worker
   std::int64_t memory_bytes = 0;
   std::string device = "cpu";
   std::string zone;

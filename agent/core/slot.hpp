@@ -18,6 +18,7 @@ struct Slot {
   std::optional<Instant> kill_at;          // was asked to stop
   int failures = 0;                        // in a row, without a committed step between them
   Instant not_before{};                    // of the next start
+  int commits = 0;                         // since its start
   Epoch part_of;                           // newest plan that counts on this worker
   Epoch dialled;                           // newest plan whose members it was told to get warm for
 

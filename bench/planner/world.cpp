@@ -103,14 +103,14 @@ void Cluster::put(const std::string& key, const std::string& value) {
   view.apply(update, now);
 }
 
-NodeRecord Cluster::node(int number, WorkerState state, Epoch warm_for) const {
+NodeRecord Cluster::node(int number, WorkerState state, Epoch epoch) const {
   const Candidate c = candidate(number);
   NodeRecord record;
   record.node = c.worker.node;
   record.incarnation = 1;
   record.agent_address = c.agent_address;
   record.zone = c.zone;
-  record.workers = {{c.worker, job_name_, c.address, state, warm_for, "same", ""}};
+  record.workers = {{c.worker, job_name_, c.address, state, epoch, "same", ""}};
   return record;
 }
 

@@ -42,7 +42,7 @@ struct Cluster {
  private:
   void put(WatchUpdate& update, const std::string& key, const std::string& value);
   void put(const std::string& key, const std::string& value);
-  NodeRecord node(int number, WorkerState state, Epoch warm_for) const;
+  NodeRecord node(int number, WorkerState state, Epoch epoch) const;
 
   std::string job_name_;
   Epoch epoch_;

@@ -36,7 +36,7 @@ WorkerRecord read_worker(const Field& in) {
   worker.job = in["job"].string();
   worker.address = in["address"].string();
   worker.state = in["state"].word(kStateWords);
-  worker.warm_for = in["warm_for"].id<Epoch>();
+  worker.epoch = in["epoch"].id<Epoch>();
   worker.fingerprint = in["fingerprint"].string();
   worker.text = in["text"].string();
   return worker;
@@ -76,7 +76,7 @@ std::string to_json(const NodeRecord& record) {
                        {"job", worker.job},
                        {"address", worker.address},
                        {"state", kStateWords(worker.state)},
-                       {"warm_for", worker.warm_for.value},
+                       {"epoch", worker.epoch.value},
                        {"fingerprint", worker.fingerprint},
                        {"text", worker.text}});
   }

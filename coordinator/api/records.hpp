@@ -12,7 +12,7 @@
 
 namespace regroup {
 
-inline constexpr int kProtocolVersion = 1;  // a record with another one is refused by name
+inline constexpr int kProtocolVersion = 2;  // a record with another one is refused by name
 
 enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
 std::string to_string(WorkerState state);    // starting, ready, ...
@@ -22,7 +22,7 @@ struct WorkerRecord {
   std::string job;
   std::string address;        // mesh listener; empty while starting
   WorkerState state = WorkerState::kStarting;
-  Epoch warm_for;             // connected to every member of this plan
+  Epoch epoch;                // warm: connected to every member of this plan; training: all its members hold their state; else the newest entered
   std::string fingerprint;
   std::string text;           // what it waits for, or why it failed
 };

@@ -102,7 +102,9 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
     }
     for (const WorkerRecord& worker : record->workers) {
       const auto job = jobs_.find(worker.job);
-      if (worker.state == WorkerState::kFinished && job != jobs_.end()) job->second.finished.insert(worker.id);
+      if (job == jobs_.end()) continue;
+      if (worker.state == WorkerState::kFinished) job->second.finished.insert(worker.id);
+      if (worker.state == WorkerState::kTraining) note_in_force(job->second, worker.epoch, now);
     }
     absences_.erase(id);
     keep(nodes_, id, std::move(*record), kv, now);
@@ -156,7 +158,7 @@ void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now
   } else if (auto id = after(what, "progress/")) {
     auto record = progress_from_json(kv.value);
     if (!record) return bad(record.error());
-    note_progress(job, *record, now);
+    note_in_force(job, record->epoch, now);
     keep(job.progress, NodeId(*id), std::move(*record), kv, now);
   } else if (auto step = after(what, "checkpoints/")) {
     auto record = checkpoint_from_json(kv.value);
@@ -169,11 +171,10 @@ void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now
   }
 }
 
-void ClusterView::note_progress(JobView& job, const ProgressRecord& record, const Now& now) {
-  if (record.epoch > job.progress_epoch) {
-    job.progress_epoch = record.epoch;
-    job.progress_epoch_since = now.at;
-  }
+void ClusterView::note_in_force(JobView& job, Epoch epoch, const Now& now) {
+  if (epoch <= job.epoch_in_force) return;
+  job.epoch_in_force = epoch;
+  job.in_force_since = now.at;
 }
 
 void ClusterView::erase(const std::string& key, std::int64_t revision, const Now& now) {
@@ -206,7 +207,7 @@ void ClusterView::erase_job(const std::string& rest) {
   } else if (what == "plan/current") {
     job.plan.reset();
     job.plan_error.clear();
-    job.progress_epoch = Epoch{};
+    job.epoch_in_force = Epoch{};
   } else if (auto epoch = after(what, "plan/")) {
     if (auto number = number_of(*epoch)) job.history.erase(static_cast<std::uint64_t>(*number));
   } else if (auto id = after(what, "wishes/")) {

@@ -67,13 +67,13 @@ struct JobView {
   std::optional<Seen<std::string>> outcome;
   std::optional<Seen<std::string>> status;
   std::set<WorkerId> finished;                   // seen in state finished: their exit is no loss
-  Epoch progress_epoch;                          // newest epoch that committed a step, and since when we know
-  Instant progress_epoch_since{};
+  Epoch epoch_in_force;                          // newest epoch whose members hold their state, and since when we know
+  Instant in_force_since{};
   bool manifests_scanned = false;                // the checkpoint directory was looked at (or there is none)
   std::string scan_problem;                      // why it must not be used, such as a checkpoint of another job in it
 
-  // A step was committed in the current plan's epoch.
-  [[nodiscard]] bool in_force() const { return plan && progress_epoch >= plan->value.epoch; }
+  // State lies where the current plan says: a member trains in it (none does before all hold theirs), or a step was committed.
+  [[nodiscard]] bool in_force() const { return plan && epoch_in_force >= plan->value.epoch; }
   // A boundary plan that, as far as we know, nobody has switched to yet.
   [[nodiscard]] bool pending() const { return plan && plan->value.when == When::kBoundary && !in_force(); }
 };
@@ -113,7 +113,7 @@ class ClusterView {
   void put_job(const std::string& rest, const KeyValue& kv, const Now& now);
   void erase(const std::string& key, std::int64_t revision, const Now& now);
   void erase_job(const std::string& rest);
-  void note_progress(JobView& job, const ProgressRecord& record, const Now& now);
+  void note_in_force(JobView& job, Epoch epoch, const Now& now);
 
   Keys keys_;
   Timing timing_;

@@ -110,7 +110,7 @@ class Deciding {
         ++ready;
         const Participant participant{worker.id, worker.address, node.agent_address};
         found.ready.push_back(participant);
-        if (job_.plan && worker.state == WorkerState::kWarm && worker.warm_for == job_.plan->value.epoch) {
+        if (job_.plan && worker.state == WorkerState::kWarm && worker.epoch == job_.plan->value.epoch) {
           found.warm.push_back(participant);
         } else {
           ++found.on_the_way;
@@ -327,7 +327,7 @@ class Deciding {
       return publish_improvement(draft);
     }
     if (!made_in_a_hurry(plan) || memory_.balance_checked) return;
-    if (found.on_the_way > 0 && now_.at - job_.progress_epoch_since < view_.timing().rebalance_wait) return;
+    if (found.on_the_way > 0 && now_.at - job_.in_force_since < view_.timing().rebalance_wait) return;
     draft.members = plan.members;
     draft.donors.clear();
     draft.cause = "balance";

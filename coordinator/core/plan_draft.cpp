@@ -36,7 +36,7 @@ Epoch next_epoch(const ClusterView& view, const JobView& job) {
   if (job.plan) raise(job.plan->value.epoch);
   if (!job.history.empty()) raise(Epoch(job.history.rbegin()->first));
   if (job.born) raise(job.born->value.epoch);
-  raise(job.progress_epoch);
+  raise(job.epoch_in_force);
   for (const auto& [id, node] : view.nodes()) {
     const auto assignment = view.assignments().find(id);
     const bool ours = assignment != view.assignments().end() && assignment->second.value.job == job.name &&

@@ -171,11 +171,13 @@ void AgentLink::send(const FromWorker& message) {
 }
 
 void AgentLink::state(WorkerState state, const std::string& text) {
+  Epoch entered;
   {
     const std::lock_guard lock(mutex_);
     state_ = state;
+    entered = entered_;
   }
-  send(StateChanged{state, Epoch(0), text});
+  send(StateChanged{state, entered, text});
 }
 
 void AgentLink::ask_for_arena(int slots, std::int64_t bytes) {

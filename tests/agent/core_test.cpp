@@ -183,6 +183,22 @@ TEST(AgentCore, restarts_back_off_and_a_committed_step_forgives) {
   EXPECT_EQ(w.all<StartWorker>().size(), 1u);
 }
 
+TEST(AgentCore, a_spare_is_kept_once_the_worker_has_got_going_and_each_start_uses_it_up) {
+  World w;
+  WorkerId id = w.ready_worker();
+  for (int life = 0; life < 2; ++life) {
+    w.feed(WorkerSays{id, Committed{}});
+    EXPECT_TRUE(w.all<KeepSpare>().empty());
+    w.feed(WorkerSays{id, Committed{}});
+    EXPECT_EQ(w.all<KeepSpare>().size(), 1u);
+    w.feed(WorkerSays{id, Committed{}});
+    EXPECT_TRUE(w.all<KeepSpare>().empty());
+    w.feed(WorkerEnded{id, 9, 0});
+    w.after(milliseconds(250));
+    id = w.all<StartWorker>().at(0).worker;
+  }
+}
+
 TEST(AgentCore, a_fault_stays_visible_while_the_restart_waits) {
   World w;
   const WorkerId id = w.ready_worker();

@@ -43,7 +43,7 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   EXPECT_EQ(there_and_back(Hello{"unix:/tmp/a", 17, "print"}).address, "unix:/tmp/a");
   const auto state = there_and_back(StateChanged{WorkerState::kWarm, Epoch(5), "waits"});
   EXPECT_EQ(state.state, WorkerState::kWarm);
-  EXPECT_EQ(state.warm_for, Epoch(5));
+  EXPECT_EQ(state.epoch, Epoch(5));
   const auto suspects = there_and_back(Suspects{Epoch(4), {{kWorker, "eof", 123456}}});
   ASSERT_EQ(suspects.suspicions.size(), 1u);
   EXPECT_EQ(suspects.suspicions[0].whom, kWorker);
@@ -95,7 +95,7 @@ TEST(WorkerProtocol, every_message_of_an_agent_keeps_its_fields) {
 }
 
 TEST(WorkerProtocol, nonsense_is_an_error_that_says_what) {
-  for (const char* text : {"", "[]", "{}", "{\"type\":5}", "{\"type\":\"hello\"}", "{\"type\":\"state_changed\",\"state\":99,\"warm_for\":0,\"text\":\"\"}", "\xff\xfe"}) {
+  for (const char* text : {"", "[]", "{}", "{\"type\":5}", "{\"type\":\"hello\"}", "{\"type\":\"state_changed\",\"state\":99,\"epoch\":0,\"text\":\"\"}", "\xff\xfe"}) {
     auto got = from_worker_from_json(text);
     ASSERT_FALSE(got) << text;
     EXPECT_EQ(got.error().code, Code::kCorrupt);

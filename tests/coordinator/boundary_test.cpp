@@ -37,6 +37,29 @@ TEST(Boundary, a_newcomer_joins_when_it_is_warm_and_not_before) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-5"}));
 }
 
+TEST(Boundary, a_newcomer_joins_an_epoch_whose_members_hold_their_state_before_its_first_commit) {
+  CoreWorld w;
+  w.start();
+  w.train_on(3);
+  w.agent_says_exit("node-2");
+  ASSERT_EQ(w.members(), (Names{"node-0", "node-1"}));
+  w.set_worker("node-2", WorkerState::kReady, {}, 1);
+  w.warm("node-2", 1);
+  ASSERT_EQ(w.plans.size(), 2U);   // nobody trains in the new epoch yet: it may still need what the old one's donors hold
+  w.set_worker("node-0", WorkerState::kTraining, w.plan().parent);
+  ASSERT_EQ(w.plans.size(), 2U);
+  w.set_worker("node-0", WorkerState::kTraining, w.plan().epoch);
+  ASSERT_EQ(w.plans.size(), 3U);
+  EXPECT_EQ(w.plan().cause, "join");
+  EXPECT_EQ(w.plan().when, When::kBoundary);
+  EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
+
+  w.agent_says_exit("node-2", 1);   // before anybody has switched: what is held is what the plan in between said
+  ASSERT_EQ(w.plans.size(), 4U);
+  EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
+  EXPECT_EQ(w.plan().placement, w.plans[1].placement);
+}
+
 TEST(Boundary, joiners_that_come_close_together_join_together) {
   CoreWorld w;
   w.start();

@@ -123,10 +123,10 @@ class CoreWorld {
     record.agent_address = "unix:/agent/" + node;
     return record;
   }
-  void set_worker(const std::string& node, WorkerState state, Epoch warm_for = {}, int start = 0, const std::string& job = "job") {
+  void set_worker(const std::string& node, WorkerState state, Epoch epoch = {}, int start = 0, const std::string& job = "job") {
     NodeRecord r = record(node);
     WorkerId id = worker(node, start, r.incarnation);
-    r.workers = {{id, job, state == WorkerState::kStarting ? "" : "unix:/worker/" + node + std::to_string(start), state, warm_for, "same", "text"}};
+    r.workers = {{id, job, state == WorkerState::kStarting ? "" : "unix:/worker/" + node + std::to_string(start), state, epoch, "same", "text"}};
     put_node(r);
   }
   void warm(const std::string& node, int start = 0) { set_worker(node, WorkerState::kWarm, plan().epoch, start); }
