@@ -26,4 +26,6 @@ std::string Xxh3::hex() const {
   return text;
 }
 
+std::uint64_t xxh3(const void* data, std::size_t size) { return XXH3_64bits(data, size); }
+
 }  // namespace regroup

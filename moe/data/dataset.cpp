@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -75,7 +76,7 @@ struct Record {
   std::int64_t num_tokens = -1;
   std::int64_t max_token = -1;
   std::int64_t vocab_size = -1;   // of the tokenizer; -1 = not said
-  std::string bin_xxh3, idx_xxh3;
+  std::string bin_xxh3, idx_xxh3, sums_xxh3;   // sums_xxh3: empty without .sums
 };
 
 Result<Record> read_record(const MappedFile& file) {
@@ -90,6 +91,7 @@ Result<Record> read_record(const MappedFile& file) {
   record.vocab_size = number("vocab_size");
   record.bin_xxh3 = text("bin_xxh3");
   record.idx_xxh3 = text("idx_xxh3");
+  record.sums_xxh3 = text("sums_xxh3");
   if (record.num_tokens < 0 || record.max_token < 0 || record.bin_xxh3.empty() || record.idx_xxh3.empty())
     return damaged("num_tokens, max_token, bin_xxh3 or idx_xxh3 is missing");
   return record;
@@ -97,7 +99,7 @@ Result<Record> read_record(const MappedFile& file) {
 
 class MappedDataset final : public Dataset {
  public:
-  MappedFile bin, idx, json;
+  MappedFile bin, sums, idx, json;
   IndexHeader header;
   Record record;
   std::int64_t vocab_size = 0, sequence_length = 0;
@@ -109,13 +111,15 @@ class MappedDataset final : public Dataset {
   [[nodiscard]] std::int64_t num_sequences() const override { return (header.num_tokens - 1) / sequence_length; }
   [[nodiscard]] std::string digest() const override { return digest_text; }
 
-  void fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
+  Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
     CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index, "into", tokens.size());
     const std::int64_t first = first_token(sample_index);
+    if (auto good = check_pieces(first, first + sequence_length + 1); !good) return good;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       tokens[i] = token(first + static_cast<std::int64_t>(i));
-      CHECK(tokens[i] >= 0 && tokens[i] < vocab_size, bin.path(), "was changed while in use: token", tokens[i]);
+      if (tokens[i] < 0 || tokens[i] >= vocab_size) return Error{Code::kCorrupt, bin.path() + " was changed while in use: it holds token " + std::to_string(tokens[i])};
     }
+    return {};
   }
 
   void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
@@ -145,6 +149,7 @@ class MappedDataset final : public Dataset {
         return Error{Code::kCorrupt, bin.path() + " has the checksum " + checksum.hex() + ", but " + json.path() + " says " + record.bin_xxh3 +
                                          ": it was damaged; prepare the data again"};
     }
+    if (auto good = check_pieces(0, header.num_tokens); !good) return good;
     return check_tokens();
   }
 
@@ -157,6 +162,22 @@ class MappedDataset final : public Dataset {
   }
 
  private:
+  // The pieces of .bin that hold tokens [first, end).
+  [[nodiscard]] Result<void> check_pieces(std::int64_t first, std::int64_t end) const {
+    if (!sums.exists()) return {};
+    const std::span<const char> all = bin.bytes();
+    const auto width = static_cast<std::size_t>(header.token_bytes);
+    for (std::size_t piece = static_cast<std::size_t>(first) * width / kSummedBytes; piece * kSummedBytes < static_cast<std::size_t>(end) * width; ++piece) {
+      const std::size_t begin = piece * kSummedBytes;
+      const std::size_t size = std::min(kSummedBytes, all.size() - begin);
+      std::uint64_t sum = 0;
+      std::memcpy(&sum, sums.bytes().data() + piece * sizeof sum, sizeof sum);
+      if (xxh3(all.data() + begin, size) != sum)
+        return Error{Code::kCorrupt, bin.path() + " is damaged: bytes " + std::to_string(begin) + " to " + std::to_string(begin + size) + " are not what " + sums.path() +
+                                         " says; copy the file here again, or prepare the data again"};
+    }
+    return {};
+  }
   [[nodiscard]] std::int64_t first_token(std::int64_t sample_index) const {
     const auto n = static_cast<std::uint64_t>(num_sequences());
     const auto index = static_cast<std::uint64_t>(sample_index);
@@ -181,10 +202,10 @@ class MixedDataset final : public Dataset {
   [[nodiscard]] std::int64_t num_tokens() const override { return sum(&Dataset::num_tokens); }
   [[nodiscard]] std::int64_t num_documents() const override { return sum(&Dataset::num_documents); }
   [[nodiscard]] std::int64_t num_sequences() const override { return sum(&Dataset::num_sequences); }
-  void fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
+  Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
     CHECK(sample_index >= 0, "sample", sample_index);
     const auto [source, sample] = mixture_.place(sample_index, seed_);
-    sets_[static_cast<std::size_t>(source)]->fill(sample, tokens);
+    return sets_[static_cast<std::size_t>(source)]->fill(sample, tokens);
   }
   void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
     const auto [source, sample] = mixture_.place(sample_index, seed_);
@@ -234,6 +255,19 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
   return {};
 }
 
+Result<void> open_sums(MappedDataset& data, const std::string& prefix) {
+  auto sums = MappedFile::open(prefix + ".sums");
+  if (!sums) return sums.error();
+  data.sums = std::move(*sums);
+  Xxh3 checksum;
+  checksum.add(data.sums.bytes().data(), data.sums.bytes().size());
+  const std::size_t pieces = (data.bin.bytes().size() + kSummedBytes - 1) / kSummedBytes;
+  if (checksum.hex() != data.record.sums_xxh3 || data.sums.bytes().size() != pieces * sizeof(std::uint64_t))
+    return Error{Code::kCorrupt, data.sums.path() + " has the checksum " + checksum.hex() + ", but " + data.json.path() + " says " + data.record.sums_xxh3 +
+                                     ": it was damaged or belongs to other data; prepare the data again"};
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
@@ -265,8 +299,10 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::i
   both.add(data->json.bytes().data(), data->json.bytes().size());
   if (!data->json.exists()) both.add(data->bin.bytes().data(), data->bin.bytes().size());   // nothing else says what the tokens are
   data->digest_text = both.hex();
-  const auto checked = data->json.exists() ? check_record(*data, idx_checksum.hex()) : data->check_tokens();
-  if (!checked) return checked.error();
+  if (data->json.exists())
+    if (auto checked = check_record(*data, idx_checksum.hex()); !checked) return checked.error();
+  const auto pinned = data->record.sums_xxh3.empty() ? data->verify() : open_sums(*data, prefix);
+  if (!pinned) return pinned.error();
   return std::unique_ptr<Dataset>(std::move(data));
 }
 

@@ -146,7 +146,7 @@ at::Tensor StepRunner::forward(int microbatch) {
   auto* targets = targets_.data_ptr<std::int64_t>();
   for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
     const std::int64_t sample = ((step_.value - 1) * spec.microbatches + microbatch) * spec.sequences_per_microbatch + s;
-    data_.fill(sample, sequence);
+    if (auto filled = data_.fill(sample, sequence); !filled) throw Interrupted{{Code::kInternal, filled.error().context}};   // what this worker alone sees is a fault of its own
     std::copy(sequence.begin(), sequence.end() - 1, tokens + static_cast<std::int64_t>(s) * spec.sequence_length);
     std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
   }

@@ -91,7 +91,7 @@ TEST_F(ReadingTest, a_mixture_is_a_function_of_the_sample_s_number) {
   std::vector<std::int64_t> tokens(5), again(5);
   int of_b = 0;
   for (std::int64_t i = 0; i < 4096; ++i) {
-    (*data)->fill(i, tokens);
+    ASSERT_TRUE((*data)->fill(i, tokens));
     of_b += tokens[0] == 'b';
     for (std::size_t t = 1; t < 4; ++t) ASSERT_EQ(tokens[t], tokens[0]) << "a sample is of one set";
   }
@@ -99,8 +99,8 @@ TEST_F(ReadingTest, a_mixture_is_a_function_of_the_sample_s_number) {
   auto resumed = Dataset::open(sources, 257, 4, 5);   // another process that starts in the middle
   ASSERT_TRUE(resumed);
   for (std::int64_t i = 3000; i < 3100; ++i) {
-    (*data)->fill(i, tokens);
-    (*resumed)->fill(i, again);
+    ASSERT_TRUE((*data)->fill(i, tokens));
+    ASSERT_TRUE((*resumed)->fill(i, again));
     ASSERT_EQ(tokens, again);
   }
   const auto digest = [&](const std::vector<DataSource>& of) { return (*Dataset::open(of, 257, 4, 5))->digest(); };
@@ -131,7 +131,7 @@ TEST_F(ReadingTest, two_sets_of_one_size_are_not_shuffled_alike) {
     const auto place = mixture.place(i, 5);
     if (place.sample >= 100) continue;
     std::vector<std::int64_t> tokens(11);
-    (*data)->fill(i, tokens);
+    ASSERT_TRUE((*data)->fill(i, tokens));
     of[place.source][place.sample] = tokens;
   }
   ASSERT_EQ(of[0].size(), 100u);
@@ -150,7 +150,7 @@ TEST_F(ReadingTest, documents_begin_where_the_index_says) {
   std::map<std::int64_t, std::vector<std::int32_t>> starts;   // by first token
   for (std::int64_t i = 0; i < 2; ++i) {
     std::vector<std::int64_t> tokens(5);
-    (*data)->fill(i, tokens);
+    ASSERT_TRUE((*data)->fill(i, tokens));
     std::vector<std::int32_t> of;
     (*data)->document_starts(i, of);
     starts[tokens[0]] = of;
@@ -173,7 +173,7 @@ TEST_F(ReadingTest, documents_of_a_large_set_agree_with_its_ends) {
   std::vector<std::int64_t> tokens(65);
   std::vector<std::int32_t> starts;
   for (std::int64_t i = 0; i < (*data)->num_sequences(); ++i) {
-    (*data)->fill(i, tokens);
+    ASSERT_TRUE((*data)->fill(i, tokens));
     (*data)->document_starts(i, starts);
     std::vector<std::int32_t> expected{0};
     for (int t = 1; t < 64; ++t)
@@ -188,7 +188,7 @@ TEST_F(ReadingTest, sets_made_by_megatron_are_read_as_they_are) {
     auto data = Dataset::open(path("m"), 10, 4, 1);
     ASSERT_TRUE(data) << data.error().context;
     std::vector<std::int64_t> tokens(5);
-    (*data)->fill(0, tokens);
+    ASSERT_TRUE((*data)->fill(0, tokens));
     EXPECT_EQ(tokens, (std::vector<std::int64_t>{5, 6, 7, 8, 9}));
     EXPECT_TRUE((*data)->verify());
     EXPECT_SAYS(Dataset::open(path("m"), 9, 4, 1).error().context, "m.bin holds token 9 at position 4, but the model's vocab_size is 9");
@@ -204,6 +204,48 @@ TEST_F(ReadingTest, sets_made_by_megatron_are_read_as_they_are) {
   EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "m.bin holds token -");
   write("m.bin", bin.substr(0, 16));
   EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "it speaks of 5 tokens, 20 bytes, but the .bin beside it has 16");
+}
+
+TEST_F(ReadingTest, a_flipped_bit_is_found_by_whoever_reads_it_and_by_nobody_else) {
+  write("in", std::string(70'000, 'q') + std::string(70'000, 'r'));   // 280 KB of tokens: five pieces, the last one short
+  ASSERT_TRUE(make({"in"}));
+  std::string bin = read("out.bin");
+  bin[200'000] ^= 1;   // a token that exists
+  write("out.bin", bin);
+  auto data = Dataset::open(prefix(), 512, 100, 1);
+  ASSERT_TRUE(data);
+  int refused = 0;
+  std::vector<std::int64_t> tokens(101);
+  for (std::int64_t i = 0; i < (*data)->num_sequences(); ++i) {
+    const auto filled = (*data)->fill(i, tokens);
+    if (filled) continue;
+    ++refused;
+    EXPECT_EQ(filled.error().code, Code::kCorrupt);
+    EXPECT_SAYS(filled.error().context, "out.bin is damaged: bytes 196608 to 262144 are not what ");
+  }
+  EXPECT_GE(refused, 65536 / 202);        // every sequence that touches the piece
+  EXPECT_LE(refused, 65536 / 200 + 2);
+  std::string sums = read("out.sums");
+  sums[3] ^= 1;
+  write("out.sums", sums);
+  EXPECT_SAYS(Dataset::open(prefix(), 512, 100, 1).error().context, "out.sums has the checksum ");
+  fs::remove(dir / "out.sums");
+  EXPECT_SAYS(Dataset::open(prefix(), 512, 100, 1).error().context, "out.sums");
+}
+
+TEST_F(ReadingTest, a_record_without_sums_is_read_whole_at_opening) {
+  write("in", std::string(1000, 'q'));
+  ASSERT_TRUE(make({"in"}));
+  std::string json = read("out.json");
+  const auto key = json.find("\"sums_xxh3\"");
+  ASSERT_NE(key, std::string::npos);
+  json.replace(key, 11, "\"sums_of_old\"");
+  write("out.json", json);
+  ASSERT_TRUE(Dataset::open(prefix(), 512, 4, 1));
+  std::string bin = read("out.bin");
+  bin[77 * 2] ^= 1;
+  write("out.bin", bin);
+  EXPECT_SAYS(Dataset::open(prefix(), 512, 4, 1).error().context, "out.bin has the checksum ");
 }
 
 }  // namespace

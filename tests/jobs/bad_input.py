@@ -245,7 +245,7 @@ def etcd_away(world):
 
 def damaged_data(world):
     prefix = os.path.join(world.work, "damaged")
-    for end in (".bin", ".idx", ".json"):
+    for end in (".bin", ".sums", ".idx", ".json"):
         shutil.copy(os.path.join(world.work, "text" + end), prefix + end)
     with open(prefix + ".bin", "r+b") as file:
         file.seek(5000)
@@ -357,23 +357,36 @@ def strange_nodes(world):
 
 
 def data_damaged_on_one_node(world):
-    with Cluster(world, "one-damaged") as cluster:
-        damaged = os.path.join(cluster.dir, "text.bin")
-        shutil.copy(os.path.join(world.work, "text.bin"), damaged)
-        os.truncate(damaged, 1000)
-        bind = ["unshare", "-m", "sh", "-c", f'mount --bind {damaged} {world.work}/text.bin && exec "$@"', "sh"]
-        if subprocess.run([*bind, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-            raise Skip("a mount namespace of its own is not permitted here")
-        cluster.start_etcd()
-        cluster.coordinator("c1")
-        cluster.agent("n1")
-        cluster.agent("n2", wrap=bind)
-        eventually("etcd answers", lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200)
-        cluster.cli("submit", world.job("one-damaged"))
-        eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
-        check(cluster.job()["weights_sha256"] == world.digest(), "other bits")
-        faults = cluster.events("n2", "fault")
-        check(faults and "one of them was cut" in faults[0]["text"], "nobody says what is wrong:", faults[:1])
+    def cut(path):
+        os.truncate(path, 1000)
+
+    def flip_bits(path):
+        """The size stays, every token exists, and of each piece that has a checksum one bit is another."""
+        with open(path, "r+b") as file:
+            tokens = bytearray(file.read())
+            for at in range(0, len(tokens), 65536):
+                tokens[at] ^= 1
+            file.seek(0)
+            file.write(tokens)
+
+    for name, damage, sentence in (("cut", cut, "one of them was cut"), ("flipped", flip_bits, "text.bin is damaged: bytes ")):
+        with Cluster(world, "one-" + name) as cluster:
+            damaged = os.path.join(cluster.dir, "text.bin")
+            shutil.copy(os.path.join(world.work, "text.bin"), damaged)
+            damage(damaged)
+            bind = ["unshare", "-m", "sh", "-c", f'mount --bind {damaged} {world.work}/text.bin && exec "$@"', "sh"]
+            if subprocess.run([*bind, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+                raise Skip("a mount namespace of its own is not permitted here")
+            cluster.start_etcd()
+            cluster.coordinator("c1")
+            cluster.agent("n1")
+            cluster.agent("n2", wrap=bind)
+            eventually("etcd answers", lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200)
+            cluster.cli("submit", world.job("one-" + name))
+            eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
+            check(cluster.job()["weights_sha256"] == world.digest(), "other bits")
+            faults = cluster.events("n2", "fault")
+            check(faults and sentence in faults[0]["text"], "nobody says what is wrong:", faults[:1])
 
 
 def by_hand(world):

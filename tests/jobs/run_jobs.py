@@ -117,7 +117,7 @@ class Runner:
     def prepare(self):
         with open(os.path.join(self.work, "lock"), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.exists(os.path.join(self.work, "text.json")):
+            if not os.path.exists(os.path.join(self.work, "text.sums")):
                 write_text(os.path.join(self.work, "text.txt"))
                 subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, "text.txt"), "--out", os.path.join(self.work, "text")], check=True)
 

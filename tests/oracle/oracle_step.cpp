@@ -155,7 +155,7 @@ json train(const json& request) {
   json samples = json::array();
   std::vector<std::int64_t> sample(static_cast<std::size_t>(job.sequence_length + 1));
   for (std::int64_t i = 0; i < job.steps * job.microbatches * job.sequences_per_microbatch; ++i) {
-    data->fill(i, sample);
+    if (auto filled = data->fill(i, sample); !filled) throw std::runtime_error(to_string(filled.error()));
     samples.push_back(sample);
   }
 

@@ -114,6 +114,7 @@ std::string record_json(const PrepareOptions& options, const Tokenizer& tokenize
   json["max_token"] = set.max_token;
   json["bin_xxh3"] = set.bin_xxh3;
   json["idx_xxh3"] = set.idx_xxh3;
+  json["sums_xxh3"] = set.sums_xxh3;
   return json.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

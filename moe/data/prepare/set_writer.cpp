@@ -15,12 +15,12 @@ constexpr std::int64_t kLongestDocument = std::numeric_limits<std::int32_t>::max
 }  // namespace
 
 SetWriter::SetWriter(std::string prefix, std::int64_t vocab_size)
-    : bin_(prefix + ".bin"), idx_(prefix + ".idx"), json_(prefix + ".json"), token_bytes_(vocab_size <= 65536 ? 2 : 4) {
+    : bin_(prefix + ".bin"), sums_(prefix + ".sums"), idx_(prefix + ".idx"), json_(prefix + ".json"), token_bytes_(vocab_size <= 65536 ? 2 : 4) {
   made_.prefix = std::move(prefix);
 }
 
 Result<void> SetWriter::create() {
-  for (NewFile* file : {&bin_, &idx_, &json_})
+  for (NewFile* file : {&bin_, &sums_, &idx_, &json_})
     if (auto created = file->create(); !created) return created.error();
   const std::string room(kIndexHeaderBytes, '\0');
   return idx_.write(room.data(), room.size());
@@ -54,20 +54,51 @@ Result<void> SetWriter::append(std::span<const std::int32_t> tokens) {
 Result<void> SetWriter::flush() {
   std::size_t size = document_at_;
   if (size < kFlushBytes / 2 && buffer_.size() >= kFlushBytes) {
-    checksum_.add(buffer_.data(), size);
-    if (auto written = bin_.write(buffer_.data(), size); !written) return written;
+    if (auto written = write_tokens(0, size); !written) return written;
     if (!long_document_) long_document_ = Start{bin_.size(), checksum_};
-    checksum_.add(buffer_.data() + size, buffer_.size() - size);
-    auto written = bin_.write(buffer_.data() + size, buffer_.size() - size);
+    auto written = write_tokens(size, buffer_.size() - size);
     buffer_.clear();
     document_at_ = 0;
     return written;
   }
-  checksum_.add(buffer_.data(), size);
-  auto written = bin_.write(buffer_.data(), size);
+  auto written = write_tokens(0, size);
   buffer_.erase(0, size);
   document_at_ = 0;
   return written;
+}
+
+Result<void> SetWriter::write_tokens(std::size_t first, std::size_t size) {
+  checksum_.add(buffer_.data() + first, size);
+  unsummed_.append(buffer_, first, size);
+  std::string sums;
+  std::size_t summed = 0;
+  for (; unsummed_.size() - summed >= kSummedBytes; summed += kSummedBytes) {
+    const std::uint64_t sum = xxh3(unsummed_.data() + summed, kSummedBytes);
+    sums.append(reinterpret_cast<const char*>(&sum), sizeof sum);
+  }
+  unsummed_.erase(0, summed);
+  if (auto written = sums_.write(sums.data(), sums.size()); !written) return written;
+  return bin_.write(buffer_.data() + first, size);
+}
+
+Result<void> SetWriter::cut_tokens(std::int64_t size) {
+  const auto piece = static_cast<std::int64_t>(kSummedBytes);
+  const std::int64_t summed = size / piece;
+  if (auto cut = sums_.cut(summed * static_cast<std::int64_t>(sizeof(std::uint64_t))); !cut) return cut;
+  unsummed_.resize(static_cast<std::size_t>(size - summed * piece));
+  if (auto read = bin_.read_at(summed * piece, unsummed_.data(), unsummed_.size()); !read) return read;
+  return bin_.cut(size);
+}
+
+Result<std::string> SetWriter::checksum_of(const NewFile& file) const {
+  Xxh3 checksum;
+  std::string block;
+  for (std::int64_t at = 0; at < file.size(); at += static_cast<std::int64_t>(block.size())) {
+    block.resize(static_cast<std::size_t>(std::min<std::int64_t>(file.size() - at, kFlushBytes)));
+    if (auto read = file.read_at(at, block.data(), block.size()); !read) return read.error();
+    checksum.add(block.data(), block.size());
+  }
+  return checksum.hex();
 }
 
 Result<void> SetWriter::end_document(std::int32_t end_token) {
@@ -91,7 +122,7 @@ Result<void> SetWriter::drop_document() {
   document_max_ = static_cast<std::int32_t>(made_.max_token);
   if (!long_document_) return {};
   checksum_ = long_document_->checksum;
-  auto done = bin_.cut(long_document_->bin_size);
+  auto done = cut_tokens(long_document_->bin_size);
   long_document_.reset();
   return done;
 }
@@ -99,6 +130,10 @@ Result<void> SetWriter::drop_document() {
 Result<MadeSet> SetWriter::finish() {
   document_at_ = buffer_.size();
   if (auto flushed = flush(); !flushed) return flushed.error();
+  if (!unsummed_.empty()) {
+    const std::uint64_t sum = xxh3(unsummed_.data(), unsummed_.size());
+    if (auto written = sums_.write(&sum, sizeof sum); !written) return written.error();
+  }
   if (auto written = idx_.write(lengths_.data(), lengths_.size() * sizeof(std::int32_t)); !written) return written.error();
   lengths_.clear();
 
@@ -125,23 +160,21 @@ Result<MadeSet> SetWriter::finish() {
   const std::string header = encode_index_header(token_bytes_, n);
   if (auto written = idx_.write_at(0, header.data(), header.size()); !written) return written.error();
 
-  Xxh3 checksum;
-  std::string block;
-  for (std::int64_t at = 0; at < idx_.size(); at += static_cast<std::int64_t>(block.size())) {
-    block.resize(static_cast<std::size_t>(std::min<std::int64_t>(idx_.size() - at, kFlushBytes)));
-    if (auto read = idx_.read_at(at, block.data(), block.size()); !read) return read.error();
-    checksum.add(block.data(), block.size());
-  }
-  made_.idx_xxh3 = checksum.hex();
+  auto idx_checksum = checksum_of(idx_);
+  if (!idx_checksum) return idx_checksum.error();
+  auto sums_checksum = checksum_of(sums_);
+  if (!sums_checksum) return sums_checksum.error();
+  made_.idx_xxh3 = std::move(*idx_checksum);
+  made_.sums_xxh3 = std::move(*sums_checksum);
   made_.bin_xxh3 = checksum_.hex();
   return made_;
 }
 
 Result<void> SetWriter::commit(const std::string& record) {
   if (auto written = json_.write(record.data(), record.size()); !written) return written;
-  for (NewFile* file : {&bin_, &idx_, &json_})
+  for (NewFile* file : {&bin_, &sums_, &idx_, &json_})
     if (auto synced = file->sync(); !synced) return synced;
-  for (NewFile* file : {&bin_, &idx_, &json_})
+  for (NewFile* file : {&bin_, &sums_, &idx_, &json_})
     if (auto published = file->publish(); !published) return published;
   sync_directory_of(made_.prefix);
   return {};

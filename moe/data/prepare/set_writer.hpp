@@ -1,4 +1,4 @@
-// set_writer.hpp: PREFIX.bin and PREFIX.idx as tokens come, document by document; PREFIX.json last. Memory does not grow with the set.
+// set_writer.hpp: PREFIX.bin, PREFIX.sums and PREFIX.idx as tokens come, document by document; PREFIX.json last. Memory does not grow with the set.
 #pragma once
 
 #include "base/result.hpp"
@@ -18,7 +18,7 @@ struct MadeSet {
   std::int64_t num_documents = 0;
   std::int64_t num_tokens = 0;
   std::int64_t max_token = 0;
-  std::string bin_xxh3, idx_xxh3;
+  std::string bin_xxh3, idx_xxh3, sums_xxh3;
 };
 
 class SetWriter {
@@ -33,17 +33,21 @@ class SetWriter {
   Result<void> drop_document();
   [[nodiscard]] std::int64_t document_tokens() const { return document_tokens_; }   // of the one under way
 
-  // Completes .bin and .idx. Then `commit` writes the record, syncs and renames: .json last; until then a reader finds the old record's checksums broken.
+  // Completes .bin, .sums and .idx. Then `commit` writes the record, syncs and renames: .json last; until then a reader finds the old record's checksums broken.
   Result<MadeSet> finish();
   Result<void> commit(const std::string& record);
 
  private:
   Result<void> flush();
-  NewFile bin_, idx_, json_;
+  Result<void> write_tokens(std::size_t first, std::size_t size);   // of buffer_
+  Result<void> cut_tokens(std::int64_t size);
+  Result<std::string> checksum_of(const NewFile& file) const;
+  NewFile bin_, sums_, idx_, json_;
   int token_bytes_;
   Xxh3 checksum_;
   MadeSet made_;
   std::string buffer_;                  // of .bin, not yet written
+  std::string unsummed_;                // the end of .bin, less than one piece of .sums
   std::vector<std::int32_t> lengths_;   // of .idx, not yet written
   std::size_t document_at_ = 0;         // where the document under way begins in buffer_
   std::int64_t document_tokens_ = 0;
