@@ -1,6 +1,7 @@
 // profile.cpp: one rank's step by operator, and the rate of its bare matrix products in the same run. Prints JSON.
 //
 //   bench-ops [ROUNDS] [fp32|bf16]     the model and shapes of transformers_baseline.py beside it, one thread
+#include "moe/layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "moe/train/ops/state.hpp"
@@ -68,7 +69,8 @@ class BareProducts {
         add(rows, h, f, 1);
       }
     }
-    for (std::int64_t row = 0; row < n; row += kHeadRows) add(std::min(kHeadRows, n - row), m.vocab_size, h, 1);
+    const std::int64_t rows = head_rows(m.vocab_size, dims.precision);
+    for (std::int64_t row = 0; row < n; row += rows) add(std::min(rows, n - row), m.vocab_size, h, 1);
   }
 
   // Milliseconds of all of them once.

@@ -2,6 +2,7 @@
 
 #include "coordinator/core/planner.hpp"
 #include "moe/layout/compute_form.hpp"
+#include "moe/layout/head_pieces.hpp"
 #include "moe/layout/units.hpp"
 
 #include <algorithm>
@@ -90,7 +91,8 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const std::int64_t expert_backward = tokens * 2 * k * h + travelling + segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size;
   const std::int64_t attention_backward = tokens * (2 * q + 2 * kv + 2 * h);
   const std::int64_t mlp_backward = num_dense > 0 ? tokens * (4 * model.dense_intermediate_size + h) : 0;
-  const std::int64_t head = tokens * 2 * h + std::min<std::int64_t>(tokens, 256) * model.vocab_size;
+  const std::int64_t head = tokens * 2 * h + std::min(tokens, head_rows(model.vocab_size, job.precision)) * model.vocab_size +
+                            (rounds ? std::min(model.vocab_size, head_gradient_words(h)) * h : 0);
   // With others the experts' rows stay while attention goes on: they may still be on their way.
   need.buffers = std::max({members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward), mlp_backward, head}) * size;
   return need;

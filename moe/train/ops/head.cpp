@@ -1,6 +1,7 @@
 #include "moe/train/ops/head.hpp"
 
 #include "base/check.hpp"
+#include "moe/layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/kernels.hpp"
 #include "moe/train/ops/typed.hpp"
@@ -10,6 +11,16 @@
 namespace regroup::ops {
 
 namespace {
+
+// out [v, h] = or += scores^T rows. A bf16 product is made before it joins the sum: of so many words at a time.
+void add_gradient(const at::Tensor& out, const at::Tensor& scores, const at::Tensor& rows, bool add) {
+  const std::int64_t v = out.size(0);
+  const std::int64_t piece = out.scalar_type() == scores.scalar_type() ? v : head_gradient_words(out.size(1));
+  for (std::int64_t word = 0; word < v; word += piece) {
+    const std::int64_t words = std::min(piece, v - word);
+    multiply_gradient(out.narrow(0, word, words), scores.t().narrow(0, word, words), rows, add);
+  }
+}
 
 template <class T>
 HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor& targets, const Dims& dims, HeadWeights* leaf) {
@@ -25,18 +36,19 @@ HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor
   const at::Tensor normed = empty({n, h}, x.scalar_type());
   const at::Tensor rstd = empty({n});
   rms_norm_rows(data<T>(x), data<float>(weights.norm), data<T>(normed), data<float>(rstd), n, h, static_cast<float>(dims.shape.rms_norm_eps));
-  const at::Tensor logits = empty({std::min(n, kHeadRows), v}, x.scalar_type());
+  const std::int64_t piece_rows = std::min(n, head_rows(v, dims.precision));
+  const at::Tensor logits = empty({piece_rows, v}, x.scalar_type());
   const at::Tensor row_buffer = empty({v});
   const at::Tensor dnormed = leaf != nullptr ? empty({n, h}, x.scalar_type()) : at::Tensor();
-  for (std::int64_t row = 0; row < n; row += kHeadRows) {
-    const std::int64_t rows = std::min(kHeadRows, n - row);
+  for (std::int64_t row = 0; row < n; row += piece_rows) {
+    const std::int64_t rows = std::min(piece_rows, n - row);
     const at::Tensor piece = normed.narrow(0, row, rows);
     const at::Tensor scores = logits.narrow(0, 0, rows);
     multiply(scores, piece, weights.lm_head.t());
     result.loss_sum += cross_entropy_rows(data<T>(scores), ids + row, rows, v, leaf != nullptr, data<float>(row_buffer));
     if (leaf == nullptr) continue;
     multiply(dnormed.narrow(0, row, rows), scores, weights.lm_head);
-    multiply_gradient(leaf->lm_head, scores.t(), piece, row != 0);
+    add_gradient(leaf->lm_head, scores, piece, row != 0);
   }
   if (leaf != nullptr) {
     rms_norm_rows_backward(data<T>(dnormed), data<T>(x), data<float>(weights.norm), data<float>(rstd), nullptr, data<T>(dnormed), data<float>(leaf->norm), n, h);

@@ -1,11 +1,10 @@
-// head.hpp: final norm, logits and cross-entropy, in pieces of kHeadRows rows (a constant of the job), so that logits never exist at once.
+// head.hpp: final norm, logits and cross-entropy in pieces of rows (moe/layout/head_pieces.hpp), so that the logits of a large vocabulary never exist at once: besides activations of x's
+// size a call takes no more than two pieces of at most 64 MiB, and one row in fp32.
 #pragma once
 
 #include "moe/train/ops/weights.hpp"
 
 namespace regroup::ops {
-
-inline constexpr std::int64_t kHeadRows = 256;
 
 struct HeadResult {
   double loss_sum = 0.0;         // sum of the token losses
