@@ -33,6 +33,7 @@ void add_commit(metrics::Training& training, const JobSpec* job, const CommitRep
   training.step = report.step.value;
   training.loss = report.loss;
   training.aux_loss = report.aux_loss;
+  training.z_loss = report.z_loss;
   training.grad_norm = report.grad_norm;
   training.learning_rate = report.learning_rate;
   training.step_seconds.observe(report.seconds);

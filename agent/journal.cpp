@@ -87,6 +87,8 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["epoch"] = r.epoch.value;
     line["step"] = r.step.value;
     line["loss"] = r.loss;
+    line["aux_loss"] = r.aux_loss;
+    line["z_loss"] = r.z_loss;
     line["tokens"] = r.tokens;
     line["seconds"] = r.seconds;
     line["phases"] = r.phases;

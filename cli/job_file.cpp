@@ -4,6 +4,7 @@
 #include "checkpoint/io/foreign_weights.hpp"
 #include "cli/yaml_section.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -91,7 +92,7 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
   return shape;
 }
 
-void read_optimizer(YamlSection section, OptimizerSpec& optimizer) {
+void read_optimizer(YamlSection section, std::int64_t steps, OptimizerSpec& optimizer) {
   section.read("learning_rate", optimizer.learning_rate);
   section.read("min_learning_rate", optimizer.min_learning_rate);
   section.read("beta1", optimizer.beta1);
@@ -100,8 +101,13 @@ void read_optimizer(YamlSection section, OptimizerSpec& optimizer) {
   section.read("weight_decay", optimizer.weight_decay);
   section.read("clip_norm", optimizer.clip_norm);
   section.read("warmup_steps", optimizer.warmup_steps);
-  const std::string schedule = section.read_word("schedule", "cosine", {"constant", "linear", "cosine"});
-  optimizer.schedule = schedule == "constant" ? ScheduleKind::kConstant : schedule == "linear" ? ScheduleKind::kLinear : ScheduleKind::kCosine;
+  const std::string schedule = section.read_word("schedule", "cosine", {"constant", "linear", "cosine", "wsd"});
+  optimizer.schedule = schedule == "constant" ? ScheduleKind::kConstant
+                       : schedule == "linear" ? ScheduleKind::kLinear
+                       : schedule == "wsd"    ? ScheduleKind::kWsd
+                                              : ScheduleKind::kCosine;
+  if (optimizer.schedule == ScheduleKind::kWsd) optimizer.decay_steps = static_cast<int>(std::max<std::int64_t>(1, steps / 10));
+  section.read("decay_steps", optimizer.decay_steps);
   section.refuse_unknown();
 }
 
@@ -176,6 +182,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   job.precision = root.read_word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::kBf16 : Precision::kFp32;
   const std::string recompute = root.read_word("recompute", "none", {"none", "experts", "full"});
   job.recompute = recompute == "full" ? Recompute::kFull : recompute == "experts" ? Recompute::kExperts : Recompute::kNone;
+  root.read("router_z_loss_coef", job.router_z_loss_coef);
   root.read("seed", job.seed);
   read_data(root, path, job);
   root.read("separate_documents", job.separate_documents);
@@ -183,7 +190,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.require("microbatches", job.microbatches);
   root.require("sequences_per_microbatch", job.sequences_per_microbatch);
   root.require("sequence_length", job.sequence_length);
-  read_optimizer(root.section("optimizer"), job.optimizer);
+  read_optimizer(root.section("optimizer"), job.steps, job.optimizer);
   read_elastic(root.section("elastic"), job.elastic);
   read_snapshots(root.section("snapshots"), path, job.snapshots);
   job.chains = default_chains(job.microbatches, job.elastic.max_groups);

@@ -64,6 +64,7 @@ struct Training {
   std::int64_t step = 0;                              // number of the last committed one
   double loss = 0;
   double aux_loss = 0;
+  double z_loss = 0;
   double grad_norm = 0;
   double learning_rate = 0;
   Histogram step_seconds;

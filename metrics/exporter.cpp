@@ -156,6 +156,7 @@ void add_training(Page& page, const Training& training) {
   page.counter("regroup_tokens_total", "Tokens of the committed steps, of the whole job: not to be summed over nodes.", static_cast<double>(training.tokens), job);
   page.gauge("regroup_loss", "Mean loss over the targets of the last step.", training.loss, job);
   page.gauge("regroup_aux_loss", "Load-balancing loss of the last step.", training.aux_loss, job);
+  page.gauge("regroup_router_z_loss", "Router z-loss of the last step, added over the layers.", training.z_loss, job);
   page.gauge("regroup_gradient_norm", "Norm of the gradient of the last step, before clipping.", training.grad_norm, job);
   page.gauge("regroup_learning_rate", "Learning rate of the last step.", training.learning_rate, job);
   page.histogram("regroup_step_duration_seconds", "Time of a step on this node.", training.step_seconds, job);

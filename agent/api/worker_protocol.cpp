@@ -66,8 +66,8 @@ json encode(const Suspects& m) {
 }
 json encode(const Committed& m) {
   const CommitReport& r = m.report;
-  return {{"type", "committed"}, {"epoch", r.epoch.value}, {"step", r.step.value}, {"loss", r.loss}, {"aux_loss", r.aux_loss}, {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate},
-          {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}};
+  return {{"type", "committed"}, {"epoch", r.epoch.value}, {"step", r.step.value}, {"loss", r.loss}, {"aux_loss", r.aux_loss}, {"z_loss", r.z_loss}, {"grad_norm", r.grad_norm},
+          {"learning_rate", r.learning_rate}, {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}};
 }
 json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
@@ -122,6 +122,7 @@ Committed committed_from(const json& v) {
   r.step = Step(v.at("step").get<std::int64_t>());
   r.loss = number(v.at("loss"));
   r.aux_loss = number(v.at("aux_loss"));
+  r.z_loss = number(v.at("z_loss"));
   r.grad_norm = number(v.at("grad_norm"));
   r.learning_rate = number(v.at("learning_rate"));
   r.tokens = v.at("tokens").get<std::int64_t>();

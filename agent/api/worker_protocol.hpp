@@ -59,7 +59,8 @@ struct CommitReport {
   Epoch epoch;
   Step step;
   double loss = 0;            // mean over targets
-  double aux_loss = 0;
+  double aux_loss = 0;        // without its coefficient, as the next
+  double z_loss = 0;          // of the routers
   double grad_norm = 0;
   double learning_rate = 0;
   std::int64_t tokens = 0;    // of the whole step

@@ -48,6 +48,8 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   out.epoch = Epoch(static_cast<std::uint64_t>(f.whole("epoch")));
   out.step = Step(f.whole("step"));
   out.loss = f.number("loss");
+  out.aux_loss = f.number("aux_loss");
+  out.z_loss = f.number("z_loss");
   out.seconds = f.number("seconds");
   out.tokens = f.whole("tokens");
   out.cause = f.text("cause");

@@ -19,7 +19,7 @@ struct JournalLine {
   Epoch epoch;
   Step step;
   // committed
-  double loss = 0, seconds = 0;
+  double loss = 0, aux_loss = 0, z_loss = 0, seconds = 0;
   std::int64_t tokens = 0;
   // plan, regrouped
   std::string cause, reason, source;

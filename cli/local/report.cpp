@@ -117,6 +117,8 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   }
   out["loss_first_step"] = record.first_loss_step();
   out["loss"] = record.losses();   // NaN becomes null
+  out["aux_loss"] = record.aux_losses();
+  out["z_loss"] = record.z_losses();
   out["dir"] = frame.dir;
   return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace);
 }

@@ -31,11 +31,11 @@ void RunRecord::add(const JournalLine& line) {
   if (line.event == "committed") {
     auto& by_epoch = commits_[line.step];
     for (const auto& [epoch, commit] : by_epoch) {
-      if (!same_bits(commit.loss, line.loss))
+      if (!same_bits(commit.loss, line.loss) || !same_bits(commit.aux_loss, line.aux_loss) || !same_bits(commit.z_loss, line.z_loss))
         contradiction_ = "the loss of step " + std::to_string(line.step.value) + " is another on " + line.worker + " (epoch " + std::to_string(line.epoch.value) +
                          ") than what was committed first (epoch " + std::to_string(epoch.value) + ")";
     }
-    const auto [it, is_new] = by_epoch.try_emplace(line.epoch, Commit{line.at_ms, line.loss, line.tokens});
+    const auto [it, is_new] = by_epoch.try_emplace(line.epoch, Commit{line.at_ms, line.loss, line.aux_loss, line.z_loss, line.tokens});
     it->second.at_ms = std::min(it->second.at_ms, line.at_ms);
     auto [first, unknown] = first_commit_of_.try_emplace(line.epoch, line.at_ms);
     first->second = std::min(first->second, line.at_ms);
@@ -60,12 +60,12 @@ double RunRecord::newest_loss() const { return commits_.empty() ? 0 : commits_.r
 
 std::int64_t RunRecord::first_loss_step() const { return commits_.empty() ? 1 : commits_.begin()->first.value; }
 
-std::vector<double> RunRecord::losses() const {
+std::vector<double> RunRecord::of_each_step(double Commit::* value) const {
   if (commits_.empty()) return {};
   const std::int64_t first = first_loss_step();
-  std::vector<double> losses(static_cast<std::size_t>(newest_.value - first + 1), std::numeric_limits<double>::quiet_NaN());
-  for (const auto& [step, by_epoch] : commits_) losses[static_cast<std::size_t>(step.value - first)] = by_epoch.begin()->second.loss;
-  return losses;
+  std::vector<double> values(static_cast<std::size_t>(newest_.value - first + 1), std::numeric_limits<double>::quiet_NaN());
+  for (const auto& [step, by_epoch] : commits_) values[static_cast<std::size_t>(step.value - first)] = by_epoch.begin()->second.*value;
+  return values;
 }
 
 // A step was lost if it was committed, an epoch later went on from before it, and committed it again.

@@ -53,7 +53,9 @@ class RunRecord {
   [[nodiscard]] bool finished() const { return !weights_sha256_.empty(); }
   [[nodiscard]] const std::string& contradiction() const { return contradiction_; }   // "" = none: two members disagreed about a loss or the digest
   // Losses of steps 1, 2, ... as far as known without a gap before the first known one; a step that nobody reported is NaN.
-  [[nodiscard]] std::vector<double> losses() const;
+  [[nodiscard]] std::vector<double> losses() const { return of_each_step(&Commit::loss); }
+  [[nodiscard]] std::vector<double> aux_losses() const { return of_each_step(&Commit::aux_loss); }
+  [[nodiscard]] std::vector<double> z_losses() const { return of_each_step(&Commit::z_loss); }
   [[nodiscard]] std::int64_t first_loss_step() const;
   [[nodiscard]] std::int64_t steps_lost() const;
   [[nodiscard]] double tokens_per_second() const;                      // first commit to last
@@ -67,9 +69,10 @@ class RunRecord {
  private:
   struct Commit {
     std::int64_t at_ms = 0;
-    double loss = 0;
+    double loss = 0, aux_loss = 0, z_loss = 0;
     std::int64_t tokens = 0;
   };
+  [[nodiscard]] std::vector<double> of_each_step(double Commit::* value) const;
   [[nodiscard]] std::map<std::size_t, Epoch> match_injected() const;
   [[nodiscard]] std::int64_t steps_lost_in(Epoch epoch, Step went_on_from) const;
 

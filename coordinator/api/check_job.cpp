@@ -33,6 +33,10 @@ Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t steps) {
   if (spec.warmup_steps < 0 || spec.warmup_steps > steps) {
     return bad("optimizer.warmup_steps (" + std::to_string(spec.warmup_steps) + ") must be between 0 and steps (" + std::to_string(steps) + ")");
   }
+  if (spec.schedule != ScheduleKind::kWsd && spec.decay_steps != 0) return bad("optimizer.decay_steps goes with schedule wsd alone: the others fall from the warm-up to the last step, or not at all");
+  if (spec.schedule == ScheduleKind::kWsd && (spec.decay_steps < 1 || spec.decay_steps > steps - spec.warmup_steps)) {
+    return bad("optimizer.decay_steps (" + std::to_string(spec.decay_steps) + ") must be between 1 and the steps after the warm-up (" + std::to_string(steps - spec.warmup_steps) + ")");
+  }
   return {};
 }
 
@@ -86,6 +90,7 @@ Result<void> check_job(const JobSpec& job) {
     return bad("model: num_hidden_layers x num_local_experts x expert_slices must be at most " + std::to_string(kMaxUnits));
   if (!job.initial_weights.empty() && job.initial_weights.front() != '/') return bad("initial_weights must be an absolute path, not '" + job.initial_weights + "'");
   if (!is_hex(job.initial_digest)) return bad("initial_digest must be hexadecimal");
+  if (!(job.router_z_loss_coef >= 0) || !std::isfinite(job.router_z_loss_coef)) return bad("router_z_loss_coef must be at least 0 (0 = no such loss); 0.001 is usual");
   if (auto good = check_data(job); !good) return good;
   if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));
   if (job.microbatches < 1 || job.microbatches > kMaxMicrobatches)

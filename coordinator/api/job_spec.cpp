@@ -8,7 +8,7 @@ namespace {
 using json::Field;
 using json::Json;
 
-constexpr json::Words<ScheduleKind, 3> kScheduleWords{{"constant", "linear", "cosine"}};
+constexpr json::Words<ScheduleKind, 4> kScheduleWords{{"constant", "linear", "cosine", "wsd"}};
 constexpr json::Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
 constexpr json::Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
 
@@ -77,6 +77,7 @@ OptimizerSpec read_optimizer(const Field& in) {
   spec.clip_norm = in["clip_norm"].real();
   spec.warmup_steps = in["warmup_steps"].integer<int>();
   spec.schedule = in["schedule"].word(kScheduleWords);
+  if (const auto steps = in.find("decay_steps")) spec.decay_steps = steps->integer<int>();
   return spec;
 }
 
@@ -107,6 +108,7 @@ JobSpec read_job(const Field& in) {
   job.initial_digest = in["initial_digest"].string();
   job.precision = in["precision"].word(kPrecisionWords);
   job.recompute = in["recompute"].word(kRecomputeWords);
+  if (const auto coef = in.find("router_z_loss_coef")) job.router_z_loss_coef = coef->real();
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
   if (const auto mix = in.find("data_mix"))
@@ -170,6 +172,8 @@ std::string to_json(const JobSpec& job) {
   Json all = out;   // and what is absent where it says nothing
   for (const DataSource& source : job.data_mix) all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   if (job.separate_documents) all["separate_documents"] = true;
+  if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
+  if (job.router_z_loss_coef != 0) all["router_z_loss_coef"] = job.router_z_loss_coef;
   return json::dump(all);
 }
 

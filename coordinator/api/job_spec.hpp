@@ -15,7 +15,8 @@ namespace regroup {
 // What a layer's forward keeps for its backward; the rest is made again, with the same bits. kExperts: all but the experts' inner products; kFull: its input alone.
 enum class Recompute { kNone, kExperts, kFull };
 
-enum class ScheduleKind { kConstant, kLinear, kCosine };
+// After the warm-up: kept, linear or half a cosine down to min_learning_rate at the last step, or kept and then linear down to it over the last decay_steps.
+enum class ScheduleKind { kConstant, kLinear, kCosine, kWsd };
 
 struct OptimizerSpec {
   double learning_rate = 3e-4;
@@ -27,6 +28,7 @@ struct OptimizerSpec {
   double clip_norm = 1.0;       // 0 = no clipping
   int warmup_steps = 0;
   ScheduleKind schedule = ScheduleKind::kCosine;
+  int decay_steps = 0;          // of kWsd alone
   friend bool operator==(const OptimizerSpec&, const OptimizerSpec&) = default;
 };
 
@@ -54,6 +56,7 @@ struct JobSpec {
   std::string initial_digest;        // of those weights, as the design defines a weights digest; pinned at submit
   Precision precision = Precision::kFp32;   // of weights and activations in products; master weights, moments and sums are fp32 in either
   Recompute recompute = Recompute::kNone;
+  double router_z_loss_coef = 0;     // of the routers' z-loss; 0 = none
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::vector<DataSource> data_mix;  // two or more sets mixed by weights, instead of data_prefix

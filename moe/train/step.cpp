@@ -102,6 +102,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
   report.step = step;
   report.loss = record.loss_sum / static_cast<double>(record.targets > 0 ? record.targets : 1);
   report.aux_loss = record.aux_sum / spec.microbatches;
+  report.z_loss = record.z_sum / spec.microbatches;
   report.grad_norm = record.norm();
   report.learning_rate = ops::learning_rate(spec.optimizer, step.value, spec.steps);
   report.tokens = record.targets;
@@ -121,7 +122,7 @@ void StepRunner::run_wave(int wave, bool last) {
     ops::HeadWeights leaf = head_leaf();
     const ops::HeadResult result = ops::head_forward_backward(head(), x, targets_, dims_, leaf);
     reduction_->send_leaf(head_unit(), wave);
-    losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss()});
+    losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss(), aux_.z_loss});
     backward(wave, result.dx, result.num_targets);
   }
   // All units' leaves are added here, in the order in which backwards made them, so that the last ones still travel while the first are summed.
@@ -185,6 +186,7 @@ at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved&
 void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
   const auto& shape = view_.job->shape();
   const std::vector<float> aux = ops::aux_gradient(aux_, shape.router_aux_loss_coef, targets);
+  const float z = ops::z_gradient(view_.job->spec.router_z_loss_coef, targets, dims_.tokens());
   for (int layer = static_cast<int>(shape.num_hidden_layers) - 1; layer >= 0; --layer) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
@@ -199,7 +201,7 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     if (shape.is_sparse(layer)) {
       const ops::CombineGrad combine = ops::combine_backward(dx, saved.outputs, saved.routing);
       const at::Tensor dx_rows = experts_->backward(layer, &saved.routing, combine.dy_rows);
-      dx_mid = ops::router_backward(weights, dx, dx_rows, combine.dweight, aux, saved.router, saved.routing, leaf);
+      dx_mid = ops::router_backward(weights, dx, dx_rows, combine.dweight, aux, z, saved.router, saved.routing, leaf);
     } else {
       dx_mid = ops::mlp_backward(weights, dx, saved.mlp, leaf);
     }

@@ -79,6 +79,7 @@ Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<
     record.loss_sum += losses[i]->loss_sum;
     record.targets += losses[i]->targets;
     record.aux_sum += losses[i]->aux_loss;
+    record.z_sum += losses[i]->z_loss;
   }
   for (std::size_t i = 0; i < squares.size(); ++i) {
     if (!known[i]) return Error{Code::kInternal, "nobody owns block " + std::to_string(i % kBlocksPerUnit) + " of unit " + std::to_string(i / kBlocksPerUnit)};

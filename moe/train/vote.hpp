@@ -16,6 +16,7 @@ struct MicrobatchLoss {
   double loss_sum = 0;          // over its targets
   std::int64_t targets = 0;
   double aux_loss = 0;          // load-balancing loss of this microbatch, without its coefficient
+  double z_loss = 0;            // router z-loss, likewise
 };
 
 // Squared norms of the blocks [lo, lo + count) of a unit's reduced gradient (not divided by the targets); the values follow in Vote::squares.
@@ -43,6 +44,7 @@ struct VoteRecord {
   double loss_sum = 0;
   std::int64_t targets = 0;
   double aux_sum = 0;               // over microbatches
+  double z_sum = 0;
   double sum_of_squares = 0;        // of the summed gradients
   std::uint64_t planned = 0;        // least over the votes
   std::int64_t acked_snapshot = -1; // least over the votes

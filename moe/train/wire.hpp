@@ -17,20 +17,23 @@ class WireWriter {
   template <class T>
     requires std::is_trivially_copyable_v<T>
   void put(const T& value) {
-    const auto* p = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), p, p + sizeof(T));
+    append(&value, sizeof(T));
   }
   template <class T>
     requires std::is_trivially_copyable_v<T>
   void put(const std::vector<T>& values) {
     put(static_cast<std::uint64_t>(values.size()));
-    const auto* p = reinterpret_cast<const std::byte*>(values.data());
-    bytes_.insert(bytes_.end(), p, p + values.size() * sizeof(T));
+    append(values.data(), values.size() * sizeof(T));
   }
   void put(const std::string& text) { put(std::vector<char>(text.begin(), text.end())); }
   [[nodiscard]] const std::vector<std::byte>& bytes() const { return bytes_; }
 
  private:
+  void append(const void* data, std::size_t size) {
+    if (size == 0) return;
+    bytes_.resize(bytes_.size() + size);
+    std::memcpy(bytes_.data() + bytes_.size() - size, data, size);
+  }
   std::vector<std::byte> bytes_;
 };
 

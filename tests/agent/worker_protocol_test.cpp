@@ -29,10 +29,11 @@ Message there_and_back(const Message& message) {
 
 TEST(WorkerProtocol, a_commit_with_a_loss_that_is_no_number_arrives) {
   Committed sent;
-  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25, 1.5, 3e-4, 4096, 0.5, {{"gather", 0.1}, {"vote", 0.002}}, {1, 2, 3}};
+  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25, 0.125, 1.5, 3e-4, 4096, 0.5, {{"gather", 0.1}, {"vote", 0.002}}, {1, 2, 3}};
   const auto got = there_and_back(sent).report;
   EXPECT_TRUE(std::isnan(got.loss));
   EXPECT_EQ(got.epoch, Epoch(7));
+  EXPECT_EQ(got.z_loss, 0.125);
   EXPECT_EQ(got.step, Step(41));
   EXPECT_EQ(got.phases, sent.report.phases);
   EXPECT_EQ(got.expert_load, sent.report.expert_load);

@@ -53,6 +53,7 @@ constexpr double kClose = 4e-2;
 void expect_close_to_autograd(Dims dims, std::uint64_t seed) {
   dims.precision = Precision::kBf16;
   SingleRank model(dims, seed);
+  model.z_coef = 0.1;
   for (std::size_t i = 0; i < model.units.size(); ++i)
     for (std::size_t t = 0; t < model.units[i].tensors.size(); ++t) {
       const TensorSpec& tensor = model.units[i].tensors[t];

@@ -23,8 +23,9 @@ std::int64_t padding_that_is_not_zero(const Unit& unit, const float* flat) {
 }
 
 // The whole model, every tensor's gradient.
-void expect_model_agrees(const Dims& dims, std::uint64_t seed) {
+void expect_model_agrees(const Dims& dims, std::uint64_t seed, double z_coef = 0) {
   SingleRank model(dims, seed);
+  model.z_coef = z_coef;
   const Batch batch = random_batch(dims, seed);
   Reference reference(model);
   const Reference::Objective wanted = reference.objective(batch);
@@ -32,6 +33,7 @@ void expect_model_agrees(const Dims& dims, std::uint64_t seed) {
   const SingleRank::Loss loss = model.microbatch(batch.tokens, batch.targets);
   EXPECT_NEAR(loss.cross_entropy, wanted.cross_entropy.item<double>(), 2e-6 * loss.cross_entropy);
   EXPECT_NEAR(loss.aux, wanted.aux.item<double>(), 1e-6 * loss.aux);
+  EXPECT_NEAR(loss.z, wanted.z.item<double>(), 1e-6 * loss.z);
   for (std::size_t i = 0; i < model.units.size(); ++i) {
     EXPECT_EQ(padding_that_is_not_zero(model.units[i], model.gradients[i].data()), 0) << "unit " << i;
     for (const TensorSpec& tensor : model.units[i].tensors) {
@@ -45,6 +47,10 @@ void expect_model_agrees(const Dims& dims, std::uint64_t seed) {
 
 TEST(WholeModel, AgreesWithAutograd) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) expect_model_agrees(small_dims(), seed);
+}
+
+TEST(WholeModel, AgreesWithRouterZLoss) {
+  for (const double z_coef : {0.001, 1.0}) expect_model_agrees(small_dims(), 8, z_coef);
 }
 
 TEST(WholeModel, AgreesWithTiedEmbeddings) {

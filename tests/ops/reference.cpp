@@ -15,7 +15,7 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 
 void backward_with(const at::Tensor& a, const at::Tensor& gradient) { (a * gradient.to(at::kDouble).view_as(a)).sum().backward(); }
 
-Reference::Reference(const SingleRank& model) : dims(model.dims) {
+Reference::Reference(const SingleRank& model) : dims(model.dims), z_coef(model.z_coef) {
   for (std::size_t i = 0; i < model.units.size(); ++i)
     for (const TensorSpec& tensor : model.units[i].tensors) weights[tensor.name] = leaf64(view(model.weights[i].data() + tensor.offset, tensor.shape));
 }
@@ -55,7 +55,8 @@ Reference::Moe Reference::moe(int layer, const at::Tensor& x) const {
   const ModelShape& m = dims.shape;
   const at::Tensor normed = rms_norm(x, of(layer, "post_attention_layernorm.weight"));
   Moe result;
-  result.probs = at::matmul(normed, of(layer, "block_sparse_moe.gate.weight").t()).softmax(-1);
+  result.logits = at::matmul(normed, of(layer, "block_sparse_moe.gate.weight").t());
+  result.probs = result.logits.softmax(-1);
   result.picks = given_picks.empty() ? std::get<1>(result.probs.topk(m.num_experts_per_tok, -1)) : given_picks[static_cast<std::size_t>(layer)];
   const at::Tensor top = result.probs.gather(-1, result.picks);
   const at::Tensor weight = top / top.sum(-1, true);
@@ -94,8 +95,9 @@ Reference::Objective Reference::objective(const Batch& batch) const {
     layers.push_back(moe(layer, attention(layer, x)));
     x = layers.back().out;
   }
-  Objective result{cross_entropy_sum(x, batch.targets), aux(layers), {}};
-  result.total = result.cross_entropy + dims.shape.router_aux_loss_coef * result.aux * (batch.targets >= 0).sum();
+  Objective result{cross_entropy_sum(x, batch.targets), aux(layers), {}, at::zeros({}, at::kDouble)};
+  for (const Moe& layer : layers) result.z = result.z + layer.logits.logsumexp({-1}).square().mean();
+  result.total = result.cross_entropy + (dims.shape.router_aux_loss_coef * result.aux + z_coef * result.z) * (batch.targets >= 0).sum();
   return result;
 }
 

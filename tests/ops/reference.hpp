@@ -17,7 +17,7 @@ struct Reference {
   [[nodiscard]] at::Tensor attention(int layer, const at::Tensor& x) const;
   // x + experts(norm(x)), and the layer's router probabilities [N, E] and picks [N, K].
   struct Moe {
-    at::Tensor out, probs, picks;
+    at::Tensor out, probs, picks, logits;
   };
   [[nodiscard]] Moe moe(int layer, const at::Tensor& x) const;
   [[nodiscard]] at::Tensor cross_entropy_sum(const at::Tensor& x, const at::Tensor& targets) const;
@@ -25,11 +25,12 @@ struct Reference {
   [[nodiscard]] at::Tensor aux(const std::vector<Moe>& layers) const;
 
   struct Objective {
-    at::Tensor cross_entropy, aux, total;
+    at::Tensor cross_entropy, aux, total, z;
   };
   [[nodiscard]] Objective objective(const Batch& batch) const;
 
   Dims dims;
+  double z_coef = 0;
   std::map<std::string, at::Tensor> weights;
   std::vector<at::Tensor> given_picks;  // [layer] [N, K]: which experts instead of the router's own choice; empty: its own
 

@@ -92,7 +92,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   HeadWeights head_leaf = head_weights(units.back(), leaves.back().data(), shape.tie_word_embeddings ? &embedding_leaf : nullptr);
   if (!shape.tie_word_embeddings) std::memset(leaves.front().data(), 0, static_cast<std::size_t>(leaves.front().numel()) * sizeof(float));
   const HeadResult result = head_forward_backward(head, x, targets, dims, head_leaf);
-  loss = {result.loss_sum, stats.loss(), result.num_targets};
+  loss = {result.loss_sum, stats.loss(), result.num_targets, stats.z_loss};
   const std::vector<float> aux = aux_gradient(stats, shape.router_aux_loss_coef, result.num_targets);
   lap("head");
 
@@ -119,7 +119,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
                       dx_rows.narrow(0, first, routing.counts[e]));
     }
     lap("expert_backward");
-    dx = router_backward(dense, dx, dx_rows, combined.dweight, aux, router[layer], routing, leaf);
+    dx = router_backward(dense, dx, dx_rows, combined.dweight, aux, z_gradient(z_coef, result.num_targets, dims.tokens()), router[layer], routing, leaf);
     lap("router_backward");
     dx = attention_backward(dense, dx, attention[layer], rope, dims, leaf);
     lap("attention_backward");

@@ -32,8 +32,9 @@ struct SingleRank {
     double cross_entropy = 0;  // sum
     double aux = 0;            // the Hugging Face number, before the coefficient
     std::int64_t num_targets = 0;
+    double z = 0;              // the routers' z-loss, before the coefficient
   };
-  // Adds the gradient of cross_entropy + coef * aux * num_targets to `gradients`. `lap(name)` is called after each operator.
+  // Adds the gradient of cross_entropy + (coef * aux + z_coef * z) * num_targets to `gradients`. `lap(name)` is called after each operator.
   Loss microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap = [](const char*) {});
   void clear_gradients();
 
@@ -49,6 +50,7 @@ struct SingleRank {
   std::vector<Flat> gradients;
   std::vector<Flat> leaves;  // of units that are not experts
   std::vector<Routing> routings;  // of the last microbatch, a layer each
+  double z_coef = 0;
   std::uint64_t seed = 1;         // of the jitter, at step 1, microbatch 0
   bool keep_final = false;
   at::Tensor final_hidden;        // [N, hidden] of the last microbatch, before the head's norm; if keep_final

@@ -80,6 +80,27 @@ TEST(AdamWBlocks, IsTheSameHoweverTheBlocksAreShared) {
   }
 }
 
+// Without a gradient all that an update changes is what decays: matrices by exactly one factor, norms (biases do not exist) by nothing.
+TEST(AdamWBlocks, NormsDoNotDecay) {
+  for (const Architecture architecture : {Architecture::kMixtral, Architecture::kQwen3Moe, Architecture::kOlmoe}) {
+    ModelShape shape = small_dims().shape;
+    shape.architecture = architecture;
+    int norms = 0;
+    for (const Unit& unit : make_units(shape)) {
+      std::vector<float> master(static_cast<std::size_t>(unit.padded_numel()), 2.0f), moment(master.size()), grad(master.size());
+      std::vector<float> second = moment;
+      adamw_blocks(unit, {0, kBlocksPerUnit}, master.data(), moment.data(), second.data(), grad.data(), OptimizerSpec{.weight_decay = 0.25}, 1, 0.5, 1.0);
+      for (const TensorSpec& tensor : unit.tensors) {
+        const bool is_norm = tensor.name.find("norm") != std::string::npos;
+        norms += is_norm;
+        EXPECT_EQ(is_norm, tensor.shape.size() == 1) << tensor.name;
+        for (std::int64_t i = 0; i < tensor.numel; ++i) ASSERT_EQ(master[static_cast<std::size_t>(tensor.offset + i)], is_norm ? 2.0f : 1.75f) << tensor.name;
+      }
+    }
+    EXPECT_EQ(norms, 1 + (architecture == Architecture::kMixtral ? 2 : 4) * shape.num_hidden_layers);
+  }
+}
+
 TEST(SquaredNorm, IsThatOfItsBlockAlone) {
   std::vector<float> x = numbers(64 * 5, "x");
   double sum = 0;
@@ -134,6 +155,14 @@ TEST(LearningRate, WarmsUpThenFalls) {
   EXPECT_NEAR(learning_rate(o, 500, 110), 0.1, 1e-12);
   o.schedule = ScheduleKind::kLinear;
   EXPECT_NEAR(learning_rate(o, 60, 110), 0.55, 1e-12);
+  o.schedule = ScheduleKind::kWsd;
+  o.decay_steps = 20;
+  EXPECT_DOUBLE_EQ(learning_rate(o, 5, 110), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate(o, 11, 110), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate(o, 90, 110), 1.0);
+  EXPECT_NEAR(learning_rate(o, 95, 110), 0.1 + 0.9 * 0.75, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate(o, 110, 110), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate(o, 111, 110), 0.1);
   o.schedule = ScheduleKind::kConstant;
   EXPECT_DOUBLE_EQ(learning_rate(o, 99, 110), 1.0);
   o.warmup_steps = 0;

@@ -87,6 +87,15 @@ TEST_P(LayoutBits, a_member_that_keeps_nothing_computes_its_share) {
   EXPECT_EQ(cluster.train(placement, {0, 1, 2}, 2), alone(2));
 }
 
+TEST_P(LayoutBits, router_z_loss_is_the_same_on_every_layout) {
+  const std::string without = alone(2);
+  job_.router_z_loss_coef = 0.01;
+  const std::string expected = alone(2);
+  EXPECT_NE(expected, without);
+  Cluster cluster(job_, 5, directory_);
+  EXPECT_EQ(cluster.train(make_placement(job_, {3, 2}, 1, true), {0, 1, 2, 3, 4}, 2), expected);
+}
+
 TEST_P(LayoutBits, tied_embeddings_are_one_unit_on_every_layout) {
   job_.model.tie_word_embeddings = true;
   const std::string expected = alone(2);

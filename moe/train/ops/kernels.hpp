@@ -34,13 +34,15 @@ void swiglu_rows(const bf16* hidden, bf16* act, std::int64_t n, std::int64_t f);
 void swiglu_rows_backward(const float* hidden, const float* dact, float* act, float* dhidden, std::int64_t n, std::int64_t f);
 void swiglu_rows_backward(const bf16* hidden, const bf16* dact, bf16* act, bf16* dhidden, std::int64_t n, std::int64_t f);
 
-// probs = softmax(logits) for each of n rows of e.
-void softmax_rows(const float* logits, float* probs, std::int64_t n, std::int64_t e);
+// probs = softmax(logits) for each of n rows of e; lse [n] = log(sum(exp(logits))).
+void softmax_rows(const float* logits, float* probs, float* lse, std::int64_t n, std::int64_t e);
 // The k largest of each row, equal ones in ascending index, then listed in ascending index: expert and weight [n, k], `normalise`: divided by their sum.
 void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k, bool normalise = true);
 // dlogits of softmax, top-k and, if asked for, renormalisation: dweight [n, k]; aux [e] or null is added to each row's gradient of the probabilities.
 void router_rows_backward(const float* probs, const std::int64_t* expert, const float* weight, const float* dweight, const float* aux, float* dlogits,
                           std::int64_t n, std::int64_t e, std::int64_t k, bool normalise = true);
+// dlogits += scale * lse * probs: the gradient of scale / 2 * lse^2 of each row.
+void add_z_rows(const float* probs, const float* lse, float scale, float* dlogits, std::int64_t n, std::int64_t e);
 
 // out[i] = x[index[i]], rows of that many bytes.
 void gather_rows(const void* x, const std::int64_t* index, void* out, std::int64_t n, std::int64_t row_bytes);

@@ -6,11 +6,13 @@
 
 namespace regroup::ops {
 
-REGROUP_CLONES void softmax_rows(const float* logits, float* probs, std::int64_t n, std::int64_t e) {
+REGROUP_CLONES void softmax_rows(const float* logits, float* probs, float* lse, std::int64_t n, std::int64_t e) {
   for (std::int64_t row = 0; row < n; ++row) {
     float* out = probs + row * e;
-    const float total = exp_row(logits + row * e, largest_of(logits + row * e, e), out, e);
+    const float top = largest_of(logits + row * e, e);
+    const float total = exp_row(logits + row * e, top, out, e);
     for (std::int64_t i = 0; i < e; ++i) out[i] /= total;
+    lse[row] = static_cast<float>(static_cast<double>(top) + std::log(static_cast<double>(total)));
   }
 }
 
@@ -49,6 +51,11 @@ void router_rows_backward(const float* probs, const std::int64_t* expert, const 
     for (std::int64_t j = 0; j < e; ++j) projection += p[j] * dp[j];
     for (std::int64_t j = 0; j < e; ++j) dp[j] = p[j] * (dp[j] - projection);
   }
+}
+
+void add_z_rows(const float* probs, const float* lse, float scale, float* dlogits, std::int64_t n, std::int64_t e) {
+  for (std::int64_t row = 0; row < n; ++row)
+    for (std::int64_t i = row * e; i < (row + 1) * e; ++i) dlogits[i] += scale * lse[row] * probs[i];
 }
 
 namespace {

@@ -49,6 +49,10 @@ void AuxStats::add(const RouterSaved& saved, const Routing& routing) {
     for (std::int64_t j = 0; j < e; ++j) prob_sum[static_cast<std::size_t>(j)] += static_cast<double>(p[row * e + j]);
   for (std::size_t j = 0; j < counts.size(); ++j) counts[j] += routing.counts[j];
   tokens += n;
+  const float* lse = saved.lse.data_ptr<float>();
+  double squares = 0;
+  for (std::int64_t row = 0; row < n; ++row) squares += static_cast<double>(lse[row]) * static_cast<double>(lse[row]);
+  z_loss += squares / static_cast<double>(n);
 }
 
 double AuxStats::loss() const {
@@ -67,6 +71,10 @@ std::vector<float> aux_gradient(const AuxStats& stats, double coef, std::int64_t
   return gradient;
 }
 
+float z_gradient(double coef, std::int64_t num_targets, std::int64_t tokens) {
+  return static_cast<float>(2 * coef * static_cast<double>(num_targets) / static_cast<double>(tokens));
+}
+
 Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved, const Jitter& noise) {
   const std::int64_t n = x.size(0);
   const std::int64_t h = x.size(1);
@@ -77,6 +85,7 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   saved.x = x;
   saved.rstd = empty({n});
   saved.probs = empty({n, e});
+  saved.lse = empty({n});
   saved.jitter = noise;
   saved.norm_topk_prob = dims.shape.norm_topk_prob;
   by_type(x, [&]<class T>() {
@@ -85,7 +94,7 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   });
   const at::Tensor logits = empty({n, e});
   multiply(logits, as_float(routing.normed), weights.gate.t());
-  softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), n, e);
+  softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), saved.lse.data_ptr<float>(), n, e);
   routing.weight = empty({n, k});
   routing.expert = empty_ids({n, k});
   top_k_rows(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), n, e, k, dims.shape.norm_topk_prob);
@@ -119,7 +128,7 @@ CombineGrad combine_backward(const at::Tensor& dout, const at::Tensor& y_rows, c
 }
 
 at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, const at::Tensor& dx_rows, const at::Tensor& dweight,
-                           const std::vector<float>& aux, RouterSaved& saved, const Routing& routing, DenseWeights& leaf) {
+                           const std::vector<float>& aux, float z, RouterSaved& saved, const Routing& routing, DenseWeights& leaf) {
   const std::int64_t n = dout.size(0);
   const std::int64_t h = dout.size(1);
   const std::int64_t e = saved.probs.size(1);
@@ -127,6 +136,7 @@ at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, 
   const at::Tensor dlogits = empty({n, e});
   router_rows_backward(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), dweight.data_ptr<float>(),
                        aux.empty() ? nullptr : aux.data(), dlogits.data_ptr<float>(), n, e, k, saved.norm_topk_prob);
+  if (z != 0.0f) add_z_rows(saved.probs.data_ptr<float>(), saved.lse.data_ptr<float>(), z, dlogits.data_ptr<float>(), n, e);
   multiply(leaf.gate, dlogits.t(), as_float(routing.normed));
   const at::Tensor dnormed = empty({n, h});
   multiply(dnormed, dlogits, weights.gate);

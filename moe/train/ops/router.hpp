@@ -25,6 +25,7 @@ struct RouterSaved {
   at::Tensor x;      // [N, hidden]
   at::Tensor rstd;   // [N]
   at::Tensor probs;  // [N, E] softmax of the logits
+  at::Tensor lse;    // [N] log(sum(exp(logits)))
   Jitter jitter;     // of `normed`
   bool norm_topk_prob = true;
 };
@@ -34,11 +35,15 @@ struct AuxStats {
   std::vector<double> prob_sum;      // [E]
   std::vector<std::int64_t> counts;  // [E]
   std::int64_t tokens = 0;           // layers * N so far
+  // ST-MoE's router z-loss (arXiv 2202.08906, eq. 5) of each layer, the mean over tokens of log(sum(exp(logits)))^2, added over the layers: as in Megatron-LM, where each layer adds its own.
+  double z_loss = 0;
   void add(const RouterSaved& saved, const Routing& routing);
   [[nodiscard]] double loss() const;  // K when perfectly balanced
 };
 // d(coef * aux * num_targets) / d(prob of expert e), the same for every token of every layer: [E]. Only once all layers are added.
 std::vector<float> aux_gradient(const AuxStats& stats, double coef, std::int64_t num_targets);
+// What d(coef * z_loss * num_targets) / d(logit) is a multiple of, by lse and probability. `tokens` of one layer.
+float z_gradient(double coef, std::int64_t num_targets, std::int64_t tokens);
 
 // x [N, hidden] after attention. Norm, logits, softmax over all experts in fp32, top-k (probability descending, ties: lower expert id), weights renormalised.
 Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved, const Jitter& noise = {});
@@ -56,8 +61,8 @@ struct CombineGrad {
 CombineGrad combine_backward(const at::Tensor& dout, const at::Tensor& y_rows, const Routing& routing);
 
 // dout [N, hidden]: gradient of combine_forward's result (it also passes the residual); dx_rows [N * K, hidden]: of the dispatched rows;
-// aux [E] from aux_gradient (empty: no such loss). -> gradient of x. Writes (beta = 0) gate and post_norm of the leaf.
+// aux [E] from aux_gradient, z from z_gradient (empty, 0: no such loss). -> gradient of x. Writes (beta = 0) gate and post_norm of the leaf.
 at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, const at::Tensor& dx_rows, const at::Tensor& dweight,
-                           const std::vector<float>& aux, RouterSaved& saved, const Routing& routing, DenseWeights& leaf);
+                           const std::vector<float>& aux, float z, RouterSaved& saved, const Routing& routing, DenseWeights& leaf);
 
 }  // namespace regroup::ops

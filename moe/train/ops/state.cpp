@@ -159,6 +159,10 @@ double learning_rate(const OptimizerSpec& optimizer, std::int64_t step, std::int
     case ScheduleKind::kConstant: return optimizer.learning_rate;
     case ScheduleKind::kLinear: return optimizer.min_learning_rate + range * (1 - done);
     case ScheduleKind::kCosine: return optimizer.min_learning_rate + range * 0.5 * (1 + cos_pi(done));
+    case ScheduleKind::kWsd: {
+      const auto left = static_cast<double>(std::clamp<std::int64_t>(total_steps - step, 0, optimizer.decay_steps));
+      return optimizer.min_learning_rate + range * (left / static_cast<double>(optimizer.decay_steps));
+    }
   }
   return optimizer.learning_rate;
 }
