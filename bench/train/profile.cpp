@@ -1,6 +1,6 @@
 // profile.cpp: one rank's step by operator, and the rate of its bare matrix products in the same run. Prints JSON.
 //
-//   bench-ops [ROUNDS] [fp32|bf16]     the model and shapes of transformers_baseline.py beside it, one thread
+//   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread; TOKENS: attention within documents of so many
 #include "moe/layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
@@ -113,6 +113,9 @@ int main(int argc, char** argv) {
   Dims dims = bench_dims();
   if (argc > 2 && std::strcmp(argv[2], "bf16") == 0) dims.precision = Precision::kBf16;
   SingleRank model(dims);
+  if (const std::int64_t tokens = argc > 3 ? std::atoll(argv[3]) : 0; tokens > 0)
+    for (std::int64_t s = 0; s < dims.sequences; ++s)
+      for (std::int64_t at = 0; at < dims.sequence_length; at += tokens) model.documents.push_back(std::min(tokens, dims.sequence_length - at));
   const Batch batch = random_batch(dims, 1);
   std::vector<Flat> first, second;
   for (const Unit& unit : model.units) first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());

@@ -62,8 +62,6 @@ Result<void> check_data(const JobSpec& job) {
     if (!(source.weight > 0) || !std::isfinite(source.weight)) return bad(name + ".weight must be a number above 0");
     if (source.weight / sum < 0x1p-16) return bad(name + ".weight is less than 1 / 65536 of all weights: no sample would come from " + source.prefix);
   }
-  // moe/train/ops does not know borders yet. Whoever teaches it takes this line out.
-  if (job.separate_documents) return bad("separate_documents is not computed yet: attention crosses the borders of documents");
   return {};
 }
 

@@ -61,7 +61,7 @@ struct JobSpec {
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::vector<DataSource> data_mix;  // two or more sets mixed by weights, instead of data_prefix
   std::string data_digest;           // Dataset::digest, pinned at submit
-  bool separate_documents = false;   // attention stays within a document: Dataset::document_starts
+  bool separate_documents = false;   // attention stays within a document, as Dataset::document_starts cuts them; positions and targets do not
   std::int64_t steps = 0;
   int microbatches = 0;              // M
   int chains = 0;                    // C: a power of two that divides M, at least max_groups

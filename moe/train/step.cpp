@@ -140,16 +140,29 @@ void StepRunner::run_wave(int wave, bool last) {
   experts_->end_wave();
 }
 
+std::int64_t StepRunner::sample_index(int microbatch, int sequence) const {
+  const JobSpec& spec = view_.job->spec;
+  return ((step_.value - 1) * spec.microbatches + microbatch) * spec.sequences_per_microbatch + sequence;
+}
+
 at::Tensor StepRunner::forward(int microbatch) {
   const JobSpec& spec = view_.job->spec;
   std::vector<std::int64_t> sequence(static_cast<std::size_t>(spec.sequence_length + 1));
   auto* tokens = tokens_.data_ptr<std::int64_t>();
   auto* targets = targets_.data_ptr<std::int64_t>();
   for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
-    const std::int64_t sample = ((step_.value - 1) * spec.microbatches + microbatch) * spec.sequences_per_microbatch + s;
-    if (auto filled = data_.fill(sample, sequence); !filled) throw Interrupted{{Code::kInternal, filled.error().context}};   // what this worker alone sees is a fault of its own
+    if (auto filled = data_.fill(sample_index(microbatch, s), sequence); !filled) throw Interrupted{{Code::kInternal, filled.error().context}};   // what this worker alone sees is a fault of its own
     std::copy(sequence.begin(), sequence.end() - 1, tokens + static_cast<std::int64_t>(s) * spec.sequence_length);
     std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
+  }
+  documents_.clear();
+  if (spec.separate_documents) {
+    std::vector<std::int32_t> starts;
+    for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
+      data_.document_starts(sample_index(microbatch, s), starts);
+      starts.push_back(spec.sequence_length);
+      for (std::size_t i = 1; i < starts.size(); ++i) documents_.push_back(starts[i] - starts[i - 1]);
+    }
   }
   aux_ = {};
   microbatch_ = microbatch;
@@ -175,7 +188,7 @@ at::Tensor StepRunner::forward(int microbatch) {
 at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again) {
   const JobSpec& spec = view_.job->spec;
   const ops::DenseWeights weights = dense(layer);
-  const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention);
+  const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention, documents_);
   if (!spec.model.is_sparse(layer)) return ops::mlp_forward(weights, x_mid, dims_, saved.mlp);
   const ops::Jitter jitter = ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer);
   saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router, jitter);

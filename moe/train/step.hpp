@@ -56,6 +56,7 @@ class StepRunner {
     at::Tensor input;   // recompute: full; then the others are there only between the repeated forward and the backward
   };
   void run_wave(int wave, bool last);
+  [[nodiscard]] std::int64_t sample_index(int microbatch, int sequence) const;
   at::Tensor forward(int microbatch);
   // x -> the layer's output; fills `saved`. `again`: before the backward, for `saved` alone, from the same input and with the same jitter.
   at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again);
@@ -87,6 +88,7 @@ class StepRunner {
   std::vector<LayerSaved> layers_;
   int microbatch_ = 0;                               // that is computed
   at::Tensor tokens_, targets_;
+  std::vector<std::int64_t> documents_;              // of that microbatch: the tokens of each; empty unless they are separate
   ops::AuxStats aux_;
   Step step_;
   bool voted_ = false;

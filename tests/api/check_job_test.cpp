@@ -41,7 +41,6 @@ const Case kCases[] = {
     {"data_mix[0].weight", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 0}, {"/b", 1}}; }},
     {"data_mix[1].weight", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"/b", std::nan("")}}; }},
     {"data_mix[1].weight is less than 1 / 65536", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"/b", 1e-6}}; }},
-    {"separate_documents", [](JobSpec& j) { j.separate_documents = true; }},
     {"steps", [](JobSpec& j) { j.steps = 0; }},
     {"microbatches", [](JobSpec& j) { j.microbatches = 0; }},
     {"microbatches", [](JobSpec& j) { j.microbatches = 2'000'000'000; }},

@@ -124,7 +124,9 @@ TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, wieght: 1}]"), "data[1].wieght is not a key here; did you mean weight?");
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 1e-7}]"), "data[1].weight is less than 1 / 65536");
   EXPECT_SAYS(complaint(from, "data: [a, b]"), "data[0] must be a mapping");
-  EXPECT_SAYS(complaint(from, from + "\nseparate_documents: true"), "separate_documents is not computed yet");
+  EXPECT_FALSE(file->job.separate_documents);
+  EXPECT_EQ(complaint(from, from + "\nseparate_documents: true"), "");
+  EXPECT_SAYS(complaint(from, from + "\nseparate_documents: 3"), "separate_documents");
 }
 
 TEST_F(JobFileTest, precision_and_recompute_are_words) {

@@ -23,11 +23,13 @@ std::int64_t padding_that_is_not_zero(const Unit& unit, const float* flat) {
 }
 
 // The whole model, every tensor's gradient.
-void expect_model_agrees(const Dims& dims, std::uint64_t seed, double z_coef = 0) {
+void expect_model_agrees(const Dims& dims, std::uint64_t seed, const std::vector<std::int64_t>& documents = {}, double z_coef = 0) {
   SingleRank model(dims, seed);
+  model.documents = documents;
   model.z_coef = z_coef;
   const Batch batch = random_batch(dims, seed);
   Reference reference(model);
+  reference.documents = documents;
   const Reference::Objective wanted = reference.objective(batch);
   wanted.total.backward();
   const SingleRank::Loss loss = model.microbatch(batch.tokens, batch.targets);
@@ -50,7 +52,7 @@ TEST(WholeModel, AgreesWithAutograd) {
 }
 
 TEST(WholeModel, AgreesWithRouterZLoss) {
-  for (const double z_coef : {0.001, 1.0}) expect_model_agrees(small_dims(), 8, z_coef);
+  for (const double z_coef : {0.001, 1.0}) expect_model_agrees(small_dims(), 8, {}, z_coef);
 }
 
 TEST(WholeModel, AgreesWithTiedEmbeddings) {
@@ -67,6 +69,19 @@ TEST(WholeModel, AgreesWithAWindowAndSeveralTiles) {
   expect_model_agrees(dims, 5);
   dims.shape.sliding_window = 7;
   expect_model_agrees(dims, 5);
+}
+
+TEST(WholeModel, AgreesWhereAttentionStaysWithinDocuments) {
+  Dims dims = small_dims();
+  expect_model_agrees(dims, 8, {37, 1, 1, 1, 34, 20, 17});
+  dims.sequences = 2;
+  dims.sequence_length = 2 * kQueryTile + 12;
+  const std::vector<std::int64_t> documents{3, kQueryTile, kQueryTile + 8, 1, 2 * kQueryTile + 12};
+  expect_model_agrees(dims, 9, documents);
+  for (const std::int64_t window : {5, 70}) {
+    dims.shape.sliding_window = window;
+    expect_model_agrees(dims, 9, documents);
+  }
 }
 
 TEST(WholeModel, AgreesWithOneAndThreeExpertsAToken) {
@@ -110,6 +125,37 @@ TEST(Attention, AgreesWithAutograd) {
   EXPECT_LT(distance(leaf.q, reference.weights.at("model.layers.0.self_attn.q_proj.weight").grad()), kClose);
   EXPECT_LT(distance(leaf.input_norm, reference.weights.at("model.layers.0.input_layernorm.weight").grad()), kClose);
   EXPECT_FALSE(saved.qkv.defined());
+}
+
+// Nothing of one document reaches another, not a bit; and one document a sequence is what is computed without documents.
+TEST(Attention, ADocumentsBitsDependOnItAlone) {
+  Dims dims = small_dims();
+  dims.sequences = 2;
+  dims.sequence_length = kQueryTile + 30;
+  const std::vector<std::int64_t> documents{20, kQueryTile + 10, kQueryTile + 30};
+  SingleRank model(dims);
+  const DenseWeights weights = dense_weights(model.units[1], model.weights[1].data());
+  const Rope rope = make_rope(dims);
+  const auto run = [&](const at::Tensor& x, const at::Tensor& dout, const std::vector<std::int64_t>& of) {
+    DenseWeights leaf = dense_weights(model.units[1], model.leaves[1].data());
+    AttentionSaved saved;
+    const at::Tensor out = attention_forward(weights, x, rope, dims, saved, of);
+    return std::pair(out, attention_backward(weights, dout, saved, rope, dims, leaf));
+  };
+  const at::Tensor x = random_tensor({dims.tokens(), dims.shape.hidden_size}, "x"), dout = random_tensor({dims.tokens(), dims.shape.hidden_size}, "dout");
+  const auto before = run(x, dout, documents);
+  at::Tensor other = x.clone(), dother = dout.clone();
+  other.narrow(0, 0, 20).fill_(3.0f);
+  dother.narrow(0, 0, 20).fill_(7.0f);
+  const auto after = run(other, dother, documents);
+  const std::int64_t rest = dims.tokens() - 20;
+  EXPECT_TRUE(before.first.narrow(0, 20, rest).equal(after.first.narrow(0, 20, rest)));
+  EXPECT_TRUE(before.second.narrow(0, 20, rest).equal(after.second.narrow(0, 20, rest)));
+  EXPECT_FALSE(before.second.narrow(0, 0, 20).equal(after.second.narrow(0, 0, 20)));
+  const auto plain = run(x, dout, {}), whole = run(x, dout, {dims.sequence_length, dims.sequence_length});
+  EXPECT_TRUE(plain.first.equal(whole.first));
+  EXPECT_TRUE(plain.second.equal(whole.second));
+  EXPECT_FALSE(plain.first.equal(before.first));
 }
 
 TEST(Expert, AddsToTheAccumulatorInTheOrderOfCalls) {

@@ -26,6 +26,16 @@ at::Tensor Reference::rms_norm(const at::Tensor& x, const at::Tensor& weight) co
   return weight * (x * at::rsqrt(x.pow(2).mean(-1, true) + dims.shape.rms_norm_eps));
 }
 
+at::Tensor Reference::hidden_keys() const {
+  const std::int64_t t = dims.sequence_length;
+  const at::Tensor row = at::arange(t).unsqueeze(1), column = at::arange(t).unsqueeze(0);
+  const at::Tensor hidden = (column > row).logical_or(column <= row - dims.shape.sliding_window.value_or(t));
+  std::vector<at::Tensor> numbers;  // which document each token is of
+  for (std::size_t i = 0; i < documents.size(); ++i) numbers.push_back(at::full({documents[i]}, static_cast<std::int64_t>(i), at::kLong));
+  const at::Tensor of = numbers.empty() ? at::zeros({dims.sequences, t}, at::kLong) : at::cat(numbers).view({dims.sequences, t});
+  return (of.unsqueeze(2) != of.unsqueeze(1)).logical_or(hidden).unsqueeze(1);
+}
+
 at::Tensor Reference::attention(int layer, const at::Tensor& x) const {
   const ModelShape& m = dims.shape;
   const std::int64_t b = dims.sequences, t = dims.sequence_length, d = m.head_dim;
@@ -44,9 +54,7 @@ at::Tensor Reference::attention(int layer, const at::Tensor& x) const {
   const at::Tensor q = turn(split("q", m.num_attention_heads));
   const at::Tensor k = turn(split("k", m.num_key_value_heads)).repeat_interleave(share, 1);
   const at::Tensor v = split("v", m.num_key_value_heads).repeat_interleave(share, 1);
-  const at::Tensor row = at::arange(t).unsqueeze(1), column = at::arange(t).unsqueeze(0);
-  const at::Tensor hidden = (column > row).logical_or(column <= row - m.sliding_window.value_or(t));
-  const at::Tensor scores = (at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(d))).masked_fill(hidden, -INFINITY);
+  const at::Tensor scores = (at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(d))).masked_fill(hidden_keys(), -INFINITY);
   const at::Tensor context = at::matmul(scores.softmax(-1), v).transpose(1, 2).reshape({b * t, m.num_attention_heads * d});
   return x + at::matmul(context, of(layer, "self_attn.o_proj.weight").t());
 }

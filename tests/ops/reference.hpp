@@ -33,8 +33,10 @@ struct Reference {
   double z_coef = 0;
   std::map<std::string, at::Tensor> weights;
   std::vector<at::Tensor> given_picks;  // [layer] [N, K]: which experts instead of the router's own choice; empty: its own
+  std::vector<std::int64_t> documents;  // tokens of each, in the order of rows; empty: every sequence is one
 
  private:
+  [[nodiscard]] at::Tensor hidden_keys() const;  // [sequences, 1, rows, keys]
   [[nodiscard]] const at::Tensor& of(int layer, const std::string& name) const;
 };
 

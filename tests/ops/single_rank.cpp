@@ -64,7 +64,7 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   for (std::size_t layer = 0; layer < layers; ++layer) {
     const auto dense_at = static_cast<std::size_t>(dense_unit_index(shape, static_cast<int>(layer)));
     const DenseWeights dense = dense_weights(units[dense_at], forms[dense_at], computed(dense_at));
-    x = attention_forward(dense, x, rope, dims, attention[layer]);
+    x = attention_forward(dense, x, rope, dims, attention[layer], documents);
     lap("attention_forward");
     if (!shape.is_sparse(static_cast<std::int64_t>(layer))) {
       x = mlp_forward(dense, x, dims, mlp[layer]);

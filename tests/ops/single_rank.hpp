@@ -52,6 +52,7 @@ struct SingleRank {
   std::vector<Routing> routings;  // of the last microbatch, a layer each
   double z_coef = 0;
   std::uint64_t seed = 1;         // of the jitter, at step 1, microbatch 0
+  std::vector<std::int64_t> documents;  // as attention_forward wants them
   bool keep_final = false;
   at::Tensor final_hidden;        // [N, hidden] of the last microbatch, before the head's norm; if keep_final
 };

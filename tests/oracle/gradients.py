@@ -102,6 +102,32 @@ def describe(config):
     return " ".join(f"{key}={getattr(config, key)}" for key in keys if hasattr(config, key)) + f" experts={config.num_experts}"
 
 
+def cut_documents(choose, sequences, length):
+    """Lengths of documents, none across two sequences."""
+    out = []
+    for _ in range(sequences):
+        left = length
+        while left:
+            out.append(choose.randint(1, left))
+            left -= out[-1]
+    return out
+
+
+def mask_of(config, documents, shape):
+    """Additive, [sequences, 1, rows, keys]: each token sees its own document up to itself, within the window."""
+    of = torch.repeat_interleave(torch.arange(len(documents)), torch.tensor(documents)).view(shape)
+    row, key = torch.arange(shape[1])[:, None], torch.arange(shape[1])[None, :]
+    window = getattr(config, "sliding_window", None) or shape[1]
+    sees = (of[:, :, None] == of[:, None, :]) & (key <= row) & (key > row - window)
+    return torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)[:, None]
+
+
+def use_mask(model, mask):
+    """In place of the model's own; given to the model itself it would also count as padding in the load-balancing loss."""
+    for layer in model.model.layers:
+        layer.self_attn.register_forward_pre_hook(lambda module, args, named: (args, {**named, "attention_mask": mask}), with_kwargs=True)
+
+
 def case(runtime, family, number, seed, work):
     model, tokens, dtype, choose = make_model(family, number, seed)
     directory = os.path.join(work, f"model-{number}")
@@ -114,8 +140,11 @@ def case(runtime, family, number, seed, work):
     if (targets >= 0).sum() == 0:
         labels, targets = tokens, torch.cat([tokens[:, 1:], torch.full((tokens.shape[0], 1), -100)], 1)
     out = os.path.join(work, f"out-{number}.safetensors")
+    documents = cut_documents(choose, *tokens.shape) if number % 4 == 1 else []
+    if documents:
+        use_mask(model, mask_of(model.config, documents, tokens.shape))
     ours = runtime.ask(do="gradients", model=directory, sequences=tokens.shape[0], length=tokens.shape[1], tokens=tokens.flatten().tolist(),
-                       targets=[-1 if t < 0 else t for t in targets.flatten().tolist()], out=out)
+                       targets=[-1 if t < 0 else t for t in targets.flatten().tolist()], documents=documents, out=out)
     computed = oracle.load_file(out)
 
     model.train()
@@ -133,7 +162,7 @@ def case(runtime, family, number, seed, work):
         wrong.append(f"tensors: {sorted(set(computed) ^ set(theirs))[:4]} are on one side only")
     floor = oracle.FLOOR * float(torch.stack([g.double().norm() for g in theirs.values()]).norm())
     wrong += [oracle.compare(name, computed[name] / count, theirs[name], floor) for name in sorted(set(computed) & set(theirs))]
-    return [w for w in wrong if w], f"{describe(model.config)} {tuple(tokens.shape)} {dtype} {'+'.join(style)}"
+    return [w for w in wrong if w], f"{describe(model.config)} {tuple(tokens.shape)} {dtype} {'+'.join(style)}" + (f" {len(documents)} documents" if documents else "")
 
 
 def main():

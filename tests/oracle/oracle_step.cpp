@@ -1,6 +1,6 @@
 // oracle_step: what this runtime computes for a model directory, for the Python beside it to compare with transformers. One JSON object a line on standard input, one answer a line.
 //
-//   {"do": "gradients", "model": DIR, "sequences": S, "length": T, "tokens": [S*T], "targets": [S*T], "out": FILE}
+//   {"do": "gradients", "model": DIR, "sequences": S, "length": T, "tokens": [S*T], "targets": [S*T], "documents": [lengths], "out": FILE}
 //       FILE (safetensors): logits, every weight's gradient of (sum of token losses + coefficient * load-balancing loss * targets), jitter.<layer>
 //   {"do": "train", "model": DIR, "work": DIR, "data": PREFIX, "steps": n, "microbatches": M, "sequences": S, "length": T, "groups": [sizes], "optimizer": {...},
 //       "precision": "bf16", "recompute": "experts" or "full"; both may be absent}
@@ -94,6 +94,7 @@ json gradients(const json& request) {
   ops::Dims dims{shape_of(directory), request["sequences"].get<std::int64_t>(), request["length"].get<std::int64_t>()};
   ops::SingleRank model(dims, 5);
   model.keep_final = true;
+  model.documents = request.value("documents", model.documents);
   auto weights = need(ForeignWeights::open(directory, dims.shape));
   for (std::size_t i = 0; i < model.units.size(); ++i)
     need(weights->read(static_cast<int>(i), {0, kBlocksPerUnit}, {model.weights[i].data(), static_cast<std::size_t>(model.weights[i].numel())}));

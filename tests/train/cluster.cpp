@@ -56,7 +56,7 @@ Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes
   return placement;
 }
 
-void write_data(const std::string& prefix, int vocab_size) {
+void write_data(const std::string& prefix, int vocab_size, int longest) {
   constexpr std::int32_t kTokens = 20000;
   std::ofstream bin(prefix + ".bin", std::ios::binary);
   std::uint64_t state = 88172645463325252ull;
@@ -71,14 +71,20 @@ void write_data(const std::string& prefix, int vocab_size) {
   std::ofstream idx(prefix + ".idx", std::ios::binary);
   const auto put = [&](auto value) { idx.write(reinterpret_cast<const char*>(&value), sizeof value); };
   idx.write("MMIDIDX\0\0", 9);
+  std::vector<std::int32_t> lengths;
+  for (std::int32_t begin = 0; begin < kTokens; begin += lengths.back())
+    lengths.push_back(longest == 0 ? kTokens : std::min(kTokens - begin, 1 + static_cast<std::int32_t>(lengths.size()) * 7919 % longest));
   put(std::uint64_t{1});
   put(std::uint8_t{8});
-  put(std::uint64_t{1});
-  put(std::uint64_t{2});
-  put(kTokens);
-  put(std::int64_t{0});
-  put(std::int64_t{0});
-  put(std::int64_t{1});
+  put(std::uint64_t{lengths.size()});
+  put(std::uint64_t{lengths.size() + 1});
+  for (const std::int32_t length : lengths) put(length);
+  std::int64_t byte = 0;
+  for (const std::int32_t length : lengths) {
+    put(byte);
+    byte += 2 * length;
+  }
+  for (std::size_t i = 0; i <= lengths.size(); ++i) put(static_cast<std::int64_t>(i));
 }
 
 JobSpec tiny_job(const std::string& data_prefix) {

@@ -14,8 +14,8 @@ namespace regroup::testing {
 Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes, int shift = 0, bool ragged = false);
 
 JobSpec tiny_job(const std::string& data_prefix);
-// Writes deterministic tokens as PREFIX.bin/.idx.
-void write_data(const std::string& prefix, int vocab_size);
+// Writes deterministic tokens as PREFIX.bin/.idx: one document, or many of 1 to `longest` tokens.
+void write_data(const std::string& prefix, int vocab_size, int longest = 0);
 
 class Cluster {
  public:

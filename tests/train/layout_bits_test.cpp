@@ -116,6 +116,26 @@ TEST_P(LayoutBits, what_is_recomputed_changes_no_bit) {
   }
 }
 
+TEST_P(LayoutBits, attention_within_documents_gives_one_digest) {
+  write_data(directory_ + "/documents", 96, 37);
+  job_.data_prefix = directory_ + "/documents";
+  const std::string crossing = alone(2);
+  job_.separate_documents = true;
+  const std::string expected = alone(2);
+  ASSERT_EQ(expected.size(), 64u) << expected;
+  EXPECT_NE(expected, crossing);
+  for (const std::vector<int>& groups : {std::vector<int>{2}, {3}, {2, 2}, {3, 2}, {2, 2, 2}, {4, 3}}) {
+    int workers = 0;
+    for (const int size : groups) workers += size;
+    const auto directory = directory_ + "/d" + std::to_string(workers) + std::to_string(groups.size());
+    std::filesystem::create_directory(directory);
+    JobSpec job = job_;
+    if (workers == 5) job.recompute = Recompute::kFull;
+    Cluster cluster(job, workers, directory);
+    EXPECT_EQ(cluster.train(make_placement(job, groups), first(workers), 2), expected) << workers << " workers in " << groups.size() << " groups";
+  }
+}
+
 TEST_P(LayoutBits, a_newcomer_alone_waits_instead_of_inventing_state) {
   Cluster cluster(job_, 2, directory_);
   cluster.train(make_placement(job_, {1}), {0}, 1);

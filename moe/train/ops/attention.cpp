@@ -35,9 +35,27 @@ Sizes sizes_of(const Dims& dims) {
   return s;
 }
 
+// The same for one document: its rows and keys are counted from its own start.
+Sizes within(const Sizes& s, std::int64_t length) {
+  Sizes own = s;
+  own.length = length;
+  return own;
+}
+
+std::vector<std::int64_t> checked(const Sizes& s, const std::vector<std::int64_t>& documents) {
+  if (documents.empty()) return std::vector<std::int64_t>(static_cast<std::size_t>(s.n / s.length), s.length);
+  std::int64_t end = 0;
+  for (const std::int64_t length : documents) {
+    REGROUP_CHECK(length > 0 && end / s.length == (end + length - 1) / s.length, "a document of", length, "tokens at row", end, "of sequences of", s.length);
+    end += length;
+  }
+  REGROUP_CHECK(end == s.n, "documents of", end, "tokens, sequences of", s.n);
+  return documents;
+}
+
 std::int64_t rounded(std::int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
 
-// One query head's rows [row, row + tile.rows) of a sequence against its keys from `key` on: both counted within the sequence.
+// One query head's rows [row, row + tile.rows) of a document against its keys from `key` on: both counted within the document.
 struct Work {
   Tile tile;
   std::int64_t row = 0;
@@ -92,14 +110,15 @@ void scatter(const Sizes& s, const Work& w, const float* scores, const float* pa
 }
 
 template <class T>
-void attend(const Sizes& s, const T* qkv, T* context, float* lse) {
-  const std::int64_t panels = rounded(s.head_dim);
-  const at::Tensor keys = empty({rounded(s.length) * s.head_dim}), values = empty({s.length * panels}), queries = empty({kQueryTile * s.head_dim});
-  const at::Tensor score_buffer = empty({kQueryTile * most_stride(s)}), out_buffer = empty({kQueryTile * panels}), sum_buffer = empty({kQueryTile});
+void attend(const Sizes& all, const std::vector<std::int64_t>& documents, const T* qkv, T* context, float* lse) {
+  const std::int64_t panels = rounded(all.head_dim);
+  const at::Tensor keys = empty({rounded(all.length) * all.head_dim}), values = empty({all.length * panels}), queries = empty({kQueryTile * all.head_dim});
+  const at::Tensor score_buffer = empty({kQueryTile * most_stride(all)}), out_buffer = empty({kQueryTile * panels}), sum_buffer = empty({kQueryTile});
   float* scores = score_buffer.data_ptr<float>();
   float* out = out_buffer.data_ptr<float>();
-  const std::int64_t context_width = s.heads * s.head_dim;
-  for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence, qkv += s.length * s.width, context += s.length * context_width, lse += s.heads * s.length)
+  const std::int64_t context_width = all.heads * all.head_dim;
+  for (const std::int64_t length : documents) {
+    const Sizes s = within(all, length);
     for (std::int64_t group = 0; group < s.kv_heads; ++group) {
       pack_transposed_panels(qkv + (s.heads + group) * s.head_dim, s.width, keys.data_ptr<float>(), s.length, s.head_dim);
       pack_panels(qkv + (s.heads + s.kv_heads + group) * s.head_dim, s.width, values.data_ptr<float>(), s.length, s.head_dim);
@@ -113,58 +132,67 @@ void attend(const Sizes& s, const T* qkv, T* context, float* lse) {
           unpack_panels(out, context + w.row * context_width + head * s.head_dim, context_width, w.tile.rows, s.head_dim, sum_buffer.data_ptr<float>(), 1.0f);
         });
     }
+    qkv += s.length * s.width;
+    context += s.length * context_width;
+    lse += s.length * s.heads;
+  }
 }
 
 // dqkv [N, width] is written whole. With q' = scale * q: S = q' k^T, so dq = scale * dS k and dk = dS^T q'.
 template <class T>
-void attend_backward(const Sizes& s, const T* qkv, const T* context, const float* lse, const T* dcontext, T* dqkv) {
-  const std::int64_t panels = rounded(s.head_dim);
-  const at::Tensor packed = empty({2 * rounded(s.length) * s.head_dim}), rows_of_keys = empty({3 * s.length * panels});
-  const at::Tensor rows = empty({2 * kQueryTile * s.head_dim}), tiles = empty({3 * kQueryTile * panels});
-  const at::Tensor square = empty({2 * kQueryTile * most_stride(s)}), delta_buffer = empty({kQueryTile});
+void attend_backward(const Sizes& all, const std::vector<std::int64_t>& documents, const T* qkv, const T* context, const float* lse, const T* dcontext, T* dqkv) {
+  const std::int64_t panels = rounded(all.head_dim);
+  const at::Tensor packed = empty({2 * rounded(all.length) * all.head_dim}), rows_of_keys = empty({3 * all.length * panels});
+  const at::Tensor rows = empty({2 * kQueryTile * all.head_dim}), tiles = empty({3 * kQueryTile * panels});
+  const at::Tensor square = empty({2 * kQueryTile * most_stride(all)}), delta_buffer = empty({kQueryTile});
   float* keys_transposed = packed.data_ptr<float>();
-  float* values_transposed = keys_transposed + rounded(s.length) * s.head_dim;
+  float* values_transposed = keys_transposed + rounded(all.length) * all.head_dim;
   float* keys = rows_of_keys.data_ptr<float>();
-  float* dkeys = keys + s.length * panels;
-  float* dvalues = dkeys + s.length * panels;
+  float* dkeys = keys + all.length * panels;
+  float* dvalues = dkeys + all.length * panels;
   float* q = rows.data_ptr<float>();
-  float* dout = q + kQueryTile * s.head_dim;
+  float* dout = q + kQueryTile * all.head_dim;
   float* q_panels = tiles.data_ptr<float>();
   float* dout_panels = q_panels + kQueryTile * panels;
   float* dq_panels = dout_panels + kQueryTile * panels;
   float* scores = square.data_ptr<float>();
-  float* dscores = scores + kQueryTile * most_stride(s);
+  float* dscores = scores + kQueryTile * most_stride(all);
   float* delta = delta_buffer.data_ptr<float>();
-  const std::int64_t context_width = s.heads * s.head_dim;
-  for (std::int64_t sequence = 0; sequence < s.n / s.length; ++sequence) {
-    const T* in = qkv + sequence * s.length * s.width;
-    T* din = dqkv + sequence * s.length * s.width;
+  const std::int64_t context_width = all.heads * all.head_dim;
+  for (const std::int64_t length : documents) {
+    const Sizes s = within(all, length);
     for (std::int64_t group = 0; group < s.kv_heads; ++group) {
       const std::int64_t key_column = (s.heads + group) * s.head_dim;
       const std::int64_t value_column = key_column + s.kv_heads * s.head_dim;
-      pack_transposed_panels(in + key_column, s.width, keys_transposed, s.length, s.head_dim);
-      pack_transposed_panels(in + value_column, s.width, values_transposed, s.length, s.head_dim);
-      pack_panels(in + key_column, s.width, keys, s.length, s.head_dim);
-      std::fill(dkeys, dkeys + 2 * s.length * panels, 0.0f);
+      pack_transposed_panels(qkv + key_column, s.width, keys_transposed, s.length, s.head_dim);
+      pack_transposed_panels(qkv + value_column, s.width, values_transposed, s.length, s.head_dim);
+      pack_panels(qkv + key_column, s.width, keys, s.length, s.head_dim);
+      std::fill(dkeys, dkeys + s.length * panels, 0.0f);
+      std::fill(dvalues, dvalues + s.length * panels, 0.0f);
       for (std::int64_t head = group * s.share; head < (group + 1) * s.share; ++head)
         for_each_tile(s, [&](const Work& w) {
-          const std::int64_t at = (sequence * s.length + w.row) * context_width + head * s.head_dim;
-          widen_rows(in + w.row * s.width + head * s.head_dim, s.width, q, w.tile.rows, s.head_dim, s.scale);
+          const std::int64_t at = w.row * context_width + head * s.head_dim;
+          widen_rows(qkv + w.row * s.width + head * s.head_dim, s.width, q, w.tile.rows, s.head_dim, s.scale);
           widen_rows(dcontext + at, context_width, dout, w.tile.rows, s.head_dim, 1.0f);
           pack_panels(q, s.head_dim, q_panels, w.tile.rows, s.head_dim);
           pack_panels(dout, s.head_dim, dout_panels, w.tile.rows, s.head_dim);
           dot_rows(dcontext + at, context + at, context_width, delta, w.tile.rows, s.head_dim);
           score(s, w, q, s.head_dim, keys_transposed, scores);
           score(s, w, dout, s.head_dim, values_transposed, dscores);
-          attend_tile_backward(w.tile, scores, dscores, lse + (sequence * s.heads + head) * s.length + w.row, delta);
+          attend_tile_backward(w.tile, scores, dscores, lse + head * s.length + w.row, delta);
           gather(s, w, dscores, keys, dq_panels);
-          unpack_panels(dq_panels, din + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim, nullptr, s.scale);
+          unpack_panels(dq_panels, dqkv + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim, nullptr, s.scale);
           scatter(s, w, dscores, q_panels, dkeys);
           scatter(s, w, scores, dout_panels, dvalues);
         });
-      unpack_panels(dkeys, din + key_column, s.width, s.length, s.head_dim, nullptr, 1.0f);
-      unpack_panels(dvalues, din + value_column, s.width, s.length, s.head_dim, nullptr, 1.0f);
+      unpack_panels(dkeys, dqkv + key_column, s.width, s.length, s.head_dim, nullptr, 1.0f);
+      unpack_panels(dvalues, dqkv + value_column, s.width, s.length, s.head_dim, nullptr, 1.0f);
     }
+    qkv += s.length * s.width;
+    dqkv += s.length * s.width;
+    context += s.length * context_width;
+    dcontext += s.length * context_width;
+    lse += s.length * s.heads;
   }
 }
 
@@ -190,7 +218,8 @@ Rope make_rope(const Dims& dims) {
   return rope;
 }
 
-at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, const Rope& rope, const Dims& dims, AttentionSaved& saved) {
+at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, const Rope& rope, const Dims& dims, AttentionSaved& saved,
+                             const std::vector<std::int64_t>& documents) {
   const Sizes s = sizes_of(dims);
   REGROUP_CHECK(x.size(0) == s.n && x.size(1) == s.h && x.is_contiguous(), "x is", x.size(0), "by", x.size(1));
   const at::ScalarType type = x.scalar_type();
@@ -199,7 +228,8 @@ at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, c
   saved.normed = empty({s.n, s.h}, type);
   saved.qkv = empty({s.n, s.width}, type);
   saved.context = empty({s.n, s.heads * s.head_dim}, type);
-  saved.lse = empty({s.n / s.length, s.heads, s.length});
+  saved.lse = empty({s.n * s.heads});
+  saved.documents = checked(s, documents);
   at::Tensor out = empty({s.n, s.h}, type);
   by_type(x, [&]<class T>() {
     rms_norm_rows(data<T>(x), data<float>(weights.input_norm), data<T>(saved.normed), data<float>(saved.rstd), s.n, s.h, static_cast<float>(dims.shape.rms_norm_eps));
@@ -210,7 +240,7 @@ at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, c
     }
     qk_norm_forward(weights, dims, saved.qkv, saved.qk_norm);
     rotate(s, rope, data<T>(saved.qkv), 1.0f);
-    attend(s, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse));
+    attend(s, saved.documents, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse));
   });
   multiply(out, saved.context, weights.o.t());
   out.add_(x);
@@ -229,7 +259,7 @@ at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dou
   // A form may have gaps between the matrices where the other has none.
   const std::vector<at::Tensor> leaves = leaf.fused.size() == weights.fused.size() ? leaf.fused : std::vector<at::Tensor>{leaf.q, leaf.k, leaf.v};
   by_type(dout, [&]<class T>() {
-    attend_backward(s, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse), data<T>(dcontext), data<T>(dqkv));
+    attend_backward(s, saved.documents, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse), data<T>(dcontext), data<T>(dqkv));
     rotate(s, rope, data<T>(dqkv), -1.0f);
     qk_norm_backward(weights, dims, dqkv, saved.qk_norm, leaf);
     std::int64_t column = 0;
