@@ -63,7 +63,7 @@ ModelShape read_model_config(const YamlSection& section, const char* key, const 
   return *shape;
 }
 
-// `model: DIR` is a model, its weights included where it has them; everything else is a shape alone.
+// `model: DIR` and model.from are a model, its weights included; everything else is a shape alone.
 ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file) {
   const auto node = root.find("model");
   if (!node) root.refuse("model", "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
@@ -74,8 +74,16 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
   }
   YamlSection model = root.section("model");
   ModelShape shape;
-  std::string config;
+  std::string config, from;
   model.read("config", config);
+  model.read("from", from);
+  if (!from.empty()) {
+    if (!config.empty()) model.refuse("from", "and config are both given: `from` takes a directory's weights with its config.json, `config` the config.json alone");
+    const std::string path = absolute_from(job_file, from);
+    if (!ForeignWeights::present(path)) model.refuse("from", "is '" + from + "', which holds no weights; `config: " + from + "` takes the shape alone");
+    shape = read_model_config(model, "from", job_file, from);
+    file.job.initial_weights = path;
+  }
   if (!config.empty()) {
     shape = read_model_config(model, "config", job_file, config);
     if (const std::string path = absolute_from(job_file, config); ForeignWeights::present(path))

@@ -67,7 +67,7 @@ struct CommitReport {
   double seconds = 0;         // of this step on this worker
   std::map<std::string, double> phases;   // seconds: gather, compute, dispatch, reduce, vote, update, snapshot
   std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the whole step
-  double rank_load = 1;       // of this group's ranks: tokens that the experts of the heaviest get, over the mean
+  double rank_load = 1;       // of this group's ranks: tokens that the experts of each layer's heaviest get, over the mean
 };
 
 // Agent -> worker.

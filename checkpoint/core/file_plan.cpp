@@ -17,18 +17,20 @@ std::string file_name(const char* stem, std::size_t index, std::size_t count) {
   return text;
 }
 
-std::int64_t unit_bytes(const Unit& unit) {
-  std::int64_t bytes = 0;
-  for (const TensorSpec& tensor : unit.tensors) bytes += tensor.numel * kFloatBytes;
-  return bytes;
+std::int64_t num_elements(const std::vector<std::int64_t>& shape) {
+  std::int64_t elements = 1;
+  for (const std::int64_t size : shape) elements *= size;
+  return elements;
 }
 
-// Runs of consecutive units, one a file.
+// Runs of consecutive units, one a file. The first slice of an expert stands for all.
 std::vector<std::vector<int>> split_units(const std::vector<Unit>& units, int arrays, std::int64_t max_file_bytes) {
   std::vector<std::vector<int>> runs;
   std::int64_t bytes = 0;
   for (const Unit& unit : units) {
-    const std::int64_t more = unit_bytes(unit) * arrays;
+    if (unit.slice > 0) continue;
+    std::int64_t more = 0;
+    for (const TensorSpec& tensor : unit.tensors) more += num_elements(tensor.whole.shape) * kFloatBytes * arrays;
     if (runs.empty() || (bytes + more > max_file_bytes && bytes > 0)) {
       runs.emplace_back();
       bytes = 0;
@@ -47,7 +49,11 @@ PlannedFile plan_file(std::string name, const std::vector<Unit>& units, const st
       for (const TensorSpec& tensor : units[static_cast<std::size_t>(unit)].tensors) {
         FileTensor entry;
         entry.name = tensor.name + kSuffix[static_cast<int>(array)];
-        entry.shape = tensor.shape;
+        entry.shape = tensor.whole.shape;
+        if (array != StateArray::kMaster && !tensor.whole.is_one_run()) {
+          entry.shape = tensor.shape;
+          entry.shape.insert(entry.shape.begin(), tensor.whole.stride / tensor.whole.columns);
+        }
         file.tensors.push_back(std::move(entry));
       }
   place_tensors(file.tensors);
@@ -60,7 +66,6 @@ PlannedFile plan_file(std::string name, const std::vector<Unit>& units, const st
 
 Result<FilePlan> FilePlan::make(const ModelShape& shape, std::int64_t max_file_bytes) {
   if (auto ok = check_shape(shape); !ok) return ok.error();
-  if (shape.expert_slices != 1) return Error{Code::kBadInput, "checkpoints: expert_slices above 1 cannot be stored yet; use expert_slices: 1"};
   FilePlan plan;
   plan.shape_ = shape;
   plan.units_ = make_units(shape);
@@ -76,12 +81,16 @@ Result<FilePlan> FilePlan::make(const ModelShape& shape, std::int64_t max_file_b
   std::map<std::string, Spot> by_name;
   for (std::size_t f = 0; f < plan.files_.size(); ++f)
     for (const FileTensor& tensor : plan.files_[f].tensors)
-      by_name[tensor.name] = {static_cast<int>(f), static_cast<std::int64_t>(plan.files_[f].header.size()) + tensor.begin};
+      by_name[tensor.name] = {static_cast<int>(f), static_cast<std::int64_t>(plan.files_[f].header.size()) + tensor.begin, {}};
   for (int array = 0; array < kStateArrays; ++array) {
     plan.spots_[array].resize(plan.units_.size());
     for (const Unit& unit : plan.units_)
       for (const TensorSpec& tensor : unit.tensors) {
-        plan.spots_[array][static_cast<std::size_t>(unit.index)].push_back(by_name.at(tensor.name + kSuffix[array]));
+        Spot spot = by_name.at(tensor.name + kSuffix[array]);
+        const bool columns = !tensor.whole.is_one_run();
+        if (columns && array == static_cast<int>(StateArray::kMaster)) spot.rows = {tensor.whole.columns * kFloatBytes, tensor.whole.stride * kFloatBytes};
+        spot.offset += (columns && !spot.rows ? unit.slice * tensor.numel : tensor.whole.first) * kFloatBytes;
+        plan.spots_[array][static_cast<std::size_t>(unit.index)].push_back(spot);
         plan.state_bytes_ += tensor.numel * kFloatBytes;
       }
   }
@@ -101,8 +110,13 @@ std::vector<FileRange> FilePlan::ranges(int unit_index, Interval blocks, StateAr
     const std::int64_t first = std::max(lo, tensor.offset);
     const std::int64_t end = std::min(hi, tensor.offset + tensor.numel);
     if (first >= end) continue;
-    FileRange range{spots[t].file, spots[t].offset + (first - tensor.offset) * kFloatBytes, (end - first) * kFloatBytes, first};
-    if (!out.empty() && out.back().file == range.file && out.back().offset + out.back().bytes == range.offset &&
+    const std::int64_t within = (first - tensor.offset) * kFloatBytes, bytes = (end - first) * kFloatBytes;
+    if (spots[t].rows) {
+      out.push_back({spots[t].file, spots[t].offset, bytes, first, spots[t].rows, within});
+      continue;
+    }
+    FileRange range{spots[t].file, spots[t].offset + within, bytes, first, {}, 0};
+    if (!out.empty() && !out.back().rows && out.back().file == range.file && out.back().offset + out.back().bytes == range.offset &&
         out.back().element + out.back().bytes / kFloatBytes == range.element) {
       out.back().bytes += range.bytes;
     } else {

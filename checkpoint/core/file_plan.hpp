@@ -2,10 +2,13 @@
 //
 // Master weights: model-0000i-of-0000n.safetensors, Hugging Face (v4) names, readable by transformers as they are.
 // Moments: optimizer-0000i-of-0000n.safetensors, NAME.exp_avg and NAME.exp_avg_sq. Padding elements of a unit are not stored.
-// Units lie in their order; a file gets whole units until the next would exceed `max_file_bytes`.
+// The slices of an expert share the Hugging Face tensors of its weights: they have rows of w1 and w3, and columns of w2. In the moments' files the slices of w2 lie one behind the
+// other, as one tensor [slices, hidden, intermediate / slices].
+// Units lie in their order; a file gets whole units, and whole experts, until the next would exceed `max_file_bytes`.
 // Order: equal shapes give equal plans on every machine: owners write their ranges of one file without talking.
 #pragma once
 
+#include "checkpoint/core/manifest.hpp"
 #include "checkpoint/core/part.hpp"
 #include "checkpoint/core/safetensors_header.hpp"
 #include "moe/layout/units.hpp"
@@ -24,17 +27,20 @@ struct PlannedFile {
   bool weights = false;      // of the Hugging Face part
 };
 
-// `bytes` of file `file` from `offset` hold the elements of one array of a unit from `element` (counted from the unit's start).
+// `bytes` of file `file` from `offset` hold the elements of one array of a unit from `element` (counted from the unit's start). In columns of a matrix: the bytes from the `from`th,
+// counted row after row, of those whose first row starts at `offset`.
 struct FileRange {
   int file = 0;
   std::int64_t offset = 0;
   std::int64_t bytes = 0;
   std::int64_t element = 0;
+  FileRows rows = {};
+  std::int64_t from = 0;
 };
 
 class FilePlan {
  public:
-  // kBadInput for a shape that cannot be stored (contradictory; expert_slices above 1, whose tensors are no whole rows of a Hugging Face tensor).
+  // kBadInput for a shape that contradicts itself.
   static Result<FilePlan> make(const ModelShape& shape, std::int64_t max_file_bytes = 4'000'000'000);
 
   [[nodiscard]] const ModelShape& shape() const { return shape_; }
@@ -52,6 +58,7 @@ class FilePlan {
   struct Spot {           // of one tensor of a unit, in one array
     int file = 0;
     std::int64_t offset = 0;
+    FileRows rows;
   };
   ModelShape shape_;
   std::vector<Unit> units_;

@@ -86,6 +86,7 @@ ordered_json extents_json(const std::vector<Extent>& extents) {
     checksums.reserve(extent.checksums.size() * 16);
     for (std::uint64_t checksum : extent.checksums) checksums += hex(checksum);
     list.push_back({{"file", extent.file}, {"offset", extent.offset}, {"bytes", extent.bytes}, {"xxh3_64", checksums}});
+    if (extent.rows) list.back().update({{"run", extent.rows.run}, {"stride", extent.rows.stride}, {"from", extent.from}});
   }
   return list;
 }
@@ -93,12 +94,16 @@ ordered_json extents_json(const std::vector<Extent>& extents) {
 Result<std::vector<Extent>> extents_from(const ordered_json& list) {
   std::vector<Extent> extents;
   for (const auto& entry : list) {
-    Extent extent{entry.at("file").get<int>(), entry.at("offset").get<std::int64_t>(), entry.at("bytes").get<std::int64_t>(), {}};
+    Extent extent{entry.at("file").get<int>(), entry.at("offset").get<std::int64_t>(), entry.at("bytes").get<std::int64_t>(), {}, {}, 0};
+    if (entry.contains("run")) {
+      extent.rows = {entry.at("run").get<std::int64_t>(), entry.at("stride").get<std::int64_t>()};
+      extent.from = entry.at("from").get<std::int64_t>();
+      if (extent.rows.run <= 0 || extent.rows.stride < extent.rows.run || extent.from < 0) return corrupt("an extent has rows that cannot be");
+    }
     const std::string checksums = entry.at("xxh3_64").get<std::string>();
-    const auto& last = extents.empty() ? extent : extents.back();
-    if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0 || (!extents.empty() && std::tie(extent.file, extent.offset) <= std::tie(last.file, last.offset)))
+    if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0 || (!extents.empty() && !lies_before(extents.back(), extent)))
       return corrupt("its extents are out of order");
-    if (static_cast<std::int64_t>(checksums.size()) != 16 * num_pieces(extent.offset, extent.bytes)) return corrupt("an extent has too few or too many checksums");
+    if (static_cast<std::int64_t>(checksums.size()) != 16 * extent.num_pieces()) return corrupt("an extent has too few or too many checksums");
     for (std::size_t i = 0; i < checksums.size(); i += 16) {
       std::uint64_t value = 0;
       if (!parse_hex(std::string_view(checksums).substr(i, 16), value)) return corrupt("a checksum is not hexadecimal");
@@ -167,15 +172,45 @@ Result<PartRecord> part_record_from_json(std::string_view text) try {
   return corrupt(std::string("has a missing or wrong field: ") + e.what());
 }
 
+bool lies_before(const Extent& a, const Extent& b) { return std::tie(a.file, a.offset, a.from) < std::tie(b.file, b.offset, b.from); }
+
+namespace {
+
+Error not_once(const std::string& file, std::int64_t byte, bool twice) { return corrupt(file + ": byte " + std::to_string(byte) + (twice ? " was written by two parts" : " was written by no part")); }
+
+// The columns of the matrix whose first row starts at `at`, side by side, each whole: where the matrix ends. `next` moves behind its extents.
+Result<std::int64_t> end_of_matrix(const std::string& file, std::int64_t at, const std::vector<Extent>& extents, std::size_t& next) {
+  const Extent first = extents[next];
+  std::int64_t whole = 0;   // bytes of each columns
+  for (std::int64_t column = at; column < at + first.rows.stride; column += first.rows.run) {
+    std::int64_t done = 0;
+    for (; next < extents.size() && extents[next].file == first.file && extents[next].offset == column && extents[next].rows == first.rows; ++next) {
+      if (extents[next].from != done) return not_once(file, column + first.rows.place(std::min(done, extents[next].from)), extents[next].from < done);
+      done += extents[next].bytes;
+    }
+    if (column == at) whole = done;
+    if (done != whole || done % first.rows.run != 0) return not_once(file, column + first.rows.place(std::min(done, whole)), done > whole);
+  }
+  return at + whole / first.rows.run * first.rows.stride;
+}
+
+}  // namespace
+
 Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vector<Extent>& sorted_extents) {
   std::size_t next = 0;
   for (std::size_t f = 0; f < files.size(); ++f) {
     std::int64_t at = files[f].header_bytes;
-    for (; next < sorted_extents.size() && sorted_extents[next].file == static_cast<int>(f); ++next) {
+    while (next < sorted_extents.size() && sorted_extents[next].file == static_cast<int>(f)) {
       const Extent& extent = sorted_extents[next];
-      if (extent.offset != at)
-        return corrupt(files[f].name + ": byte " + std::to_string(std::min(at, extent.offset)) + (extent.offset > at ? " was written by no part" : " was written by two parts"));
-      at += extent.bytes;
+      if (extent.offset != at) return not_once(files[f].name, std::min(at, extent.offset), extent.offset < at);
+      if (extent.rows) {
+        auto end = end_of_matrix(files[f].name, at, sorted_extents, next);
+        if (!end) return end.error();
+        at = *end;
+      } else {
+        at += extent.bytes;
+        ++next;
+      }
     }
     if (at != files[f].bytes) return corrupt(files[f].name + (at < files[f].bytes ? ": byte " + std::to_string(at) + " was written by no part" : std::string(": parts wrote beyond its end")));
   }

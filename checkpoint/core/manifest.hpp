@@ -1,7 +1,8 @@
 // manifest.hpp: the record that makes a directory a checkpoint, and each writer's record of its part. Pure. On disk: frozen as "regroup-checkpoint/1".
 //
-// Every byte of every file belongs to exactly one extent (a run of bytes that one writer wrote) or to a file's header. An extent carries one xxh3-64 for each piece
-// between file offsets that are multiples of 64 KiB; its first and last piece may be shorter, because writers' cuts fall on shard borders.
+// Every byte of every file belongs to exactly one extent (what one writer wrote: a run of bytes, or columns of a matrix) or to a file's header. An extent carries one xxh3-64 for
+// each piece: of a run, what lies between file offsets that are multiples of 64 KiB; of columns, as many rows as 64 KiB hold, at least one. The first and last piece may be shorter,
+// because writers' cuts fall on shard borders.
 // The text ends with the xxh3-128 of all that stands before it.
 #pragma once
 
@@ -32,18 +33,32 @@ struct CheckpointInfo {
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
 
-struct Extent {
-  int file = 0;               // position in `files`
-  std::int64_t offset = 0;
-  std::int64_t bytes = 0;
-  std::vector<std::uint64_t> checksums;   // num_pieces(offset, bytes) of them
-  friend bool operator==(const Extent&, const Extent&) = default;
+// Columns of a matrix in a file, as a slice of an expert has them: a run of bytes in each row. Their bytes are counted row after row. Without rows (run 0): plain bytes.
+struct FileRows {
+  std::int64_t run = 0;
+  std::int64_t stride = 0;    // from a row's run to the next row's
+  [[nodiscard]] explicit operator bool() const { return run > 0; }
+  [[nodiscard]] std::int64_t place(std::int64_t byte) const { return byte / run * stride + byte % run; }   // from the first row's run
+  [[nodiscard]] std::int64_t piece_rows() const { return run < kChecksumBytes ? kChecksumBytes / run : 1; }
+  friend bool operator==(const FileRows&, const FileRows&) = default;
 };
 
-// Pieces that the 64 KiB borders of the file cut this range into.
-constexpr std::int64_t num_pieces(std::int64_t offset, std::int64_t bytes) {
-  return bytes == 0 ? 0 : (offset + bytes - 1) / kChecksumBytes - offset / kChecksumBytes + 1;
-}
+struct Extent {
+  int file = 0;               // position in `files`
+  std::int64_t offset = 0;    // of columns: where their run of the matrix's first row starts
+  std::int64_t bytes = 0;
+  std::vector<std::uint64_t> checksums;   // num_pieces() of them
+  FileRows rows = {};
+  std::int64_t from = 0;      // of columns: how many of their bytes lie before this extent
+  [[nodiscard]] std::int64_t first() const { return rows ? from : offset; }   // of its bytes, counted as pieces are
+  [[nodiscard]] std::int64_t end() const { return first() + bytes; }
+  [[nodiscard]] std::int64_t piece_bytes() const { return rows ? rows.piece_rows() * rows.run : kChecksumBytes; }
+  [[nodiscard]] std::int64_t piece_of(std::int64_t byte) const { return byte / piece_bytes(); }
+  [[nodiscard]] std::int64_t num_pieces() const { return bytes == 0 ? 0 : piece_of(end() - 1) - piece_of(first()) + 1; }
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+// The order of extents in records and manifests.
+bool lies_before(const Extent& a, const Extent& b);
 
 struct ManifestFile {
   std::string name;
@@ -56,7 +71,7 @@ struct ManifestFile {
 struct Manifest {
   CheckpointInfo info;
   std::vector<ManifestFile> files;
-  std::vector<Extent> extents;            // ascending (file, offset)
+  std::vector<Extent> extents;            // in order
   std::int64_t written_at_ms = 0;         // wall clock, for people
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
@@ -66,7 +81,7 @@ struct PartRecord {
   CheckpointInfo info;
   int part = 0;
   int num_parts = 0;
-  std::vector<Extent> extents;            // ascending (file, offset)
+  std::vector<Extent> extents;            // in order
   friend bool operator==(const PartRecord&, const PartRecord&) = default;
 };
 

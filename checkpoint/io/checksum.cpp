@@ -1,7 +1,5 @@
 #include "checkpoint/io/checksum.hpp"
 
-#include "checkpoint/core/manifest.hpp"
-
 #include <algorithm>
 #include <utility>
 
@@ -14,6 +12,7 @@ std::uint64_t checksum(std::span<const std::byte> bytes) { return XXH3_64bits(by
 
 struct ExtentChecksums::State {
   XXH3_state_t hash;
+  std::int64_t piece = 0;    // bytes of a whole one
   std::int64_t left = 0;     // bytes to the end of the piece
   bool open = false;         // the piece has bytes
   std::vector<std::uint64_t> done;
@@ -22,10 +21,11 @@ struct ExtentChecksums::State {
 ExtentChecksums::ExtentChecksums() : state_(std::make_unique<State>()) {}
 ExtentChecksums::~ExtentChecksums() = default;
 
-void ExtentChecksums::start(std::int64_t offset) {
+void ExtentChecksums::start(const Extent& extent) {
   state_->done.clear();
   state_->open = false;
-  state_->left = kChecksumBytes - offset % kChecksumBytes;
+  state_->piece = extent.piece_bytes();
+  state_->left = state_->piece - extent.first() % state_->piece;
 }
 
 void ExtentChecksums::update(std::span<const std::byte> bytes) {
@@ -41,7 +41,7 @@ void ExtentChecksums::update(std::span<const std::byte> bytes) {
       s.open = !ends_piece;
       if (ends_piece) s.done.push_back(XXH3_64bits_digest(&s.hash));
     }
-    s.left = ends_piece ? kChecksumBytes : s.left - static_cast<std::int64_t>(now);
+    s.left = ends_piece ? s.piece : s.left - static_cast<std::int64_t>(now);
     bytes = bytes.subspan(now);
   }
 }

@@ -1,5 +1,7 @@
-// checksum.hpp: xxh3-64 of bytes that come in pieces, one value for each 64 KiB of the file. One thread.
+// checksum.hpp: xxh3-64 of bytes that come bit by bit, one value for each piece of an extent. One thread.
 #pragma once
+
+#include "checkpoint/core/manifest.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +18,7 @@ class ExtentChecksums {
  public:
   ExtentChecksums();
   ~ExtentChecksums();
-  void start(std::int64_t offset);
+  void start(const Extent& extent);
   // The next bytes of the extent.
   void update(std::span<const std::byte> bytes);
   std::vector<std::uint64_t> finish();

@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <thread>
-#include <tuple>
 
 namespace regroup {
 namespace {
@@ -70,7 +69,7 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
     if (!record) return record.error();
     std::move(record->extents.begin(), record->extents.end(), std::back_inserter(manifest.extents));
   }
-  std::sort(manifest.extents.begin(), manifest.extents.end(), [](const Extent& a, const Extent& b) { return std::tie(a.file, a.offset) < std::tie(b.file, b.offset); });
+  std::sort(manifest.extents.begin(), manifest.extents.end(), lies_before);
   auto files = describe_files(*plan, directory);
   if (!files) return files.error();
   manifest.files = std::move(*files);

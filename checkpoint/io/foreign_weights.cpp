@@ -15,12 +15,9 @@
 
 namespace regroup {
 
-// Where a unit's tensor lies: rows of `columns` elements, `stride` apart in the stored tensor, the first at element `first`.
 struct ForeignWeights::Source {
   const StoredTensor* stored = nullptr;
-  std::int64_t first = 0;
-  std::int64_t columns = 0;
-  std::int64_t stride = 0;
+  TensorCut cut;   // where a unit's tensor lies in the stored one
 };
 
 namespace {
@@ -112,25 +109,20 @@ Result<ForeignWeights::Source> ForeignWeights::find_source(const Unit& unit, con
   const std::string layer = "model.layers." + std::to_string(unit.layer) + ".mlp.";
   const bool is_down = unit.is_expert() && tensor.name.ends_with(names.w2);
   const bool is_up = unit.is_expert() && tensor.name.ends_with(names.w3);
-  // Slices cut the intermediate dimension: rows of w1 and w3, columns of w2.
-  const std::int64_t cut = unit.is_expert() ? unit.slice * (f / shape_.expert_slices) : 0;
   Source source;
-  source.columns = tensor.shape.back();
-  source.stride = is_down ? f : source.columns;
-  source.first = is_down ? cut : cut * source.columns;
-  std::vector<std::int64_t> wanted = tensor.shape;
-  if (unit.is_expert()) wanted = is_down ? std::vector<std::int64_t>{h, f} : std::vector<std::int64_t>{f, h};
+  source.cut = tensor.whole;
+  std::vector<std::int64_t> wanted = tensor.whole.shape;
 
   auto found = files_->tensors.find(tensor.name);
   if (found == files_->tensors.end() && unit.is_expert()) {
     found = files_->tensors.find(layer + (is_down ? "experts.down_proj" : "experts.gate_up_proj"));
     wanted = is_down ? std::vector<std::int64_t>{experts, h, f} : std::vector<std::int64_t>{experts, 2 * f, h};
-    source.first += is_down ? unit.expert * h * f : (2 * unit.expert + (is_up ? 1 : 0)) * f * h;
+    source.cut.first += is_down ? unit.expert * h * f : (2 * unit.expert + (is_up ? 1 : 0)) * f * h;
   }
   if (found == files_->tensors.end() && tensor.name.ends_with(names.gate)) found = files_->tensors.find(layer + "gate.weight");
   if (found == files_->tensors.end() && unit.kind == UnitKind::kEmbedding && shape_.tie_word_embeddings) found = files_->tensors.find("lm_head.weight");
   if (found == files_->tensors.end())
-    return Error{Code::kBadInput, directory_ + " holds no tensor " + tensor.name + ", which its config.json asks for with shape " + text_of(tensor.shape)};
+    return Error{Code::kBadInput, directory_ + " holds no tensor " + tensor.name + ", which its config.json asks for with shape " + text_of(tensor.whole.shape)};
   source.stored = &found->second;
   const std::string where = files_->files[static_cast<std::size_t>(source.stored->file)].path + ": " + found->first;
   if (source.stored->shape != wanted) return Error{Code::kBadInput, where + " has the shape " + text_of(source.stored->shape) + ", but config.json asks for " + text_of(wanted)};
@@ -172,11 +164,11 @@ Result<void> ForeignWeights::read(int unit_index, Interval blocks, std::span<flo
     const std::int64_t first = std::max(lo, tensor.offset) - tensor.offset;
     const std::int64_t end = std::min(hi, tensor.offset + tensor.numel) - tensor.offset;
     // Whole at once where rows touch, else row by row.
-    const std::int64_t run = source.stride == source.columns ? tensor.numel : source.columns;
+    const std::int64_t run = source.cut.is_one_run() ? tensor.numel : source.cut.columns;
     for (std::int64_t at = first; at < end;) {
       const std::int64_t next = std::min(end, (at / run + 1) * run);
       const std::span<float> part = into.subspan(static_cast<std::size_t>(tensor.offset + at - lo), static_cast<std::size_t>(next - at));
-      if (auto ok = read_run(source, source.first + at / source.columns * source.stride + at % source.columns, part); !ok) return ok;
+      if (auto ok = read_run(source, source.cut.element(at), part); !ok) return ok;
       if (auto ok = check_finite(source, tensor, at, part); !ok) return ok;
       at = next;
     }
@@ -185,6 +177,15 @@ Result<void> ForeignWeights::read(int unit_index, Interval blocks, std::span<flo
 }
 
 Result<std::string> ForeignWeights::digest(const std::function<bool(std::int64_t, std::int64_t)>& progress) {
+  if (shape_.expert_slices > 1) {   // the digest is of whole tensors
+    ModelShape whole = shape_;
+    whole.expert_slices = 1;
+    auto weights = open(directory_, whole);
+    if (!weights) return weights.error();
+    auto said = (*weights)->digest(progress);
+    bytes_read_ += (*weights)->bytes_read_;
+    return said;
+  }
   std::int64_t total = 0;
   for (const auto& [name, stored] : files_->tensors) {
     std::int64_t elements = bytes_of(stored.dtype);

@@ -18,7 +18,15 @@ namespace {
 
 constexpr std::int64_t kBatchBytes = std::int64_t{4} << 20;   // a multiple of kChecksumBytes: no piece lies in two batches
 
-std::int64_t piece_of(std::int64_t offset) { return offset / kChecksumBytes; }   // number of a 64 KiB piece within its file
+// What must be in memory at once: a batch, or a row of pieces of the widest matrix that is stored in columns.
+std::int64_t most_at_once(const FilePlan& plan) {
+  std::int64_t most = kBatchBytes;
+  for (const Unit& unit : plan.units())
+    if (unit.is_expert())
+      for (const FileRange& range : plan.ranges(unit.index, {0, kBlocksPerUnit}, StateArray::kMaster))
+        if (range.rows) most = std::max(most, range.rows.piece_rows() * range.rows.stride);
+  return most;
+}
 
 Error damaged(const std::string& path, std::int64_t lo, std::int64_t hi, const std::string& how) {
   return {Code::kCorrupt, path + " bytes [" + std::to_string(lo) + ", " + std::to_string(hi) + ") " + how};
@@ -28,15 +36,19 @@ Error damaged(const std::string& path, std::int64_t lo, std::int64_t hi, const s
 
 struct CheckpointReader::Fragment {
   const Extent* extent = nullptr;
-  std::int64_t offset = 0;   // in the file
+  std::int64_t offset = 0;   // in the file; of columns: in them
   std::int64_t bytes = 0;
   std::byte* into = nullptr;
   [[nodiscard]] std::int64_t batch() const { return offset / kBatchBytes; }
+  [[nodiscard]] std::int64_t piece() const { return extent->piece_of(offset); }
+  // Of columns: what of the file the piece lies in.
+  [[nodiscard]] std::int64_t place() const { return extent->offset + extent->rows.place(std::max(extent->from, piece() * extent->piece_bytes())); }
+  [[nodiscard]] std::int64_t place_end() const { return extent->offset + extent->rows.place(std::min(extent->end(), (piece() + 1) * extent->piece_bytes()) - 1) + 1; }
 };
 
 CheckpointReader::CheckpointReader(std::string directory, Manifest manifest, FilePlan plan)
-    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)),
-      buffer_(static_cast<std::byte*>(std::aligned_alloc(kFilePage, static_cast<std::size_t>(kBatchBytes + 2 * kFilePage)))) {
+    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)), most_at_once_(most_at_once(plan_)),
+      buffer_(static_cast<std::byte*>(std::aligned_alloc(kFilePage, static_cast<std::size_t>((most_at_once_ + kFilePage - 1) / kFilePage * kFilePage + 2 * kFilePage)))) {
   CHECK(buffer_ != nullptr, "no memory to read into");
 }
 
@@ -95,15 +107,19 @@ Result<void> CheckpointReader::open_files() {
 
 Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const {
   // The extents cover every data byte once (checked when opened), so the one that holds the first byte is the last that starts at or before it.
-  auto extent = std::upper_bound(manifest_.extents.begin(), manifest_.extents.end(), std::tuple(range.file, range.offset),
-                                 [](const auto& key, const Extent& e) { return key < std::tuple(e.file, e.offset); });
+  auto extent = std::upper_bound(manifest_.extents.begin(), manifest_.extents.end(), std::tuple(range.file, range.offset, range.from),
+                                 [](const auto& key, const Extent& e) { return key < std::tuple(e.file, e.offset, e.from); });
   CHECK(extent != manifest_.extents.begin());
+  const std::int64_t batch = range.rows ? range.rows.piece_rows() * range.rows.run : kBatchBytes;
+  std::int64_t at = range.rows ? range.from : range.offset;
   for (--extent; range.bytes > 0; ++extent) {
-    std::int64_t left = std::min(range.bytes, extent->offset + extent->bytes - range.offset);
+    if (extent->rows != range.rows || extent->file != range.file || (range.rows && extent->offset != range.offset))
+      return Error{Code::kCorrupt, directory_ + "/" + kManifestName + " does not cut " + manifest_.files[static_cast<std::size_t>(range.file)].name + " as its model's slices do"};
+    std::int64_t left = std::min(range.bytes, extent->end() - at);
     while (left > 0) {
-      const std::int64_t now = std::min(left, kBatchBytes - range.offset % kBatchBytes);
-      fragments.push_back({&*extent, range.offset, now, into});
-      range.offset += now;
+      const std::int64_t now = std::min(left, batch - at % batch);
+      fragments.push_back({&*extent, at, now, into});
+      at += now;
       range.bytes -= now;
       into += now;
       left -= now;
@@ -112,40 +128,68 @@ Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, s
   return {};
 }
 
-Result<std::span<const std::byte>> CheckpointReader::read_pieces(const Extent& extent, std::int64_t first, std::int64_t end) {
-  const std::string path = directory_ + "/" + manifest_.files[static_cast<std::size_t>(extent.file)].name;
-  const std::int64_t lo = std::max(extent.offset, first * kChecksumBytes);
-  const std::int64_t hi = std::min(extent.offset + extent.bytes, end * kChecksumBytes);
+Result<std::span<const std::byte>> CheckpointReader::read_bytes(int file, std::int64_t lo, std::int64_t hi) {
+  CHECK(hi - lo <= most_at_once_, "bytes", lo, hi);
   // Whole pages, as direct reads want them; the file may end inside the last one.
   const std::int64_t page_lo = lo / kFilePage * kFilePage;
   const std::int64_t page_hi = (hi + kFilePage - 1) / kFilePage * kFilePage;
   for (std::int64_t at = page_lo; at < hi;) {
-    const ssize_t n = ::pread(fds_[static_cast<std::size_t>(extent.file)], buffer_.get() + (at - page_lo), static_cast<std::size_t>(page_hi - at), at);
+    const ssize_t n = ::pread(fds_[static_cast<std::size_t>(file)], buffer_.get() + (at - page_lo), static_cast<std::size_t>(page_hi - at), at);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return file_error("read", path, errno);
+    if (n < 0) return file_error("read", path_of(file), errno);
     at += n;
     bytes_read_ += n;
-    if (at < hi && (n == 0 || at % kFilePage != 0)) return damaged(path, at, hi, "are missing: the file was cut off");
+    if (at < hi && (n == 0 || at % kFilePage != 0)) return damaged(path_of(file), at, hi, "are missing: the file was cut off");
   }
-  const std::span<const std::byte> bytes(buffer_.get() + (lo - page_lo), static_cast<std::size_t>(hi - lo));
+  return std::span<const std::byte>(buffer_.get() + (lo - page_lo), static_cast<std::size_t>(hi - lo));
+}
+
+Result<std::span<const std::byte>> CheckpointReader::read_pieces(const Extent& extent, std::int64_t first, std::int64_t end) {
+  const std::int64_t lo = std::max(extent.offset, first * kChecksumBytes);
+  const std::int64_t hi = std::min(extent.end(), end * kChecksumBytes);
+  auto bytes = read_bytes(extent.file, lo, hi);
+  if (!bytes) return bytes.error();
   for (std::int64_t piece = first; piece < end; ++piece) {
     const std::int64_t from = std::max(lo, piece * kChecksumBytes);
     const std::int64_t to = std::min(hi, (piece + 1) * kChecksumBytes);
-    const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - piece_of(extent.offset))];
-    if (checksum(bytes.subspan(static_cast<std::size_t>(from - lo), static_cast<std::size_t>(to - from))) != expected)
-      return damaged(path, from, to, "do not match their checksum: the file is damaged");
+    const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - extent.piece_of(extent.offset))];
+    if (checksum(bytes->subspan(static_cast<std::size_t>(from - lo), static_cast<std::size_t>(to - from))) != expected)
+      return damaged(path_of(extent.file), from, to, "do not match their checksum: the file is damaged");
   }
   return bytes;
 }
 
+Result<std::span<const std::byte>> CheckpointReader::piece_of_columns(const Extent& extent, std::int64_t piece, std::span<const std::byte> bytes, std::int64_t offset) {
+  const std::int64_t lo = std::max(extent.from, piece * extent.piece_bytes());
+  const std::int64_t hi = std::min(extent.end(), (piece + 1) * extent.piece_bytes());
+  piece_.resize(static_cast<std::size_t>(hi - lo));
+  for (std::int64_t at = lo; at < hi;) {
+    const std::int64_t now = std::min(hi - at, extent.rows.run - at % extent.rows.run);
+    std::memcpy(piece_.data() + (at - lo), bytes.data() + (extent.offset + extent.rows.place(at) - offset), static_cast<std::size_t>(now));
+    at += now;
+  }
+  const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - extent.piece_of(extent.from))];
+  if (checksum(piece_) != expected)
+    return damaged(path_of(extent.file), extent.offset + extent.rows.place(lo), extent.offset + extent.rows.place(hi - 1) + 1,
+                   "do not match their checksum, in rows of " + std::to_string(extent.rows.run) + " bytes every " + std::to_string(extent.rows.stride) + ": the file is damaged");
+  return std::span<const std::byte>(piece_);
+}
+
 Result<void> CheckpointReader::read_fragments(std::vector<Fragment>& fragments) {
+  const auto columns = std::partition(fragments.begin(), fragments.end(), [](const Fragment& f) { return !f.extent->rows; });
+  if (auto ok = read_runs({fragments.begin(), columns}); !ok) return ok;
+  return read_columns({columns, fragments.end()});
+}
+
+Result<void> CheckpointReader::read_runs(std::span<Fragment> fragments) {
   std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) { return std::tie(a.extent->file, a.offset) < std::tie(b.extent->file, b.offset); });
   // Fragments whose pieces touch, in one extent and one batch, are read together.
   const auto group_end = [&](std::size_t i) {
     std::size_t end = i + 1;
-    std::int64_t last_piece = piece_of(fragments[i].offset + fragments[i].bytes - 1);
-    while (end < fragments.size() && fragments[end].extent == fragments[i].extent && fragments[end].batch() == fragments[i].batch() && piece_of(fragments[end].offset) <= last_piece + 1) {
-      last_piece = std::max(last_piece, piece_of(fragments[end].offset + fragments[end].bytes - 1));
+    const auto last_of = [](const Fragment& f) { return f.extent->piece_of(f.offset + f.bytes - 1); };
+    std::int64_t last_piece = last_of(fragments[i]);
+    while (end < fragments.size() && fragments[end].extent == fragments[i].extent && fragments[end].batch() == fragments[i].batch() && fragments[end].piece() <= last_piece + 1) {
+      last_piece = std::max(last_piece, last_of(fragments[end]));
       ++end;
     }
     return std::pair(end, last_piece + 1);
@@ -153,11 +197,34 @@ Result<void> CheckpointReader::read_fragments(std::vector<Fragment>& fragments) 
   for (std::size_t i = 0; i < fragments.size();) {
     const auto [end, end_piece] = group_end(i);
     const Extent& extent = *fragments[i].extent;
-    const std::int64_t first_piece = piece_of(fragments[i].offset);
+    const std::int64_t first_piece = fragments[i].piece();
     auto bytes = read_pieces(extent, first_piece, end_piece);
     if (!bytes) return bytes.error();
     const std::int64_t lo = std::max(extent.offset, first_piece * kChecksumBytes);
     for (; i < end; ++i) std::memcpy(fragments[i].into, bytes->data() + (fragments[i].offset - lo), static_cast<std::size_t>(fragments[i].bytes));
+  }
+  return {};
+}
+
+// What lies between a slice's columns is read with them: rows are short, and whoever wants several slices of an expert gets them at once.
+Result<void> CheckpointReader::read_columns(std::span<Fragment> fragments) {
+  std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) { return std::tuple(a.extent->file, a.place(), a.offset) < std::tuple(b.extent->file, b.place(), b.offset); });
+  for (std::size_t i = 0; i < fragments.size();) {
+    const int file = fragments[i].extent->file;
+    const std::int64_t lo = fragments[i].place();
+    std::int64_t hi = fragments[i].place_end();
+    std::size_t end = i + 1;
+    for (; end < fragments.size() && fragments[end].extent->file == file && std::max(hi, fragments[end].place_end()) - lo <= kBatchBytes && fragments[end].place() <= hi + kChecksumBytes; ++end)
+      hi = std::max(hi, fragments[end].place_end());
+    auto bytes = read_bytes(file, lo, hi);
+    if (!bytes) return bytes.error();
+    for (; i < end; ++i) {
+      const Fragment& fragment = fragments[i];
+      auto piece = piece_of_columns(*fragment.extent, fragment.piece(), *bytes, lo);
+      if (!piece) return piece.error();
+      const std::int64_t first = std::max(fragment.extent->from, fragment.piece() * fragment.extent->piece_bytes());
+      std::memcpy(fragment.into, piece->data() + (fragment.offset - first), static_cast<std::size_t>(fragment.bytes));
+    }
   }
   return {};
 }
@@ -218,16 +285,46 @@ Result<void> CheckpointReader::read(int unit, Interval blocks, StateArray array,
 Result<void> CheckpointReader::stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take) {
   CHECK(file >= 0 && file < static_cast<int>(fds_.size()), "file", file);
   if (auto ok = take(std::as_bytes(std::span(plan_.files()[static_cast<std::size_t>(file)].header))); !ok) return ok;   // equal to the file's: compared when opened
-  for (const Extent& extent : manifest_.extents) {
+  const auto& extents = manifest_.extents;
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    const Extent& extent = extents[i];
     if (extent.file != file) continue;
-    const std::int64_t end = piece_of(extent.offset + extent.bytes - 1) + 1;
-    for (std::int64_t piece = piece_of(extent.offset); piece < end;) {
+    if (extent.rows) {
+      std::size_t end = i + 1;
+      while (end < extents.size() && extents[end].file == file && extents[end].offset < extent.offset + extent.rows.stride) ++end;
+      if (auto ok = stream_matrix({&extent, end - i}, take); !ok) return ok;
+      i = end - 1;
+      continue;
+    }
+    const std::int64_t end = extent.piece_of(extent.end() - 1) + 1;
+    for (std::int64_t piece = extent.piece_of(extent.offset); piece < end;) {
       const std::int64_t next = std::min(end, piece + kBatchBytes / kChecksumBytes);
       auto bytes = read_pieces(extent, piece, next);
       if (!bytes) return bytes.error();
       if (auto ok = take(*bytes); !ok) return ok;
       piece = next;
     }
+  }
+  return {};
+}
+
+// The pieces of all columns end at the same rows.
+Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns, const std::function<Result<void>(std::span<const std::byte>)>& take) {
+  const FileRows& rows = columns.front().rows;
+  std::int64_t whole = 0;   // bytes of the first columns
+  for (const Extent& extent : columns)
+    if (extent.offset == columns.front().offset) whole = extent.end();
+  const std::int64_t num_rows = whole / rows.run;
+  for (std::int64_t row = 0; row < num_rows; row += rows.piece_rows()) {
+    const std::int64_t end = std::min(num_rows, row + rows.piece_rows());
+    const std::int64_t lo = columns.front().offset + row * rows.stride;
+    auto bytes = read_bytes(columns.front().file, lo, columns.front().offset + end * rows.stride);
+    if (!bytes) return bytes.error();
+    for (const Extent& extent : columns) {
+      if (extent.end() <= row * rows.run || extent.from >= end * rows.run) continue;
+      if (auto piece = piece_of_columns(extent, row / rows.piece_rows(), *bytes, lo); !piece) return piece.error();
+    }
+    if (auto ok = take(*bytes); !ok) return ok;
   }
   return {};
 }

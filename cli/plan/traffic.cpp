@@ -47,10 +47,15 @@ Sizes sizes_of(const ModelShape& model) {
 void book_group(const JobSpec& job, const Group& group, const Sizes& sizes, Book& book) {
   const auto members = static_cast<int>(group.ranks.size());
   const std::int64_t rows = static_cast<std::int64_t>(job.sequences_per_microbatch) * job.sequence_length * job.model.num_experts_per_tok;
-  std::vector<std::int64_t> experts(group.ranks.size());
-  for (const int member : group.expert_member) ++experts[static_cast<std::size_t>(member)];
-  // A slice gets the rows of its expert: the rows of a layer go to as many slots as it has.
-  const std::int64_t slots = job.model.num_local_experts;
+  // An expert's rows go once to each rank that holds a slice of it; every slice answers.
+  std::vector<std::int64_t> experts(group.ranks.size()), answers(group.ranks.size());
+  const auto slices = static_cast<std::size_t>(job.model.expert_slices);
+  for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot) {
+    const auto first = group.expert_member.begin() + static_cast<std::ptrdiff_t>(slot / slices * slices), here = group.expert_member.begin() + static_cast<std::ptrdiff_t>(slot);
+    ++answers[static_cast<std::size_t>(*here)];
+    if (std::find(first, here, *here) == here) ++experts[static_cast<std::size_t>(*here)];
+  }
+  const std::int64_t num_experts = job.model.num_local_experts;   // of a layer: the rows go to them evenly
   std::vector<std::int64_t> microbatches(group.ranks.size());
   const int num = microbatches_of(group, job.microbatches, job.chains).size();
   for (int m = 0; m < num; ++m) ++microbatches[static_cast<std::size_t>(m % members)];
@@ -60,9 +65,9 @@ void book_group(const JobSpec& job, const Group& group, const Sizes& sizes, Book
       if (other == owner) continue;
       book.send(group.ranks[owner], group.ranks[other], share, &Traffic::gather);
       book.send(group.ranks[other], group.ranks[owner], share * microbatches[other], &Traffic::leaves);
-      const std::int64_t there = microbatches[other] * rows * experts[owner] / slots * job.model.hidden_size * kFloat;
-      book.send(group.ranks[other], group.ranks[owner], 2 * there, &Traffic::dispatch);   // rows, and their outputs' gradients
-      book.send(group.ranks[owner], group.ranks[other], 2 * there, &Traffic::dispatch);   // outputs, and the rows' gradients
+      const std::int64_t row_bytes = job.model.hidden_size * kFloat, from_other = microbatches[other] * rows;
+      book.send(group.ranks[other], group.ranks[owner], 2 * (from_other * experts[owner] / num_experts * row_bytes), &Traffic::dispatch);   // rows, and their outputs' gradients
+      book.send(group.ranks[owner], group.ranks[other], 2 * (from_other * answers[owner] / num_experts * row_bytes), &Traffic::dispatch);   // outputs, and the rows' gradients
     }
   }
 }

@@ -70,11 +70,12 @@ std::vector<int> block_owners(const std::vector<const Kept*>& held) {
   return choose_owners(by_item(holders, kBlocksPerUnit), kBlocksPerUnit, static_cast<int>(held.size()));
 }
 
-// One layer's experts: members give up what is above their share, those below it take what is free, both in ascending order.
-void settle_layer(int* owner, int num_experts, int share, const std::vector<int>& heavy, std::vector<int>& room) {
+// One layer's experts: members give up what is above their share, those below it take what is free, both in the order of slots.
+void settle_layer(const StateShape& shape, int* owner, int share, const std::vector<int>& heavy, std::vector<int>& room) {
   std::fill(room.begin(), room.end(), share);
   for (int member : heavy) ++room[member];
-  for (int e = 0; e < num_experts; ++e) {
+  for (int turn = 0; turn < shape.experts_per_layer; ++turn) {
+    const int e = shape.slot(turn);
     if (owner[e] == kNobody) continue;
     if (room[owner[e]] == 0) {
       owner[e] = kNobody;
@@ -83,7 +84,8 @@ void settle_layer(int* owner, int num_experts, int share, const std::vector<int>
     }
   }
   int taker = 0;
-  for (int e = 0; e < num_experts; ++e) {
+  for (int turn = 0; turn < shape.experts_per_layer; ++turn) {
+    const int e = shape.slot(turn);
     if (owner[e] != kNobody) continue;
     while (room[taker] == 0) ++taker;
     owner[e] = taker;
@@ -108,7 +110,7 @@ void balance_experts(const StateShape& shape, int num_members, std::vector<int>&
   }
   const auto heavy = choose_heavy(num_members, num_heavy, wants);
   for (int layer = 0; layer < shape.num_layers; ++layer) {
-    settle_layer(&owner[static_cast<std::size_t>(layer) * shape.experts_per_layer], shape.experts_per_layer, share, heavy[layer], count);
+    settle_layer(shape, &owner[static_cast<std::size_t>(layer) * shape.experts_per_layer], share, heavy[layer], count);
   }
 }
 
@@ -210,6 +212,7 @@ StateShape make_state_shape(const ModelShape& model) {
   StateShape shape;
   shape.num_layers = static_cast<int>(model.num_sparse_layers());
   shape.experts_per_layer = static_cast<int>(model.num_local_experts * model.expert_slices);
+  shape.slices = model.expert_slices;
   for (const Unit& unit : one_layer_of_each_kind(model)) {
     if (unit.kind == UnitKind::kExpert) {
       shape.expert_elements = unit.padded_numel();

@@ -19,6 +19,10 @@ struct StateShape {
   std::int64_t expert_elements = 0;
   int num_layers = 0;
   int experts_per_layer = 0;  // times slices
+  int slices = 1;             // of an expert, one behind the other
+  // The slots of a layer in the order in which members keep and take them: slice 0 of every expert, then slice 1, so that each member's slices are of different experts. A popular
+  // expert is then everybody's work: with as many members as slices each has a slice of every expert, whatever the router does.
+  [[nodiscard]] int slot(int turn) const { return turn % (experts_per_layer / slices) * slices + turn / (experts_per_layer / slices); }
   [[nodiscard]] int num_experts() const { return num_layers * experts_per_layer; }
 };
 

@@ -18,7 +18,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 struct Elements {
   std::int64_t dense = 0;          // of all dense units, padded
   std::int64_t dense_form = 0;     // bytes of what is computed with
-  std::int64_t expert = 0;         // of one expert
+  std::int64_t expert = 0;         // of one slice of an expert
   std::int64_t expert_form = 0;
 };
 
@@ -40,8 +40,9 @@ Elements count_elements(const JobSpec& job) {
 // Bytes of an activation's element.
 std::int64_t size_of(Precision precision) { return precision == Precision::kBf16 ? 2 : kFloat; }
 
-// Bytes per token that a layer keeps: attention (input, its norm, q, k, v, context), the block behind it (input, norm), and per chosen expert its input, gate and up, output.
-std::int64_t kept_per_token(const JobSpec& job, bool sparse) {
+// Bytes per token that a layer keeps: attention (input, its norm, q, k, v, context), the block behind it (input, norm), and per chosen expert its input (on each of the
+// `copies` ranks among which its slices lie), gate and up, output.
+std::int64_t kept_per_token(const JobSpec& job, bool sparse, std::int64_t copies) {
   const ModelShape& model = job.model;
   const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim;
   const std::int64_t qk_norm = info_of(model.architecture).qk_norm == QkNorm::kNone ? 0 : q + kv;
@@ -50,7 +51,7 @@ std::int64_t kept_per_token(const JobSpec& job, bool sparse) {
   const std::int64_t inner = job.recompute == Recompute::kExperts ? 0 : 2 * model.intermediate_size;
   // The router's: probabilities, and of each choice weight, expert and two row numbers (64 bits).
   const std::int64_t router = model.num_local_experts + model.num_experts_per_tok * 7;
-  return (attention + 2 * h + model.num_experts_per_tok * (2 * h + inner)) * size_of(job.precision) + router * kFloat;
+  return (attention + 2 * h + model.num_experts_per_tok * ((1 + copies) * h + inner)) * size_of(job.precision) + router * kFloat;
 }
 
 }  // namespace
@@ -78,17 +79,19 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
 
   const std::int64_t tokens = static_cast<std::int64_t>(job.sequences_per_microbatch) * job.sequence_length;
   const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim, k = model.num_experts_per_tok;
-  const std::int64_t sparse_layer = num_sparse > 0 ? kept_per_token(job, true) : 0, dense_layer = num_dense > 0 ? kept_per_token(job, false) : 0;
+  const std::int64_t slices = model.expert_slices, copies = std::min<std::int64_t>(slices, members);
+  const std::int64_t sparse_layer = num_sparse > 0 ? kept_per_token(job, true, copies) : 0, dense_layer = num_dense > 0 ? kept_per_token(job, false, 1) : 0;
   std::int64_t per_token = num_sparse * sparse_layer + num_dense * dense_layer + h * size;
   // Every layer's input, and the one layer whose forward is repeated.
   if (job.recompute == Recompute::kFull) per_token = (model.num_hidden_layers + 1) * h * size + std::max(sparse_layer, dense_layer);
-  // Rows that are sent stay until the wave ends, or two calls later; from the others come as many as go to them.
+  per_token += (slices - 1) * k * h * size;   // what slices above 0 answer, until it is added
+  // Rows that are sent stay until the wave ends, or two calls later, the answers of every slice too; from the others come as many as go to them.
   const std::int64_t sent_layers = job.recompute == Recompute::kNone ? num_sparse : std::min<std::int64_t>(num_sparse, 2);
-  if (members > 1) per_token += sent_layers * 2 * k * h * (members - 1) / members * size;
+  if (members > 1) per_token += sent_layers * (1 + slices) * k * h * (members - 1) / members * size;
   need.activations = tokens * per_token;
   const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);   // the rows of one expert, evenly
-  const std::int64_t travelling = members > 1 ? tokens * 2 * k * h * (members - 1) / members : 0;
-  const std::int64_t expert_backward = tokens * 2 * k * h + travelling + segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size;
+  const std::int64_t travelling = members > 1 ? tokens * (copies + slices) * k * h * (members - 1) / members : 0;
+  const std::int64_t expert_backward = tokens * 2 * k * h + travelling + segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size / slices;
   const std::int64_t attention_backward = tokens * (2 * q + 2 * kv + 2 * h);
   const std::int64_t mlp_backward = num_dense > 0 ? tokens * (4 * model.dense_intermediate_size + h) : 0;
   const std::int64_t head = tokens * 2 * h + std::min(tokens, head_rows(model.vocab_size, job.precision)) * model.vocab_size +

@@ -2,6 +2,7 @@
 
 #include "base/check.hpp"
 
+#include <cstring>
 #include <utility>
 
 namespace regroup {
@@ -20,8 +21,14 @@ class UnitBuilder {
   }
 
   UnitBuilder& add(std::string name, std::vector<std::int64_t> shape, bool decays = true) {
+    TensorCut all{shape, 0, shape.back(), shape.back()};
+    return add(std::move(name), std::move(shape), std::move(all), decays);
+  }
+
+  UnitBuilder& add(std::string name, std::vector<std::int64_t> shape, TensorCut whole, bool decays = true) {
     TensorSpec tensor;
     tensor.name = std::move(name);
+    tensor.whole = std::move(whole);
     tensor.numel = 1;
     for (std::int64_t size : shape) tensor.numel *= size;
     tensor.shape = std::move(shape);
@@ -69,14 +76,15 @@ void add_layer(const ModelShape& shape, int layer, std::vector<Unit>& units) {
   }
   dense.finish(units);
   if (!sparse) return;
-  const std::int64_t f = shape.intermediate_size / shape.expert_slices;
+  const std::int64_t whole = shape.intermediate_size;
+  const std::int64_t f = whole / shape.expert_slices;
   for (int expert = 0; expert < shape.num_local_experts; ++expert) {
     const std::string base = prefix + names.experts + std::to_string(expert);
     for (int slice = 0; slice < shape.expert_slices; ++slice) {
       UnitBuilder(UnitKind::kExpert, layer, expert, slice)
-          .add(base + names.w1, {f, h})
-          .add(base + names.w3, {f, h})
-          .add(base + names.w2, {h, f})
+          .add(base + names.w1, {f, h}, {{whole, h}, slice * f * h, h, h})
+          .add(base + names.w3, {f, h}, {{whole, h}, slice * f * h, h, h})
+          .add(base + names.w2, {h, f}, {{h, whole}, slice * f, f, whole})
           .finish(units);
     }
   }
@@ -94,6 +102,12 @@ std::vector<Unit> make_units(const ModelShape& shape) {
   if (!shape.tie_word_embeddings) head.add("lm_head.weight", {shape.vocab_size, h});
   head.finish(units);
   return units;
+}
+
+void put_in_whole(const TensorSpec& tensor, const float* ours, float* whole) {
+  const TensorCut& cut = tensor.whole;
+  const std::int64_t run = cut.is_one_run() ? tensor.numel : cut.columns;
+  for (std::int64_t at = 0; at < tensor.numel; at += run) std::memcpy(whole + cut.element(at), ours + at, static_cast<std::size_t>(run) * sizeof(float));
 }
 
 std::vector<Unit> one_layer_of_each_kind(const ModelShape& shape) {

@@ -21,9 +21,20 @@ inline constexpr std::int64_t kTensorAlignment = 16;   // elements
 
 enum class UnitKind { kEmbedding, kDense, kExpert, kHead };
 
+// Where a tensor's rows lie within the Hugging Face tensor of its name: all of it, or what one slice of an expert has.
+struct TensorCut {
+  std::vector<std::int64_t> shape;  // of the Hugging Face tensor
+  std::int64_t first = 0;           // element in it of our first one
+  std::int64_t columns = 0;         // elements of a row of ours
+  std::int64_t stride = 0;          // elements from the start of a row to the next one's
+  [[nodiscard]] std::int64_t element(std::int64_t ours) const { return first + ours / columns * stride + ours % columns; }
+  [[nodiscard]] bool is_one_run() const { return columns == stride; }
+};
+
 struct TensorSpec {
   std::string name;                 // Hugging Face (v4) name: model.layers.0.block_sparse_moe.experts.0.w1.weight; the slices of an expert share it
   std::vector<std::int64_t> shape;  // row-major
+  TensorCut whole;
   std::int64_t offset = 0;          // elements from the unit's start
   std::int64_t numel = 0;
   bool decays = true;               // weight decay applies (not to norms)
@@ -43,8 +54,12 @@ struct Unit {
 
 // Dense unit tensors, in order: input_layernorm, q_proj, k_proj, v_proj, o_proj, post_attention_layernorm, then gate, or gate_proj, up_proj and down_proj where the layer has no
 // experts, then q_norm and k_norm where the family has them.
-// Expert: w1 (gate) [f,h], w3 (up) [f,h], w2 (down) [h,f]; f = intermediate_size / expert_slices. Embedding: embed_tokens [V,h]. Head: norm [h], lm_head [V,h].
+// Expert: w1 (gate) [f,h], w3 (up) [f,h], w2 (down) [h,f]; f = intermediate_size / expert_slices: a slice has rows of w1 and w3, and columns of w2. Embedding: embed_tokens [V,h].
+// Head: norm [h], lm_head [V,h].
 std::vector<Unit> make_units(const ModelShape& shape);
+
+// Copies `ours`, the elements of one tensor of a unit, to where they belong in the Hugging Face tensor.
+void put_in_whole(const TensorSpec& tensor, const float* ours, float* whole);
 
 // Layers with experts are alike, and so are those without: the embedding, one layer of each kind that there is, and the head are enough to know all sizes.
 std::vector<Unit> one_layer_of_each_kind(const ModelShape& shape);

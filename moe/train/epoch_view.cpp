@@ -35,30 +35,45 @@ int EpochView::microbatch(int wave, int member_index) const {
   return index < range.end ? index : -1;
 }
 
-int EpochView::holder_of(int layer, int expert) const {
+int EpochView::holder_of(int layer, ExpertSlice slice) const {
   const auto& shape = job->shape();
-  return group().expert_member[static_cast<std::size_t>((shape.sparse_before(layer) * shape.num_local_experts + expert) * shape.expert_slices)];
+  return group().expert_member[static_cast<std::size_t>((shape.sparse_before(layer) * shape.num_local_experts + slice.expert) * shape.expert_slices + slice.slice)];
 }
 
-std::vector<int> EpochView::experts_of(int layer, int member_index) const {
-  std::vector<int> experts;
+std::vector<ExpertSlice> EpochView::slices_of(int layer, int member_index) const {
+  std::vector<ExpertSlice> slices;
   for (int e = 0; e < static_cast<int>(job->shape().num_local_experts); ++e) {
-    if (holder_of(layer, e) == member_index) experts.push_back(e);
+    for (int s = 0; s < job->shape().expert_slices; ++s) {
+      if (holder_of(layer, {e, s}) == member_index) slices.push_back({e, s});
+    }
   }
-  return experts;
+  return slices;
+}
+
+std::vector<int> EpochView::holders_of(int layer, int expert) const {
+  std::vector<int> holders;
+  for (int s = 0; s < job->shape().expert_slices; ++s) holders.push_back(holder_of(layer, {expert, s}));
+  std::sort(holders.begin(), holders.end());
+  holders.erase(std::unique(holders.begin(), holders.end()), holders.end());
+  return holders;
 }
 
 double EpochView::heaviest_over_mean(const std::vector<std::int64_t>& expert_load) const {
   if (group_index < 0) return 1;
-  std::vector<double> tokens(static_cast<std::size_t>(group_size()), 0);
-  double sum = 0;
-  const auto experts = static_cast<std::size_t>(job->shape().num_local_experts);
-  for (std::size_t i = 0; i < expert_load.size(); ++i) {
-    const auto load = static_cast<double>(expert_load[i]);
-    tokens[static_cast<std::size_t>(holder_of(static_cast<int>(i / experts), static_cast<int>(i % experts)))] += load;
-    sum += load;
+  const auto experts = static_cast<int>(job->shape().num_local_experts);
+  const int num_slices = job->shape().expert_slices;
+  double heaviest = 0, mean = 0;
+  for (int layer = 0; layer < static_cast<int>(job->shape().num_hidden_layers); ++layer) {
+    if (!job->shape().is_sparse(layer)) continue;
+    std::vector<double> tokens(static_cast<std::size_t>(group_size()), 0);
+    for (int expert = 0; expert < experts; ++expert) {
+      const auto load = static_cast<double>(expert_load[static_cast<std::size_t>(layer * experts + expert)]);
+      for (int slice = 0; slice < num_slices; ++slice) tokens[static_cast<std::size_t>(holder_of(layer, {expert, slice}))] += load / num_slices;
+      mean += load / group_size();
+    }
+    heaviest += *std::max_element(tokens.begin(), tokens.end());
   }
-  return sum > 0 ? *std::max_element(tokens.begin(), tokens.end()) * static_cast<double>(tokens.size()) / sum : 1;
+  return mean > 0 ? heaviest / mean : 1;
 }
 
 }  // namespace regroup

@@ -22,6 +22,11 @@ struct JobView {
   [[nodiscard]] std::int64_t tokens_per_microbatch() const { return static_cast<std::int64_t>(spec.sequences_per_microbatch) * spec.sequence_length; }
 };
 
+struct ExpertSlice {
+  int expert = 0;
+  int slice = 0;
+};
+
 struct EpochView {
   const JobView* job = nullptr;
   Plan plan;
@@ -41,9 +46,11 @@ struct EpochView {
   // Within the group. The microbatch that a member computes in a wave, -1 if it is idle then.
   [[nodiscard]] int waves() const;
   [[nodiscard]] int microbatch(int wave, int member_index) const;
-  [[nodiscard]] int holder_of(int layer, int expert) const;   // member
-  [[nodiscard]] std::vector<int> experts_of(int layer, int member_index) const;  // ascending
-  // Tokens that the heaviest member's experts get, over the mean of the members. `expert_load`: [layer * experts + expert] tokens.
+  [[nodiscard]] int holder_of(int layer, ExpertSlice slice) const;                        // member
+  [[nodiscard]] std::vector<int> holders_of(int layer, int expert) const;                 // members that hold any slice of it, ascending
+  [[nodiscard]] std::vector<ExpertSlice> slices_of(int layer, int member_index) const;    // ascending expert, then slice
+  // Tokens' experts (or the part of one that a slice is) that the heaviest member of each layer computes, over the mean of the members: a layer ends when its heaviest has
+  // answered, so the members are busy for the inverse of this. `expert_load`: [layer * experts + expert] tokens.
   [[nodiscard]] double heaviest_over_mean(const std::vector<std::int64_t>& expert_load) const;
 };
 

@@ -23,7 +23,6 @@ std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::by
 
 ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt)
     : view_(view), mesh_(mesh), reduction_(reduction), interrupt_(std::move(interrupt)), weights_(view.job->units.size()) {
-  REGROUP_CHECK(view_.job->shape().expert_slices == 1, "expert_slices", view_.job->shape().expert_slices);
   layers_.resize(static_cast<std::size_t>(view_.job->shape().num_hidden_layers));
   for (const auto& [key, shard] : store.all()) {
     const Unit& unit = view_.job->units[static_cast<std::size_t>(shard->unit)];
@@ -42,6 +41,8 @@ std::int64_t ExpertExchange::index(int layer, int expert) const {
   const auto& shape = view_.job->shape();
   return (wave_ * shape.num_hidden_layers + layer) * shape.num_local_experts + expert;
 }
+
+std::int64_t ExpertExchange::index(int layer, ExpertSlice slice) const { return index(layer, slice.expert) * view_.job->shape().expert_slices + slice.slice; }
 
 void ExpertExchange::begin_step(Step step) {
   step_ = step;
@@ -106,36 +107,53 @@ std::map<std::pair<int, int>, ExpertExchange::Arriving> ExpertExchange::trade_ro
   const auto& shape = view_.job->shape();
   std::map<std::pair<int, int>, Arriving> arriving;
   for (int expert = 0; expert < shape.num_local_experts; ++expert) {
-    const int holder = view_.holder_of(layer, expert);
     const Tag tag = make_tag(step_, out, index(layer, expert));
-    if (holder != view_.member) {
-      if (routing != nullptr && routing->counts[static_cast<std::size_t>(expert)] > 0) send(holder, tag, segment(rows, *routing, expert));
-      continue;
-    }
-    for (int member = 0; member < view_.group_size(); ++member) {
-      if (member == view_.member || !active(member)) continue;
-      const std::int64_t count = state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)];
-      if (count == 0) continue;
-      at::Tensor from_peer = ops::empty({count, shape.hidden_size}, view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
-      TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
-      in_flight_.emplace_back(receive, from_peer);
-      arriving[{member, expert}] = {std::move(receive), from_peer};
+    for (const int holder : view_.holders_of(layer, expert)) {
+      if (holder != view_.member) {
+        if (routing != nullptr && routing->counts[static_cast<std::size_t>(expert)] > 0) send(holder, tag, segment(rows, *routing, expert));
+        continue;
+      }
+      for (int member = 0; member < view_.group_size(); ++member) {
+        if (member == view_.member || !active(member)) continue;
+        const std::int64_t count = state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)];
+        if (count == 0) continue;
+        at::Tensor from_peer = ops::empty({count, shape.hidden_size}, view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
+        TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
+        in_flight_.emplace_back(receive, from_peer);
+        arriving[{member, expert}] = {std::move(receive), from_peer};
+      }
     }
   }
   return arriving;
 }
 
-std::vector<TransferPtr> ExpertExchange::expect_returns(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back) {
-  std::vector<TransferPtr> returns;
-  if (routing == nullptr) return returns;
-  for (int expert = 0; expert < view_.job->shape().num_local_experts; ++expert) {
-    const int holder = view_.holder_of(layer, expert);
-    if (holder == view_.member || routing->counts[static_cast<std::size_t>(expert)] == 0) continue;
-    const at::Tensor part = segment(rows, *routing, expert);
-    returns.push_back(mesh_.receive(view_.rank_of(holder), make_tag(step_, back, index(layer, expert)), bytes(part)));
-    in_flight_.emplace_back(returns.back(), part);
+ExpertExchange::Answers ExpertExchange::expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back) {
+  Answers answers;
+  if (routing == nullptr) return answers;
+  const auto& shape = view_.job->shape();
+  answers.sum = at::empty_like(rows);
+  if (shape.expert_slices > 1) {
+    // A microbatch has as many rows in every layer.
+    if (!more_.defined()) more_ = ops::empty({shape.expert_slices - 1, rows.size(0), rows.size(1)}, rows.scalar_type());
+    answers.more = more_;
   }
-  return returns;
+  for (int expert = 0; expert < shape.num_local_experts; ++expert) {
+    if (routing->counts[static_cast<std::size_t>(expert)] == 0) continue;
+    for (int slice = 0; slice < shape.expert_slices; ++slice) {
+      const int holder = view_.holder_of(layer, {expert, slice});
+      if (holder == view_.member) continue;
+      const at::Tensor part = segment(answers.of(slice), *routing, expert);
+      answers.receives.push_back(mesh_.receive(view_.rank_of(holder), make_tag(step_, back, index(layer, {expert, slice})), bytes(part)));
+      in_flight_.emplace_back(answers.receives.back(), part);
+    }
+  }
+  return answers;
+}
+
+at::Tensor ExpertExchange::join(const Answers& answers) {
+  for (const TransferPtr& transfer : answers.receives) wait(transfer);
+  if (answers.more.defined()) ops::add_slices(answers.sum, answers.more);
+  return answers.sum;
 }
 
 at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, bool again) {
@@ -146,57 +164,56 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, bool 
   const TransferOp out = again ? TransferOp::kRowsAgain : TransferOp::kRows;
   const TransferOp back = again ? TransferOp::kOutputsAgain : TransferOp::kOutputs;
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
-  at::Tensor rows, outputs;
-  if (routing != nullptr) {
-    rows = ops::dispatch_rows(*routing);
-    outputs = at::empty_like(rows);
-  }
+  at::Tensor rows;
+  if (routing != nullptr) rows = ops::dispatch_rows(*routing);
   auto arriving = trade_rows(layer, routing, rows, out);
-  const auto returns = expect_returns(layer, routing, outputs, back);
+  const Answers answers = expect_answers(layer, routing, rows, back);
   // Own segments first: the others' rows are on their way meanwhile. The order does not matter here, nothing is summed.
   for (int turn = 0; turn < view_.group_size(); ++turn) {
     const int member = (view_.member + turn) % view_.group_size();
     if (!active(member)) continue;
-    for (const int expert : view_.experts_of(layer, view_.member)) {
-      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] == 0) continue;
+    ops::ExpertSaved saved;
+    int expert = -1;   // of `saved`
+    for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) {
+      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(held.expert)] == 0) continue;
       interrupt_();
-      const auto& weights = weights_[static_cast<std::size_t>(expert_unit_index(view_.job->shape(), layer, expert))];
-      ops::ExpertSaved saved;
+      const int unit = expert_unit_index(view_.job->shape(), layer, held.expert, held.slice);
+      const auto& weights = weights_[static_cast<std::size_t>(unit)];
+      // The next slice of the same expert computes with the same rows.
+      saved.hidden.reset();
+      if (std::exchange(expert, held.expert) != held.expert) saved.rows.reset();
       if (member == view_.member) {
-        ops::expert_forward(weights, segment(rows, *routing, expert), saved, segment(outputs, *routing, expert));
+        ops::expert_forward(weights, segment(rows, *routing, held.expert), saved, segment(answers.of(held.slice), *routing, held.expert));
       } else {
-        const Arriving& from = arriving.at({member, expert});
+        const Arriving& from = arriving.at({member, held.expert});
         wait(from.receive);
-        send(member, make_tag(step_, back, index(layer, expert)), ops::expert_forward(weights, from.rows, saved));
+        send(member, make_tag(step_, back, index(layer, held)), ops::expert_forward(weights, from.rows, saved));
       }
       if (recompute == Recompute::kExperts) saved.hidden.reset();
-      if (keeps) state.saved[{member, expert}] = std::move(saved);
+      if (keeps) state.saved[{member, unit}] = saved;
     }
   }
-  for (const TransferPtr& transfer : returns) wait(transfer);
-  return outputs;
+  return join(answers);
 }
 
 at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows) {
   release_older();
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
-  at::Tensor dx_rows;
-  if (routing != nullptr) dx_rows = at::empty_like(dy_rows);
   auto arriving = trade_rows(layer, routing, dy_rows, TransferOp::kGradOutputs);
-  const auto returns = expect_returns(layer, routing, dx_rows, TransferOp::kGradRows);
+  const Answers answers = expect_answers(layer, routing, dy_rows, TransferOp::kGradRows);
   // Ascending member = ascending microbatch: the order in which the weight gradients are added.
   for (int member = 0; member < view_.group_size(); ++member) {
     if (!active(member)) continue;
     const int microbatch = view_.microbatch(wave_, member);
-    for (const int expert : view_.experts_of(layer, view_.member)) {
-      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] == 0) continue;
+    for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) {
+      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(held.expert)] == 0) continue;
       interrupt_();
-      const int unit = expert_unit_index(view_.job->shape(), layer, expert);
+      const int unit = expert_unit_index(view_.job->shape(), layer, held.expert, held.slice);
       const auto& weights = weights_[static_cast<std::size_t>(unit)];
-      ops::ExpertSaved& saved = state.saved.at({member, expert});
-      at::Tensor dy = member == view_.member ? segment(dy_rows, *routing, expert) : at::Tensor();
+      ops::ExpertSaved& saved = state.saved.at({member, unit});
+      at::Tensor dy = member == view_.member ? segment(dy_rows, *routing, held.expert) : at::Tensor();
       if (member != view_.member) {
-        const Arriving& from = arriving.at({member, expert});
+        const Arriving& from = arriving.at({member, held.expert});
         wait(from.receive);
         dy = from.rows;
       }
@@ -206,15 +223,14 @@ at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, cons
       if (fresh) std::memset(sum, 0, static_cast<std::size_t>(spec.padded_numel()) * sizeof(float));
       ops::ExpertWeights accumulator = ops::expert_weights(spec, sum);
       if (member == view_.member) {
-        ops::expert_backward(weights, dy, saved, accumulator, segment(dx_rows, *routing, expert));
+        ops::expert_backward(weights, dy, saved, accumulator, segment(answers.of(held.slice), *routing, held.expert));
       } else {
-        send(member, make_tag(step_, TransferOp::kGradRows, index(layer, expert)), ops::expert_backward(weights, dy, saved, accumulator));
+        send(member, make_tag(step_, TransferOp::kGradRows, index(layer, held)), ops::expert_backward(weights, dy, saved, accumulator));
       }
     }
   }
   state.saved.clear();
-  for (const TransferPtr& transfer : returns) wait(transfer);
-  return dx_rows;
+  return join(answers);
 }
 
 void ExpertExchange::end_wave() {

@@ -1,7 +1,8 @@
 // experts.hpp: tokens go to the ranks that hold their experts, and gradients come the same way back. Dropless; within one group.
 //
-// A segment is the rows of one microbatch for one expert: one transfer, one GEMM call of its own, in ascending token order. Segments of this worker's own microbatch never
-// leave it. Weight gradients of an expert are added in ascending microbatch.
+// A segment is the rows of one microbatch for one expert, in ascending token order. It goes once to each rank that holds a slice of the expert; each slice makes one GEMM call of
+// its own of it and answers on its own, and the token's rank adds the answers in ascending slice, wherever they come from. Segments of this worker's own microbatch never leave it
+// for slices held here. Weight gradients are added in ascending microbatch.
 // One thread. Throws Interrupted; buffers of transfers under way stay alive in this object until the next begin_wave() or its end.
 #pragma once
 
@@ -39,19 +40,29 @@ class ExpertExchange {
  private:
   struct LayerState {
     std::vector<std::vector<std::int64_t>> counts;                       // [member][expert]; empty for an idle member
-    std::map<std::pair<int, int>, ops::ExpertSaved> saved;               // (member, expert held here)
+    std::map<std::pair<int, int>, ops::ExpertSaved> saved;               // (member, unit held here)
   };
   struct Arriving {
     TransferPtr receive;
     at::Tensor rows;
   };
+  // What the slices of one layer answer to this worker's rows.
+  struct Answers {
+    at::Tensor sum;                       // [rows, hidden]: slice 0's, in the end all slices'
+    at::Tensor more;                      // [slices - 1, rows, hidden], undefined without
+    std::vector<TransferPtr> receives;
+    [[nodiscard]] at::Tensor of(int slice) const { return slice == 0 ? sum : more.select(0, slice - 1); }
+  };
   [[nodiscard]] std::int64_t index(int layer, int expert) const;
+  [[nodiscard]] std::int64_t index(int layer, ExpertSlice slice) const;
   [[nodiscard]] bool active(int member) const { return view_.microbatch(wave_, member) >= 0; }
   void exchange_counts(int layer, const ops::Routing* routing);
   // Sends this worker's rows of experts held elsewhere with `out`, posts receives of the others' rows of experts held here.
   std::map<std::pair<int, int>, Arriving> trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out);
-  // Posts receives into `rows` for what experts held elsewhere will return.
-  std::vector<TransferPtr> expect_returns(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
+  // Room for the answers to `rows`, and receives of those that come from elsewhere.
+  Answers expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
+  // Waits for them and adds them.
+  at::Tensor join(const Answers& answers);
   void send(int member, Tag tag, const at::Tensor& rows);
   void wait(const TransferPtr& transfer);
   void release_older();
@@ -69,6 +80,7 @@ class ExpertExchange {
     Floats buffer;
   };
   std::vector<Rounded> rounded_;
+  at::Tensor more_;                                       // the answers of slices above 0, of one call at a time
   std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_, older_;   // older_: of the call before the last; released first where memory is saved
   double seconds_waited_ = 0;
 };

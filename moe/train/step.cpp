@@ -317,15 +317,15 @@ std::string StepRunner::weights_digest(Step step) {
     DenseGather& gather = flat_gather_ ? *flat_gather_ : *gather_;
     gather.begin(tag_step);
     for (const Unit& u : view_.job->units) {
-      if (u.is_expert()) {
-        if (const ShardPtr shard = store_.exactly(u.index, {0, kBlocksPerUnit})) add_lines(u, shard->master());
-      } else {
-        const auto* flat = reinterpret_cast<const float*>(gather.weights(u.index));
-        if (view_.member == 0) add_lines(u, flat);
-      }
+      if (u.is_expert()) continue;
+      const auto* flat = reinterpret_cast<const float*>(gather.weights(u.index));
+      if (view_.member == 0) add_lines(u, flat);
     }
     gather.end();
     flat_gather_.reset();
+    whole_experts_.emplace(view_, mesh_, store_);
+    for (std::string& line : whole_experts_->digest_lines(tag_step)) lines.push_back(std::move(line));
+    whole_experts_.reset();
   }
   std::string mine;
   for (const std::string& line : lines) mine += line + "\n";

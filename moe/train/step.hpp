@@ -17,6 +17,7 @@
 #include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
 #include "moe/train/vote.hpp"
+#include "moe/train/whole_experts.hpp"
 
 #include <functional>
 #include <memory>
@@ -83,6 +84,7 @@ class StepRunner {
   std::optional<DenseGather> gather_;                // spares have none of the three
   std::vector<ComputeForm> flat_forms_;
   std::optional<DenseGather> flat_gather_;           // of the master weights, for the digest of a job that computes in another precision
+  std::optional<WholeExperts> whole_experts_;        // while the digest is made
   std::optional<Reduction> reduction_;
   std::optional<ExpertExchange> experts_;
   std::vector<LayerSaved> layers_;

@@ -10,8 +10,8 @@ namespace regroup {
 enum class TransferOp : std::uint64_t {
   kGather = 1,       // index: unit * 256 + number of the interval
   kCounts = 2,       // index: wave * layers + layer
-  kRows = 3,         // index: (wave * layers + layer) * experts + expert, here and in the next three
-  kOutputs = 4,
+  kRows = 3,         // index: (wave * layers + layer) * experts + expert, here and in kGradOutputs
+  kOutputs = 4,      // index: that of kRows * slices + slice, here and in kGradRows
   kGradOutputs = 5,
   kGradRows = 6,
   kLeaf = 7,         // index: (wave * units + unit) * 256 + number of the interval; 3 waves of such indices fit a 200-unit model, see make_tag's CHECK
@@ -22,10 +22,10 @@ enum class TransferOp : std::uint64_t {
   kMove = 12,        // index: running number between the two ranks
   kMoveHashes = 13,
   kAgree = 14,
-  kDigest = 15,
+  kDigest = 15,      // index: 0 for the lines, 1 + unit for a slice of an expert
   kLeave = 16,
   kRowsAgain = 17,   // index as kRows: the forward that a backward repeats
-  kOutputsAgain = 18,
+  kOutputsAgain = 18,   // index as kOutputs
 };
 
 inline Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {

@@ -81,9 +81,9 @@ TEST(FilePlan, every_element_of_every_array_has_one_place_and_all_places_fill_th
       for (int array = 0; array < kStateArrays; ++array) {
         const int cut = static_cast<int>(random() % (kBlocksPerUnit + 1));
         for (const Interval blocks : {Interval{0, cut}, Interval{cut, kBlocksPerUnit}})
-          for (const FileRange& range : plan->ranges(unit.index, blocks, static_cast<StateArray>(array))) extents.push_back({range.file, range.offset, range.bytes, {}});
+          for (const FileRange& range : plan->ranges(unit.index, blocks, static_cast<StateArray>(array))) extents.push_back({range.file, range.offset, range.bytes, {}, range.rows, range.from});
       }
-    std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return std::tie(a.file, a.offset) < std::tie(b.file, b.offset); });
+    std::sort(extents.begin(), extents.end(), lies_before);
     std::vector<ManifestFile> files;
     for (const PlannedFile& file : plan->files()) files.push_back({file.name, file.bytes, static_cast<std::int64_t>(file.header.size()), 0});
     auto covered = check_cover(files, extents);
@@ -92,12 +92,29 @@ TEST(FilePlan, every_element_of_every_array_has_one_place_and_all_places_fill_th
   }
 }
 
-TEST(FilePlan, slices_are_refused_in_one_sentence) {
+TEST(FilePlan, the_weights_files_are_the_same_however_many_slices_an_expert_has) {
   ModelShape shape = tiny_shape();
-  shape.expert_slices = 2;
-  auto plan = FilePlan::make(shape);
-  ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().code, Code::kBadInput);
+  for (const std::int64_t max_bytes : {std::int64_t{200'000}, std::int64_t{4'000'000'000}}) {
+    shape.expert_slices = 1;
+    const FilePlan whole = *FilePlan::make(shape, max_bytes);
+    shape.expert_slices = 4;
+    const FilePlan sliced = *FilePlan::make(shape, max_bytes);
+    ASSERT_EQ(sliced.files().size(), whole.files().size());
+    EXPECT_EQ(sliced.weight_map(), whole.weight_map());
+    for (std::size_t f = 0; f < whole.files().size(); ++f) {
+      EXPECT_EQ(sliced.files()[f].bytes, whole.files()[f].bytes);
+      if (!whole.files()[f].weights) continue;
+      EXPECT_EQ(sliced.files()[f].header, whole.files()[f].header);
+    }
+    // Columns 24 to 48 of [64, 96] are the second slice's.
+    const int unit = expert_unit_index(shape, 1, 2, 1);
+    const FileRange columns = sliced.ranges(unit, {0, kBlocksPerUnit}, StateArray::kMaster).back();
+    const FileRange all = whole.ranges(expert_unit_index(whole.shape(), 1, 2), {0, kBlocksPerUnit}, StateArray::kMaster).back();
+    EXPECT_EQ(columns.rows, (FileRows{24 * 4, 96 * 4}));
+    EXPECT_EQ(columns.offset, all.offset + all.bytes - 64 * 96 * 4 + 24 * 4);
+    EXPECT_EQ(columns.bytes, 64 * 24 * 4);
+    EXPECT_FALSE(sliced.ranges(unit, {0, kBlocksPerUnit}, StateArray::kFirstMoment).back().rows);
+  }
 }
 
 TEST(FilePlan, weights_have_their_hugging_face_names) {
@@ -111,7 +128,7 @@ TEST(FilePlan, weights_have_their_hugging_face_names) {
 
 Manifest some_manifest() {
   Manifest manifest{info_of(tiny_shape(), 12, 3), {{"model-00001-of-00001.safetensors", 200'000, 4096, 7}}, {{0, 4096, 195'904, {}}}, 99};
-  manifest.extents[0].checksums.assign(static_cast<std::size_t>(num_pieces(4096, 195'904)), 0xfedcba9876543210ULL);
+  manifest.extents[0].checksums.assign(static_cast<std::size_t>(manifest.extents[0].num_pieces()), 0xfedcba9876543210ULL);
   manifest.info.shape.sliding_window = 64;
   manifest.info.shape.rms_norm_eps = 1e-6;
   return manifest;
@@ -138,6 +155,36 @@ TEST(Manifest, every_single_changed_byte_is_noticed) {
   }
   EXPECT_FALSE(manifest_from_json(text.substr(0, text.size() / 2)));
   EXPECT_FALSE(manifest_from_json(""));
+}
+
+TEST(Manifest, columns_come_back_as_they_were) {
+  Manifest manifest = some_manifest();
+  manifest.extents = {{0, 4096, 7, {1}, {}, 0}, {0, 4103, 160, {2}, {40, 100}, 0}, {0, 4103, 40, {3}, {40, 100}, 160}, {0, 4143, 190'000, {4, 5, 6, 7}, {60, 100}, 65'490}};
+  auto back = manifest_from_json(to_json(manifest));
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_EQ(*back, manifest);
+  std::swap(manifest.extents[1], manifest.extents[2]);
+  EXPECT_FALSE(manifest_from_json(to_json(manifest)));
+}
+
+// [5, 10] bytes from byte 20 on, as two columns of 5.
+TEST(Cover, columns_lie_side_by_side_and_each_is_whole) {
+  const std::vector<ManifestFile> files{{"f", 80, 10, 0}};
+  const FileRows rows{5, 10};
+  const auto check = [&](std::vector<Extent> columns) {
+    columns.insert(columns.begin(), {0, 10, 10, {}, {}, 0});
+    columns.push_back({0, 70, 10, {}, {}, 0});
+    auto ok = check_cover(files, columns);
+    return ok ? std::string() : ok.error().context;
+  };
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 25, {}, rows, 0}}), "");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 13, {}, rows, 0}, {0, 25, 12, {}, rows, 13}}), "");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}}), "f: byte 25 was written by no part");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 12, {}, rows, 0}}), "f: byte 47 was written by no part");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 13, {}, rows, 0}, {0, 25, 11, {}, rows, 14}}), "f: byte 48 was written by no part");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 14, {}, rows, 0}, {0, 25, 12, {}, rows, 13}}), "f: byte 48 was written by two parts");
+  EXPECT_NE(check({{0, 20, 20, {}, rows, 0}, {0, 25, 25, {}, rows, 0}}), "");
+  EXPECT_NE(check({{0, 20, 23, {}, rows, 0}, {0, 25, 23, {}, rows, 0}}), "");
 }
 
 TEST(Cover, a_hole_and_an_overlap_are_named) {

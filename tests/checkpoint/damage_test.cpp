@@ -21,9 +21,10 @@ void flip_bit(const std::string& path, std::int64_t byte) {
 }
 
 // An older good checkpoint (step 1) and a newer one (step 2) to be damaged.
-class Damage : public ::testing::Test {
+class Damage : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
+    shape_.expert_slices = GetParam();
     older_ = save(dir_.path(), info_of(shape_, 1, 1), make_state(shape_, 1), 2, 1);
     newer_state_ = make_state(shape_, 2);
     newer_ = save(dir_.path(), info_of(shape_, 2, 1), newer_state_, 3, 2);
@@ -54,7 +55,9 @@ class Damage : public ::testing::Test {
   std::string older_, newer_;
 };
 
-TEST_F(Damage, a_flipped_bit_anywhere_in_a_data_file_is_found_and_named) {
+INSTANTIATE_TEST_SUITE_P(Slices, Damage, ::testing::Values(1, 2), ::testing::PrintToStringParamName());
+
+TEST_P(Damage, a_flipped_bit_anywhere_in_a_data_file_is_found_and_named) {
   std::mt19937_64 random(3);
   for (const std::string& name : data_files()) {
     const std::string path = newer_ + "/" + name;
@@ -71,7 +74,7 @@ TEST_F(Damage, a_flipped_bit_anywhere_in_a_data_file_is_found_and_named) {
   expect_equal(newer_, newer_state_, 2, 4);
 }
 
-TEST_F(Damage, a_read_that_touches_the_damage_fails_and_one_that_does_not_succeeds) {
+TEST_P(Damage, a_read_that_touches_the_damage_fails_and_one_that_does_not_succeeds) {
   const auto plan = FilePlan::make(shape_);
   const FileRange range = plan->ranges(1, {0, kBlocksPerUnit}, StateArray::kMaster).front();
   flip_bit(newer_ + "/" + plan->files()[static_cast<std::size_t>(range.file)].name, range.offset + 5);
@@ -85,7 +88,25 @@ TEST_F(Damage, a_read_that_touches_the_damage_fails_and_one_that_does_not_succee
   EXPECT_TRUE((*reader)->read(1, {0, kBlocksPerUnit}, StateArray::kSecondMoment, floats));
 }
 
-TEST_F(Damage, a_flipped_bit_anywhere_in_the_manifest_is_found) {
+TEST_P(Damage, of_a_slices_columns_is_that_slices_alone) {
+  if (GetParam() == 1) GTEST_SKIP() << "whole experts have no columns";
+  const auto plan = FilePlan::make(shape_);
+  const int damaged = expert_unit_index(shape_, 1, 0, 1);
+  const FileRange range = plan->ranges(damaged, {0, kBlocksPerUnit}, StateArray::kMaster).back();
+  flip_bit(newer_ + "/" + plan->files()[static_cast<std::size_t>(range.file)].name, range.offset + range.rows.place(range.rows.run * 3 + 2));
+  auto reader = CheckpointReader::open(newer_);
+  ASSERT_TRUE(reader);
+  for (int slice = 0; slice < 2; ++slice) {
+    const int unit = expert_unit_index(shape_, 1, 0, slice);
+    std::vector<float> floats(static_cast<std::size_t>(plan->units()[static_cast<std::size_t>(unit)].padded_numel()));
+    auto read = (*reader)->read(unit, {0, kBlocksPerUnit}, StateArray::kMaster, floats);
+    EXPECT_EQ(static_cast<bool>(read), unit != damaged);
+    if (read) continue;
+    EXPECT_NE(read.error().context.find("do not match their checksum, in rows of 192 bytes every 384"), std::string::npos) << read.error().context;
+  }
+}
+
+TEST_P(Damage, a_flipped_bit_anywhere_in_the_manifest_is_found) {
   const std::string path = newer_ + "/" + kManifestName;
   const auto size = static_cast<std::int64_t>(fs::file_size(path));
   for (std::int64_t byte = 0; byte < size; byte += 1 + size / 60) {
@@ -97,7 +118,7 @@ TEST_F(Damage, a_flipped_bit_anywhere_in_the_manifest_is_found) {
   expect_found(kManifestName);
 }
 
-TEST_F(Damage, a_cut_file_a_longer_file_and_a_missing_file_are_found) {
+TEST_P(Damage, a_cut_file_a_longer_file_and_a_missing_file_are_found) {
   const auto names = data_files();
   const std::string path = newer_ + "/" + names.front();
   const auto size = fs::file_size(path);
@@ -109,13 +130,13 @@ TEST_F(Damage, a_cut_file_a_longer_file_and_a_missing_file_are_found) {
   expect_found(names.front());
 }
 
-TEST_F(Damage, a_cut_manifest_is_found) {
+TEST_P(Damage, a_cut_manifest_is_found) {
   const std::string path = newer_ + "/" + kManifestName;
   fs::resize_file(path, fs::file_size(path) - 3);
   expect_found(kManifestName);
 }
 
-TEST_F(Damage, export_of_a_damaged_checkpoint_is_refused) {
+TEST_P(Damage, export_of_a_damaged_checkpoint_is_refused) {
   const auto plan = FilePlan::make(shape_);
   flip_bit(newer_ + "/" + plan->files()[0].name, plan->files()[0].bytes - 10);
   TempDir target;
@@ -125,7 +146,7 @@ TEST_F(Damage, export_of_a_damaged_checkpoint_is_refused) {
   EXPECT_FALSE(fs::exists(target.path() + "/model/config.json"));
 }
 
-TEST_F(Damage, another_job_or_model_is_refused_not_passed_over) {
+TEST_P(Damage, another_job_or_model_is_refused_not_passed_over) {
   CheckpointWanted wanted{"someone-else", shape_, "d", {}, false};
   auto found = find_newest_checkpoint(dir_.path(), wanted);
   ASSERT_FALSE(found);
@@ -137,7 +158,7 @@ TEST_F(Damage, another_job_or_model_is_refused_not_passed_over) {
   EXPECT_EQ(found.error().code, Code::kBadInput);
 }
 
-TEST_F(Damage, one_found_damaged_while_reading_is_passed_over) {
+TEST_P(Damage, one_found_damaged_while_reading_is_passed_over) {
   auto found = find_newest_checkpoint(dir_.path(), {"test", shape_, "d", {newer_}, false});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->path, older_);

@@ -44,10 +44,13 @@ class HuggingFace : public ::testing::Test {
 
 TEST_F(HuggingFace, transformers_opens_a_checkpoint_and_generates) {
   TempDir dir;
-  const ModelShape shape = tiny_shape();
-  CheckpointInfo info = info_of(shape, 1, 1);
-  info.max_file_bytes = 200'000;  // several files and an index
-  EXPECT_EQ(open_with_transformers(python_, save(dir.path(), info, make_state(shape, 1), 3, 1)), 0);
+  ModelShape shape = tiny_shape();
+  for (const int slices : {1, 3}) {
+    shape.expert_slices = slices;
+    CheckpointInfo info = info_of(shape, 1, static_cast<std::uint64_t>(slices));
+    info.max_file_bytes = 200'000;  // several files and an index
+    EXPECT_EQ(open_with_transformers(python_, save(dir.path(), info, make_state(shape, 1), 3, 1)), 0);
+  }
 }
 
 TEST_F(HuggingFace, transformers_opens_an_export_of_a_tied_model_with_a_window) {

@@ -33,7 +33,7 @@ class TempDir {
 using State = std::vector<std::vector<float>>;
 State make_state(const ModelShape& shape, std::uint64_t seed);
 
-// Shares of the whole state for `num_parts` owners: dense units cut at random block borders, experts whole, as a plan would.
+// Shares of the whole state for `num_parts` owners: dense units cut at random block borders, experts mostly whole.
 struct Share {
   std::vector<PartEntry> entries;
   std::vector<std::vector<std::byte>> memory;

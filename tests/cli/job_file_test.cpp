@@ -200,6 +200,12 @@ TEST_F(JobFileTest, a_model_may_be_a_config_json_or_its_directory) {
   EXPECT_EQ(shape_alone->job.initial_weights, "");
   ASSERT_EQ(shape_alone->notes.size(), 1u);
   EXPECT_SAYS(shape_alone->notes[0], "random weights");
+  auto sliced = load(head + "model:\n  from: hf\n  expert_slices: 4\n");
+  ASSERT_TRUE(sliced) << sliced.error().context;
+  EXPECT_EQ(sliced->job.initial_weights, (dir / "hf").string());
+  EXPECT_EQ(sliced->job.model.expert_slices, 4);
+  EXPECT_SAYS(load(head + "model:\n  from: hf\n  config: hf\n").error().context, "both given");
+  EXPECT_SAYS(load(head + "model:\n  from: nowhere\n").error().context, "holds no weights");
   EXPECT_SAYS(load(head + "model: nowhere\n").error().context, "cannot read");
 }
 

@@ -55,6 +55,8 @@ TEST(WhatIf, traffic_is_what_the_layout_must_move) {
   EXPECT_EQ(group.dispatch, 4 * rows / 2 * job.model.hidden_size * 4 * job.model.num_hidden_layers);
   EXPECT_EQ(group.nodes, 0);
   EXPECT_EQ(group.between_machines, group.total());
+  one_group.model.expert_slices = 2;                               // one on each: every row goes out, and one of two answers comes back
+  EXPECT_EQ(what_if(one_group, {2, 1, 0}, 0)->traffic.dispatch, 2 * group.dispatch);
   const Traffic siblings = what_if(job, {2, 1, 0}, 0)->traffic;    // two groups of one
   EXPECT_EQ(siblings.gather + siblings.leaves + siblings.dispatch, 0);
   EXPECT_EQ(siblings.nodes, 2 * (dense + experts));

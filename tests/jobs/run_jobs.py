@@ -26,6 +26,7 @@ model:
   num_key_value_heads: 2
   num_local_experts: 8
   num_experts_per_tok: 2
+  expert_slices: {slices}
 steps: {steps}
 microbatches: 8
 chains: 8
@@ -37,7 +38,7 @@ snapshots: {{every_steps: {snapshot_every}, checkpoint_every_steps: {checkpoint_
 heartbeat_ms: {heartbeat_ms}
 """
 
-# nodes, groups, steps: of the run. events: as in an events file. lost: how many steps may be computed again (None: any). sources: one of them must occur
+# nodes, groups, steps, slices (of an expert: bits of their own): of the run. events: as in an events file. lost: how many steps may be computed again (None: any). sources: one of them must occur
 # among the regroups' sources. causes: each must occur; never: none of these may.
 LAYOUTS = {f"layout-{n}-nodes-{g}-groups": dict(nodes=n, groups=g, steps=8) for n, g in ((2, 1), (3, 1), (4, 1), (7, 1), (2, 2), (3, 2), (4, 2), (7, 2), (4, 4))}
 LONG = 40
@@ -66,6 +67,8 @@ DISTURBED = {
     "everybody-dies-and-a-newcomer-alone-goes-on-from-the-checkpoint": dict(nodes=2, groups=2, checkpoint_every=5, lost=None, sources=["checkpoint"], events=[
         dict(at_step=12, do="kill-node", node="node-1"), dict(at_step=12, do="kill-node", node="node-2"), dict(at_step=12, do="join", node="node-9")]),
     "restart-all-with-another-number": dict(nodes=4, groups=2, checkpoint_every=5, events=[dict(at_step=18, do="restart-all", nodes=3)], lost=None, sources=["checkpoint"]),
+    "experts-in-slices": dict(nodes=5, groups=2, slices=4, checkpoint_every=5, lost=None, sources=["checkpoint"], causes=["worker_lost"], events=[
+        dict(at_step=8, do="kill-worker", node="node-2"), dict(at_step=18, do="restart-all", nodes=3)]),
 }
 
 
@@ -121,12 +124,12 @@ class Runner:
                 write_text(os.path.join(self.work, "text.txt"))
                 subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, "text.txt"), "--out", os.path.join(self.work, "text")], check=True)
 
-    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, **_):
+    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, **_):
         directory = os.path.join(self.work, name)
         shutil.rmtree(directory, ignore_errors=True)
         job, happenings, summary = (os.path.join(self.work, name + end) for end in (".yaml", ".events", ".summary.json"))
         with open(job, "w", encoding="ascii") as file:
-            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms))
+            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms, slices=slices))
         with open(happenings, "w", encoding="ascii") as file:
             json.dump(list(events), file)   # YAML holds JSON
         if os.path.exists(summary):
@@ -140,13 +143,14 @@ class Runner:
         shutil.rmtree(directory, ignore_errors=True)
         return result
 
-    def baseline(self, steps):
-        path = os.path.join(self.work, f"undisturbed-{steps}.json")
+    def baseline(self, steps, slices):
+        name = f"undisturbed-{steps}" + (f"-{slices}-slices" if slices > 1 else "")
+        path = os.path.join(self.work, name + ".json")
         with open(path + ".lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             newest = max(os.path.getmtime(os.path.join(os.path.dirname(self.regroup), program)) for program in ("regroup", "regroup-worker", "regroup-agent"))
             if not os.path.exists(path) or os.path.getmtime(path) < newest:
-                result = self.run(f"undisturbed-{steps}", nodes=1, groups=2, steps=steps)
+                result = self.run(name, nodes=1, groups=2, steps=steps, slices=slices)
                 with open(path + ".new", "w", encoding="ascii") as file:
                     json.dump(result, file)
                 os.rename(path + ".new", path)
@@ -198,7 +202,7 @@ def main():
         scenario = SCENARIOS[name]
         try:
             runner.prepare()
-            baseline = runner.baseline(scenario.get("steps", LONG))
+            baseline = runner.baseline(scenario.get("steps", LONG), scenario.get("slices", 1))
             check(name, scenario, runner.run(name, **scenario), baseline)
             print(f"{name}: good", flush=True)
         except AssertionError as error:

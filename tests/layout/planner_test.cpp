@@ -65,6 +65,39 @@ TEST(Planner, every_small_world_is_balanced_through_every_single_join_and_leave)
   }
 }
 
+TEST(Planner, eight_experts_in_four_slices_on_seven_ranks_are_five_or_four_a_rank) {
+  JobSpec job = planner_job(3, 8, 1);
+  job.model.expert_slices = 4;
+  const Plan plan = make(job, nullptr, first(7), Goal::kBalanced);
+  const std::vector<int>& member_of = plan.placement.groups.front().expert_member;
+  ASSERT_EQ(member_of.size(), 3u * 32u);
+  for (std::size_t layer = 0; layer < 3; ++layer) {
+    std::vector<int> held(7);
+    for (std::size_t slot = layer * 32; slot < (layer + 1) * 32; ++slot) ++held[static_cast<std::size_t>(member_of[slot])];
+    std::sort(held.rbegin(), held.rend());
+    EXPECT_EQ(held, (std::vector<int>{5, 5, 5, 5, 4, 4, 4}));
+    // A popular expert is everybody's work: its slices lie on different ranks.
+    for (std::size_t expert = 0; expert < 8; ++expert) {
+      const auto* begin = member_of.data() + layer * 32 + expert * 4;
+      EXPECT_GE(std::set<int>(begin, begin + 4).size(), 3u) << "expert " << expert;
+    }
+  }
+  // One dies, another comes: still even, and no slice moves without need (make() compares the bytes that move with what the plan says).
+  testing::expect_balanced(job, make(job, &plan, {0, 1, 2, 4, 5, 6}, Goal::kBalanced));
+  testing::expect_balanced(job, make(job, &plan, {0, 1, 2, 4, 5, 6, 7}, Goal::kBalanced));
+}
+
+TEST(Planner, as_many_ranks_as_slices_have_a_slice_of_every_expert) {
+  JobSpec job = planner_job(2, 8, 1);
+  job.model.expert_slices = 4;
+  // Afresh, and grown from one rank that had all.
+  const Plan one = make(job, nullptr, first(1), Goal::kBalanced);
+  for (const Plan* before : {static_cast<const Plan*>(nullptr), &one}) {
+    const std::vector<int> member_of = make(job, before, first(4), Goal::kBalanced).placement.groups.front().expert_member;
+    for (std::size_t slot = 0; slot < member_of.size(); slot += 4) EXPECT_EQ(std::set<int>(&member_of[slot], &member_of[slot] + 4).size(), 4u) << "slot " << slot;
+  }
+}
+
 TEST(Planner, seven_ranks_in_two_groups_are_four_and_three) {
   EXPECT_EQ(group_sizes(make(planner_job(2, 8, 2), nullptr, first(7), Goal::kBalanced)), (std::vector<std::size_t>{4, 3}));
 }

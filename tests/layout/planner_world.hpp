@@ -102,7 +102,7 @@ inline std::int64_t bytes_moved(const JobSpec& job, const Plan* previous, const 
 // Even to one: experts in each layer and in total, dense blocks, and the groups' sizes.
 inline void expect_balanced(const JobSpec& job, const Plan& plan) {
   const int layers = static_cast<int>(job.model.num_hidden_layers);
-  const int experts = static_cast<int>(job.model.num_local_experts);
+  const int experts = static_cast<int>(job.model.num_local_experts) * job.model.expert_slices;   // each slice has a place of its own
   std::vector<std::size_t> sizes;
   for (const Group& group : plan.placement.groups) {
     const auto members = group.ranks.size();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 namespace regroup {
@@ -41,6 +43,32 @@ TEST(Units, tensors_are_aligned_disjoint_and_inside_their_blocks) {
       }
       EXPECT_EQ(parameters, count_parameters(shape));
     }
+  }
+}
+
+TEST(Units, slices_make_up_each_hugging_face_tensor_once) {
+  for (const int slices : {1, 2, 4}) {
+    std::map<std::string, std::vector<int>> times;
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+    for (const Unit& unit : make_units(sample(false, slices))) {
+      for (const TensorSpec& tensor : unit.tensors) {
+        std::int64_t numel = 1;
+        for (const std::int64_t size : tensor.whole.shape) numel *= size;
+        auto& here = times[tensor.name];
+        here.resize(static_cast<std::size_t>(numel));
+        shapes[tensor.name] = tensor.whole.shape;
+        std::vector<float> ours(static_cast<std::size_t>(tensor.numel)), whole(here.size());
+        for (std::size_t i = 0; i < ours.size(); ++i) ours[i] = static_cast<float>(i + 1);
+        put_in_whole(tensor, ours.data(), whole.data());
+        for (std::int64_t i = 0; i < tensor.numel; ++i) {
+          const std::int64_t at = tensor.whole.element(i);
+          ++here.at(static_cast<std::size_t>(at));
+          ASSERT_EQ(whole[static_cast<std::size_t>(at)], static_cast<float>(i + 1)) << tensor.name;
+        }
+      }
+    }
+    EXPECT_EQ(shapes.at("model.layers.1.block_sparse_moe.experts.3.w2.weight"), (std::vector<std::int64_t>{72, 120}));
+    for (const auto& [name, here] : times) EXPECT_TRUE(std::all_of(here.begin(), here.end(), [](int n) { return n == 1; })) << name << " of " << slices;
   }
 }
 

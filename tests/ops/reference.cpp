@@ -16,8 +16,7 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 void backward_with(const at::Tensor& a, const at::Tensor& gradient) { (a * gradient.to(at::kDouble).view_as(a)).sum().backward(); }
 
 Reference::Reference(const SingleRank& model) : dims(model.dims), z_coef(model.z_coef) {
-  for (std::size_t i = 0; i < model.units.size(); ++i)
-    for (const TensorSpec& tensor : model.units[i].tensors) weights[tensor.name] = leaf64(view(model.weights[i].data() + tensor.offset, tensor.shape));
+  for (const auto& [name, tensor] : model.named(model.weights)) weights[name] = leaf64(tensor);
 }
 
 const at::Tensor& Reference::of(int layer, const std::string& name) const { return weights.at("model.layers." + std::to_string(layer) + "." + name); }

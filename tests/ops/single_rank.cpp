@@ -42,15 +42,30 @@ void SingleRank::clear_gradients() {
   for (Flat& gradient : gradients) std::memset(gradient.data(), 0, static_cast<std::size_t>(gradient.numel()) * sizeof(float));
 }
 
+std::map<std::string, at::Tensor> SingleRank::named(const std::vector<Flat>& flats) const {
+  std::map<std::string, at::Tensor> result;
+  for (std::size_t i = 0; i < units.size(); ++i)
+    for (const TensorSpec& tensor : units[i].tensors) {
+      at::Tensor& whole = result[tensor.name];
+      if (!whole.defined()) whole = at::empty(tensor.whole.shape, at::TensorOptions().dtype(at::kFloat));
+      put_in_whole(tensor, flats[i].data() + tensor.offset, whole.data_ptr<float>());
+    }
+  return result;
+}
+
 SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap) {
   const ModelShape& shape = dims.shape;
   const auto layers = static_cast<std::size_t>(shape.num_hidden_layers);
   const auto num_experts = static_cast<std::size_t>(shape.num_local_experts);
+  const int slices = shape.expert_slices;
+  const auto of_slice = [](const at::Tensor& first, const at::Tensor& more, int slice) { return slice == 0 ? first : more.select(0, slice - 1); };
   const Rope rope = make_rope(dims);
   std::vector<AttentionSaved> attention(layers);
   std::vector<RouterSaved> router(layers);
   std::vector<MlpSaved> mlp(layers);
-  std::vector<std::vector<ExpertSaved>> experts(layers, std::vector<ExpertSaved>(num_experts));
+  std::vector<std::vector<ExpertSaved>> experts(layers, std::vector<ExpertSaved>(num_experts * static_cast<std::size_t>(slices)));
+  const auto saved_of = [&](std::size_t layer, std::size_t expert, int slice) -> ExpertSaved& { return experts[layer][expert * static_cast<std::size_t>(slices) + static_cast<std::size_t>(slice)]; };
+  at::Tensor more;  // what slices above 0 make
   std::vector<at::Tensor> y_rows(layers);
   routings.assign(layers, {});
   AuxStats stats;
@@ -76,12 +91,16 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
     const at::Tensor rows = dispatch_rows(routing);
     lap("router_forward");
     y_rows[layer] = at::empty(rows.sizes(), rows.options());
+    if (slices > 1) more = at::empty({slices - 1, rows.size(0), rows.size(1)}, rows.options());
     for (std::size_t e = 0; e < num_experts; ++e) {
-      const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e)));
       const std::int64_t first = routing.first_row(static_cast<int>(e));
-      expert_forward(expert_weights(units[at], forms[at], computed(at)), rows.narrow(0, first, routing.counts[e]), experts[layer][e],
-                     y_rows[layer].narrow(0, first, routing.counts[e]));
+      for (int slice = 0; slice < slices; ++slice) {
+        const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e), slice));
+        expert_forward(expert_weights(units[at], forms[at], computed(at)), rows.narrow(0, first, routing.counts[e]), saved_of(layer, e, slice),
+                       of_slice(y_rows[layer], more, slice).narrow(0, first, routing.counts[e]));
+      }
     }
+    if (slices > 1) add_slices(y_rows[layer], more);
     lap("expert_forward");
     x = combine_forward(x, y_rows[layer], routing);
     lap("combine_forward");
@@ -112,12 +131,15 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
     lap("combine_backward");
     const at::Tensor dx_rows = y_rows[layer];  // no longer needed: made again as the gradient
     for (std::size_t e = 0; e < num_experts; ++e) {
-      const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e)));
       const std::int64_t first = routing.first_row(static_cast<int>(e));
-      ExpertWeights accumulator = expert_weights(units[at], gradients[at].data());
-      expert_backward(expert_weights(units[at], forms[at], computed(at)), combined.dy_rows.narrow(0, first, routing.counts[e]), experts[layer][e], accumulator,
-                      dx_rows.narrow(0, first, routing.counts[e]));
+      for (int slice = 0; slice < slices; ++slice) {
+        const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e), slice));
+        ExpertWeights accumulator = expert_weights(units[at], gradients[at].data());
+        expert_backward(expert_weights(units[at], forms[at], computed(at)), combined.dy_rows.narrow(0, first, routing.counts[e]),
+                        saved_of(layer, e, slice), accumulator, of_slice(dx_rows, more, slice).narrow(0, first, routing.counts[e]));
+      }
     }
+    if (slices > 1) add_slices(dx_rows, more);
     lap("expert_backward");
     dx = router_backward(dense, dx, dx_rows, combined.dweight, aux, z_gradient(z_coef, result.num_targets, dims.tokens()), router[layer], routing, leaf);
     lap("router_backward");

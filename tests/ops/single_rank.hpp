@@ -6,6 +6,7 @@
 #include "moe/train/ops/weights.hpp"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ struct SingleRank {
   // Adds the gradient of cross_entropy + (coef * aux + z_coef * z) * num_targets to `gradients`. `lap(name)` is called after each operator.
   Loss microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap = [](const char*) {});
   void clear_gradients();
+  // Of `weights` or `gradients`: the Hugging Face tensors, copied.
+  [[nodiscard]] std::map<std::string, at::Tensor> named(const std::vector<Flat>& flats) const;
 
   // Where unit i's weights lie as they are computed with: in bf16 made from `weights` by round_weights(), which microbatch() calls.
   [[nodiscard]] std::byte* computed(std::size_t i) const;

@@ -49,8 +49,8 @@ Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes
     group.end_chain = g + 1 == group_sizes.size() ? job.chains : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
     group.dense_blocks.resize(static_cast<std::size_t>(size));
     cut(group.dense_blocks, ragged);
-    const auto experts = static_cast<int>(job.model.num_sparse_layers() * job.model.num_local_experts);
-    for (int e = 0; e < experts; ++e) group.expert_member.push_back((e + e / static_cast<int>(job.model.num_local_experts) + shift) % size);
+    const auto per_layer = static_cast<int>(job.model.num_local_experts) * job.model.expert_slices;
+    for (int slot = 0; slot < static_cast<int>(job.model.num_sparse_layers()) * per_layer; ++slot) group.expert_member.push_back((slot + slot / per_layer + shift) % size);
     placement.groups.push_back(group);
   }
   return placement;

@@ -56,7 +56,7 @@ at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, 
   const at::ScalarType type = rows.scalar_type();
   if (n == 0) return out.defined() ? out : rows;
   const std::int64_t p = segment_rows(n, type == at::kFloat ? Precision::kFp32 : Precision::kBf16);
-  saved.rows = padded(rows, p);
+  if (!saved.rows.defined()) saved.rows = padded(rows, p);
   saved.hidden = gate_and_up(weights, saved.rows);
   const at::Tensor act = empty({p, f}, type);
   by_type(act, [&]<class T>() { swiglu_rows(data<T>(saved.hidden), data<T>(act), p, f); });
@@ -90,6 +90,10 @@ at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_ro
   }
   saved = {};
   return finish(dx, out, n);
+}
+
+void add_slices(const at::Tensor& y, const at::Tensor& more) {
+  by_type(y, [&]<class T>() { add_slices(data<T>(y), data<T>(more), more.size(0), y.numel()); });
 }
 
 }  // namespace regroup::ops

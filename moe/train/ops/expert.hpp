@@ -11,7 +11,7 @@ inline constexpr std::int64_t kSegmentStep = 16;
 std::int64_t segment_rows(std::int64_t n, Precision precision);
 
 struct ExpertSaved {
-  at::Tensor rows;    // [segment_rows(n), hidden]
+  at::Tensor rows;    // [segment_rows(n), hidden]. If defined already: what another slice of the same expert made of the same rows
   at::Tensor hidden;  // [segment_rows(n), 2 f]: w1 x and w3 x side by side. May be dropped: the backward makes it again, with the same bits
 };
 
@@ -22,5 +22,9 @@ at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, 
 // dy [n, hidden] -> gradient of the rows. Weight gradients are added to the accumulator's views in the order of calls: fp32 in place (beta = 1), bf16
 // as a bf16 product that is then added in fp32. n = 0 touches nothing. Drops `saved`.
 at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out = {});
+
+// An expert in slices is the sum of what they make of the same rows, in ascending slice, rounded once: y [n, hidden], of slice 0, += more [slices - 1, n, hidden]. Backward
+// likewise: the gradient of the rows.
+void add_slices(const at::Tensor& y, const at::Tensor& more);
 
 }  // namespace regroup::ops

@@ -34,6 +34,10 @@ void swiglu_rows(const bf16* hidden, bf16* act, std::int64_t n, std::int64_t f);
 void swiglu_rows_backward(const float* hidden, const float* dact, float* act, float* dhidden, std::int64_t n, std::int64_t f);
 void swiglu_rows_backward(const bf16* hidden, const bf16* dact, bf16* act, bf16* dhidden, std::int64_t n, std::int64_t f);
 
+// y [n] += each of the `slices` arrays of n that lie one behind the other in `more`, in their order.
+void add_slices(float* y, const float* more, std::int64_t slices, std::int64_t n);
+void add_slices(bf16* y, const bf16* more, std::int64_t slices, std::int64_t n);
+
 // probs = softmax(logits) for each of n rows of e; lse [n] = log(sum(exp(logits))).
 void softmax_rows(const float* logits, float* probs, float* lse, std::int64_t n, std::int64_t e);
 // The k largest of each row, equal ones in ascending index, then listed in ascending index: expert and weight [n, k], `normalise`: divided by their sum.

@@ -41,6 +41,15 @@ REGROUP_INLINE void swiglu_backward(const T* hidden, const T* dact, T* act, T* d
   }
 }
 
+template <class T>
+REGROUP_INLINE void add_all(T* y, const T* more, std::int64_t slices, std::int64_t n) {
+  for_each_16(n, [&](std::int64_t i, auto ld, auto st) __attribute__((always_inline)) {
+    f32x16 joined = ld(y + i);
+    for (std::int64_t s = 0; s < slices; ++s) joined += ld(more + s * n + i);
+    st(y + i, joined);
+  });
+}
+
 template <class B, class T>
 REGROUP_INLINE void combine(const B* base, const T* y, const std::int64_t* index, const float* weight, B* out, std::int64_t n, std::int64_t k, std::int64_t h) {
   for (std::int64_t row = 0; row < n; ++row) {
@@ -86,6 +95,9 @@ REGROUP_CLONES void swiglu_rows_backward(const float* hidden, const float* dact,
 REGROUP_CLONES void swiglu_rows_backward(const bf16* hidden, const bf16* dact, bf16* act, bf16* dhidden, std::int64_t n, std::int64_t f) {
   swiglu_backward(hidden, dact, act, dhidden, n, f);
 }
+
+REGROUP_CLONES void add_slices(float* y, const float* more, std::int64_t slices, std::int64_t n) { add_all(y, more, slices, n); }
+REGROUP_CLONES void add_slices(bf16* y, const bf16* more, std::int64_t slices, std::int64_t n) { add_all(y, more, slices, n); }
 
 void gather_rows(const void* x, const std::int64_t* index, void* out, std::int64_t n, std::int64_t row_bytes) {
   for (std::int64_t row = 0; row < n; ++row)

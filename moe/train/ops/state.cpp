@@ -134,7 +134,7 @@ void init_blocks(const Unit& unit, Interval blocks, const ModelShape& shape, std
     const bool is_norm = tensor.shape.size() == 1;
     const std::uint64_t key = random_key(seed, "init/" + tensor.name);
     for (std::int64_t i = lo; i < hi; ++i)
-      *to++ = is_norm ? 1.0f : static_cast<float>(shape.initializer_range * random_normal(key, static_cast<std::uint64_t>(i - tensor.offset)));
+      *to++ = is_norm ? 1.0f : static_cast<float>(shape.initializer_range * random_normal(key, static_cast<std::uint64_t>(tensor.whole.element(i - tensor.offset))));
   });
 }
 

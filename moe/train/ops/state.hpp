@@ -53,7 +53,7 @@ void adamw_blocks(const Unit& unit, Interval blocks, float* master, float* momen
 void compute_weights(const Unit& unit, const ComputeForm& form, Interval blocks, const float* master, std::byte* base);
 
 // Initial weights of blocks [blocks.lo, blocks.hi), out[0] being the first element of blocks.lo: normal(0, initializer_range) keyed by
-// (seed, tensor name, element); norms 1; padding 0. The moments start at zero: nothing to compute.
+// (seed, Hugging Face tensor, element of it), so the same however many slices an expert has; norms 1; padding 0. The moments start at zero: nothing to compute.
 void init_blocks(const Unit& unit, Interval blocks, const ModelShape& shape, std::uint64_t seed, float* out);
 
 // Learning rate of the step that is being computed; `step` counts from 1. Linear warm-up, then the schedule (ScheduleKind); min_learning_rate beyond total_steps.
