@@ -1,6 +1,7 @@
 #include "agent/account.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace regroup::agent {
 namespace {
@@ -28,12 +29,14 @@ void add_commit(metrics::Training& training, const JobSpec* job, const CommitRep
   training.epoch = std::max(training.epoch, report.epoch.value);
   if (report.step.value > training.step) {   // several workers of one node report the same step
     ++training.steps;
+    training.bad_steps += !std::isfinite(report.grad_norm);
     training.tokens += static_cast<std::uint64_t>(report.tokens);
   }
   training.step = report.step.value;
   training.loss = report.loss;
   training.aux_loss = report.aux_loss;
   training.z_loss = report.z_loss;
+  training.bad_in_a_row = report.bad.in_a_row;
   training.grad_norm = report.grad_norm;
   training.learning_rate = report.learning_rate;
   training.step_seconds.observe(report.seconds);

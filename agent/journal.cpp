@@ -93,6 +93,8 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["seconds"] = r.seconds;
     line["phases"] = r.phases;
     line["rank_load"] = r.rank_load;
+    line["bad_steps"] = r.bad.total;
+    line["bad_in_a_row"] = r.bad.in_a_row;
     write(line);
   } else if (const auto* regrouped = std::get_if<Regrouped>(&message)) {
     const RegroupReport& r = regrouped->report;
@@ -116,6 +118,11 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     Line line("finished", worker);
     line["step"] = finished->step.value;
     line["weights_sha256"] = finished->weights_sha256;
+    write(line);
+  } else if (const auto* gave_up = std::get_if<GaveUp>(&message)) {
+    Line line("gave_up", worker);
+    line["step"] = gave_up->step.value;
+    line["text"] = gave_up->reason;
     write(line);
   } else if (const auto* fault = std::get_if<Fault>(&message)) {
     Line line("fault", worker);

@@ -121,6 +121,8 @@ std::string status_text(const ClusterStatus& status) {
     const std::int64_t step = job.outcome ? job.outcome->step.value : job.progress ? job.progress->step.value : 0;
     out += fmt::format("{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", job.name, job_state(job), fmt::format("{}/{}", step, job.steps), job.status ? job.status->epoch.value : 0,
                        job.status ? job.status->members.size() : 0, job.progress ? fmt::format("{:.4f}", job.progress->loss) : "-", job_reason(job));
+    if (job.progress && job.progress->bad.total > 0)
+      out += fmt::format("  {} steps changed no weight, because their gradients were not finite; the last {} in a row\n", job.progress->bad.total, job.progress->bad.in_a_row);
     if (job.status)
       for (const auto& note : job.status->notes) out += "  " + note + "\n";
   }
@@ -153,6 +155,7 @@ std::string status_json(const ClusterStatus& status) {
       entry["step"] = job.progress->step.value;
       entry["loss"] = job.progress->loss;
       entry["tokens_per_second"] = job.progress->tokens_per_second;
+      entry["bad_steps"] = {{"total", job.progress->bad.total}, {"in_a_row", job.progress->bad.in_a_row}};
     }
     if (job.checkpoint) entry["checkpoint"] = {{"step", job.checkpoint->step.value}, {"path", job.checkpoint->path}};
     if (job.outcome) {

@@ -190,6 +190,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   job.precision = root.read_word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::kBf16 : Precision::kFp32;
   const std::string recompute = root.read_word("recompute", "none", {"none", "experts", "full"});
   job.recompute = recompute == "full" ? Recompute::kFull : recompute == "experts" ? Recompute::kExperts : Recompute::kNone;
+  root.read("max_bad_steps", job.max_bad_steps);
   root.read("router_z_loss_coef", job.router_z_loss_coef);
   root.read("seed", job.seed);
   read_data(root, path, job);

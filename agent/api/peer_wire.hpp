@@ -5,10 +5,11 @@
 //   client -> frame {"job", "nonce" (hex), "proof" (hex HMAC-SHA256 of the job's secret over "client", server's nonce, client's nonce, job)}
 //   server -> frame {"ok": true, "proof": (the same over "server")} or {"error", "code"}; after an error it closes
 //   then any number of: client -> frame {"do": "list"}
-//                       server -> frame {"snapshots": [{"taken_by", "step", "epoch", "entries": [[unit, lo, hi], ...]}, ...]}; spaces before or after the JSON are signs of life
+//                       server -> frame {"snapshots": [{"taken_by", "step", "epoch", "bad": [total, in a row], "entries": [[unit, lo, hi], ...]}, ...]};
+//                       spaces before or after the JSON are signs of life
 //                   or: client -> frame {"do": "fetch", "step", "unit", "lo", "hi"}
 //                       server -> frame {"ok": true, "bytes": of the 3 arrays} + bulk
-//                   or: client -> frame {"do": "put", "taken_by", "step", "epoch", "place", "safe", "entries": [[unit, lo, hi], ...]}
+//                   or: client -> frame {"do": "put", "taken_by", "step", "epoch", "place", "safe", "bad", "entries": [[unit, lo, hi], ...]}
 //                       server -> frame {"ok": true}: there is room
 //                       client -> bulk of each entry in turn
 //                       server -> frame {"ok": true}: all of it is here and matches its checksums. It ends what `taken_by` put in the same place before, and all older than step `safe`.

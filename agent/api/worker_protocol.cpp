@@ -33,12 +33,16 @@ std::vector<SnapshotEntry> entries_from(const json& value) {
   return out;
 }
 
+json bad_json(const BadSteps& bad) { return {bad.total, bad.in_a_row}; }
+BadSteps bad_from(const json& value) { return {value.at(0).get<std::int64_t>(), value.at(1).get<std::int64_t>()}; }
+
 json info_json(const SnapshotInfo& info) {
-  return {{"step", info.step.value}, {"epoch", info.epoch.value}, {"slot", info.slot}, {"entries", entries_json(info.entries)}, {"safe", info.safe.value}};
+  return {{"step", info.step.value}, {"epoch", info.epoch.value}, {"slot", info.slot}, {"entries", entries_json(info.entries)}, {"safe", info.safe.value}, {"bad", bad_json(info.bad)}};
 }
 
 SnapshotInfo info_from(const json& v) {
-  return {Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()), v.at("slot").get<int>(), entries_from(v.at("entries")), Step(v.at("safe").get<std::int64_t>())};
+  return {Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()), v.at("slot").get<int>(), entries_from(v.at("entries")),
+          Step(v.at("safe").get<std::int64_t>()), bad_from(v.at("bad"))};
 }
 
 json participant_json(const Participant& p) { return {{"worker", to_string(p.worker)}, {"address", p.address}, {"agent_address", p.agent_address}}; }
@@ -67,7 +71,7 @@ json encode(const Suspects& m) {
 json encode(const Committed& m) {
   const CommitReport& r = m.report;
   return {{"type", "committed"}, {"epoch", r.epoch.value}, {"step", r.step.value}, {"loss", r.loss}, {"aux_loss", r.aux_loss}, {"z_loss", r.z_loss}, {"grad_norm", r.grad_norm},
-          {"learning_rate", r.learning_rate}, {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}};
+          {"learning_rate", r.learning_rate}, {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}, {"bad", bad_json(r.bad)}};
 }
 json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
@@ -80,6 +84,7 @@ json encode(const SnapshotTaken& m) {
   return {{"type", "snapshot_taken"}, {"info", info_json(m.info)}, {"make_durable", m.make_durable}, {"num_parts", m.num_parts}, {"part", m.part}, {"to_write", entries_json(m.to_write)}};
 }
 json encode(const Finished& m) { return {{"type", "finished"}, {"step", m.step.value}, {"weights_sha256", m.weights_sha256}}; }
+json encode(const GaveUp& m) { return {{"type", "gave_up"}, {"step", m.step.value}, {"reason", m.reason}}; }
 json encode(const Fault& m) { return {{"type", "fault"}, {"text", m.text}}; }
 
 // Text in a message may come from an exception of any library: bytes that are not UTF-8 are replaced, not thrown over.
@@ -124,6 +129,7 @@ Committed committed_from(const json& v) {
   r.aux_loss = number(v.at("aux_loss"));
   r.z_loss = number(v.at("z_loss"));
   r.grad_norm = number(v.at("grad_norm"));
+  r.bad = bad_from(v.at("bad"));
   r.learning_rate = number(v.at("learning_rate"));
   r.tokens = v.at("tokens").get<std::int64_t>();
   r.seconds = number(v.at("seconds"));
@@ -169,6 +175,7 @@ Result<FromWorker> decode_from_worker(const json& v) {
   if (type == "need_arena") return FromWorker(NeedArena{v.at("slots").get<int>(), v.at("bytes").get<std::int64_t>()});
   if (type == "snapshot_taken")
     return FromWorker(SnapshotTaken{info_from(v.at("info")), v.at("make_durable").get<bool>(), v.at("num_parts").get<int>(), v.at("part").get<int>(), entries_from(v.at("to_write"))});
+  if (type == "gave_up") return FromWorker(GaveUp{Step(v.at("step").get<std::int64_t>()), v.at("reason").get<std::string>()});
   if (type == "finished") return FromWorker(Finished{Step(v.at("step").get<std::int64_t>()), v.at("weights_sha256").get<std::string>()});
   if (type == "fault") return FromWorker(Fault{v.at("text").get<std::string>()});
   return bad("type '" + type + "' is unknown to the agent");

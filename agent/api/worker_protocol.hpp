@@ -9,6 +9,7 @@
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/plan.hpp"
 #include "coordinator/api/records.hpp"
+#include "moe/layout/bad_steps.hpp"
 
 #include <cstdint>
 #include <map>
@@ -37,6 +38,7 @@ struct SnapshotInfo {
   int slot = 0;
   std::vector<SnapshotEntry> entries;
   Step safe{-1};              // newest step that every vote of a committed step acknowledged when this was taken: what is older may go
+  BadSteps bad;               // up to `step`
 };
 
 struct RegroupReport {
@@ -61,13 +63,14 @@ struct CommitReport {
   double loss = 0;            // mean over targets
   double aux_loss = 0;        // without its coefficient, as the next
   double z_loss = 0;          // of the routers
-  double grad_norm = 0;
+  double grad_norm = 0;       // not finite: a bad step, which changes no weight
   double learning_rate = 0;
   std::int64_t tokens = 0;    // of the whole step
   double seconds = 0;         // of this step on this worker
   std::map<std::string, double> phases;   // seconds: gather, compute, dispatch, reduce, vote, update, snapshot
   std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the whole step
   double rank_load = 1;       // of this group's ranks: tokens that the experts of each layer's heaviest get, over the mean
+  BadSteps bad;               // up to this step
 };
 
 // Agent -> worker.
@@ -96,8 +99,9 @@ struct SnapshotTaken {
   std::vector<SnapshotEntry> to_write;   // this worker's share of the checkpoint: each block is written by one member
 };
 struct Finished { Step step; std::string weights_sha256; };
+struct GaveUp { Step step; std::string reason; };                      // every member decides so alike: the job has failed
 struct Fault { std::string text; };                                    // the worker gives up and will exit
-using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished, Fault>;
+using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished, GaveUp, Fault>;
 
 std::string to_json(const ToWorker& message);
 std::string to_json(const FromWorker& message);

@@ -210,6 +210,7 @@ void Agent::said(Slot& slot, const Committed& message) {
   progress_.epoch = report.epoch;
   progress_.step = report.step;
   progress_.loss = report.loss;
+  progress_.bad = report.bad;
   progress_.tokens_per_second = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
   progress_.state = "training";
   progress_is_new_ = true;
@@ -262,6 +263,14 @@ void Agent::said(Slot& slot, const Finished& message) {
   progress_.step = message.step;
   progress_.state = "finished";
   progress_.weights_sha256 = message.weights_sha256;
+  write_progress();
+}
+
+void Agent::said(Slot& slot, const GaveUp& message) {
+  slot.worker.state = WorkerState::kFinished;
+  progress_.epoch = std::max(progress_.epoch, slot.part_of);
+  progress_.step = message.step;
+  progress_.state = kFailedProgress + message.reason;
   write_progress();
 }
 

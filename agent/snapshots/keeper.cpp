@@ -139,7 +139,7 @@ class Keeper final : public SnapshotKeeper {
       return;
     }
     auto snapshot = std::make_shared<KeptSnapshot>();
-    *snapshot = {request.worker, request.taken.info.step, request.taken.info.epoch, place, true, memory, std::move(*entries), {}};
+    *snapshot = {request.worker, request.taken.info.step, request.taken.info.epoch, place, true, memory, std::move(*entries), {}, request.taken.info.bad};
     // Offered again because the buddy was not there: the worker may have begun to fill the slot anew since, and only the first checksums can tell.
     taking.snapshot = taking.shelf->taken_before(*snapshot);
     if (taking.snapshot) return;
@@ -166,6 +166,7 @@ class Keeper final : public SnapshotKeeper {
     saving.keep_last = job.snapshots.keep_last;
     saving.request.root = job.snapshots.checkpoint_dir;
     saving.request.info = {job.name, taken.info.epoch, taken.info.step, job.seed, job.model, request.fingerprint, job.data_digest};
+    saving.request.info.bad = taken.info.bad;
     saving.request.model_directory = job.initial_weights;
     saving.request.part = taken.part;
     saving.request.num_parts = taken.num_parts;

@@ -31,6 +31,7 @@ struct KeptSnapshot {
   std::shared_ptr<Region> memory;
   std::vector<KeptEntry> entries;
   std::vector<std::uint64_t> checksums;
+  BadSteps bad;
 
   [[nodiscard]] std::int64_t bytes() const;
   [[nodiscard]] const std::byte* array(const KeptEntry& entry, int array, int block) const;   // first byte of this block

@@ -26,7 +26,8 @@ struct Check {
 json describe(const KeptSnapshot& snapshot) {
   json entries = json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
-  return {{"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"entries", std::move(entries)}};
+  return {{"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"bad", {snapshot.bad.total, snapshot.bad.in_a_row}},
+          {"entries", std::move(entries)}};
 }
 
 std::string listing_of(const std::vector<SnapshotPtr>& snapshots) {

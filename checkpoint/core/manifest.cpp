@@ -62,8 +62,10 @@ Result<void> unsealed(std::string_view text, const char* format, ordered_json& b
 }
 
 ordered_json info_json(const CheckpointInfo& info) {
-  return {{"job", info.job},   {"epoch", info.epoch.value},       {"step", info.step.value}, {"seed", info.seed}, {"data_position", info.step.value},
+  ordered_json out = {{"job", info.job},   {"epoch", info.epoch.value},       {"step", info.step.value}, {"seed", info.seed}, {"data_position", info.step.value},
           {"data_digest", info.data_digest}, {"fingerprint", info.fingerprint}, {"max_file_bytes", info.max_file_bytes}, {"shape", ordered_json::parse(shape_to_json(info.shape))}};
+  if (info.bad.total > 0) out["bad_steps"] = {{"total", info.bad.total}, {"in_a_row", info.bad.in_a_row}};
+  return out;
 }
 
 CheckpointInfo info_from(const ordered_json& body) {
@@ -76,6 +78,7 @@ CheckpointInfo info_from(const ordered_json& body) {
   info.fingerprint = body.at("fingerprint").get<std::string>();
   info.max_file_bytes = body.at("max_file_bytes").get<std::int64_t>();
   info.shape = shape_from_json(body.at("shape").dump());
+  if (const auto bad = body.find("bad_steps"); bad != body.end()) info.bad = {bad->at("total").get<std::int64_t>(), bad->at("in_a_row").get<std::int64_t>()};
   return info;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "moe/layout/bad_steps.hpp"
 #include "moe/layout/model_shape.hpp"
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct CheckpointInfo {
   std::string fingerprint;    // of the software that computed it
   std::string data_digest;    // of the data's index
   std::int64_t max_file_bytes = 4'000'000'000;   // how the state is cut into files
+  BadSteps bad;               // up to `step`
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
 

@@ -52,6 +52,8 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   out.z_loss = f.number("z_loss");
   out.seconds = f.number("seconds");
   out.tokens = f.whole("tokens");
+  out.bad_steps = f.whole("bad_steps");
+  out.bad_in_a_row = f.whole("bad_in_a_row");
   out.cause = f.text("cause");
   out.reason = f.text("reason");
   out.source = f.text("source");

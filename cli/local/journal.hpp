@@ -20,7 +20,7 @@ struct JournalLine {
   Step step;
   // committed
   double loss = 0, aux_loss = 0, z_loss = 0, seconds = 0;
-  std::int64_t tokens = 0;
+  std::int64_t tokens = 0, bad_steps = 0, bad_in_a_row = 0;
   // plan, regrouped
   std::string cause, reason, source;
   std::vector<std::string> members;

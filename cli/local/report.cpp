@@ -119,6 +119,7 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   out["loss"] = record.losses();   // NaN becomes null
   out["aux_loss"] = record.aux_losses();
   out["z_loss"] = record.z_losses();
+  out["bad_steps"] = record.bad_steps();
   out["dir"] = frame.dir;
   return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace);
 }

@@ -35,7 +35,7 @@ void RunRecord::add(const JournalLine& line) {
         contradiction_ = "the loss of step " + std::to_string(line.step.value) + " is another on " + line.worker + " (epoch " + std::to_string(line.epoch.value) +
                          ") than what was committed first (epoch " + std::to_string(epoch.value) + ")";
     }
-    const auto [it, is_new] = by_epoch.try_emplace(line.epoch, Commit{line.at_ms, line.loss, line.aux_loss, line.z_loss, line.tokens});
+    const auto [it, is_new] = by_epoch.try_emplace(line.epoch, Commit{line.at_ms, line.loss, line.aux_loss, line.z_loss, line.tokens, line.bad_in_a_row > 0});
     it->second.at_ms = std::min(it->second.at_ms, line.at_ms);
     auto [first, unknown] = first_commit_of_.try_emplace(line.epoch, line.at_ms);
     first->second = std::min(first->second, line.at_ms);
@@ -59,6 +59,13 @@ void RunRecord::add(const JournalLine& line) {
 double RunRecord::newest_loss() const { return commits_.empty() ? 0 : commits_.rbegin()->second.begin()->second.loss; }
 
 std::int64_t RunRecord::first_loss_step() const { return commits_.empty() ? 1 : commits_.begin()->first.value; }
+
+std::vector<std::int64_t> RunRecord::bad_steps() const {
+  std::vector<std::int64_t> steps;
+  for (const auto& [step, by_epoch] : commits_)
+    if (by_epoch.begin()->second.bad) steps.push_back(step.value);
+  return steps;
+}
 
 std::vector<double> RunRecord::of_each_step(double Commit::* value) const {
   if (commits_.empty()) return {};

@@ -55,6 +55,7 @@ class RunRecord {
   // Losses of steps 1, 2, ... as far as known without a gap before the first known one; a step that nobody reported is NaN.
   [[nodiscard]] std::vector<double> losses() const { return of_each_step(&Commit::loss); }
   [[nodiscard]] std::vector<double> aux_losses() const { return of_each_step(&Commit::aux_loss); }
+  [[nodiscard]] std::vector<std::int64_t> bad_steps() const;   // steps that changed no weight, ascending
   [[nodiscard]] std::vector<double> z_losses() const { return of_each_step(&Commit::z_loss); }
   [[nodiscard]] std::int64_t first_loss_step() const;
   [[nodiscard]] std::int64_t steps_lost() const;
@@ -71,6 +72,7 @@ class RunRecord {
     std::int64_t at_ms = 0;
     double loss = 0, aux_loss = 0, z_loss = 0;
     std::int64_t tokens = 0;
+    bool bad = false;
   };
   [[nodiscard]] std::vector<double> of_each_step(double Commit::* value) const;
   [[nodiscard]] std::map<std::size_t, Epoch> match_injected() const;

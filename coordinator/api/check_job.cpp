@@ -88,6 +88,7 @@ Result<void> check_job(const JobSpec& job) {
     return bad("model: num_hidden_layers x num_local_experts x expert_slices must be at most " + std::to_string(kMaxUnits));
   if (!job.initial_weights.empty() && job.initial_weights.front() != '/') return bad("initial_weights must be an absolute path, not '" + job.initial_weights + "'");
   if (!is_hex(job.initial_digest)) return bad("initial_digest must be hexadecimal");
+  if (job.max_bad_steps < 1) return bad("max_bad_steps must be at least 1, not " + std::to_string(job.max_bad_steps));
   if (!(job.router_z_loss_coef >= 0) || !std::isfinite(job.router_z_loss_coef)) return bad("router_z_loss_coef must be at least 0 (0 = no such loss); 0.001 is usual");
   if (auto good = check_data(job); !good) return good;
   if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));

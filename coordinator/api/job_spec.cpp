@@ -108,6 +108,7 @@ JobSpec read_job(const Field& in) {
   job.initial_digest = in["initial_digest"].string();
   job.precision = in["precision"].word(kPrecisionWords);
   job.recompute = in["recompute"].word(kRecomputeWords);
+  if (const auto most = in.find("max_bad_steps")) job.max_bad_steps = most->integer<int>();
   if (const auto coef = in.find("router_z_loss_coef")) job.router_z_loss_coef = coef->real();
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
@@ -173,6 +174,7 @@ std::string to_json(const JobSpec& job) {
   for (const DataSource& source : job.data_mix) all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   if (job.separate_documents) all["separate_documents"] = true;
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
+  if (job.max_bad_steps != JobSpec{}.max_bad_steps) all["max_bad_steps"] = job.max_bad_steps;
   if (job.router_z_loss_coef != 0) all["router_z_loss_coef"] = job.router_z_loss_coef;
   return json::dump(all);
 }

@@ -56,6 +56,7 @@ struct JobSpec {
   std::string initial_digest;        // of those weights, as the design defines a weights digest; pinned at submit
   Precision precision = Precision::kFp32;   // of weights and activations in products; master weights, moments and sums are fp32 in either
   Recompute recompute = Recompute::kNone;
+  int max_bad_steps = 10;            // so many steps in a row whose gradients are not finite, and the job has failed
   double router_z_loss_coef = 0;     // of the routers' z-loss; 0 = none
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx

@@ -143,7 +143,8 @@ std::string to_json(const ProgressRecord& record) {
                {"tokens_per_second", record.tokens_per_second},
                {"at_ms", record.at_ms},
                {"state", record.state},
-               {"weights_sha256", record.weights_sha256}});
+               {"weights_sha256", record.weights_sha256},
+               {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}}});
 }
 
 Result<ProgressRecord> progress_from_json(const std::string& text) {
@@ -154,7 +155,8 @@ Result<ProgressRecord> progress_from_json(const std::string& text) {
                           in["tokens_per_second"].real_or_nan(),
                           in["at_ms"].integer<std::int64_t>(),
                           in["state"].string(),
-                          in["weights_sha256"].string()};
+                          in["weights_sha256"].string(),
+                          {in["bad_steps"]["total"].integer<std::int64_t>(), in["bad_steps"]["in_a_row"].integer<std::int64_t>()}};
   });
 }
 

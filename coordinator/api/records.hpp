@@ -3,6 +3,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "moe/layout/bad_steps.hpp"
 
 #include <cstdint>
 #include <map>
@@ -81,9 +82,11 @@ struct ProgressRecord {
   double loss = 0;
   double tokens_per_second = 0;
   std::int64_t at_ms = 0;     // wall clock
-  std::string state;          // training, waiting: reason, finished
+  std::string state;          // training, waiting: reason, finished, failed: reason
   std::string weights_sha256; // when finished
+  BadSteps bad;               // up to `step`
 };
+inline constexpr const char* kFailedProgress = "failed: ";   // how the state of a job that gave up begins
 
 // jobs/<job>/checkpoints/<step>: an index; the directory is the truth.
 struct CheckpointRecord {

@@ -162,6 +162,10 @@ bool Coordinator::put_outcome(const Now& now, const JobView& job, std::vector<Ac
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
     outcome.step = std::max(outcome.step, progress.value.step);
+    if (outcome.state.empty() && progress.value.state.starts_with(kFailedProgress)) {
+      outcome.state = "failed";
+      outcome.reason = progress.value.state.substr(std::string(kFailedProgress).size());
+    }
     if (progress.value.state != "finished" || progress.value.weights_sha256.empty()) continue;
     if (outcome.weights_sha256.empty()) {
       outcome.state = "finished";

@@ -1,11 +1,13 @@
 #include "moe/train/inventory.hpp"
 
+#include "base/check.hpp"
 #include "base/log.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/tags.hpp"
 #include "moe/train/wire.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace regroup {
 namespace {
@@ -32,12 +34,21 @@ std::int64_t or_none(const std::optional<Step>& step) { return step ? step->valu
 
 }  // namespace
 
+BadSteps Known::bad_until(Step step) const {
+  if (const auto found = bad.find(step.value); found != bad.end()) return found->second;
+  const auto before = bad.find(step.value - 1);
+  const auto found = records.find(step.value);
+  REGROUP_CHECK(before != bad.end() && found != records.end(), "nobody knows the history of step", step.value);
+  return before->second.after(found->second.bad());
+}
+
 Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine) {
   WireWriter out;
   out.put(or_none(mine.live));
   out.put(or_none(mine.prepared));
   out.put(static_cast<std::uint8_t>(mine.record.has_value()));
   out.put(mine.record.value_or(VoteRecord{}));
+  out.put(mine.bad);
   put_blocks(out, mine.blocks);
   const auto all = must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kInventory), out.bytes()));
   Known known;
@@ -47,14 +58,20 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
     const auto prepared = in.get<std::int64_t>();
     const bool has_record = in.get<std::uint8_t>() != 0;
     const auto record = in.get<VoteRecord>();
+    const auto bad = in.get<BadSteps>();
     const auto blocks = get_blocks(in);
     if (!in.ok()) throw Interrupted{{Code::kCorrupt, "the inventory of rank " + std::to_string(rank) + " is cut short"}};
     if (has_record) {
       const auto [at, fresh] = known.records.emplace(record.step, record);
       const VoteRecord& other = at->second;
-      if (!fresh && (other.sum_of_squares != record.sum_of_squares || other.loss_sum != record.loss_sum || other.targets != record.targets)) {
+      // As bits: the sums of a bad step are no numbers, and must equal themselves.
+      const auto bits = [](double sum) { return std::bit_cast<std::uint64_t>(sum); };
+      if (!fresh && (bits(other.sum_of_squares) != bits(record.sum_of_squares) || bits(other.loss_sum) != bits(record.loss_sum) || other.targets != record.targets)) {
         throw Interrupted{{Code::kInternal, "two workers committed step " + std::to_string(record.step) + " with different sums: one of them computed wrongly"}};
       }
+    }
+    if (live >= 0 && known.bad.emplace(live, bad).first->second != bad) {
+      throw Interrupted{{Code::kInternal, "two workers count the bad steps until step " + std::to_string(live) + " differently: one of them computed wrongly"}};
     }
     if (live >= 0) known.inventories.push_back({static_cast<int>(rank), StateKind::kLive, Step(live), blocks});
     if (prepared >= 0) known.inventories.push_back({static_cast<int>(rank), StateKind::kPrepared, Step(prepared), blocks});
@@ -89,6 +106,7 @@ void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
   for (const auto& [agent, snapshot] : found) {
     out.put(agent);
     out.put(snapshot.info.step.value);
+    out.put(snapshot.info.bad);
     std::map<int, IntervalSet> units;
     for (const SnapshotEntry& entry : snapshot.info.entries) units[entry.unit].add(entry.blocks);
     std::vector<HeldBlocks> blocks;
@@ -102,6 +120,7 @@ void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
     for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
       const std::string agent = in.get_string();
       const Step step(in.get<std::int64_t>());
+      known.bad.emplace(step.value, in.get<BadSteps>());
       const auto at = std::find(known.agents.begin(), known.agents.end(), agent);
       const int position = static_cast<int>(at - known.agents.begin());
       if (at == known.agents.end()) known.agents.push_back(agent);

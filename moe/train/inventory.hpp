@@ -20,6 +20,7 @@ struct Holdings {
   std::optional<Step> prepared;          // the step that its reduced gradients lead to
   std::vector<HeldBlocks> blocks;        // of the live state
   std::optional<VoteRecord> record;      // of the last commit
+  BadSteps bad;                          // up to `live`
 };
 
 // Everybody's, and what follows from them. Holders: a rank, or kAgentHolder + position in `agents`.
@@ -28,6 +29,9 @@ struct Known {
   std::vector<Inventory> inventories;
   std::map<std::int64_t, VoteRecord> records;   // by step
   std::vector<std::string> agents;              // addresses of agents with snapshots
+  std::map<std::int64_t, BadSteps> bad;         // by step, as live state and snapshots know it
+  // Of a step settled on. Rolling forward adds one.
+  [[nodiscard]] BadSteps bad_until(Step step) const;
 };
 
 // Throws Interrupted. kInternal inside it when two vote records of one step differ: then bits were lost somewhere.

@@ -70,6 +70,7 @@ void RegroupAttempt::run() {
     state_.record = known_.records.at(settlement.step.value);
     runner_->roll_forward(*state_.record);
     state_.live = settlement.step;
+    state_.bad = runner_->bad();
   }
   agree_ms = ms_since(start);
 
@@ -78,6 +79,7 @@ void RegroupAttempt::run() {
   if (settlement.source == SettleSource::kLive || settlement.source == SettleSource::kSnapshot) {
     make_store(holds ? &state_.store : nullptr);
     move();
+    bad = known_.bad_until(settlement.step);
   } else {
     make_store(nullptr);
     // The directory is the truth: it is asked even where etcd's index knows of no checkpoint.
@@ -97,7 +99,7 @@ void RegroupAttempt::run() {
 }
 
 void RegroupAttempt::agree() {
-  Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record};
+  Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad};
   if (runner_ != nullptr && state_.live && runner_->prepared() == Step(state_.live->value + 1)) mine.prepared = runner_->prepared();
   known_ = exchange_holdings(mesh_, view_, mine);
   SettleInput input;
@@ -253,6 +255,7 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     const auto all = gather(TransferOp::kInventory, 2 * attempt + 2, std::as_bytes(std::span(&good, 1)));
     if (std::all_of(all.begin(), all.end(), [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
       bytes_received = (*reader)->bytes_read();
+      bad = (*reader)->manifest().info.bad;
       log::info("checkpoint_read", {{"path", chosen}, {"step", (*reader)->manifest().info.step.value}, {"bytes", bytes_received}});
       settlement.reason = "no live state or snapshot is complete; resumed from " + chosen;
       return (*reader)->manifest().info.step;

@@ -25,6 +25,7 @@ struct CarriedState {
   ShardStore store;
   std::optional<Step> live;              // step of the store's content; none while it holds nothing
   std::optional<VoteRecord> record;      // of the last commit
+  BadSteps bad;                          // up to `live`
 };
 
 // One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next epoch, or until it succeeded.
@@ -40,6 +41,7 @@ class RegroupAttempt {
   Settlement settlement;
   ShardStore store;                      // what the new layout wants of this worker
   std::optional<VoteRecord> record;      // of the step settled on, if anybody had it
+  BadSteps bad;                          // up to it
   std::int64_t bytes_received = 0;
   double agree_ms = 0;
   double move_ms = 0;

@@ -69,16 +69,16 @@ std::int64_t Snapshots::word() {
   return schedule_.word();
 }
 
-void Snapshots::committed(Step step, const ShardStore& store, std::int64_t least_word, bool durable) {
+void Snapshots::committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word, bool durable) {
   last_pause_ = 0;
   schedule_.heard(least_word);
   if (schedule_.safe().value >= 0) protected_ = schedule_.safe();
   if (!durable && !schedule_.due(step)) return;
   finish_copy();
-  take(step, store, durable);
+  take(step, store, bad, durable);
 }
 
-void Snapshots::take(Step step, const ShardStore& store, bool durable) {
+void Snapshots::take(Step step, const ShardStore& store, const BadSteps& bad, bool durable) {
   Slot* slot = store.empty() ? nullptr : free_slot(durable);
   schedule_.begin(step);
   if (view_->group_index < 0) return schedule_.safe_here();   // a spare keeps nothing and writes nothing
@@ -93,6 +93,7 @@ void Snapshots::take(Step step, const ShardStore& store, bool durable) {
   message.info.step = step;
   message.info.epoch = view_->plan.epoch;
   message.info.safe = schedule_.safe();
+  message.info.bad = bad;
   message.make_durable = durable;
   message.part = part_of(*view_);
   message.num_parts = view_->plan.placement.num_ranks();

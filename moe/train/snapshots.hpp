@@ -22,7 +22,7 @@ class Snapshots {
   // The store of a new epoch: asks for slots if what there is does not fit.
   void enter(const EpochView& view, const ShardStore& store);
   // After every committed step, whose state this is. `least_word`: of its votes. `durable`: the step is a checkpoint.
-  void committed(Step step, const ShardStore& store, std::int64_t least_word, bool durable);
+  void committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word, bool durable);
   std::int64_t word();                    // for the vote
   void finish_copy();                     // before the state changes
   [[nodiscard]] double last_pause() const { return last_pause_; }   // seconds in which training waited for a copy since the last step
@@ -35,7 +35,7 @@ class Snapshots {
   bool have_slots(bool wait);
   [[nodiscard]] bool may_fill(const Slot& slot) const;
   Slot* free_slot(bool wait);
-  void take(Step step, const ShardStore& store, bool durable);
+  void take(Step step, const ShardStore& store, const BadSteps& bad, bool durable);
 
   AgentLink& link_;
   const JobView& job_;

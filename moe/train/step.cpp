@@ -33,8 +33,8 @@ class Stopwatch {
 
 }  // namespace
 
-StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks)
-    : view_(view), mesh_(mesh), store_(store), data_(data), hooks_(std::move(hooks)) {
+StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)
+    : view_(view), mesh_(mesh), store_(store), data_(data), hooks_(std::move(hooks)), bad_(bad) {
   const JobSpec& spec = view_.job->spec;
   dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
   if (view_.group_index < 0) return;
@@ -104,6 +104,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
   report.aux_loss = record.aux_sum / spec.microbatches;
   report.z_loss = record.z_sum / spec.microbatches;
   report.grad_norm = record.norm();
+  report.bad = bad_;
   report.learning_rate = ops::learning_rate(spec.optimizer, step.value, spec.steps);
   report.tokens = record.targets;
   report.expert_load = expert_load_;
@@ -289,14 +290,15 @@ void StepRunner::update(const VoteRecord& record) {
   hooks_.before_update();
   const JobSpec& spec = view_.job->spec;
   const double norm = record.norm();
-  if (!std::isfinite(norm)) {
-    log::error("step_skipped", {{"step", step_.value}, {"reason", "the gradient's norm is not finite"}});
+  bad_ = bad_.after(record.bad());
+  if (record.bad()) {
+    log::warn("bad_step", {{"step", record.step}, {"in_a_row", bad_.in_a_row}, {"reason", "the gradients' norm is not finite; weights and moments stay as they are"}});
   } else if (reduction_) {
     const double rate = ops::learning_rate(spec.optimizer, record.step, spec.steps);
     const double grad_scale = ops::clip_factor(spec.optimizer.clip_norm, norm) / static_cast<double>(record.targets > 0 ? record.targets : 1);
     for (const auto& [key, shard] : store_.all()) {
       ops::adamw_blocks(unit(shard->unit), shard->blocks, shard->array(0), shard->array(1), shard->array(2),
-                        reduction_->gradient(*shard), spec.optimizer, record.step, rate, grad_scale);
+                        reduction_->gradient(*shard), spec.optimizer, record.step - bad_.total, rate, grad_scale);   // the moments know only of good steps
     }
   }
   voted_ = false;

@@ -35,13 +35,15 @@ struct StepHooks {
 
 class StepRunner {
  public:
-  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks);
+  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks, const BadSteps& bad);
 
-  // Trains step `step` (the state is that of step - 1) and commits it.
+  // Trains step `step` (the state is that of step - 1) and commits it. A bad one leaves weights and moments as they were.
   VoteRecord run(Step step, CommitReport& report);
 
   // The step whose reduced gradients this worker holds and has voted for without seeing all votes, if any.
   [[nodiscard]] std::optional<Step> prepared() const;
+  // Of the state's history, as the constructor was told, and since.
+  [[nodiscard]] const BadSteps& bad() const { return bad_; }
   // Applies the prepared step. Not interruptible.
   void roll_forward(const VoteRecord& record);
   // SHA-256 of the weights by the digest's rule, the same on every member. All members call it.
@@ -79,6 +81,7 @@ class StepRunner {
   ShardStore& store_;
   const Dataset& data_;
   StepHooks hooks_;
+  BadSteps bad_;
   ops::Dims dims_;
   ops::Rope rope_;
   std::optional<DenseGather> gather_;                // spares have none of the three

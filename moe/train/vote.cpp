@@ -36,6 +36,8 @@ Result<Vote> vote_from_bytes(std::span<const std::byte> bytes) {
   return vote;
 }
 
+bool VoteRecord::bad() const { return !std::isfinite(norm()); }
+
 double VoteRecord::norm() const { return std::sqrt(sum_of_squares) / static_cast<double>(targets > 0 ? targets : 1); }
 
 Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<Vote>& votes) {

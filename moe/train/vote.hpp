@@ -49,6 +49,7 @@ struct VoteRecord {
   std::uint64_t planned = 0;        // least over the votes
   std::int64_t acked_snapshot = -1; // least over the votes
   [[nodiscard]] double norm() const;  // of the mean gradient
+  [[nodiscard]] bool bad() const;     // not finite: the step is committed and changes no weight
   friend bool operator==(const VoteRecord&, const VoteRecord&) = default;
 };
 

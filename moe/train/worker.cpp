@@ -144,6 +144,7 @@ void Worker::enter(const Plan& plan) {
   current_.reset();
   state_.store = std::move(attempt_->store);
   state_.live = settlement.step;
+  state_.bad = attempt_->bad;
   if (attempt_->record) state_.record = attempt_->record;
   attempt_.reset();
   current_ = std::move(entering_);
@@ -154,7 +155,7 @@ void Worker::enter(const Plan& plan) {
     log::info("state_given_away", {{"epoch", plan.epoch.value}});
     return;
   }
-  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, pool_, hooks());
+  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, pool_, hooks(), state_.bad);
   if (settlement.source == SettleSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, job_.spec);
@@ -178,6 +179,8 @@ void Worker::enter(const Plan& plan) {
 void Worker::train() {
   if (current_->view.is_donor()) return;
   const JobSpec& spec = job_.spec;
+  // Who begins again from a checkpoint of a job that gave up wants one more try.
+  if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != word_of(SettleSource::kCheckpoint)) return give_up();
   std::vector<double> seconds;
   while (state_.live->value < spec.steps) {
     interrupt_if_stopped(tried_);
@@ -186,6 +189,7 @@ void Worker::train() {
     const VoteRecord record = current_->runner->run(step, report);
     state_.live = step;
     state_.record = record;
+    state_.bad = current_->runner->bad();
     committed_ = step.value;
     report.phases["snapshot"] = snapshots_.last_pause();
     report.rank_load = current_->view.heaviest_over_mean(report.expert_load);
@@ -202,24 +206,39 @@ void Worker::train() {
     const double median_ms = sorted[sorted.size() / 2] * 1000;
     mesh_->set_hang_limit(std::chrono::milliseconds(static_cast<std::int64_t>(std::max(50.0 * spec.heartbeat_ms, 10 * median_ms))));
 
-    const bool last = step.value == spec.steps;
+    const bool gives_up = state_.bad.in_a_row >= spec.max_bad_steps;
+    const bool last = step.value == spec.steps || gives_up;
     const bool durable = !spec.snapshots.checkpoint_dir.empty() &&
                          (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
     if (durable) mesh_->set_progress(0);
-    snapshots_.committed(step, state_.store, record.acked_snapshot, durable);
+    snapshots_.committed(step, state_.store, state_.bad, record.acked_snapshot, durable);
+    if (gives_up) return give_up();
     if (!last && record.planned > current_->view.plan.epoch.value) return;  // the boundary: every member has seen the newer plan
   }
   finish();
+}
+
+void Worker::wait_for_the_others() {
+  mesh_->set_progress(0);
+  link_.wait_durable();
+  interrupt_if_stopped(tried_);
+  link_.count_on({welcome_.self});   // the others may go as they are done
+}
+
+void Worker::give_up() {
+  snapshots_.finish_copy();
+  wait_for_the_others();
+  const std::int64_t last = state_.live->value, count = state_.bad.in_a_row;
+  link_.send(GaveUp{*state_.live, "the gradients of " + std::to_string(count) + " steps in a row, " + std::to_string(last - count + 1) + " to " + std::to_string(last) +
+                                      ", were not finite (max_bad_steps " + std::to_string(job_.spec.max_bad_steps) + "); the weights are those after step " + std::to_string(last - count)});
+  link_.state(WorkerState::kFinished);
 }
 
 void Worker::finish() {
   snapshots_.finish_copy();
   std::string digest = current_->runner->weights_digest(*state_.live);
   if (current_->view.self.value != 0) digest.clear();   // one says it
-  mesh_->set_progress(0);
-  link_.wait_durable();
-  interrupt_if_stopped(tried_);
-  link_.count_on({welcome_.self});   // the others may go as they are done
+  wait_for_the_others();
   link_.send(Finished{*state_.live, digest});
   link_.state(WorkerState::kFinished);
 }

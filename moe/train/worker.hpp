@@ -27,6 +27,8 @@ class Worker {
   void enter(const Plan& plan);          // throws Interrupted
   void train();                          // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
   void finish();
+  void give_up();                        // too many bad steps in a row
+  void wait_for_the_others();            // what this job has still to write is written, and nobody is counted on any more
   StepHooks hooks();
   void interrupt_if_stopped(Epoch current) const;
   [[nodiscard]] std::optional<Rank> rank_in(const Plan& plan) const;

@@ -88,11 +88,12 @@ TEST(PeerPort, requests_that_make_no_sense_are_refused_and_the_connection_stays_
        {"", "no json", "[]", "{}", "17", R"({"do":1})", R"({"do":"dance"})",
         R"({"do":"fetch"})", R"({"do":"fetch","step":1,"unit":-1,"lo":0,"hi":1})", R"({"do":"fetch","step":1,"unit":0,"lo":5,"hi":5})",
         R"({"do":"fetch","step":1,"unit":0,"lo":-5,"hi":5})", R"({"do":"fetch","step":1,"unit":0,"lo":0,"hi":2147483647})", R"({"do":"fetch","step":"x","unit":0,"lo":0,"hi":1})",
-        R"({"do":"put"})", R"({"do":"put","taken_by":"x","step":1,"epoch":1,"place":0,"safe":-1,"entries":[]})",
-        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[]})",
-        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[0,0,257]]})",
-        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[99,0,1]]})",
-        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"safe":-1,"entries":[[0,0]]})", R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"entries":[[0,0,1]]})"}) {
+        R"({"do":"put"})", R"({"do":"put","taken_by":"x","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[[0,0,257]]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[[99,0,1]]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[[0,0]]})",
+        R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"entries":[[0,0,1]]})"}) {
     const auto answered = ask(socket, request);
     ASSERT_FALSE(answered) << request;
     EXPECT_NE(answered.error().code, Code::kPeerLost) << request;
@@ -139,7 +140,7 @@ TEST(PeerPort, a_put_that_breaks_off_leaves_what_was_there) {
   KeeperNode node;
   PeerSocket socket = admitted(node);
   EXPECT_TRUE(put_snapshot(socket, snapshot_with(0), Step(-1), "the server"));
-  EXPECT_TRUE(ask(socket, R"({"do":"put","taken_by":"b/abc/0/0","step":5,"epoch":2,"place":0,"safe":5,"entries":[[0,0,256]]})"));
+  EXPECT_TRUE(ask(socket, R"({"do":"put","taken_by":"b/abc/0/0","step":5,"epoch":2,"place":0,"bad":[0,0],"safe":5,"entries":[[0,0,256]]})"));
   ::shutdown(socket.fd(), SHUT_WR);
   expect_hang_up(socket);
   EXPECT_EQ(node.listed(), std::vector<std::string>{"b/4"});

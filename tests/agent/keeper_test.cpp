@@ -23,6 +23,7 @@ TEST(SnapshotKeeper, lists_and_serves_what_a_worker_has_taken) {
   ASSERT_EQ(list->size(), 1U);
   EXPECT_EQ(list->front().taken_by, worker.id());
   EXPECT_EQ(list->front().info.epoch, Epoch(1));
+  EXPECT_EQ(list->front().info.bad, (BadSteps{list->front().info.step.value, 1}));
   ASSERT_EQ(list->front().info.entries.size(), 2U);
   EXPECT_EQ(list->front().info.entries[1], (SnapshotEntry{4, {16, 40}, 0}));
   expect_fetches(*client, Step(3), 0, {0, 256});

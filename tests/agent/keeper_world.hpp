@@ -127,7 +127,7 @@ class StandInWorker {
   TakeRequest request(int slot_index, Step step, std::vector<SnapshotEntry> entries, Step safe = Step(-1), const std::string& buddy = {}) {
     TakeRequest out;
     out.worker = id_;
-    out.taken.info = {step, Epoch(1), slot_index, std::move(entries), safe};
+    out.taken.info = {step, Epoch(1), slot_index, std::move(entries), safe, {step.value, 1}};
     out.buddy = buddy;
     out.fingerprint = "fingerprint";
     return out;

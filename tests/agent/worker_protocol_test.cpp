@@ -29,11 +29,13 @@ Message there_and_back(const Message& message) {
 
 TEST(WorkerProtocol, a_commit_with_a_loss_that_is_no_number_arrives) {
   Committed sent;
-  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25, 0.125, 1.5, 3e-4, 4096, 0.5, {{"gather", 0.1}, {"vote", 0.002}}, {1, 2, 3}};
+  const BadSteps bad{5, 2};
+  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25, 0.125, 1.5, 3e-4, 4096, 0.5, {{"gather", 0.1}, {"vote", 0.002}}, {1, 2, 3}, 1.25, bad};
   const auto got = there_and_back(sent).report;
   EXPECT_TRUE(std::isnan(got.loss));
   EXPECT_EQ(got.epoch, Epoch(7));
   EXPECT_EQ(got.z_loss, 0.125);
+  EXPECT_EQ(got.bad, bad);
   EXPECT_EQ(got.step, Step(41));
   EXPECT_EQ(got.phases, sent.report.phases);
   EXPECT_EQ(got.expert_load, sent.report.expert_load);
@@ -55,15 +57,17 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   regrouped.report.steps_lost = 3;
   EXPECT_EQ(there_and_back(regrouped).report.source, "snapshot");
   EXPECT_EQ(there_and_back(regrouped).report.steps_lost, 3);
-  SnapshotTaken taken{{Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7)}, true, 4, 2, {{3, {5, 7}, 4096}}};
+  SnapshotTaken taken{{Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7), {4, 1}}, true, 4, 2, {{3, {5, 7}, 4096}}};
   const auto got = there_and_back(taken);
   EXPECT_EQ(got.info.entries, taken.info.entries);
   EXPECT_EQ(got.info.safe, Step(7));
+  EXPECT_EQ(got.info.bad, (BadSteps{4, 1}));
   EXPECT_EQ(got.to_write, taken.to_write);
   EXPECT_TRUE(got.make_durable);
   EXPECT_EQ(got.part, 2);
   EXPECT_EQ(there_and_back(NeedArena{2, 1ll << 33}).bytes, 1ll << 33);
   EXPECT_EQ(there_and_back(Finished{Step(60), "ab"}).weights_sha256, "ab");
+  EXPECT_EQ(there_and_back(GaveUp{Step(7), "why"}).reason, "why");
   EXPECT_EQ(there_and_back(Fault{"broke \xff here"}).text.substr(0, 6), "broke ");
 }
 

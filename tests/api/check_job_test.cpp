@@ -60,6 +60,7 @@ const Case kCases[] = {
     {"optimizer.decay_steps goes with schedule wsd", [](JobSpec& j) { j.optimizer.decay_steps = 5; }},
     {"optimizer.decay_steps (0)", [](JobSpec& j) { j.optimizer.schedule = ScheduleKind::kWsd; }},
     {"optimizer.decay_steps (61)", [](JobSpec& j) { j.optimizer.schedule = ScheduleKind::kWsd, j.optimizer.decay_steps = 61; }},
+    {"max_bad_steps", [](JobSpec& j) { j.max_bad_steps = 0; }},
     {"router_z_loss_coef", [](JobSpec& j) { j.router_z_loss_coef = -0.001; }},
     {"elastic.min_nodes", [](JobSpec& j) { j.elastic.min_nodes = 0; }},
     {"elastic.max_nodes", [](JobSpec& j) { j.elastic.min_nodes = 5, j.elastic.max_nodes = 4; }},

@@ -130,6 +130,7 @@ Manifest some_manifest() {
   Manifest manifest{info_of(tiny_shape(), 12, 3), {{"model-00001-of-00001.safetensors", 200'000, 4096, 7}}, {{0, 4096, 195'904, {}}}, 99};
   manifest.extents[0].checksums.assign(static_cast<std::size_t>(manifest.extents[0].num_pieces()), 0xfedcba9876543210ULL);
   manifest.info.shape.sliding_window = 64;
+  manifest.info.bad = {5, 2};
   manifest.info.shape.rms_norm_eps = 1e-6;
   return manifest;
 }

@@ -173,6 +173,18 @@ TEST(Start, a_finished_job_gets_its_outcome_and_lets_its_nodes_go) {
   EXPECT_EQ(w.plans.size(), 1U);
 }
 
+TEST(Start, members_that_give_up_make_the_job_failed) {
+  CoreWorld w;
+  w.start();
+  w.train_on(2);
+  w.progress("node-1", 30, "failed: the gradients of 10 steps in a row, 21 to 30, were not finite");
+  const auto outcome = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value);
+  EXPECT_EQ(outcome->state, "failed");
+  EXPECT_EQ(outcome->reason, "the gradients of 10 steps in a row, 21 to 30, were not finite");
+  EXPECT_EQ(outcome->step, Step(30));
+  EXPECT_EQ(w.assigned("node-0"), "");
+}
+
 TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
   CoreWorld w;
   w.start();

@@ -156,7 +156,7 @@ class World:
 
     def job(self, name, *edits, steps=40, snapshots="every_steps: 1"):
         """A job file; each edit is (what stands there, what shall stand there)."""
-        text = run_jobs.JOB.format(steps=steps, groups=2, min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200)
+        text = run_jobs.JOB.format(steps=steps, groups=2, min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, learning_rate=0.003)
         text = re.sub(r"snapshots: \{.*\}", "snapshots: {" + snapshots + "}", text)
         for old, new in edits:
             check(old in text, old, "is not in the job file")

@@ -32,7 +32,7 @@ microbatches: 8
 chains: 8
 sequences_per_microbatch: 2
 sequence_length: 64
-optimizer: {{learning_rate: 0.003, warmup_steps: 4}}
+optimizer: {{learning_rate: {learning_rate}, warmup_steps: 4}}
 elastic: {{min_nodes: {min_nodes}, max_groups: {groups}}}
 snapshots: {{every_steps: {snapshot_every}, checkpoint_every_steps: {checkpoint_every}}}
 heartbeat_ms: {heartbeat_ms}
@@ -42,6 +42,7 @@ heartbeat_ms: {heartbeat_ms}
 # among the regroups' sources. causes: each must occur; never: none of these may.
 LAYOUTS = {f"layout-{n}-nodes-{g}-groups": dict(nodes=n, groups=g, steps=8) for n, g in ((2, 1), (3, 1), (4, 1), (7, 1), (2, 2), (3, 2), (4, 2), (7, 2), (4, 4))}
 LONG = 40
+GAVE_UP = "the job failed: the gradients of 10 steps in a row, 2 to 11, were not finite"
 DISTURBED = {
     "kill-worker": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-worker", node="node-2")], lost=0, sources=["live"], causes=["worker_lost"]),
     "kill-node": dict(nodes=4, groups=2, events=[dict(at_step=10, do="kill-node", node="node-3")], lost=0, sources=["live"]),
@@ -66,6 +67,9 @@ DISTURBED = {
         dict(at_step=10, do="stop-etcd", seconds=8), dict(at_step=10, do="kill-worker", node="node-2")]),
     "everybody-dies-and-a-newcomer-alone-goes-on-from-the-checkpoint": dict(nodes=2, groups=2, checkpoint_every=5, lost=None, sources=["checkpoint"], events=[
         dict(at_step=12, do="kill-node", node="node-1"), dict(at_step=12, do="kill-node", node="node-2"), dict(at_step=12, do="join", node="node-9")]),
+    # The rate overflows while it warms up; every step after that is bad, and the tenth in a row is the job's last, whoever is there.
+    "kill-worker-among-bad-steps": dict(nodes=3, groups=2, learning_rate=1e38, fails=GAVE_UP, events=[dict(at_step=6, do="kill-worker", node="node-2")], lost=0),
+    "everybody-restarts-among-bad-steps": dict(nodes=3, groups=2, learning_rate=1e38, fails=GAVE_UP, checkpoint_every=4, events=[dict(at_step=7, do="restart-all", nodes=2)], lost=None, sources=["checkpoint"]),
     "restart-all-with-another-number": dict(nodes=4, groups=2, checkpoint_every=5, events=[dict(at_step=18, do="restart-all", nodes=3)], lost=None, sources=["checkpoint"]),
     "experts-in-slices": dict(nodes=5, groups=2, slices=4, checkpoint_every=5, lost=None, sources=["checkpoint"], causes=["worker_lost"], events=[
         dict(at_step=8, do="kill-worker", node="node-2"), dict(at_step=18, do="restart-all", nodes=3)]),
@@ -124,33 +128,33 @@ class Runner:
                 write_text(os.path.join(self.work, "text.txt"))
                 subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, "text.txt"), "--out", os.path.join(self.work, "text")], check=True)
 
-    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, **_):
+    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, fails="", **_):
         directory = os.path.join(self.work, name)
         shutil.rmtree(directory, ignore_errors=True)
         job, happenings, summary = (os.path.join(self.work, name + end) for end in (".yaml", ".events", ".summary.json"))
         with open(job, "w", encoding="ascii") as file:
-            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms, slices=slices))
+            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms, slices=slices, learning_rate=learning_rate))
         with open(happenings, "w", encoding="ascii") as file:
             json.dump(list(events), file)   # YAML holds JSON
         if os.path.exists(summary):
             os.remove(summary)
         command = [self.regroup, "local", job, "--nodes", str(nodes), "--coordinators", str(coordinators), "--dir", directory, "--events", happenings, "--summary", summary]
         status = subprocess.call(command, stdin=subprocess.DEVNULL)
-        if status != 0:
+        if status != (1 if fails else 0):
             raise AssertionError(f"{name}: regroup local ended with status {status}; logs in {directory}")
         with open(summary, encoding="utf-8") as file:
             result = json.load(file)
         shutil.rmtree(directory, ignore_errors=True)
         return result
 
-    def baseline(self, steps, slices):
-        name = f"undisturbed-{steps}" + (f"-{slices}-slices" if slices > 1 else "")
+    def baseline(self, steps, fails="", **job):
+        name = f"undisturbed-{steps}" + "".join(f"-{key}-{value:g}" for key, value in job.items())
         path = os.path.join(self.work, name + ".json")
         with open(path + ".lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             newest = max(os.path.getmtime(os.path.join(os.path.dirname(self.regroup), program)) for program in ("regroup", "regroup-worker", "regroup-agent"))
             if not os.path.exists(path) or os.path.getmtime(path) < newest:
-                result = self.run(name, nodes=1, groups=2, steps=steps, slices=slices)
+                result = self.run(name, nodes=1, groups=2, steps=steps, fails=fails, **job)
                 with open(path + ".new", "w", encoding="ascii") as file:
                     json.dump(result, file)
                 os.rename(path + ".new", path)
@@ -164,7 +168,11 @@ def check(name, scenario, result, baseline):
         wrong.append(f"weights {result['weights_sha256']} differ from those of the undisturbed run, {baseline['weights_sha256']}")
     if result["loss"] != baseline["loss"]:
         wrong.append("the losses differ from those of the undisturbed run")
-    if result["final_step"] != scenario.get("steps", LONG):
+    if result["bad_steps"] != baseline["bad_steps"]:
+        wrong.append(f"bad steps {result['bad_steps']} differ from those of the undisturbed run, {baseline['bad_steps']}")
+    if scenario.get("fails", "") not in result["error"] or bool(result["error"]) != bool(scenario.get("fails")):
+        wrong.append(f"it ended with '{result['error']}'")
+    if result["final_step"] != scenario.get("steps", LONG) and not scenario.get("fails"):
         wrong.append(f"it ended at step {result['final_step']}")
     allowed = scenario.get("lost", 0)
     if allowed is not None and result["steps_lost"] > allowed:
@@ -179,7 +187,7 @@ def check(name, scenario, result, baseline):
     for cause in scenario.get("never", ()):
         if cause in causes:
             wrong.append(f"a regroup had the cause {cause}")
-    if not result["loss"][-1] < result["loss"][0]:
+    if not scenario.get("fails") and not result["loss"][-1] < result["loss"][0]:
         wrong.append("the loss did not fall")
     if "chaos" not in name and len(result["events"]) != len(scenario.get("events", ())):
         wrong.append(f"only {len(result['events'])} events happened before the run was over")
@@ -202,7 +210,7 @@ def main():
         scenario = SCENARIOS[name]
         try:
             runner.prepare()
-            baseline = runner.baseline(scenario.get("steps", LONG), scenario.get("slices", 1))
+            baseline = runner.baseline(scenario.get("steps", LONG), **{key: scenario[key] for key in ("slices", "learning_rate", "fails") if key in scenario})
             check(name, scenario, runner.run(name, **scenario), baseline)
             print(f"{name}: good", flush=True)
         except AssertionError as error:

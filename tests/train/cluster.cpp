@@ -145,6 +145,8 @@ Cluster::~Cluster() = default;
 
 const ShardStore& Cluster::store(int worker) const { return nodes_[static_cast<std::size_t>(worker)]->state.store; }
 
+const BadSteps& Cluster::bad(int worker) const { return nodes_[static_cast<std::size_t>(worker)]->state.bad; }
+
 void Cluster::lose(int worker) {
   Node& node = *nodes_[static_cast<std::size_t>(worker)];
   node.runner.reset();
@@ -190,6 +192,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         node.runner.reset();
         node.state.store = std::move(attempt.store);
         node.state.live = attempt.settlement.step;
+        node.state.bad = attempt.bad;
         node.view = std::move(view);
         if (node.view->is_donor()) {
           node.state = {};
@@ -200,12 +203,13 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         hooks.planned = [] { return std::uint64_t{0}; };
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
         hooks.before_update = [] {};
-        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.pool, hooks);
+        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.pool, hooks, node.state.bad);
         if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
         while (node.state.live->value < until) {
           CommitReport report;
           node.state.record = node.runner->run(Step(node.state.live->value + 1), report);
           node.state.live = Step(node.state.live->value + 1);
+          node.state.bad = node.runner->bad();
           if (rank == 0) losses_.push_back(report.loss);
         }
         const std::string mine = node.runner->weights_digest(*node.state.live);

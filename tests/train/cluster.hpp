@@ -31,6 +31,7 @@ class Cluster {
   [[nodiscard]] const std::vector<double>& losses() const { return losses_; }
   [[nodiscard]] const std::vector<std::string>& sources() const { return sources_; }   // of each regroup
   [[nodiscard]] const ShardStore& store(int worker) const;
+  [[nodiscard]] const BadSteps& bad(int worker) const;
   [[nodiscard]] std::int64_t bytes_moved() const { return bytes_moved_; }                // in the last regroup
 
  private:
