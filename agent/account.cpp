@@ -73,6 +73,11 @@ void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double s
 }  // namespace
 
 void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms) {
+  if (const auto* validated = std::get_if<Validated>(&message)) {
+    counters.training.validation_step = validated->step.value;
+    counters.training.validation_loss = validated->loss;
+    if (validated->seconds > 0) counters.training.validation_seconds = validated->seconds;
+  }
   if (const auto* committed = std::get_if<Committed>(&message)) add_commit(counters.training, job, committed->report);
   if (const auto* regrouped = std::get_if<Regrouped>(&message)) add_regroup(counters.training, plan, regrouped->report, now_ms);
   if (const auto* suspects = std::get_if<Suspects>(&message)) {

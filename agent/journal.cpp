@@ -119,6 +119,14 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["step"] = finished->step.value;
     line["weights_sha256"] = finished->weights_sha256;
     write(line);
+  } else if (const auto* validated = std::get_if<Validated>(&message)) {
+    Line line("validated", worker);
+    line["epoch"] = validated->epoch.value;
+    line["step"] = validated->step.value;
+    line["loss"] = validated->loss;
+    line["tokens"] = validated->targets;
+    line["seconds"] = validated->seconds;
+    write(line);
   } else if (const auto* gave_up = std::get_if<GaveUp>(&message)) {
     Line line("gave_up", worker);
     line["step"] = gave_up->step.value;

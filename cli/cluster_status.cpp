@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace regroup {
 namespace {
@@ -123,6 +124,8 @@ std::string status_text(const ClusterStatus& status) {
                        job.status ? job.status->members.size() : 0, job.progress ? fmt::format("{:.4f}", job.progress->loss) : "-", job_reason(job));
     if (job.progress && job.progress->bad.total > 0)
       out += fmt::format("  {} steps changed no weight, because their gradients were not finite; the last {} in a row\n", job.progress->bad.total, job.progress->bad.in_a_row);
+    if (job.progress && job.progress->validation_step.value >= 0)
+      out += fmt::format("  validation after step {}: loss {:.4f}, perplexity {:.2f}\n", job.progress->validation_step.value, job.progress->validation_loss, std::exp(job.progress->validation_loss));
     if (job.status)
       for (const auto& note : job.status->notes) out += "  " + note + "\n";
   }
@@ -155,6 +158,7 @@ std::string status_json(const ClusterStatus& status) {
       entry["step"] = job.progress->step.value;
       entry["loss"] = job.progress->loss;
       entry["tokens_per_second"] = job.progress->tokens_per_second;
+      if (job.progress->validation_step.value >= 0) entry["validation"] = {{"step", job.progress->validation_step.value}, {"loss", job.progress->validation_loss}};
       entry["bad_steps"] = {{"total", job.progress->bad.total}, {"in_a_row", job.progress->bad.in_a_row}};
     }
     if (job.checkpoint) entry["checkpoint"] = {{"step", job.checkpoint->step.value}, {"path", job.checkpoint->path}};

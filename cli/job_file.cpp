@@ -136,6 +136,26 @@ void read_snapshots(YamlSection section, const fs::path& job_file, SnapshotSpec&
   section.refuse_unknown();
 }
 
+void read_validation(YamlSection& root, const fs::path& job_file, JobSpec& job) {
+  if (!root.find("validation")) return;
+  YamlSection section = root.section("validation");
+  ValidationSpec& validation = job.validation;
+  section.read("data", validation.data_prefix);
+  if (!validation.data_prefix.empty()) {
+    validation.data_prefix = absolute_from(job_file, validation.data_prefix);
+  } else if (const std::string beside = job.data_prefix + "-validation"; !job.data_prefix.empty() && fs::exists(beside + ".idx")) {
+    validation.data_prefix = beside;
+  } else if (job.data_prefix.empty()) {
+    section.refuse("data", "is missing: with a mix of data there is no set beside it");
+  } else {
+    section.refuse("data", "is missing, and there is no " + beside + ".idx: name a set, or prepare the data with --validation SHARE");
+  }
+  section.require("interval", validation.interval);
+  validation.microbatches = job.microbatches;
+  section.read("microbatches", validation.microbatches);
+  section.refuse_unknown();
+}
+
 // A prefix, or a list of {path, weight}.
 void read_data(YamlSection& root, const std::string& job_file, JobSpec& job) {
   const auto node = root.find("data");
@@ -174,6 +194,7 @@ std::string in_words_of_the_file(std::string text) {
   for (const auto& [field, key] : {std::pair<std::string, std::string>{"snapshots.checkpoint_dir", "snapshots.dir"},
                                    {"snapshots.snapshot_every_steps", "snapshots.every_steps"},
                                    {"elastic.worker_memory_bytes", "elastic.worker_memory"},
+                                   {"validation.data_prefix", "validation.data"},
                                    {"data_prefix", "data"},
                                    {"data_mix", "data"}}) {
     for (auto at = text.find(field); at != std::string::npos; at = text.find(field, at + key.size())) text.replace(at, field.size(), key);
@@ -202,6 +223,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   read_optimizer(root.section("optimizer"), job.steps, job.optimizer);
   read_elastic(root.section("elastic"), job.elastic);
   read_snapshots(root.section("snapshots"), path, job.snapshots);
+  read_validation(root, path, job);
   job.chains = default_chains(job.microbatches, job.elastic.max_groups);
   root.read("chains", job.chains);
   root.read("heartbeat_ms", job.heartbeat_ms);

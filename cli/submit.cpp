@@ -9,12 +9,37 @@
 
 namespace regroup {
 
+namespace {
+
+Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
+  ValidationSpec& validation = job.validation;
+  if (!validation.due_at_all()) return {};
+  auto data = Dataset::open(validation.data_prefix, job.model.vocab_size, job.sequence_length, job.seed);
+  if (!data) return data.error().within("validation");
+  if (auto good = (*data)->verify(); !good) return good.error().within("validation");
+  const std::int64_t wanted = static_cast<std::int64_t>(validation.microbatches) * job.sequences_per_microbatch;
+  if ((*data)->num_sequences() < wanted) {
+    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " holds " + std::to_string((*data)->num_sequences()) + " sequences of " + std::to_string(job.sequence_length) +
+                                      " tokens; validation.microbatches " + std::to_string(validation.microbatches) + " x sequences_per_microbatch " +
+                                      std::to_string(job.sequences_per_microbatch) + " needs " + std::to_string(wanted) + ": take fewer microbatches or a larger set"};
+  }
+  if (!(*data)->tokenizer().empty() && !trained.tokenizer().empty() && (*data)->tokenizer() != trained.tokenizer()) {
+    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " was made with another tokenizer (" + (*data)->tokenizer() + ") than the training data (" + trained.tokenizer() +
+                                      "): prepare it with the same one"};
+  }
+  validation.data_digest = (*data)->digest();
+  if (validation.data_digest == job.data_digest) return Error{Code::kBadInput, "validation: " + validation.data_prefix + " is the training data itself: name a set that is held out"};
+  return {};
+}
+
+}  // namespace
+
 Result<void> pin_data(JobSpec& job) {
   auto data = Dataset::open(data_sources(job), job.model.vocab_size, job.sequence_length, job.seed);
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;
   job.data_digest = (*data)->digest();
-  return {};
+  return pin_validation(job, **data);
 }
 
 Result<void> check_checkpoints(const JobSpec& job) {

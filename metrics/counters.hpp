@@ -69,6 +69,9 @@ struct Training {
   double z_loss = 0;
   double grad_norm = 0;
   double learning_rate = 0;
+  std::int64_t validation_step = -1;                  // -1: none yet
+  double validation_loss = 0;
+  double validation_seconds = 0;
   Histogram step_seconds;
   std::map<std::string, Histogram> phase_seconds;     // by kStepPhases
   std::map<std::string, std::uint64_t> regroups;      // by cause

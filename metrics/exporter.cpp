@@ -161,6 +161,11 @@ void add_training(Page& page, const Training& training) {
   page.gauge("regroup_router_z_loss", "Router z-loss of the last step, added over the layers.", training.z_loss, job);
   page.gauge("regroup_gradient_norm", "Norm of the gradient of the last step, before clipping.", training.grad_norm, job);
   page.gauge("regroup_learning_rate", "Learning rate of the last step.", training.learning_rate, job);
+  if (training.validation_step >= 0) {
+    page.gauge("regroup_validation_loss", "Mean loss over the targets of the validation set, of the newest validation.", training.validation_loss, job);
+    page.gauge("regroup_validation_step", "Number of the step after which that was.", static_cast<double>(training.validation_step), job);
+    page.gauge("regroup_validation_duration_seconds", "Time that it took on this node.", training.validation_seconds, job);
+  }
   page.histogram("regroup_step_duration_seconds", "Time of a step on this node.", training.step_seconds, job);
   by_word(kStepPhases, training.phase_seconds, [&](const std::string& phase, const Histogram& histogram) {
     page.histogram("regroup_step_phase_duration_seconds", "Time of each phase of a step on this node.", histogram, with(job, "phase", phase));

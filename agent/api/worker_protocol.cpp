@@ -84,6 +84,9 @@ json encode(const SnapshotTaken& m) {
   return {{"type", "snapshot_taken"}, {"info", info_json(m.info)}, {"make_durable", m.make_durable}, {"num_parts", m.num_parts}, {"part", m.part}, {"to_write", entries_json(m.to_write)}};
 }
 json encode(const Finished& m) { return {{"type", "finished"}, {"step", m.step.value}, {"weights_sha256", m.weights_sha256}}; }
+json encode(const Validated& m) {
+  return {{"type", "validated"}, {"epoch", m.epoch.value}, {"step", m.step.value}, {"loss", m.loss}, {"targets", m.targets}, {"seconds", m.seconds}};
+}
 json encode(const GaveUp& m) { return {{"type", "gave_up"}, {"step", m.step.value}, {"reason", m.reason}}; }
 json encode(const Fault& m) { return {{"type", "fault"}, {"text", m.text}}; }
 
@@ -175,6 +178,8 @@ Result<FromWorker> decode_from_worker(const json& v) {
   if (type == "need_arena") return FromWorker(NeedArena{v.at("slots").get<int>(), v.at("bytes").get<std::int64_t>()});
   if (type == "snapshot_taken")
     return FromWorker(SnapshotTaken{info_from(v.at("info")), v.at("make_durable").get<bool>(), v.at("num_parts").get<int>(), v.at("part").get<int>(), entries_from(v.at("to_write"))});
+  if (type == "validated")
+    return FromWorker(Validated{Epoch(v.at("epoch").get<std::uint64_t>()), Step(v.at("step").get<std::int64_t>()), number(v.at("loss")), v.at("targets").get<std::int64_t>(), number(v.at("seconds"))});
   if (type == "gave_up") return FromWorker(GaveUp{Step(v.at("step").get<std::int64_t>()), v.at("reason").get<std::string>()});
   if (type == "finished") return FromWorker(Finished{Step(v.at("step").get<std::int64_t>()), v.at("weights_sha256").get<std::string>()});
   if (type == "fault") return FromWorker(Fault{v.at("text").get<std::string>()});

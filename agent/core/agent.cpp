@@ -266,6 +266,12 @@ void Agent::said(Slot& slot, const Finished& message) {
   write_progress();
 }
 
+void Agent::said(Slot&, const Validated& message) {
+  progress_.validation_step = message.step;
+  progress_.validation_loss = message.loss;
+  progress_is_new_ = true;
+}
+
 void Agent::said(Slot& slot, const GaveUp& message) {
   slot.worker.state = WorkerState::kFinished;
   progress_.epoch = std::max(progress_.epoch, slot.part_of);

@@ -68,6 +68,7 @@ class Agent {
   void on(const Tick& event);
 
   void said(Slot& slot, const Hello& message);
+  void said(Slot& slot, const Validated& message);
   void said(Slot& slot, const GaveUp& message);
   void said(Slot& slot, const StateChanged& message);
   void said(Slot& slot, const Suspects& message);

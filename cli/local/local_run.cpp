@@ -136,6 +136,7 @@ class LocalRun {
   std::int64_t last_progress_ms_ = wall_ms();
   bool last_checkpoint_done_ = false;
   std::string last_fault_, job_state_told_, job_state_;
+  Step validation_told_{-1};
 };
 
 Result<void> LocalRun::start() {
@@ -214,6 +215,9 @@ void LocalRun::tell(const JournalLine& line) {
   } else if (line.event == "fault") {
     last_fault_ = line.worker + ": " + line.text;
     note("fault     " + last_fault_);
+  } else if (line.event == "validated") {
+    if (validation_told_ < line.step) note(fmt::format("validated step {}: loss {:.4f}, perplexity {:.2f}", line.step.value, line.loss, std::exp(line.loss)));
+    validation_told_ = std::max(validation_told_, line.step);
   } else if (line.event == "checkpoint_durable") {
     last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= options_.job.steps;
     note(fmt::format("saved     step {} in {:.2f} s", line.step.value, line.seconds));

@@ -120,6 +120,8 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   out["aux_loss"] = record.aux_losses();
   out["z_loss"] = record.z_losses();
   out["bad_steps"] = record.bad_steps();
+  out["validation"] = nlohmann::json::array();
+  for (const auto& [step, loss] : record.validation_losses()) out["validation"].push_back({{"step", step.value}, {"loss", loss}, {"perplexity", std::exp(loss)}});
   out["dir"] = frame.dir;
   return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace);
 }

@@ -44,6 +44,9 @@ void RunRecord::add(const JournalLine& line) {
     last_commit_at_ms_ = std::max(last_commit_at_ms_, line.at_ms);
     newest_ = std::max(newest_, line.step);
     newest_epoch_ = std::max(newest_epoch_, line.epoch);
+  } else if (line.event == "validated") {
+    const auto [it, is_new] = validations_.try_emplace(line.step, line.loss);
+    if (!same_bits(it->second, line.loss)) contradiction_ = "the validation loss after step " + std::to_string(line.step.value) + " is another on " + line.worker + " than what was said first";
   } else if (line.event == "plan") {
     plans_.try_emplace(line.epoch, line);
   } else if (line.event == "regrouped") {

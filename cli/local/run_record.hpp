@@ -55,6 +55,7 @@ class RunRecord {
   // Losses of steps 1, 2, ... as far as known without a gap before the first known one; a step that nobody reported is NaN.
   [[nodiscard]] std::vector<double> losses() const { return of_each_step(&Commit::loss); }
   [[nodiscard]] std::vector<double> aux_losses() const { return of_each_step(&Commit::aux_loss); }
+  [[nodiscard]] const std::map<Step, double>& validation_losses() const { return validations_; }
   [[nodiscard]] std::vector<std::int64_t> bad_steps() const;   // steps that changed no weight, ascending
   [[nodiscard]] std::vector<double> z_losses() const { return of_each_step(&Commit::z_loss); }
   [[nodiscard]] std::int64_t first_loss_step() const;
@@ -80,6 +81,7 @@ class RunRecord {
 
   std::vector<Injected> injected_;
   std::map<Step, std::map<Epoch, Commit>> commits_;   // first report of each
+  std::map<Step, double> validations_;
   std::map<Epoch, std::int64_t> first_commit_of_;
   std::map<Epoch, JournalLine> plans_;
   std::map<Epoch, std::map<std::string, JournalLine>> reports_;   // by worker

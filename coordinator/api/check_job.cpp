@@ -16,6 +16,7 @@ bool is_name(const std::string& name) {
 // A plan names every unit (1 MiB at most), a vote every microbatch: what is far beyond is a slip, and would only be slow to fail.
 constexpr std::int64_t kMaxUnits = 1 << 20;
 constexpr int kMaxMicrobatches = 1 << 16;
+constexpr std::int64_t kMaxSteps = 2'000'000'000;   // names of transfers have 31 bits for it
 
 bool is_hex(const std::string& text) { return text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos; }
 
@@ -65,6 +66,15 @@ Result<void> check_data(const JobSpec& job) {
   return {};
 }
 
+Result<void> check_validation(const ValidationSpec& spec) {
+  if (!spec.due_at_all()) return {};
+  if (spec.data_prefix.front() != '/') return bad("validation.data_prefix must be an absolute path, not '" + spec.data_prefix + "'");
+  if (spec.interval < 1) return bad("validation.interval must be at least 1 step, not " + std::to_string(spec.interval));
+  if (spec.microbatches < 1 || spec.microbatches > kMaxMicrobatches)
+    return bad("validation.microbatches must be between 1 and " + std::to_string(kMaxMicrobatches) + ", not " + std::to_string(spec.microbatches));
+  return {};
+}
+
 Result<void> check_snapshots(const SnapshotSpec& spec) {
   if (spec.snapshot_every_steps < 0) return bad("snapshots.snapshot_every_steps must be at least 0 (0 = never)");
   if (spec.checkpoint_every_steps < 0) return bad("snapshots.checkpoint_every_steps must be at least 0 (0 = only at the end)");
@@ -91,7 +101,7 @@ Result<void> check_job(const JobSpec& job) {
   if (job.max_bad_steps < 1) return bad("max_bad_steps must be at least 1, not " + std::to_string(job.max_bad_steps));
   if (!(job.router_z_loss_coef >= 0) || !std::isfinite(job.router_z_loss_coef)) return bad("router_z_loss_coef must be at least 0 (0 = no such loss); 0.001 is usual");
   if (auto good = check_data(job); !good) return good;
-  if (job.steps < 1) return bad("steps must be at least 1, not " + std::to_string(job.steps));
+  if (job.steps < 1 || job.steps > kMaxSteps) return bad("steps must be between 1 and " + std::to_string(kMaxSteps) + ", not " + std::to_string(job.steps));
   if (job.microbatches < 1 || job.microbatches > kMaxMicrobatches)
     return bad("microbatches must be between 1 and " + std::to_string(kMaxMicrobatches) + ", not " + std::to_string(job.microbatches));
   if (job.chains < 1 || (job.chains & (job.chains - 1)) != 0) return bad("chains must be a power of two, not " + std::to_string(job.chains));
@@ -110,6 +120,7 @@ Result<void> check_job(const JobSpec& job) {
                "): every group computes at least one chain");
   }
   if (auto good = check_snapshots(job.snapshots); !good) return good;
+  if (auto good = check_validation(job.validation); !good) return good;
   if (job.heartbeat_ms < 10 || job.heartbeat_ms > 60000) {
     return bad("heartbeat_ms must be between 10 and 60000, not " + std::to_string(job.heartbeat_ms));
   }

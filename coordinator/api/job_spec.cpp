@@ -99,6 +99,15 @@ SnapshotSpec read_snapshots(const Field& in) {
   return spec;
 }
 
+ValidationSpec read_validation(const Field& in) {
+  ValidationSpec spec;
+  spec.data_prefix = in["data_prefix"].string();
+  spec.data_digest = in["data_digest"].string();
+  spec.interval = in["interval"].integer<std::int64_t>();
+  spec.microbatches = in["microbatches"].integer<int>();
+  return spec;
+}
+
 JobSpec read_job(const Field& in) {
   JobSpec job;
   job.name = in["name"].string();
@@ -124,6 +133,7 @@ JobSpec read_job(const Field& in) {
   job.optimizer = read_optimizer(in["optimizer"]);
   job.elastic = read_elastic(in["elastic"]);
   job.snapshots = read_snapshots(in["snapshots"]);
+  if (const auto validation = in.find("validation")) job.validation = read_validation(*validation);
   job.heartbeat_ms = in["heartbeat_ms"].integer<int>();
   job.allow_mixed_fingerprints = in["allow_mixed_fingerprints"].boolean();
   return job;
@@ -174,6 +184,10 @@ std::string to_json(const JobSpec& job) {
   for (const DataSource& source : job.data_mix) all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   if (job.separate_documents) all["separate_documents"] = true;
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
+  if (job.validation.due_at_all()) {
+    all["validation"] = {{"data_prefix", job.validation.data_prefix}, {"data_digest", job.validation.data_digest}, {"interval", job.validation.interval},
+                         {"microbatches", job.validation.microbatches}};
+  }
   if (job.max_bad_steps != JobSpec{}.max_bad_steps) all["max_bad_steps"] = job.max_bad_steps;
   if (job.router_z_loss_coef != 0) all["router_z_loss_coef"] = job.router_z_loss_coef;
   return json::dump(all);

@@ -48,6 +48,17 @@ struct SnapshotSpec {
   friend bool operator==(const SnapshotSpec&, const SnapshotSpec&) = default;
 };
 
+// The loss on a set that is not trained on.
+struct ValidationSpec {
+  std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx; empty = no validation
+  std::string data_digest;           // pinned at submit
+  std::int64_t interval = 0;         // after every step that it divides, and after the last one
+  int microbatches = 0;              // the first so many of the set, of the job's size: the same ones each time
+  [[nodiscard]] bool due_at_all() const { return !data_prefix.empty(); }
+  [[nodiscard]] bool due(std::int64_t step, std::int64_t steps) const { return due_at_all() && step > 0 && (step % interval == 0 || step == steps); }
+  friend bool operator==(const ValidationSpec&, const ValidationSpec&) = default;
+};
+
 struct JobSpec {
   std::string name;                  // [a-z0-9-]{1,63}
   std::string secret;                // hex, made at submit; peers of one job prove it to each other
@@ -71,6 +82,7 @@ struct JobSpec {
   OptimizerSpec optimizer;
   ElasticSpec elastic;
   SnapshotSpec snapshots;
+  ValidationSpec validation;
   int heartbeat_ms = 200;            // h: every other deadline is derived from it
   bool allow_mixed_fingerprints = false;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;

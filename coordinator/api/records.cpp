@@ -144,7 +144,8 @@ std::string to_json(const ProgressRecord& record) {
                {"at_ms", record.at_ms},
                {"state", record.state},
                {"weights_sha256", record.weights_sha256},
-               {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}}});
+               {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}},
+               {"validation", {{"step", record.validation_step.value}, {"loss", record.validation_loss}}}});
 }
 
 Result<ProgressRecord> progress_from_json(const std::string& text) {
@@ -156,7 +157,9 @@ Result<ProgressRecord> progress_from_json(const std::string& text) {
                           in["at_ms"].integer<std::int64_t>(),
                           in["state"].string(),
                           in["weights_sha256"].string(),
-                          {in["bad_steps"]["total"].integer<std::int64_t>(), in["bad_steps"]["in_a_row"].integer<std::int64_t>()}};
+                          {in["bad_steps"]["total"].integer<std::int64_t>(), in["bad_steps"]["in_a_row"].integer<std::int64_t>()},
+                          in["validation"]["step"].id<Step>(),
+                          in["validation"]["loss"].real_or_nan()};
   });
 }
 

@@ -85,6 +85,8 @@ struct ProgressRecord {
   std::string state;          // training, waiting: reason, finished, failed: reason
   std::string weights_sha256; // when finished
   BadSteps bad;               // up to `step`
+  Step validation_step{-1};   // of the newest validation; -1: none yet
+  double validation_loss = 0;
 };
 inline constexpr const char* kFailedProgress = "failed: ";   // how the state of a job that gave up begins
 

@@ -77,6 +77,7 @@ struct Record {
   std::int64_t max_token = -1;
   std::int64_t vocab_size = -1;   // of the tokenizer; -1 = not said
   std::string bin_xxh3, idx_xxh3, sums_xxh3;   // sums_xxh3: empty without .sums
+  std::string tokenizer;                       // kind and checksum; "" = not said
 };
 
 Result<Record> read_record(const MappedFile& file) {
@@ -90,6 +91,7 @@ Result<Record> read_record(const MappedFile& file) {
   record.max_token = number("max_token");
   record.vocab_size = number("vocab_size");
   record.bin_xxh3 = text("bin_xxh3");
+  record.tokenizer = text("tokenizer") + (text("tokenizer_xxh3").empty() ? "" : " " + text("tokenizer_xxh3"));
   record.idx_xxh3 = text("idx_xxh3");
   record.sums_xxh3 = text("sums_xxh3");
   if (record.num_tokens < 0 || record.max_token < 0 || record.bin_xxh3.empty() || record.idx_xxh3.empty())
@@ -110,6 +112,7 @@ class MappedDataset final : public Dataset {
   [[nodiscard]] std::int64_t num_documents() const override { return header.num_documents; }
   [[nodiscard]] std::int64_t num_sequences() const override { return (header.num_tokens - 1) / sequence_length; }
   [[nodiscard]] std::string digest() const override { return digest_text; }
+  [[nodiscard]] std::string tokenizer() const override { return record.tokenizer; }
 
   Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
     CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index, "into", tokens.size());
@@ -219,6 +222,7 @@ class MixedDataset final : public Dataset {
     }
     return all.hex();
   }
+  [[nodiscard]] std::string tokenizer() const override { return sets_.front()->tokenizer(); }
   [[nodiscard]] Result<void> verify() const override {
     for (const auto& set : sets_)
       if (auto good = set->verify(); !good) return good;

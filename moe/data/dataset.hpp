@@ -38,6 +38,8 @@ class Dataset {
   virtual void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const = 0;
   // Hex xxh3 of .idx and .json (of .bin too where there is no .json): pins the data of a job. Of a mixture: of all digests and shares.
   [[nodiscard]] virtual std::string digest() const = 0;
+  // What made the tokens, as PREFIX.json says: its kind and, where it has a file, that file's checksum. "" where nothing says; of a mixture: of its first set.
+  [[nodiscard]] virtual std::string tokenizer() const = 0;
   // Reads all of .bin: its checksum against PREFIX.json, every piece against PREFIX.sums, every token against vocab_size. kCorrupt.
   [[nodiscard]] virtual Result<void> verify() const = 0;
 };

@@ -35,6 +35,25 @@ int EpochView::microbatch(int wave, int member_index) const {
   return index < range.end ? index : -1;
 }
 
+std::vector<int> EpochView::microbatches(int wave) const {
+  std::vector<int> of_members;
+  for (int i = 0; i < group_size(); ++i) of_members.push_back(microbatch(wave, i));
+  return of_members;
+}
+
+int EpochView::validation_waves() const {
+  const int ranks = plan.placement.num_ranks();
+  return (job->spec.validation.microbatches + ranks - 1) / ranks;
+}
+
+std::vector<int> EpochView::validation_microbatches(int wave) const {
+  int first = wave * plan.placement.num_ranks();
+  for (int g = 0; g < group_index; ++g) first += static_cast<int>(plan.placement.groups[static_cast<std::size_t>(g)].ranks.size());
+  std::vector<int> of_members;
+  for (int i = 0; i < group_size(); ++i) of_members.push_back(first + i < job->spec.validation.microbatches ? first + i : -1);
+  return of_members;
+}
+
 int EpochView::holder_of(int layer, ExpertSlice slice) const {
   const auto& shape = job->shape();
   return group().expert_member[static_cast<std::size_t>((shape.sparse_before(layer) * shape.num_local_experts + slice.expert) * shape.expert_slices + slice.slice)];

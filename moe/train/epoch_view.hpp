@@ -46,6 +46,10 @@ struct EpochView {
   // Within the group. The microbatch that a member computes in a wave, -1 if it is idle then.
   [[nodiscard]] int waves() const;
   [[nodiscard]] int microbatch(int wave, int member_index) const;
+  [[nodiscard]] std::vector<int> microbatches(int wave) const;             // [member]
+  // Validation's microbatch m is computed by the m-th computing rank of the plan, in order of groups, and so on from the first again.
+  [[nodiscard]] int validation_waves() const;
+  [[nodiscard]] std::vector<int> validation_microbatches(int wave) const;   // [member]
   [[nodiscard]] int holder_of(int layer, ExpertSlice slice) const;                        // member
   [[nodiscard]] std::vector<int> holders_of(int layer, int expert) const;                 // members that hold any slice of it, ascending
   [[nodiscard]] std::vector<ExpertSlice> slices_of(int layer, int member_index) const;    // ascending expert, then slice

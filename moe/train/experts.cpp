@@ -53,8 +53,9 @@ void ExpertExchange::begin_step(Step step) {
   }
 }
 
-void ExpertExchange::begin_wave(int wave) {
+void ExpertExchange::begin_wave(int wave, std::vector<int> microbatches) {
   wave_ = wave;
+  microbatches_ = std::move(microbatches);
   in_flight_.clear();
   older_.clear();
   for (LayerState& layer : layers_) {
@@ -69,8 +70,8 @@ void ExpertExchange::wait(const TransferPtr& transfer) {
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void ExpertExchange::release_older() {
-  if (view_.job->spec.recompute == Recompute::kNone) return;
+void ExpertExchange::release_older(Pass pass) {
+  if (pass != Pass::kValidate && view_.job->spec.recompute == Recompute::kNone) return;
   for (const auto& [transfer, rows] : older_) wait(transfer);
   older_ = std::exchange(in_flight_, {});
 }
@@ -156,11 +157,12 @@ at::Tensor ExpertExchange::join(const Answers& answers) {
   return answers.sum;
 }
 
-at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, bool again) {
-  release_older();
+at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, Pass pass) {
+  const bool again = pass == Pass::kAgain;
+  release_older(pass);
   if (!again) exchange_counts(layer, routing);
   const Recompute recompute = view_.job->spec.recompute;
-  const bool keeps = again || recompute != Recompute::kFull;
+  const bool keeps = again || (pass == Pass::kTrain && recompute != Recompute::kFull);
   const TransferOp out = again ? TransferOp::kRowsAgain : TransferOp::kRows;
   const TransferOp back = again ? TransferOp::kOutputsAgain : TransferOp::kOutputs;
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
@@ -197,14 +199,14 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, bool 
 }
 
 at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows) {
-  release_older();
+  release_older(Pass::kTrain);
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   auto arriving = trade_rows(layer, routing, dy_rows, TransferOp::kGradOutputs);
   const Answers answers = expect_answers(layer, routing, dy_rows, TransferOp::kGradRows);
   // Ascending member = ascending microbatch: the order in which the weight gradients are added.
   for (int member = 0; member < view_.group_size(); ++member) {
     if (!active(member)) continue;
-    const int microbatch = view_.microbatch(wave_, member);
+    const int microbatch = microbatches_[static_cast<std::size_t>(member)];
     for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) {
       if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(held.expert)] == 0) continue;
       interrupt_();

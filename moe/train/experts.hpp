@@ -20,6 +20,9 @@
 
 namespace regroup {
 
+// kAgain: the forward that a layer's backward repeats, where recompute is full. kValidate: no backward follows.
+enum class Pass { kTrain, kAgain, kValidate };
+
 class ExpertExchange {
  public:
   // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
@@ -27,10 +30,9 @@ class ExpertExchange {
 
   // The masters are those of the step now: makes the weights that this step computes with.
   void begin_step(Step step);
-  void begin_wave(int wave);
+  void begin_wave(int wave, std::vector<int> microbatches);   // [member]; -1: idle
   // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it is idle (`routing` null then).
-  // `again`: the repetition of it before a layer's backward, where recompute is full.
-  at::Tensor forward(int layer, const ops::Routing* routing, bool again = false);
+  at::Tensor forward(int layer, const ops::Routing* routing, Pass pass);
   // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
   at::Tensor backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows);
   // Every send of the wave has left.
@@ -55,7 +57,7 @@ class ExpertExchange {
   };
   [[nodiscard]] std::int64_t index(int layer, int expert) const;
   [[nodiscard]] std::int64_t index(int layer, ExpertSlice slice) const;
-  [[nodiscard]] bool active(int member) const { return view_.microbatch(wave_, member) >= 0; }
+  [[nodiscard]] bool active(int member) const { return microbatches_[static_cast<std::size_t>(member)] >= 0; }
   void exchange_counts(int layer, const ops::Routing* routing);
   // Sends this worker's rows of experts held elsewhere with `out`, posts receives of the others' rows of experts held here.
   std::map<std::pair<int, int>, Arriving> trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out);
@@ -65,7 +67,7 @@ class ExpertExchange {
   at::Tensor join(const Answers& answers);
   void send(int member, Tag tag, const at::Tensor& rows);
   void wait(const TransferPtr& transfer);
-  void release_older();
+  void release_older(Pass pass);
 
   const EpochView& view_;
   Mesh& mesh_;
@@ -73,6 +75,7 @@ class ExpertExchange {
   std::function<void()> interrupt_;
   Step step_;
   int wave_ = 0;
+  std::vector<int> microbatches_;                         // of this wave, [member]
   std::vector<LayerState> layers_;
   std::vector<ops::ExpertWeights> weights_;               // [unit]; of experts held here
   struct Rounded {                                        // bf16: the compute form of an expert held here

@@ -49,6 +49,7 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
   out.put(static_cast<std::uint8_t>(mine.record.has_value()));
   out.put(mine.record.value_or(VoteRecord{}));
   out.put(mine.bad);
+  out.put(mine.validation);
   put_blocks(out, mine.blocks);
   const auto all = must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kInventory), out.bytes()));
   Known known;
@@ -59,6 +60,7 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
     const bool has_record = in.get<std::uint8_t>() != 0;
     const auto record = in.get<VoteRecord>();
     const auto bad = in.get<BadSteps>();
+    const auto validation = in.get<ValidationRecord>();
     const auto blocks = get_blocks(in);
     if (!in.ok()) throw Interrupted{{Code::kCorrupt, "the inventory of rank " + std::to_string(rank) + " is cut short"}};
     if (has_record) {
@@ -70,6 +72,10 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
         throw Interrupted{{Code::kInternal, "two workers committed step " + std::to_string(record.step) + " with different sums: one of them computed wrongly"}};
       }
     }
+    if (validation.step == known.validation.step && validation != known.validation) {
+      throw Interrupted{{Code::kInternal, "two workers validated step " + std::to_string(validation.step) + " with different losses: one of them computed wrongly"}};
+    }
+    if (validation.step > known.validation.step) known.validation = validation;
     if (live >= 0 && known.bad.emplace(live, bad).first->second != bad) {
       throw Interrupted{{Code::kInternal, "two workers count the bad steps until step " + std::to_string(live) + " differently: one of them computed wrongly"}};
     }

@@ -5,7 +5,7 @@
 #include "mesh/mesh.hpp"
 #include "moe/layout/settle.hpp"
 #include "moe/train/epoch_view.hpp"
-#include "moe/train/vote.hpp"
+#include "moe/train/validation.hpp"
 
 #include <map>
 #include <optional>
@@ -21,6 +21,7 @@ struct Holdings {
   std::vector<HeldBlocks> blocks;        // of the live state
   std::optional<VoteRecord> record;      // of the last commit
   BadSteps bad;                          // up to `live`
+  ValidationRecord validation;           // the newest that it knows
 };
 
 // Everybody's, and what follows from them. Holders: a rank, or kAgentHolder + position in `agents`.
@@ -30,6 +31,7 @@ struct Known {
   std::map<std::int64_t, VoteRecord> records;   // by step
   std::vector<std::string> agents;              // addresses of agents with snapshots
   std::map<std::int64_t, BadSteps> bad;         // by step, as live state and snapshots know it
+  ValidationRecord validation;                  // the newest that anybody knows: it is not done again
   // Of a step settled on. Rolling forward adds one.
   [[nodiscard]] BadSteps bad_until(Step step) const;
 };

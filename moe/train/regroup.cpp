@@ -99,9 +99,10 @@ void RegroupAttempt::run() {
 }
 
 void RegroupAttempt::agree() {
-  Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad};
+  Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad, state_.validation};
   if (runner_ != nullptr && state_.live && runner_->prepared() == Step(state_.live->value + 1)) mine.prepared = runner_->prepared();
   known_ = exchange_holdings(mesh_, view_, mine);
+  validation = known_.validation;
   SettleInput input;
   input.num_units = static_cast<int>(view_.job->units.size());
   input.checkpoint = view_.plan.checkpoint_step;

@@ -26,6 +26,7 @@ struct CarriedState {
   std::optional<Step> live;              // step of the store's content; none while it holds nothing
   std::optional<VoteRecord> record;      // of the last commit
   BadSteps bad;                          // up to `live`
+  ValidationRecord validation;           // the newest that this worker knows
 };
 
 // One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next epoch, or until it succeeded.
@@ -42,6 +43,7 @@ class RegroupAttempt {
   ShardStore store;                      // what the new layout wants of this worker
   std::optional<VoteRecord> record;      // of the step settled on, if anybody had it
   BadSteps bad;                          // up to it
+  ValidationRecord validation;           // the newest that anybody knew
   std::int64_t bytes_received = 0;
   double agree_ms = 0;
   double move_ms = 0;

@@ -33,8 +33,9 @@ class Stopwatch {
 
 }  // namespace
 
-StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)
-    : view_(view), mesh_(mesh), store_(store), data_(data), hooks_(std::move(hooks)), bad_(bad) {
+StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data, FloatPool& pool, StepHooks hooks,
+                       const BadSteps& bad)
+    : view_(view), mesh_(mesh), store_(store), data_(data), validation_data_(validation_data), hooks_(std::move(hooks)), bad_(bad) {
   const JobSpec& spec = view_.job->spec;
   dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
   if (view_.group_index < 0) return;
@@ -113,13 +114,15 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
 }
 
 void StepRunner::run_wave(int wave, bool last) {
-  experts_->begin_wave(wave);
+  experts_->begin_wave(wave, view_.microbatches(wave));
   reduction_->begin_wave(wave);
   const int microbatch = view_.microbatch(wave, view_.member);
   if (microbatch < 0) {
-    serve();
+    serve(Pass::kTrain);
   } else {
-    const at::Tensor x = forward(microbatch);
+    microbatch_ = microbatch;
+    load(data_, ((step_.value - 1) * view_.job->spec.microbatches + microbatch) * view_.job->spec.sequences_per_microbatch);
+    const at::Tensor x = forward(Pass::kTrain);
     ops::HeadWeights leaf = head_leaf();
     const ops::HeadResult result = ops::head_forward_backward(head(), x, targets_, dims_, leaf);
     reduction_->send_leaf(head_unit(), wave);
@@ -141,18 +144,13 @@ void StepRunner::run_wave(int wave, bool last) {
   experts_->end_wave();
 }
 
-std::int64_t StepRunner::sample_index(int microbatch, int sequence) const {
-  const JobSpec& spec = view_.job->spec;
-  return ((step_.value - 1) * spec.microbatches + microbatch) * spec.sequences_per_microbatch + sequence;
-}
-
-at::Tensor StepRunner::forward(int microbatch) {
+void StepRunner::load(const Dataset& data, std::int64_t first_sample) {
   const JobSpec& spec = view_.job->spec;
   std::vector<std::int64_t> sequence(static_cast<std::size_t>(spec.sequence_length + 1));
   auto* tokens = tokens_.data_ptr<std::int64_t>();
   auto* targets = targets_.data_ptr<std::int64_t>();
   for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
-    if (auto filled = data_.fill(sample_index(microbatch, s), sequence); !filled) throw Interrupted{{Code::kInternal, filled.error().context}};   // what this worker alone sees is a fault of its own
+    if (auto filled = data.fill(first_sample + s, sequence); !filled) throw Interrupted{{Code::kInternal, filled.error().context}};   // what this worker alone sees is a fault of its own
     std::copy(sequence.begin(), sequence.end() - 1, tokens + static_cast<std::int64_t>(s) * spec.sequence_length);
     std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
   }
@@ -160,41 +158,42 @@ at::Tensor StepRunner::forward(int microbatch) {
   if (spec.separate_documents) {
     std::vector<std::int32_t> starts;
     for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
-      data_.document_starts(sample_index(microbatch, s), starts);
+      data.document_starts(first_sample + s, starts);
       starts.push_back(spec.sequence_length);
       for (std::size_t i = 1; i < starts.size(); ++i) documents_.push_back(starts[i] - starts[i - 1]);
     }
   }
+}
+
+at::Tensor StepRunner::forward(Pass pass) {
+  const JobSpec& spec = view_.job->spec;
   aux_ = {};
-  microbatch_ = microbatch;
   at::Tensor x = ops::embedding_forward(ops::embedding_weights(unit(0), form(0), gather_->weights(0)), tokens_);
   const auto experts = static_cast<std::size_t>(spec.model.num_local_experts);
   for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
     point();
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
-    at::Tensor out = layer_forward(layer, x, saved, false);
-    if (spec.model.is_sparse(layer)) {
+    at::Tensor out = layer_forward(layer, x, saved, pass);
+    if (pass == Pass::kTrain && spec.model.is_sparse(layer)) {
       aux_.add(saved.router, saved.routing);
       for (std::size_t e = 0; e < experts; ++e) expert_load_[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
     }
-    if (spec.recompute == Recompute::kFull) {
-      saved = {};
-      saved.input = x;
-    }
+    if (pass == Pass::kValidate || spec.recompute == Recompute::kFull) saved = {};
+    if (pass == Pass::kTrain && spec.recompute == Recompute::kFull) saved.input = x;
     x = std::move(out);
   }
   return x;
 }
 
-at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again) {
+at::Tensor StepRunner::layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, Pass pass) {
   const JobSpec& spec = view_.job->spec;
   const ops::DenseWeights weights = dense(layer);
   const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention, documents_);
   if (!spec.model.is_sparse(layer)) return ops::mlp_forward(weights, x_mid, dims_, saved.mlp);
-  const ops::Jitter jitter = ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer);
+  const ops::Jitter jitter = pass == Pass::kValidate ? ops::Jitter{} : ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer);
   saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router, jitter);
-  saved.outputs = experts_->forward(layer, &saved.routing, again);
-  return again ? at::Tensor() : ops::combine_forward(x_mid, saved.outputs, saved.routing);
+  saved.outputs = experts_->forward(layer, &saved.routing, pass);
+  return pass == Pass::kAgain ? at::Tensor() : ops::combine_forward(x_mid, saved.outputs, saved.routing);
 }
 
 void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
@@ -207,7 +206,7 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     const int index = dense_unit_index(shape, layer);
     if (saved.input.defined()) {
       const at::Tensor input = std::move(saved.input);
-      layer_forward(layer, input, saved, true);
+      layer_forward(layer, input, saved, Pass::kAgain);
     }
     ops::DenseWeights leaf = ops::dense_weights(unit(index), reduction_->leaf(index));
     const ops::DenseWeights weights = dense(layer);
@@ -230,16 +229,17 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
   reduction_->send_leaf(0, wave);
 }
 
-void StepRunner::serve() {
+void StepRunner::serve(Pass pass) {
   const int layers = static_cast<int>(view_.job->shape().num_hidden_layers);
   for (int layer = 0; layer < layers; ++layer) {
     point();
-    if (view_.job->shape().is_sparse(layer)) experts_->forward(layer, nullptr);
+    if (view_.job->shape().is_sparse(layer)) experts_->forward(layer, nullptr, pass);
   }
+  if (pass == Pass::kValidate) return;
   for (int layer = layers - 1; layer >= 0; --layer) {
     point();
     if (!view_.job->shape().is_sparse(layer)) continue;
-    if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, true);
+    if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, Pass::kAgain);
     experts_->backward(layer, nullptr, {});
   }
 }

@@ -16,6 +16,7 @@
 #include "moe/train/ops/router.hpp"
 #include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
+#include "moe/train/validation.hpp"
 #include "moe/train/vote.hpp"
 #include "moe/train/whole_experts.hpp"
 
@@ -35,13 +36,16 @@ struct StepHooks {
 
 class StepRunner {
  public:
-  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, FloatPool& pool, StepHooks hooks, const BadSteps& bad);
+  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data, FloatPool& pool, StepHooks hooks,
+             const BadSteps& bad);
 
   // Trains step `step` (the state is that of step - 1) and commits it. A bad one leaves weights and moments as they were.
   VoteRecord run(Step step, CommitReport& report);
 
   // The step whose reduced gradients this worker holds and has voted for without seeing all votes, if any.
   [[nodiscard]] std::optional<Step> prepared() const;
+  // The loss on the validation set with the weights after `step`, which are this state's; changes nothing. All members call it.
+  ValidationRecord validate(Step step);
   // Of the state's history, as the constructor was told, and since.
   [[nodiscard]] const BadSteps& bad() const { return bad_; }
   // Applies the prepared step. Not interruptible.
@@ -59,12 +63,13 @@ class StepRunner {
     at::Tensor input;   // recompute: full; then the others are there only between the repeated forward and the backward
   };
   void run_wave(int wave, bool last);
-  [[nodiscard]] std::int64_t sample_index(int microbatch, int sequence) const;
-  at::Tensor forward(int microbatch);
-  // x -> the layer's output; fills `saved`. `again`: before the backward, for `saved` alone, from the same input and with the same jitter.
-  at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, bool again);
+  void load(const Dataset& data, std::int64_t first_sample);   // tokens and targets of a microbatch
+  at::Tensor forward(Pass pass);
+  // x -> the layer's output; fills `saved`. kAgain: before the backward, for `saved` alone, from the same input and with the same jitter.
+  at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, Pass pass);
   void backward(int wave, at::Tensor dx, std::int64_t targets);
-  void serve();                                      // an idle wave: only the experts held here
+  void serve(Pass pass);                             // an idle wave: only the experts held here
+  std::vector<MicrobatchLoss> validation_losses(Step name);
   [[nodiscard]] Vote make_vote() const;
   VoteRecord vote();
   void update(const VoteRecord& record);
@@ -80,6 +85,7 @@ class StepRunner {
   Mesh& mesh_;
   ShardStore& store_;
   const Dataset& data_;
+  const Dataset* validation_data_;
   StepHooks hooks_;
   BadSteps bad_;
   ops::Dims dims_;

@@ -42,6 +42,15 @@ Result<void> Worker::prepare() {
     return Error{Code::kBadInput, "the data at " + data_sources(spec).front().prefix + (spec.data_mix.empty() ? "" : " or of another set of the mix") +
                                       " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
   }
+  if (spec.validation.due_at_all()) {
+    auto validation = Dataset::open(spec.validation.data_prefix, spec.model.vocab_size, spec.sequence_length, spec.seed);
+    if (!validation) return validation.error().within("validation");
+    validation_data_ = std::move(*validation);
+    if (!spec.validation.data_digest.empty() && validation_data_->digest() != spec.validation.data_digest) {
+      return Error{Code::kBadInput, "the validation data at " + spec.validation.data_prefix + " is not what the job was submitted with (digest " + validation_data_->digest() + ", expected " +
+                                        spec.validation.data_digest + ")"};
+    }
+  }
   MeshOptions options;
   options.self = welcome_.self;
   options.listen = welcome_.mesh_listen;
@@ -145,6 +154,9 @@ void Worker::enter(const Plan& plan) {
   state_.store = std::move(attempt_->store);
   state_.live = settlement.step;
   state_.bad = attempt_->bad;
+  const bool news = attempt_->validation != state_.validation;
+  state_.validation = attempt_->validation;
+  if (news) tell_validation(0);   // whoever computed it may be gone before its agent said so
   if (attempt_->record) state_.record = attempt_->record;
   attempt_.reset();
   current_ = std::move(entering_);
@@ -155,7 +167,7 @@ void Worker::enter(const Plan& plan) {
     log::info("state_given_away", {{"epoch", plan.epoch.value}});
     return;
   }
-  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, pool_, hooks(), state_.bad);
+  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, validation_data_.get(), pool_, hooks(), state_.bad);
   if (settlement.source == SettleSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, job_.spec);
@@ -182,7 +194,9 @@ void Worker::train() {
   // Who begins again from a checkpoint of a job that gave up wants one more try.
   if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != word_of(SettleSource::kCheckpoint)) return give_up();
   std::vector<double> seconds;
-  while (state_.live->value < spec.steps) {
+  for (;;) {
+    validate();
+    if (state_.live->value >= spec.steps) break;
     interrupt_if_stopped(tried_);
     const Step step(state_.live->value + 1);
     CommitReport report;
@@ -216,6 +230,18 @@ void Worker::train() {
     if (!last && record.planned > current_->view.plan.epoch.value) return;  // the boundary: every member has seen the newer plan
   }
   finish();
+}
+
+void Worker::validate() {
+  const Step step = *state_.live;
+  if (!job_.spec.validation.due(step.value, job_.spec.steps) || state_.validation.step >= step.value) return;
+  const auto start = Clock::now();
+  state_.validation = current_->runner->validate(step);
+  tell_validation(ms_between(start, Clock::now()) / 1000);
+}
+
+void Worker::tell_validation(double seconds) {
+  link_.send(Validated{current_ ? current_->view.plan.epoch : Epoch(0), Step(state_.validation.step), state_.validation.loss(), state_.validation.targets, seconds});
 }
 
 void Worker::wait_for_the_others() {

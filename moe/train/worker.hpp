@@ -26,6 +26,8 @@ class Worker {
   };
   void enter(const Plan& plan);          // throws Interrupted
   void train();                          // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
+  void validate();                       // throws Interrupted; done again in the next epoch then
+  void tell_validation(double seconds);
   void finish();
   void give_up();                        // too many bad steps in a row
   void wait_for_the_others();            // what this job has still to write is written, and nobody is counted on any more
@@ -37,7 +39,7 @@ class Worker {
   Welcome welcome_;
   JobView job_;
   std::unique_ptr<Mesh> mesh_;
-  std::unique_ptr<Dataset> data_;
+  std::unique_ptr<Dataset> data_, validation_data_;
   CarriedState state_;
   FloatPool pool_;
   Snapshots snapshots_;

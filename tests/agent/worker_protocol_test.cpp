@@ -67,6 +67,10 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   EXPECT_EQ(got.part, 2);
   EXPECT_EQ(there_and_back(NeedArena{2, 1ll << 33}).bytes, 1ll << 33);
   EXPECT_EQ(there_and_back(Finished{Step(60), "ab"}).weights_sha256, "ab");
+  const auto validated = there_and_back(Validated{Epoch(2), Step(50), 1.0 / 3, 4096, 0.5});
+  EXPECT_EQ(validated.step, Step(50));
+  EXPECT_EQ(validated.loss, 1.0 / 3);
+  EXPECT_EQ(validated.targets, 4096);
   EXPECT_EQ(there_and_back(GaveUp{Step(7), "why"}).reason, "why");
   EXPECT_EQ(there_and_back(Fault{"broke \xff here"}).text.substr(0, 6), "broke ");
 }

@@ -35,6 +35,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.separate_documents = true;
   job.router_z_loss_coef = 1e-3;
   job.max_bad_steps = 3;
+  job.validation = {"/data/web-validation", "ab", 50, 7};
   job.optimizer.schedule = ScheduleKind::kWsd;
   job.optimizer.decay_steps = 7;
   const auto mixed = job_from_json(to_json(job));

@@ -86,6 +86,27 @@ TEST_F(JobFileTest, a_good_file_becomes_a_job) {
   EXPECT_EQ(job.elastic.worker_memory_bytes, std::int64_t{2} << 30);
 }
 
+TEST_F(JobFileTest, validation_takes_the_set_beside_the_training_data) {
+  EXPECT_FALSE(load(kGood)->job.validation.due_at_all());
+  const std::string with = std::string(kGood) + "validation: {interval: 4}\n";
+  EXPECT_SAYS(load(with).error().context, "validation.data is missing, and there is no " + (dir / "data/text-validation.idx").string());
+  fs::create_directories(dir / "data");
+  std::ofstream(dir / "data/text-validation.idx") << "x";
+  const auto file = load(with);
+  ASSERT_TRUE(file) << file.error().context;
+  EXPECT_EQ(file->job.validation.data_prefix, (dir / "data/text-validation").string());
+  EXPECT_EQ(file->job.validation.microbatches, file->job.microbatches);
+  EXPECT_TRUE(file->job.validation.due(8, 10) && file->job.validation.due(10, 10) && !file->job.validation.due(9, 10) && !file->job.validation.due(0, 10));
+  EXPECT_SAYS(load(std::string(kGood) + "validation: {interval: 4, microbatch: 1}\n").error().context, "did you mean microbatches?");
+}
+
+TEST_F(JobFileTest, wsd_falls_over_the_last_tenth_unless_told) {
+  EXPECT_SAYS(complaint("linear", "wsd\n  decay_steps: 11"), "optimizer.decay_steps (11)");
+  std::string text = kGood;
+  text.replace(text.find("linear"), 6, "wsd");
+  EXPECT_EQ(load(text)->job.optimizer.decay_steps, 1);
+}
+
 TEST_F(JobFileTest, a_typo_is_named_with_its_line_and_the_nearest_key) {
   const std::string said = complaint("learning_rate", "learnign_rate");
   EXPECT_SAYS(said, "job.yaml:18: optimizer.learnign_rate");

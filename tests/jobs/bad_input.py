@@ -156,7 +156,7 @@ class World:
 
     def job(self, name, *edits, steps=40, snapshots="every_steps: 1"):
         """A job file; each edit is (what stands there, what shall stand there)."""
-        text = run_jobs.JOB.format(steps=steps, groups=2, min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, learning_rate=0.003)
+        text = run_jobs.JOB.format(steps=steps, groups=2, min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, validation="")
         text = re.sub(r"snapshots: \{.*\}", "snapshots: {" + snapshots + "}", text)
         for old, new in edits:
             check(old in text, old, "is not in the job file")
@@ -256,6 +256,31 @@ def damaged_data(world):
             err = world.cli(*command, status=1)[1]
             check(sentence in err, err)
         os.truncate(prefix + ".bin", 1000)
+
+
+def validation(world):
+    """Sets that cannot be validated on are refused before anything starts."""
+    other = os.path.join(world.work, "other-tokens")
+    for end in (".bin", ".sums", ".idx", ".json"):
+        shutil.copy(os.path.join(world.work, "text-validation" + end), other + end)
+    with open(other + ".json", encoding="utf-8") as file:
+        record = json.load(file)
+    with open(other + ".json", "w", encoding="utf-8") as file:
+        json.dump({**record, "tokenizer": "sentencepiece", "tokenizer_xxh3": "0123"}, file)
+    for section, sentence in (
+            ("{interval: 5, microbatches: 100000}", "validation.microbatches must be between 1 and 65536"),
+            ("{interval: 5, microbatches: 60000}", "needs 120000: take fewer microbatches or a larger set"),
+            ("{microbatches: 2}", "validation.interval is missing"),
+            ("{interval: 5, data: no-such-set}", "no-such-set.idx"),
+            ("{interval: 5, data: text}", "is the training data itself"),
+            ("{interval: 5, data: other-tokens}", "was made with another tokenizer (sentencepiece 0123) than the training data (bytes)"),
+            ("{intervall: 5}", "validation.interval is missing")):
+        job = world.job("validation", ("chains: 8", f"chains: 8\nvalidation: {section}"))
+        err = world.cli("local", job, "--dir", world.fresh("validation-dir"), status=2)[1]
+        check(sentence in err, err)
+    job = world.job("validation", ("data: text", "data: other-tokens"), ("chains: 8", "chains: 8\nvalidation: {interval: 5}"))
+    err = world.cli("local", job, "--dir", world.fresh("validation-dir"), status=2)[1]
+    check("there is no" in err and "other-tokens-validation.idx: name a set, or prepare the data with --validation SHARE" in err, err)
 
 
 def checkpoint_of_another_model(world):
@@ -534,7 +559,7 @@ def summary_of_a_run(world):
         check(len(json.load(file)) == 4, "not every process is listed")
 
 
-SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "checkpoint-of-another-model": checkpoint_of_another_model,
+SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation, "checkpoint-of-another-model": checkpoint_of_another_model,
              "directory-not-writable": directory_not_writable, "full-disk": full_disk, "strange-nodes": strange_nodes, "data-damaged-on-one-node": data_damaged_on_one_node,
              "by-hand": by_hand, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
 

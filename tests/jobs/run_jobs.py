@@ -36,6 +36,7 @@ optimizer: {{learning_rate: {learning_rate}, warmup_steps: 4}}
 elastic: {{min_nodes: {min_nodes}, max_groups: {groups}}}
 snapshots: {{every_steps: {snapshot_every}, checkpoint_every_steps: {checkpoint_every}}}
 heartbeat_ms: {heartbeat_ms}
+{validation}
 """
 
 # nodes, groups, steps, slices (of an expert: bits of their own): of the run. events: as in an events file. lost: how many steps may be computed again (None: any). sources: one of them must occur
@@ -67,6 +68,10 @@ DISTURBED = {
         dict(at_step=10, do="stop-etcd", seconds=8), dict(at_step=10, do="kill-worker", node="node-2")]),
     "everybody-dies-and-a-newcomer-alone-goes-on-from-the-checkpoint": dict(nodes=2, groups=2, checkpoint_every=5, lost=None, sources=["checkpoint"], events=[
         dict(at_step=12, do="kill-node", node="node-1"), dict(at_step=12, do="kill-node", node="node-2"), dict(at_step=12, do="join", node="node-9")]),
+    # 30 forwards against the 8 of a step: what happens at step 10 happens in the middle of its validation.
+    "validation-on-7-nodes": dict(nodes=7, groups=2, validate_every=4, steps=10),
+    "kill-worker-in-the-middle-of-a-validation": dict(nodes=4, groups=2, validate_every=5, events=[dict(at_step=10, do="kill-worker", node="node-2")], lost=0),
+    "kill-worker-of-one-group-in-the-middle-of-a-validation": dict(nodes=3, groups=1, validate_every=5, events=[dict(at_step=10, do="kill-worker", node="node-2")], lost=2, sources=["snapshot"]),
     # The rate overflows while it warms up; every step after that is bad, and the tenth in a row is the job's last, whoever is there.
     "kill-worker-among-bad-steps": dict(nodes=3, groups=2, learning_rate=1e38, fails=GAVE_UP, events=[dict(at_step=6, do="kill-worker", node="node-2")], lost=0),
     "everybody-restarts-among-bad-steps": dict(nodes=3, groups=2, learning_rate=1e38, fails=GAVE_UP, checkpoint_every=4, events=[dict(at_step=7, do="restart-all", nodes=2)], lost=None, sources=["checkpoint"]),
@@ -107,9 +112,9 @@ CHAOS = {f"chaos-{seed}": chaos(seed) for seed in range(1, 13)}
 SCENARIOS = {**LAYOUTS, **DISTURBED, **CHAOS}
 
 
-def write_text(path):
+def write_text(path, seed):
     words = "in the beginning was a small model that learned to spell from few words and many repetitions of them".split()
-    choose = random.Random(5)
+    choose = random.Random(seed)
     with open(path, "w", encoding="ascii") as file:
         for _ in range(3000):
             file.write(" ".join(choose.choice(words) for _ in range(9)) + ".\n")
@@ -124,16 +129,18 @@ class Runner:
     def prepare(self):
         with open(os.path.join(self.work, "lock"), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.exists(os.path.join(self.work, "text.sums")):
-                write_text(os.path.join(self.work, "text.txt"))
-                subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, "text.txt"), "--out", os.path.join(self.work, "text")], check=True)
+            if not all(os.path.exists(os.path.join(self.work, name + ".sums")) for name in ("text", "text-validation")):
+                for name, seed in (("text-validation", 6), ("text", 5)):
+                    write_text(os.path.join(self.work, name + ".txt"), seed)
+                    subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, name + ".txt"), "--out", os.path.join(self.work, name)], check=True)
 
-    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, fails="", **_):
+    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, validate_every=0, fails="", **_):
         directory = os.path.join(self.work, name)
         shutil.rmtree(directory, ignore_errors=True)
         job, happenings, summary = (os.path.join(self.work, name + end) for end in (".yaml", ".events", ".summary.json"))
         with open(job, "w", encoding="ascii") as file:
-            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms, slices=slices, learning_rate=learning_rate))
+            file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms, slices=slices, learning_rate=learning_rate,
+                                  validation=f"validation: {{interval: {validate_every}, microbatches: 30}}" if validate_every else ""))
         with open(happenings, "w", encoding="ascii") as file:
             json.dump(list(events), file)   # YAML holds JSON
         if os.path.exists(summary):
@@ -168,6 +175,8 @@ def check(name, scenario, result, baseline):
         wrong.append(f"weights {result['weights_sha256']} differ from those of the undisturbed run, {baseline['weights_sha256']}")
     if result["loss"] != baseline["loss"]:
         wrong.append("the losses differ from those of the undisturbed run")
+    if result["validation"] != baseline["validation"] or bool(result["validation"]) != bool(scenario.get("validate_every")):
+        wrong.append(f"validations {result['validation']} differ from those of the undisturbed run, {baseline['validation']}")
     if result["bad_steps"] != baseline["bad_steps"]:
         wrong.append(f"bad steps {result['bad_steps']} differ from those of the undisturbed run, {baseline['bad_steps']}")
     if scenario.get("fails", "") not in result["error"] or bool(result["error"]) != bool(scenario.get("fails")):
@@ -210,7 +219,7 @@ def main():
         scenario = SCENARIOS[name]
         try:
             runner.prepare()
-            baseline = runner.baseline(scenario.get("steps", LONG), **{key: scenario[key] for key in ("slices", "learning_rate", "fails") if key in scenario})
+            baseline = runner.baseline(scenario.get("steps", LONG), **{key: scenario[key] for key in ("slices", "learning_rate", "validate_every", "fails") if key in scenario})
             check(name, scenario, runner.run(name, **scenario), baseline)
             print(f"{name}: good", flush=True)
         except AssertionError as error:

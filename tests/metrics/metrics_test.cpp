@@ -52,6 +52,8 @@ AgentCounters busy_agent() {
   agent.training.tokens = 1'234'567'890'123;
   agent.training.loss = 2.5;
   agent.training.z_loss = 0.75;
+  agent.training.validation_step = 100;
+  agent.training.validation_loss = 2.75;
   agent.training.bad_steps = 3;
   agent.training.bad_in_a_row = 2;
   agent.training.step_seconds.observe(0.07);

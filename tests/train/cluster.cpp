@@ -117,7 +117,9 @@ JobSpec tiny_job(const std::string& data_prefix) {
 struct Cluster::Node {
   WorkerId id;
   std::unique_ptr<Mesh> mesh;
-  std::unique_ptr<Dataset> data;
+  std::unique_ptr<Dataset> data, validation_data;
+  std::int64_t dies_after_step = -1;
+  int operators_left = 0;
   CarriedState state;
   FloatPool pool;
   std::unique_ptr<EpochView> view;
@@ -137,6 +139,8 @@ Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::mo
     options.heartbeat = std::chrono::milliseconds(5000);
     node->mesh = Mesh::open(options, {}).value();
     node->data = Dataset::open(data_sources(job_.spec), job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
+    const ValidationSpec& validation = job_.spec.validation;
+    if (validation.due_at_all()) node->validation_data = Dataset::open(validation.data_prefix, job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
     nodes_.push_back(std::move(node));
   }
 }
@@ -146,6 +150,11 @@ Cluster::~Cluster() = default;
 const ShardStore& Cluster::store(int worker) const { return nodes_[static_cast<std::size_t>(worker)]->state.store; }
 
 const BadSteps& Cluster::bad(int worker) const { return nodes_[static_cast<std::size_t>(worker)]->state.bad; }
+
+void Cluster::die_in_validation(int worker, std::int64_t step, int after_operators) {
+  nodes_[static_cast<std::size_t>(worker)]->dies_after_step = step;
+  nodes_[static_cast<std::size_t>(worker)]->operators_left = after_operators;
+}
 
 void Cluster::lose(int worker) {
   Node& node = *nodes_[static_cast<std::size_t>(worker)];
@@ -193,19 +202,32 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         node.state.store = std::move(attempt.store);
         node.state.live = attempt.settlement.step;
         node.state.bad = attempt.bad;
+        if (rank == 0 && attempt.validation != node.state.validation) validations_.push_back(attempt.validation);
+        node.state.validation = attempt.validation;
         node.view = std::move(view);
         if (node.view->is_donor()) {
           node.state = {};
           return;
         }
         StepHooks hooks;
-        hooks.interrupt = [] {};
+        bool validating = false;
+        hooks.interrupt = [&] {
+          if (validating && node.state.live->value == node.dies_after_step && --node.operators_left < 0) throw Interrupted{{Code::kInternal, "dies here"}};
+        };
         hooks.planned = [] { return std::uint64_t{0}; };
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
         hooks.before_update = [] {};
-        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.pool, hooks, node.state.bad);
+        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.validation_data.get(), node.pool, hooks, node.state.bad);
         if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
-        while (node.state.live->value < until) {
+        for (;;) {
+          const std::int64_t live = node.state.live->value;
+          if (job_.spec.validation.due(live, job_.spec.steps) && node.state.validation.step < live) {
+            validating = true;
+            node.state.validation = node.runner->validate(Step(live));
+            validating = false;
+            if (rank == 0) validations_.push_back(node.state.validation);
+          }
+          if (live >= until) break;
           CommitReport report;
           node.state.record = node.runner->run(Step(node.state.live->value + 1), report);
           node.state.live = Step(node.state.live->value + 1);
@@ -219,6 +241,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
       } catch (const Interrupted& interrupted) {
         const std::lock_guard lock(mutex);
         failure = "rank " + std::to_string(rank) + ": " + to_string(interrupted.error);
+        if (node.dies_after_step >= 0) node.mesh.reset();   // the others see the end of their connections
         std::fprintf(stderr, "%s\n", failure.c_str());
       }
     });

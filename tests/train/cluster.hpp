@@ -32,6 +32,9 @@ class Cluster {
   [[nodiscard]] const std::vector<std::string>& sources() const { return sources_; }   // of each regroup
   [[nodiscard]] const ShardStore& store(int worker) const;
   [[nodiscard]] const BadSteps& bad(int worker) const;
+  [[nodiscard]] const std::vector<ValidationRecord>& validations() const { return validations_; }   // as rank 0 computed them or heard of them
+  // That worker dies in the validation after `step`, between two operators; train() then ends with what the others say, and goes without it from then on.
+  void die_in_validation(int worker, std::int64_t step, int after_operators);
   [[nodiscard]] std::int64_t bytes_moved() const { return bytes_moved_; }                // in the last regroup
 
  private:
@@ -41,6 +44,7 @@ class Cluster {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::uint64_t epoch_ = 0;
   std::vector<double> losses_;
+  std::vector<ValidationRecord> validations_;
   std::vector<std::string> sources_;
   std::int64_t bytes_moved_ = 0;
 };
