@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 
 namespace regroup::agent {
@@ -214,7 +215,13 @@ void AgentShell::do_one(const StartWorker& action) {
   (*started)->listen_to(std::move(events));
   const bool tcp = options_.sockets.starts_with("tcp:");
   const std::string listen = tcp ? options_.sockets + ":0" : "unix:" + options_.sockets + "/w" + std::to_string(action.worker.slot) + "." + std::to_string(action.worker.start);
-  (*started)->tell(Welcome{action.job, action.worker, listen, options_.facts.agent_address, action.highest_epoch});
+  std::string profile;
+  if (action.job.profile.steps > 0) {
+    profile = to_string(action.worker) + ".json";
+    std::replace(profile.begin(), profile.end(), '/', '.');
+    profile = options_.directory + "/profile/" + action.job.name + "." + profile;
+  }
+  (*started)->tell(Welcome{action.job, action.worker, listen, options_.facts.agent_address, action.highest_epoch, profile});
   journal_.started(action.worker, (*started)->pid());
   log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", (*started)->pid()}});
   workers_[action.worker] = std::move(*started);

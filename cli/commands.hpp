@@ -1,9 +1,12 @@
 // commands.hpp: the program's subcommands, one function each. `*run` is set to what does the chosen one; it returns the exit status: 0 good, 1 failed, 2 wrong use.
 #pragma once
 
+#include "coordinator/api/job_spec.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <functional>
+#include <string>
 
 namespace regroup {
 
@@ -11,5 +14,8 @@ void add_data_commands(CLI::App& app, std::function<int()>* run);     // data pr
 void add_job_commands(CLI::App& app, std::function<int()>* run);      // submit, status, scale, drain, stop
 void add_plan_command(CLI::App& app, std::function<int()>* run);      // plan
 void add_local_command(CLI::App& app, std::function<int()>* run);     // local
+
+// --profile and --profile-from; `where` says where the trace will lie.
+void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where);
 
 }  // namespace regroup

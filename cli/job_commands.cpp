@@ -21,6 +21,7 @@ struct Arguments {
   bool json = false, undo = false;
   std::string job, job_file, node;
   int nodes = 0;
+  ProfileSpec profile;
 };
 
 int fail(const char* command, const std::string& what) {
@@ -66,6 +67,8 @@ void print_done(const Arguments& arguments, const nlohmann::ordered_json& json, 
 int submit_command(Arguments& arguments) {
   auto file = load_job(arguments.job_file);
   if (!file) return fail_of_file("submit", file.error());
+  file->job.profile = arguments.profile;
+  if (auto good = check_job(file->job); !good) return fail_of_file("submit", good.error().within("with --profile"));
   if (file->job.snapshots.checkpoint_dir.empty()) file->notes.emplace_back("snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
   if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
@@ -166,12 +169,19 @@ CLI::App* add_command(CLI::App& app, std::function<int()>* run, const char* name
 
 }  // namespace
 
+void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where) {
+  auto* steps = command.add_option("--profile", profile.steps, "every worker writes what it did when in N steps " + where + ": a Chrome trace, which https://ui.perfetto.dev opens")
+                    ->check(CLI::Range(1, 1000))->type_name("N");
+  command.add_option("--profile-from", profile.from_step, "the first of those steps")->capture_default_str()->check(CLI::PositiveNumber)->needs(steps)->type_name("STEP");
+}
+
 void add_job_commands(CLI::App& app, std::function<int()>* run) {
   const auto fresh = [] { return std::make_shared<Arguments>(); };
 
   auto a = fresh();
   CLI::App* command = add_command(app, run, "submit", "give a job to a cluster", a, submit_command);
   command->add_option("JOB.yaml", a->job_file, "the job file; examples/tiny/job.yaml explains its keys")->required()->type_name("");
+  add_profile_options(*command, a->profile, "into its agent's --dir, profile/");
   command->footer("The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free nodes in order of submission.\n"
                   "A name is taken for good, also when its job is over. Exit status: 0 submitted, 1 refused, 2 something is wrong with a file or an option.");
 

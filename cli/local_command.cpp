@@ -22,6 +22,7 @@ struct Arguments {
   double time_scale = 1;
   int groups = 0;
   std::int64_t steps = 0;
+  ProfileSpec profile;
   bool json = false;
 };
 
@@ -103,8 +104,9 @@ int local_command(Arguments& arguments) {
   options.job = file->job;
   if (arguments.steps > 0) options.job.steps = arguments.steps;
   if (arguments.groups > 0) options.job.elastic.max_groups = arguments.groups;
+  options.job.profile = arguments.profile;
   options.job.optimizer.warmup_steps = static_cast<int>(std::min<std::int64_t>(options.job.optimizer.warmup_steps, options.job.steps));
-  if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups and --steps"));
+  if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups, --steps and --profile"));
   if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
   if (auto good = check_checkpoints(options.job); !good) return fail(good.error());
   ProgressLine line("initial weights");
@@ -145,6 +147,7 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
   command->add_option("--steps", arguments->steps, "in place of the job's steps")->check(positive)->type_name("N");
   command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")->capture_default_str()->check(positive)->type_name("S");
   command->add_flag("--metrics", options.metrics, "serve /metrics of each process on a free port; DIR/metrics.json names them, in the form of Prometheus' file_sd_configs");
+  add_profile_options(*command, arguments->profile, "into DIR/profile.json");
   command->add_flag("--json", arguments->json, "print the summary on standard output, all else on standard error");
   command->callback([run, arguments] { *run = [arguments] { return local_command(*arguments); }; });
 }

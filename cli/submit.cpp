@@ -7,6 +7,8 @@
 
 #include <sys/random.h>
 
+#include <utility>
+
 namespace regroup {
 
 namespace {
@@ -107,8 +109,13 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, bool may_g
     auto other = job_from_json(existing);
     if (!other) return other.error().within("the job " + job.name + " in etcd");
     job.secret = other->secret;
+    const ProfileSpec wanted = std::exchange(job.profile, other->profile);   // no part of what is computed
     if (!(*other == job))
       return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
+    if (!outcome && wanted != other->profile) {
+      job.profile = wanted;
+      if (auto put = store.put(key, to_json(job)); !put) return put.error();
+    }
     if (!outcome) return Submitted::kGoesOn;
   }
   return Error{Code::kConflict, "a job named " + job.name + " exists and " + state + "; choose another name"};

@@ -49,7 +49,7 @@ json participant_json(const Participant& p) { return {{"worker", to_string(p.wor
 
 json encode(const Welcome& m) {
   return {{"type", "welcome"}, {"job", json::parse(to_json(m.job))}, {"self", to_string(m.self)},
-          {"mesh_listen", m.mesh_listen}, {"agent_address", m.agent_address}, {"highest_epoch", m.highest_epoch.value}};
+          {"mesh_listen", m.mesh_listen}, {"agent_address", m.agent_address}, {"highest_epoch", m.highest_epoch.value}, {"profile_file", m.profile_file}};
 }
 json encode(const DialPeers& m) {
   json peers = json::array();
@@ -102,7 +102,8 @@ Result<ToWorker> decode_to_worker(const json& v) {
     auto job = job_from_json(v.at("job").dump());
     if (!job) return job.error();
     return ToWorker(Welcome{std::move(*job), worker_id(v.at("self")),
-                            v.at("mesh_listen").get<std::string>(), v.at("agent_address").get<std::string>(), Epoch(v.at("highest_epoch").get<std::uint64_t>())});
+                            v.at("mesh_listen").get<std::string>(), v.at("agent_address").get<std::string>(), Epoch(v.at("highest_epoch").get<std::uint64_t>()),
+                            v.at("profile_file").get<std::string>()});
   }
   if (type == "dial_peers") {
     DialPeers m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};

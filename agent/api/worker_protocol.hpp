@@ -74,7 +74,14 @@ struct CommitReport {
 };
 
 // Agent -> worker.
-struct Welcome { JobSpec job; WorkerId self; std::string mesh_listen; std::string agent_address; Epoch highest_epoch; };
+struct Welcome {
+  JobSpec job;
+  WorkerId self;
+  std::string mesh_listen;
+  std::string agent_address;
+  Epoch highest_epoch;
+  std::string profile_file = {};   // absolute; empty: none is asked for
+};
 struct DialPeers { Epoch epoch; std::vector<Participant> peers; };     // get warm for this plan
 struct NewPlan { Plan plan; };
 struct ArenaGrant { int slot = 0; std::int64_t bytes = 0; };           // with the memfd; slot -1, without: there is no memory for that request

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
+#include "cli/local/profile.hpp"
 #include "cli/local/report.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "cli/submit.hpp"
@@ -477,12 +478,14 @@ int run_local(const LocalOptions& options, std::string* summary) {
   action.sa_handler = on_interrupt;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
   LiveLine live(options.out);
+  if (options.job.profile.steps > 0) remove_profiles(options.dir);
   LocalRun run(options, live);
   const auto result = run.run();
   live.clear();
   const bool finished = result && interrupted == 0;
   const double seconds = run.seconds();
   run.shut_down(finished ? 5 : 0);
+  const auto profiles = options.job.profile.steps > 0 ? merge_profiles(options.dir) : Result<int>(0);
 
   SummaryFrame frame;
   frame.job = options.job.name;
@@ -503,6 +506,12 @@ int run_local(const LocalOptions& options, std::string* summary) {
     std::fprintf(options.out, "step %lld, loss %.4f -> %.4f, %.0f tokens/s, %lld steps lost, %.1f s\nweights %s\n", static_cast<long long>(record.final_step()),
                  losses.empty() ? std::nan("") : losses.front(), losses.empty() ? std::nan("") : losses.back(), record.tokens_per_second(),
                  static_cast<long long>(record.steps_lost()), seconds, record.weights_sha256().c_str());
+  }
+  if (options.job.profile.steps > 0) {
+    const auto first = static_cast<long long>(options.job.profile.from_step), last = first + options.job.profile.steps - 1;
+    if (!profiles) std::fprintf(stderr, "regroup local: no profile: %s\n", profiles.error().context.c_str());
+    else if (*profiles == 0) std::fprintf(options.out, "no profile: this run trained none of the steps %lld to %lld\n", first, last);
+    else std::fprintf(options.out, "profile of the steps %lld to %lld, %d workers: %s/profile.json (https://ui.perfetto.dev opens it)\n", first, last, *profiles, options.dir.c_str());
   }
   std::fflush(options.out);
   if (!written) std::fprintf(stderr, "regroup local: cannot write the summary to %s\n", options.summary_file.c_str());

@@ -121,6 +121,9 @@ Result<void> check_job(const JobSpec& job) {
   }
   if (auto good = check_snapshots(job.snapshots); !good) return good;
   if (auto good = check_validation(job.validation); !good) return good;
+  if (job.profile.steps < 0 || job.profile.steps > 1000) return bad("profile.steps must be between 0 and 1000, not " + std::to_string(job.profile.steps));
+  if (job.profile.steps > 0 && (job.profile.from_step < 1 || job.profile.from_step > job.steps))
+    return bad("profile.from_step (" + std::to_string(job.profile.from_step) + ") must be between 1 and steps (" + std::to_string(job.steps) + ")");
   if (job.heartbeat_ms < 10 || job.heartbeat_ms > 60000) {
     return bad("heartbeat_ms must be between 10 and 60000, not " + std::to_string(job.heartbeat_ms));
   }

@@ -134,6 +134,7 @@ JobSpec read_job(const Field& in) {
   job.elastic = read_elastic(in["elastic"]);
   job.snapshots = read_snapshots(in["snapshots"]);
   if (const auto validation = in.find("validation")) job.validation = read_validation(*validation);
+  if (const auto profile = in.find("profile")) job.profile = {(*profile)["from_step"].integer<std::int64_t>(), (*profile)["steps"].integer<int>()};
   job.heartbeat_ms = in["heartbeat_ms"].integer<int>();
   job.allow_mixed_fingerprints = in["allow_mixed_fingerprints"].boolean();
   return job;
@@ -190,6 +191,7 @@ std::string to_json(const JobSpec& job) {
   }
   if (job.max_bad_steps != JobSpec{}.max_bad_steps) all["max_bad_steps"] = job.max_bad_steps;
   if (job.router_z_loss_coef != 0) all["router_z_loss_coef"] = job.router_z_loss_coef;
+  if (job.profile.steps > 0) all["profile"] = {{"from_step", job.profile.from_step}, {"steps", job.profile.steps}};
   return json::dump(all);
 }
 

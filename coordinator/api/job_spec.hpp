@@ -59,6 +59,13 @@ struct ValidationSpec {
   friend bool operator==(const ValidationSpec&, const ValidationSpec&) = default;
 };
 
+// Each worker writes a trace of steps [from_step, from_step + steps) into its agent's directory. No part of what is computed.
+struct ProfileSpec {
+  std::int64_t from_step = 3;
+  int steps = 0;                     // 0 = none
+  friend bool operator==(const ProfileSpec&, const ProfileSpec&) = default;
+};
+
 struct JobSpec {
   std::string name;                  // [a-z0-9-]{1,63}
   std::string secret;                // hex, made at submit; peers of one job prove it to each other
@@ -83,6 +90,7 @@ struct JobSpec {
   ElasticSpec elastic;
   SnapshotSpec snapshots;
   ValidationSpec validation;
+  ProfileSpec profile;
   int heartbeat_ms = 200;            // h: every other deadline is derived from it
   bool allow_mixed_fingerprints = false;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;

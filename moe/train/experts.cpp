@@ -21,8 +21,8 @@ std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::by
 
 }  // namespace
 
-ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt)
-    : view_(view), mesh_(mesh), reduction_(reduction), interrupt_(std::move(interrupt)), weights_(view.job->units.size()) {
+ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt, Trace* trace)
+    : view_(view), mesh_(mesh), reduction_(reduction), interrupt_(std::move(interrupt)), trace_(trace), weights_(view.job->units.size()) {
   layers_.resize(static_cast<std::size_t>(view_.job->shape().num_hidden_layers));
   for (const auto& [key, shard] : store.all()) {
     const Unit& unit = view_.job->units[static_cast<std::size_t>(shard->unit)];
@@ -65,6 +65,7 @@ void ExpertExchange::begin_wave(int wave, std::vector<int> microbatches) {
 }
 
 void ExpertExchange::wait(const TransferPtr& transfer) {
+  const Span span(trace_, "dispatch");
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -13,6 +13,7 @@
 #include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
 #include "moe/train/tags.hpp"
+#include "moe/train/trace.hpp"
 
 #include <functional>
 #include <map>
@@ -26,7 +27,7 @@ enum class Pass { kTrain, kAgain, kValidate };
 class ExpertExchange {
  public:
   // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
-  ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt);
+  ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt, Trace* trace = nullptr);
 
   // The masters are those of the step now: makes the weights that this step computes with.
   void begin_step(Step step);
@@ -73,6 +74,7 @@ class ExpertExchange {
   Mesh& mesh_;
   Reduction& reduction_;
   std::function<void()> interrupt_;
+  Trace* trace_;
   Step step_;
   int wave_ = 0;
   std::vector<int> microbatches_;                         // of this wave, [member]

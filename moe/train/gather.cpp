@@ -9,8 +9,8 @@
 
 namespace regroup {
 
-DenseGather::DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms)
-    : view_(view), mesh_(mesh), store_(store), forms_(forms), gathered_(view.job->units.size()) {
+DenseGather::DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms, Trace* trace)
+    : view_(view), mesh_(mesh), store_(store), forms_(forms), trace_(trace), gathered_(view.job->units.size()) {
   for (const Unit& unit : view_.job->units) {
     if (unit.is_expert()) continue;
     Gathered& gathered = gathered_[static_cast<std::size_t>(unit.index)];
@@ -62,6 +62,7 @@ void DenseGather::begin(Step step) {
 std::byte* DenseGather::weights(int unit) {
   Gathered& gathered = gathered_[static_cast<std::size_t>(unit)];
   if (!gathered.receives.empty()) {
+    const Span span(trace_, "gather");
     const auto start = std::chrono::steady_clock::now();
     for (const TransferPtr& receive : gathered.receives) must(mesh_.wait(receive));
     gathered.receives.clear();

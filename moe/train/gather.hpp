@@ -10,6 +10,7 @@
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/floats.hpp"
 #include "moe/train/shards.hpp"
+#include "moe/train/trace.hpp"
 
 #include <vector>
 
@@ -18,7 +19,7 @@ namespace regroup {
 class DenseGather {
  public:
   // `forms` [unit] must outlive it.
-  DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms);
+  DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms, Trace* trace = nullptr);
   void begin(Step step);
   std::byte* weights(int unit);  // in its compute form, 64-byte aligned
   void end();                // every send has left: the masters may change
@@ -35,6 +36,7 @@ class DenseGather {
   Mesh& mesh_;
   const ShardStore& store_;
   const std::vector<ComputeForm>& forms_;
+  Trace* trace_;
   std::vector<Gathered> gathered_;        // [unit]; experts stay empty
   std::vector<TransferPtr> sends_;
   double seconds_waited_ = 0;

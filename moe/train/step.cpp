@@ -40,9 +40,9 @@ StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, con
   dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
   if (view_.group_index < 0) return;
   rope_ = ops::make_rope(dims_);
-  gather_.emplace(view_, mesh_, store_, view_.job->forms);
+  gather_.emplace(view_, mesh_, store_, view_.job->forms, hooks_.trace);
   reduction_.emplace(view_, mesh_, store_, pool);
-  experts_.emplace(view_, mesh_, store_, *reduction_, [this] { point(); });
+  experts_.emplace(view_, mesh_, store_, *reduction_, [this] { point(); }, hooks_.trace);
   layers_.resize(static_cast<std::size_t>(spec.model.num_hidden_layers));
   tokens_ = at::empty({dims_.tokens()}, at::kLong);
   targets_ = at::empty({dims_.tokens()}, at::kLong);
@@ -73,6 +73,7 @@ ops::HeadWeights StepRunner::head_leaf() {
 }
 
 VoteRecord StepRunner::run(Step step, CommitReport& report) {
+  const TracedStep traced(hooks_.trace, view_.plan.epoch, step);
   step_ = step;
   voted_ = false;
   losses_.clear();
@@ -85,9 +86,13 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
     experts_->begin_step(step);
     const int waves = view_.waves();
     for (int wave = 0; wave < waves; ++wave) run_wave(wave, wave + 1 == waves);
+    if (hooks_.trace != nullptr) hooks_.trace->wave = hooks_.trace->microbatch = -1;
     const double compute = phase.lap();
-    reduction_->finish();
-    gather_->end();
+    {
+      const Span span(hooks_.trace, "reduce");
+      reduction_->finish();
+      gather_->end();
+    }
     report.phases["gather"] = gather_->seconds_waited();
     report.phases["dispatch"] = experts_->seconds_waited();
     report.phases["reduce"] = reduction_->seconds_waited();
@@ -117,6 +122,10 @@ void StepRunner::run_wave(int wave, bool last) {
   experts_->begin_wave(wave, view_.microbatches(wave));
   reduction_->begin_wave(wave);
   const int microbatch = view_.microbatch(wave, view_.member);
+  if (hooks_.trace != nullptr) {
+    hooks_.trace->wave = wave;
+    hooks_.trace->microbatch = microbatch;
+  }
   if (microbatch < 0) {
     serve(Pass::kTrain);
   } else {
@@ -124,11 +133,15 @@ void StepRunner::run_wave(int wave, bool last) {
     load(data_, ((step_.value - 1) * view_.job->spec.microbatches + microbatch) * view_.job->spec.sequences_per_microbatch);
     const at::Tensor x = forward(Pass::kTrain);
     ops::HeadWeights leaf = head_leaf();
-    const ops::HeadResult result = ops::head_forward_backward(head(), x, targets_, dims_, leaf);
+    const ops::HeadResult result = [&] {
+      const Span span(hooks_.trace, "head");
+      return ops::head_forward_backward(head(), x, targets_, dims_, leaf);
+    }();
     reduction_->send_leaf(head_unit(), wave);
     losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss(), aux_.z_loss});
     backward(wave, result.dx, result.num_targets);
   }
+  const Span span(hooks_.trace, "reduce");
   // All units' leaves are added here, in the order in which backwards made them, so that the last ones still travel while the first are summed.
   for (int index = head_unit(); index >= 0; --index) {
     if (unit(index).is_expert()) continue;
@@ -172,6 +185,7 @@ at::Tensor StepRunner::forward(Pass pass) {
   const auto experts = static_cast<std::size_t>(spec.model.num_local_experts);
   for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
     point();
+    const Span span(hooks_.trace, "forward", layer);
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     at::Tensor out = layer_forward(layer, x, saved, pass);
     if (pass == Pass::kTrain && spec.model.is_sparse(layer)) {
@@ -202,9 +216,11 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
   const float z = ops::z_gradient(view_.job->spec.router_z_loss_coef, targets, dims_.tokens());
   for (int layer = static_cast<int>(shape.num_hidden_layers) - 1; layer >= 0; --layer) {
     point();
+    const Span span(hooks_.trace, "backward", layer);
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     const int index = dense_unit_index(shape, layer);
     if (saved.input.defined()) {
+      const Span repeated(hooks_.trace, "recompute", layer);
       const at::Tensor input = std::move(saved.input);
       layer_forward(layer, input, saved, Pass::kAgain);
     }
@@ -233,12 +249,14 @@ void StepRunner::serve(Pass pass) {
   const int layers = static_cast<int>(view_.job->shape().num_hidden_layers);
   for (int layer = 0; layer < layers; ++layer) {
     point();
+    const Span span(hooks_.trace, "forward", layer);
     if (view_.job->shape().is_sparse(layer)) experts_->forward(layer, nullptr, pass);
   }
   if (pass == Pass::kValidate) return;
   for (int layer = layers - 1; layer >= 0; --layer) {
     point();
     if (!view_.job->shape().is_sparse(layer)) continue;
+    const Span span(hooks_.trace, "backward", layer);
     if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, Pass::kAgain);
     experts_->backward(layer, nullptr, {});
   }
@@ -263,6 +281,7 @@ Vote StepRunner::make_vote() const {
 
 VoteRecord StepRunner::vote() {
   hooks_.interrupt();
+  const Span span(hooks_.trace, "vote");
   vote_bytes_ = to_bytes(make_vote());
   voted_ = true;
   const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(step_, TransferOp::kVote), vote_bytes_));
@@ -287,7 +306,11 @@ void StepRunner::roll_forward(const VoteRecord& record) {
 }
 
 void StepRunner::update(const VoteRecord& record) {
-  hooks_.before_update();
+  const Span span(hooks_.trace, "update");
+  {
+    const Span wait(hooks_.trace, "snapshot");
+    hooks_.before_update();
+  }
   const JobSpec& spec = view_.job->spec;
   const double norm = record.norm();
   bad_ = bad_.after(record.bad());

@@ -16,6 +16,7 @@
 #include "moe/train/ops/router.hpp"
 #include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
+#include "moe/train/trace.hpp"
 #include "moe/train/validation.hpp"
 #include "moe/train/vote.hpp"
 #include "moe/train/whole_experts.hpp"
@@ -32,6 +33,7 @@ struct StepHooks {
   std::function<std::uint64_t()> planned;       // newest epoch seen planned
   std::function<std::int64_t()> acked_snapshot;
   std::function<void()> before_update;          // whoever still reads the state must be done when it returns
+  Trace* trace = nullptr;
 };
 
 class StepRunner {

@@ -31,7 +31,8 @@ const char* word_of(SettleSource source) {
 
 }  // namespace
 
-Worker::Worker(AgentLink& link, Welcome welcome) : link_(link), welcome_(std::move(welcome)), job_(welcome_.job), snapshots_(link_, job_) {}
+Worker::Worker(AgentLink& link, Welcome welcome)
+    : link_(link), welcome_(std::move(welcome)), job_(welcome_.job), trace_(welcome_.job.profile, welcome_.profile_file, welcome_.self), snapshots_(link_, job_) {}
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
@@ -114,6 +115,7 @@ StepHooks Worker::hooks() {
   hooks.planned = [this] { return link_.planned().value; };
   hooks.acked_snapshot = [this] { return snapshots_.word(); };
   hooks.before_update = [this] { snapshots_.finish_copy(); };
+  hooks.trace = &trace_;
   return hooks;
 }
 

@@ -38,6 +38,7 @@ class Worker {
   AgentLink& link_;
   Welcome welcome_;
   JobView job_;
+  Trace trace_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<Dataset> data_, validation_data_;
   CarriedState state_;

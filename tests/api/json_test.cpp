@@ -38,6 +38,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.validation = {"/data/web-validation", "ab", 50, 7};
   job.optimizer.schedule = ScheduleKind::kWsd;
   job.optimizer.decay_steps = 7;
+  job.profile = {7, 2};
   const auto mixed = job_from_json(to_json(job));
   ASSERT_TRUE(mixed) << to_string(mixed.error());
   EXPECT_EQ(*mixed, job);

@@ -59,6 +59,12 @@ TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
   JobSpec other = small_job("a");
   other.steps = 11;
   EXPECT_NE(submit(store, keys, other, true).error().context.find("differs"), std::string::npos);
+  JobSpec profiled = small_job("a");   // may change from run to run
+  profiled.profile = {2, 3};
+  again = submit(store, keys, profiled, true);
+  ASSERT_TRUE(again) << again.error().context;
+  EXPECT_EQ(*again, Submitted::kGoesOn);
+  EXPECT_EQ(job_from_json(store.get(keys.spec("a"))->value)->profile, profiled.profile);
   JobOutcome outcome;
   outcome.state = "finished";
   ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));

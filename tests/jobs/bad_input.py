@@ -546,7 +546,7 @@ def summary_of_a_run(world):
     events = os.path.join(world.work, "summary.events")
     with open(events, "w", encoding="ascii") as file:
         json.dump([{"at_step": 8, "do": "kill-worker", "node": "node-2"}], file)
-    summary, _ = world.local(world.job("summary"), directory, "--nodes", "3", "--events", events, "--metrics")
+    summary, _ = world.local(world.job("summary"), directory, "--nodes", "3", "--events", events, "--metrics", "--profile", "3", "--profile-from", "8")
     check(summary["final_step"] == 40 == summary["steps"] == len(summary["loss"]) and summary["loss"][-1] < summary["loss"][0], summary["final_step"])
     check(summary["ok"] and summary["error"] == "" and summary["steps_lost"] == 0 and summary["samples_repeated"] == 0 and re.fullmatch("[0-9a-f]{64}", summary["weights_sha256"]))
     check(0 < summary["tokens_per_second"] < 1e7 and 0 < summary["seconds"] < 120, summary["tokens_per_second"])
@@ -557,6 +557,16 @@ def summary_of_a_run(world):
     check(lost["total_ms"] > 0 and lost["members"] == 2 and lost["epoch"] > 1 and lost["source"] == "live" and lost["bytes_moved"] >= 0, lost)
     with open(os.path.join(directory, "metrics.json"), encoding="utf-8") as file:
         check(len(json.load(file)) == 4, "not every process is listed")
+    with open(os.path.join(directory, "profile.json"), encoding="utf-8") as file:
+        spans = [event for event in json.load(file)["traceEvents"] if event["ph"] == "X"]
+    check({span["args"]["step"] for span in spans} == {8, 9, 10}, "other steps than asked for")
+    for step in (8, 9, 10):
+        whole = [span for span in spans if span["name"] == "step" and span["args"]["step"] == step]
+        last = max(span["args"]["epoch"] for span in whole)
+        whole = [span for span in whole if span["args"]["epoch"] == last]
+        check(len({span["pid"] for span in whole}) == len(whole) >= 2, "step", step, "of", len(whole), "workers")
+        # On one clock: every member was within the step at one moment, the vote.
+        check(max(span["ts"] for span in whole) < min(span["ts"] + span["dur"] for span in whole), "step", step, "does not line up")
 
 
 SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation, "checkpoint-of-another-model": checkpoint_of_another_model,

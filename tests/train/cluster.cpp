@@ -117,6 +117,7 @@ JobSpec tiny_job(const std::string& data_prefix) {
 struct Cluster::Node {
   WorkerId id;
   std::unique_ptr<Mesh> mesh;
+  std::unique_ptr<Trace> trace;
   std::unique_ptr<Dataset> data, validation_data;
   std::int64_t dies_after_step = -1;
   int operators_left = 0;
@@ -154,6 +155,10 @@ const BadSteps& Cluster::bad(int worker) const { return nodes_[static_cast<std::
 void Cluster::die_in_validation(int worker, std::int64_t step, int after_operators) {
   nodes_[static_cast<std::size_t>(worker)]->dies_after_step = step;
   nodes_[static_cast<std::size_t>(worker)]->operators_left = after_operators;
+}
+
+void Cluster::trace_into(const std::string& directory) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->trace = std::make_unique<Trace>(job_.spec.profile, directory + "/" + std::to_string(i) + ".json", nodes_[i]->id);
 }
 
 void Cluster::lose(int worker) {
@@ -217,6 +222,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         hooks.planned = [] { return std::uint64_t{0}; };
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
         hooks.before_update = [] {};
+        hooks.trace = node.trace.get();
         node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.validation_data.get(), node.pool, hooks, node.state.bad);
         if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
         for (;;) {

@@ -26,6 +26,8 @@ class Cluster {
   // Regroups the workers in `members` (their numbers, in order of rank) and trains until step `until` is committed by all. Workers that leave are donors if `donors` names them.
   // Returns the weights digest.
   std::string train(const Placement& placement, const std::vector<int>& members, std::int64_t until, const std::vector<int>& donors = {});
+  // From now on workers write traces, DIR/<worker>.json.
+  void trace_into(const std::string& directory);
   // Forgets a worker's state, as a death does.
   void lose(int worker);
   [[nodiscard]] const std::vector<double>& losses() const { return losses_; }
