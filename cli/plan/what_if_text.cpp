@@ -69,7 +69,8 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
   }
   const MemoryNeed& m = r.memory;
   line("memory", fmt::format("{} a worker at most: weights {}, moments {}, gradients {}, dense weights and leaves {}, activations {}, buffers {}", bytes_text(m.total()), bytes_text(m.weights),
-                             bytes_text(m.moments), bytes_text(m.gradients), bytes_text(m.dense), bytes_text(m.activations), bytes_text(m.buffers)));
+                             bytes_text(m.moments), bytes_text(m.gradients), bytes_text(m.dense), bytes_text(m.activations), bytes_text(m.buffers) +
+                                 (m.products > 0 ? ", products' descriptors " + bytes_text(m.products) : "")));
   if (r.placement.groups.empty()) return out;
   line("snapshots", fmt::format("{} of a node's memory", bytes_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
   const Traffic& t = r.traffic;
@@ -105,6 +106,7 @@ std::string what_if_json(const WhatIf& r) {
                                {"dense", m.dense},
                                {"activations", m.activations},
                                {"buffers", m.buffers},
+                               {"products", m.products},
                                {"total", m.total()}}},
                              {"wire_bytes",
                               {{"gather", t.gather},

@@ -54,6 +54,12 @@ std::int64_t kept_per_token(const JobSpec& job, bool sparse, std::int64_t copies
   return (attention + 2 * h + model.num_experts_per_tok * ((1 + copies) * h + inner)) * size_of(job.precision) + router * kFloat;
 }
 
+// oneDNN and LibTorch's cache above it hold three or four descriptors of 258 KB of each shape (heaptrack, LibTorch 2.11).
+constexpr std::int64_t kProductShape = 1 << 20;
+
+// Of an expert's six products there is one for every size of segment (moe/train/ops/expert.hpp) between half and twice the mean; and those of a dense layer and the head.
+std::int64_t product_shapes(std::int64_t mean_segment) { return 6 * std::min<std::int64_t>(32, ceil_div(3 * mean_segment, 2 * 16) + 1) + 12; }
+
 }  // namespace
 
 MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
@@ -98,6 +104,7 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
                             (rounds ? std::min(model.vocab_size, head_gradient_words(h)) * h : 0);
   // With others the experts' rows stay while attention goes on: they may still be on their way.
   need.buffers = std::max({members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward), mlp_backward, head}) * size;
+  if (rounds) need.products = product_shapes(segment) * kProductShape;
   return need;
 }
 

@@ -14,7 +14,8 @@ struct MemoryNeed {
   std::int64_t dense = 0;          // the dense weights gathered for the step, one leaf of their gradients, and what arrives of the others' leaves
   std::int64_t activations = 0;    // one microbatch, kept for the backward; the experts' part for an even load
   std::int64_t buffers = 0;        // what one layer's backward, or the head, needs on top
-  [[nodiscard]] std::int64_t total() const { return weights + moments + gradients + dense + activations + buffers; }
+  std::int64_t products = 0;       // bf16: what oneDNN keeps of every shape of product that a process has met
+  [[nodiscard]] std::int64_t total() const { return weights + moments + gradients + dense + activations + buffers + products; }
 };
 
 // Of the heaviest member of a group of `members`, one of `groups`. Not in it: the program and its libraries, and the snapshots (three times the state, in the node's shared memory).
