@@ -18,7 +18,7 @@ namespace regroup {
 
 class WriteBehind {
  public:
-  static constexpr std::size_t kBufferBytes = std::size_t{4} << 20;
+  static constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
   WriteBehind();
   ~WriteBehind();   // waits for the write under way
   WriteBehind(const WriteBehind&) = delete;

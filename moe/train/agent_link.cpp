@@ -60,7 +60,7 @@ void AgentLink::handle(const ToWorker& message, int fd) {
       changed_.notify_all();
       return;
     }
-    void* memory = mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void* memory = mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     REGROUP_CHECK(memory != MAP_FAILED, "cannot map the agent's arena of", grant->bytes, "bytes");
     close(fd);
     arenas_.push_back({grant->slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant->bytes)}});
