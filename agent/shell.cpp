@@ -168,7 +168,10 @@ void AgentShell::watch_job(const std::string& job) {
   spec_watch_.reset();
   plan_watch_.reset();
   counters_.change([&](auto& c) {
-    if (c.training.job != job) c.training = {.job = job};
+    if (c.training.job == job) return;
+    c.training = {.job = job};
+    c.snapshots = {};
+    c.checkpoints = {};
   });
   if (job.empty()) return;
   // Two narrow watches: everything else under the job (every node's progress) is none of our business.

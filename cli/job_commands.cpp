@@ -180,7 +180,7 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
 
   auto a = fresh();
   CLI::App* command = add_command(app, run, "submit", "give a job to a cluster", a, submit_command);
-  command->add_option("JOB.yaml", a->job_file, "the job file; examples/tiny/job.yaml explains its keys")->required()->type_name("");
+  command->add_option("JOB.yaml", a->job_file, "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")->required()->type_name("");
   add_profile_options(*command, a->profile, "into its agent's --dir, profile/");
   command->footer("The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free nodes in order of submission.\n"
                   "A name is taken for good, also when its job is over. Exit status: 0 submitted, 1 refused, 2 something is wrong with a file or an option.");

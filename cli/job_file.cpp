@@ -100,6 +100,13 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
   return shape;
 }
 
+// A job that is cut short keeps the shape of its schedule as far as its steps go.
+void shorten_schedule(std::int64_t steps, OptimizerSpec& optimizer) {
+  const bool wsd = optimizer.schedule == ScheduleKind::kWsd;
+  optimizer.warmup_steps = static_cast<int>(std::min<std::int64_t>(optimizer.warmup_steps, wsd ? steps - 1 : steps));
+  if (wsd) optimizer.decay_steps = static_cast<int>(std::min<std::int64_t>(optimizer.decay_steps, steps - optimizer.warmup_steps));
+}
+
 void read_optimizer(YamlSection section, std::int64_t steps, OptimizerSpec& optimizer) {
   section.read("learning_rate", optimizer.learning_rate);
   section.read("min_learning_rate", optimizer.min_learning_rate);
@@ -143,12 +150,9 @@ void read_validation(YamlSection& root, const fs::path& job_file, JobSpec& job) 
   section.read("data", validation.data_prefix);
   if (!validation.data_prefix.empty()) {
     validation.data_prefix = absolute_from(job_file, validation.data_prefix);
-  } else if (const std::string beside = job.data_prefix + "-validation"; !job.data_prefix.empty() && fs::exists(beside + ".idx")) {
-    validation.data_prefix = beside;
-  } else if (job.data_prefix.empty()) {
-    section.refuse("data", "is missing: with a mix of data there is no set beside it");
   } else {
-    section.refuse("data", "is missing, and there is no " + beside + ".idx: name a set, or prepare the data with --validation SHARE");
+    if (job.data_prefix.empty()) section.refuse("data", "is missing: with a mix of data there is no set beside it");
+    validation.data_prefix = job.data_prefix + "-validation";
   }
   section.require("interval", validation.interval);
   validation.microbatches = job.microbatches;
@@ -202,7 +206,7 @@ std::string in_words_of_the_file(std::string text) {
   return text;
 }
 
-JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::string& default_checkpoint_dir) {
+JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::string& default_checkpoint_dir, std::int64_t steps) {
   JobFile file;
   JobSpec& job = file.job;
   YamlSection root(path, "", yaml);
@@ -217,10 +221,12 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   read_data(root, path, job);
   root.read("separate_documents", job.separate_documents);
   root.require("steps", job.steps);
+  if (steps > 0) job.steps = steps;
   root.require("microbatches", job.microbatches);
   root.require("sequences_per_microbatch", job.sequences_per_microbatch);
   root.require("sequence_length", job.sequence_length);
   read_optimizer(root.section("optimizer"), job.steps, job.optimizer);
+  if (steps > 0) shorten_schedule(steps, job.optimizer);
   read_elastic(root.section("elastic"), job.elastic);
   read_snapshots(root.section("snapshots"), path, job.snapshots);
   read_validation(root, path, job);
@@ -237,11 +243,11 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
 
 }  // namespace
 
-Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir) {
+Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir, std::int64_t steps) {
   const auto text = read_text(path);
   if (!text || fs::is_directory(path)) return Error{Code::kNotFound, "cannot read the job file " + path};
   try {
-    return read_job(path, YAML::Load(*text), default_checkpoint_dir);
+    return read_job(path, YAML::Load(*text), default_checkpoint_dir, steps);
   } catch (const Refused& refused) {
     return Error{Code::kBadInput, refused.what};
   } catch (const YAML::Exception& error) {

@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "coordinator/api/job_spec.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ struct JobFile {
   std::vector<std::string> notes;  // what a reader of the file may not expect, one sentence each
 };
 
-// `default_checkpoint_dir` (absolute) is used where the file names none.
+// `default_checkpoint_dir` (absolute) is used where the file names none. `steps` above 0 stands in place of the file's: a default that follows from steps follows from these, and warm-up and decay end
+// with them. Data need not be there.
 // kNotFound, kBadInput ("FILE:LINE: section.key: what is wrong, what is expected"). The result has passed check_job.
-Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir = {});
+Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir = {}, std::int64_t steps = 0);
 
 }  // namespace regroup

@@ -96,17 +96,15 @@ Result<void> check_options(const LocalOptions& options) {
 int local_command(Arguments& arguments) {
   LocalOptions& options = arguments.options;
   // The file is read twice: the directory's default holds the job's name, and the checkpoints' default the directory.
-  auto file = load_job(arguments.job_file, "/unknown");
+  auto file = load_job(arguments.job_file, "/unknown", arguments.steps);
   if (!file) return fail(file.error());
   options.dir = options.dir.empty() ? default_dir(file->job.name) : fs::absolute(options.dir).lexically_normal().string();
-  file = load_job(arguments.job_file, options.dir + "/checkpoints");
+  file = load_job(arguments.job_file, options.dir + "/checkpoints", arguments.steps);
   if (!file) return fail(file.error());
   options.job = file->job;
-  if (arguments.steps > 0) options.job.steps = arguments.steps;
   if (arguments.groups > 0) options.job.elastic.max_groups = arguments.groups;
   options.job.profile = arguments.profile;
-  options.job.optimizer.warmup_steps = static_cast<int>(std::min<std::int64_t>(options.job.optimizer.warmup_steps, options.job.steps));
-  if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups, --steps and --profile"));
+  if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups and --profile"));
   if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
   if (auto good = check_checkpoints(options.job); !good) return fail(good.error());
   ProgressLine line("initial weights");
@@ -134,7 +132,7 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
   const auto positive = CLI::Validator([](const std::string& text) { return std::strtod(text.c_str(), nullptr) > 0 ? std::string() : "'" + text + "' must be above 0"; }, "");
   CLI::App* command = app.add_subcommand("local", "train on this machine alone: real etcd, coordinators and agents, as in a cluster");
   command->footer(kFooter);
-  command->add_option("JOB.yaml", arguments->job_file, "the job file; examples/tiny/job.yaml explains its keys")->required()->type_name("");
+  command->add_option("JOB.yaml", arguments->job_file, "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")->required()->type_name("");
   command->add_option("--nodes", options.nodes, "agents, one worker each; with --trace: at most so many at once")->capture_default_str()->check(CLI::Range(1, 256))->type_name("N");
   command->add_option("--coordinators", options.coordinators, "one leads, the others stand by")->capture_default_str()->check(CLI::Range(1, 9))->type_name("K");
   command->add_option("--dir", options.dir, "everything goes there; a job begun there goes on from its newest checkpoint (default runs/NAME-TIME)")->type_name("DIR");

@@ -7,6 +7,7 @@
 
 #include <sys/random.h>
 
+#include <filesystem>
 #include <utility>
 
 namespace regroup {
@@ -37,6 +38,9 @@ Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
 }  // namespace
 
 Result<void> pin_data(JobSpec& job) {
+  const std::string validation_index = job.validation.data_prefix + ".idx";
+  if (job.validation.due_at_all() && !std::filesystem::exists(validation_index))
+    return Error{Code::kNotFound, "validation.data: there is no " + validation_index + ": name a set, or prepare the data with --validation SHARE"};
   auto data = Dataset::open(data_sources(job), job.model.vocab_size, job.sequence_length, job.seed);
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;

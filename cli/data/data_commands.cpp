@@ -120,11 +120,11 @@ void add_input_options(CLI::App& command, PrepareOptions& options) {
 }  // namespace
 
 void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
-  CLI::App* prepare = data.add_subcommand("prepare", "text -> PREFIX.bin, PREFIX.idx (Megatron's form), PREFIX.json (what made them)");
+  CLI::App* prepare = data.add_subcommand("prepare", "text -> PREFIX.bin, PREFIX.idx (Megatron's form), PREFIX.sums (checksums), PREFIX.json (what made them)");
   auto arguments = std::make_shared<PrepareArguments>();
   PrepareOptions& options = arguments->options;
   add_input_options(*prepare, options);
-  prepare->add_option("--out", options.prefix, "PREFIX of the three files; what a job file calls `data`")->required();
+  prepare->add_option("--out", options.prefix, "PREFIX of the four files; what a job file calls `data`")->required();
   prepare->add_option("--tokenizer", arguments->tokenizer, "a SentencePiece .model, or bytes: a token is a byte, 256 ends a document")->capture_default_str();
   prepare->add_option("--validation", options.validation, "share of the documents, chosen by a hash of their text, that goes to PREFIX-validation instead, such as 0.01")
       ->check(CLI::Range(0.0, 0.999999))

@@ -1,4 +1,5 @@
 #include "cli/plan/what_if.hpp"
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/tree.hpp"
 #include "moe/layout/units.hpp"
 
@@ -8,7 +9,7 @@
 namespace regroup {
 namespace {
 
-constexpr std::int64_t kFloat = 4;
+constexpr std::int64_t kFloat = 4, kHalf = 2;
 
 // Bytes by (from, to) rank, booked to one kind.
 class Book {
@@ -32,13 +33,25 @@ class Book {
 struct Sizes {
   std::int64_t dense_block = 0;   // elements: one block of every dense unit
   std::int64_t expert = 0;
+  std::vector<std::int64_t> gathered = std::vector<std::int64_t>(kBlocksPerUnit + 1);   // bytes of blocks [0, i) of every dense unit, as they are computed with
+  [[nodiscard]] std::int64_t gathered_of(const IntervalSet& blocks) const {
+    std::int64_t bytes = 0;
+    for (const Interval& run : blocks.intervals()) bytes += gathered[static_cast<std::size_t>(run.hi)] - gathered[static_cast<std::size_t>(run.lo)];
+    return bytes;
+  }
 };
 
-Sizes sizes_of(const ModelShape& model) {
+Sizes sizes_of(const JobSpec& job) {
   Sizes sizes;
-  for (const Unit& unit : one_layer_of_each_kind(model)) {
-    if (unit.is_expert()) sizes.expert = unit.padded_numel();
-    else sizes.dense_block += unit.block_elements * layers_like(model, unit);
+  for (const Unit& unit : one_layer_of_each_kind(job.model)) {
+    if (unit.is_expert()) {
+      sizes.expert = unit.padded_numel();
+      continue;
+    }
+    const std::int64_t layers = layers_like(job.model, unit);
+    const ComputeForm form(unit, job.precision);
+    sizes.dense_block += unit.block_elements * layers;
+    for (std::size_t block = 0; block < sizes.gathered.size(); ++block) sizes.gathered[block] += form.byte_of(static_cast<std::int64_t>(block) * unit.block_elements) * layers;
   }
   return sizes;
 }
@@ -56,18 +69,20 @@ void book_group(const JobSpec& job, const Group& group, const Sizes& sizes, Book
     if (std::find(first, here, *here) == here) ++experts[static_cast<std::size_t>(*here)];
   }
   const std::int64_t num_experts = job.model.num_local_experts;   // of a layer: the rows go to them evenly
+  const std::int64_t row_bytes = job.model.hidden_size * (job.precision == Precision::kBf16 ? kHalf : kFloat);
+  const std::int64_t passes = job.recompute == Recompute::kFull ? 3 : 2;   // forward, forward again, backward
   std::vector<std::int64_t> microbatches(group.ranks.size());
   const int num = microbatches_of(group, job.microbatches, job.chains).size();
   for (int m = 0; m < num; ++m) ++microbatches[static_cast<std::size_t>(m % members)];
   for (std::size_t owner = 0; owner < group.ranks.size(); ++owner) {
-    const std::int64_t share = group.dense_blocks[owner].size() * sizes.dense_block * kFloat;
+    const std::int64_t share = group.dense_blocks[owner].size() * sizes.dense_block * kFloat, weights = sizes.gathered_of(group.dense_blocks[owner]);
     for (std::size_t other = 0; other < group.ranks.size(); ++other) {
       if (other == owner) continue;
-      book.send(group.ranks[owner], group.ranks[other], share, &Traffic::gather);
+      book.send(group.ranks[owner], group.ranks[other], weights, &Traffic::gather);
       book.send(group.ranks[other], group.ranks[owner], share * microbatches[other], &Traffic::leaves);
-      const std::int64_t row_bytes = job.model.hidden_size * kFloat, from_other = microbatches[other] * rows;
-      book.send(group.ranks[other], group.ranks[owner], 2 * (from_other * experts[owner] / num_experts * row_bytes), &Traffic::dispatch);   // rows, and their outputs' gradients
-      book.send(group.ranks[owner], group.ranks[other], 2 * (from_other * answers[owner] / num_experts * row_bytes), &Traffic::dispatch);   // outputs, and the rows' gradients
+      const std::int64_t from_other = microbatches[other] * rows;
+      book.send(group.ranks[other], group.ranks[owner], passes * (from_other * experts[owner] / num_experts * row_bytes), &Traffic::dispatch);   // rows, and their outputs' gradients
+      book.send(group.ranks[owner], group.ranks[other], passes * (from_other * answers[owner] / num_experts * row_bytes), &Traffic::dispatch);   // outputs, and the rows' gradients
     }
   }
 }
@@ -87,7 +102,7 @@ void book_siblings(const Group& from, const Group& to, const Sizes& sizes, Book&
 Traffic traffic_of_step(const JobSpec& job, const Placement& placement, int workers_per_node) {
   Traffic traffic;
   Book book(traffic, workers_per_node);
-  const Sizes sizes = sizes_of(job.model);
+  const Sizes sizes = sizes_of(job);
   for (const Group& group : placement.groups) {
     book_group(job, group, sizes, book);
     for (const Group& other : placement.groups)

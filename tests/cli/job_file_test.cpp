@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <regex>
 #include <string>
 
 #include <unistd.h>
@@ -89,9 +91,6 @@ TEST_F(JobFileTest, a_good_file_becomes_a_job) {
 TEST_F(JobFileTest, validation_takes_the_set_beside_the_training_data) {
   EXPECT_FALSE(load(kGood)->job.validation.due_at_all());
   const std::string with = std::string(kGood) + "validation: {interval: 4}\n";
-  EXPECT_SAYS(load(with).error().context, "validation.data is missing, and there is no " + (dir / "data/text-validation.idx").string());
-  fs::create_directories(dir / "data");
-  std::ofstream(dir / "data/text-validation.idx") << "x";
   const auto file = load(with);
   ASSERT_TRUE(file) << file.error().context;
   EXPECT_EQ(file->job.validation.data_prefix, (dir / "data/text-validation").string());
@@ -105,6 +104,24 @@ TEST_F(JobFileTest, wsd_falls_over_the_last_tenth_unless_told) {
   std::string text = kGood;
   text.replace(text.find("linear"), 6, "wsd");
   EXPECT_EQ(load(text)->job.optimizer.decay_steps, 1);
+}
+
+TEST_F(JobFileTest, other_steps_bring_their_own_defaults_and_cut_the_schedule) {
+  const auto optimizer = [&](const std::string& schedule, std::int64_t steps) {
+    std::string text = kGood;
+    text.replace(text.find("linear"), 6, schedule);
+    std::ofstream(dir / "job.yaml") << text;
+    auto file = load_job((dir / "job.yaml").string(), {}, steps);
+    EXPECT_TRUE(file) << file.error().context;
+    EXPECT_EQ(file->job.steps, steps > 0 ? steps : 10);
+    return file->job.optimizer;
+  };
+  EXPECT_EQ(optimizer("wsd", 200).decay_steps, 20);
+  EXPECT_EQ(optimizer("wsd\n  warmup_steps: 5\n  decay_steps: 5", 7).decay_steps, 2);
+  EXPECT_EQ(optimizer("wsd\n  warmup_steps: 5\n  decay_steps: 5", 3).warmup_steps, 2);
+  EXPECT_EQ(optimizer("wsd\n  warmup_steps: 5\n  decay_steps: 5", 3).decay_steps, 1);
+  EXPECT_EQ(optimizer("linear\n  warmup_steps: 5", 3).warmup_steps, 3);
+  EXPECT_EQ(optimizer("linear\n  warmup_steps: 5", 0).warmup_steps, 5);
 }
 
 TEST_F(JobFileTest, a_typo_is_named_with_its_line_and_the_nearest_key) {
@@ -264,6 +281,20 @@ TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
   EXPECT_EQ(*four->sliding_window, 16);
   EXPECT_TRUE(four->tie_word_embeddings);
   EXPECT_EQ(shape_from_config_json(fields + "\"x\": 1}")->rope_theta, 1e6) << "what transformers takes for a Mixtral without one";
+}
+
+// Every key that the source asks its sections for, in a cell of the page.
+TEST(Examples, the_page_of_the_job_file_has_every_key) {
+  const auto text_of = [](const std::string& path) {
+    std::ifstream in(std::string(REGROUP_SOURCE_DIR) + path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string source = text_of("/cli/job_file.cpp"), page = text_of("/docs/job-file.md");
+  const std::regex asked(R"re(\.(?:read|read_bytes|read_word|require|section|find)\("([a-z0-9_]+)")re");
+  int keys = 0;
+  for (auto key = std::sregex_iterator(source.begin(), source.end(), asked); key != std::sregex_iterator(); ++key, ++keys)
+    EXPECT_NE(page.find("`" + (*key)[1].str() + "`"), std::string::npos) << (*key)[1] << " is not in docs/job-file.md";
+  EXPECT_GT(keys, 50);
 }
 
 TEST(Examples, every_job_file_is_good) {

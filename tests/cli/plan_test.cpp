@@ -1,6 +1,7 @@
 // `regroup plan` on imagined clusters: published figures of real models, conservation, and what a loss costs.
 #include "cli/job_file.hpp"
 #include "cli/plan/plan_command.hpp"
+#include "moe/layout/compute_form.hpp"
 #include "moe/layout/units.hpp"
 
 #include <gtest/gtest.h>
@@ -61,6 +62,24 @@ TEST(WhatIf, traffic_is_what_the_layout_must_move) {
   EXPECT_EQ(siblings.gather + siblings.leaves + siblings.dispatch, 0);
   EXPECT_EQ(siblings.nodes, 2 * (dense + experts));
   EXPECT_EQ(what_if(job, {1, 2, 0}, 0)->traffic.between_machines, 0);
+}
+
+TEST(WhatIf, traffic_follows_precision_and_recomputation) {
+  JobSpec job = example("small");
+  job.elastic.max_groups = 1;
+  const Traffic fp32 = what_if(job, {2, 1, 0}, 0)->traffic;
+  job.recompute = Recompute::kFull;
+  const Traffic again = what_if(job, {2, 1, 0}, 0)->traffic;
+  EXPECT_EQ(again.dispatch, fp32.dispatch / 2 * 3) << "forward, forward again, backward";
+  EXPECT_EQ(again.gather, fp32.gather);
+  job.recompute = Recompute::kNone;
+  job.precision = Precision::kBf16;
+  const Traffic bf16 = what_if(job, {2, 1, 0}, 0)->traffic;
+  EXPECT_EQ(bf16.dispatch, fp32.dispatch / 2);
+  EXPECT_EQ(bf16.leaves, fp32.leaves) << "sums are fp32 in either";
+  std::int64_t computed_with = 0;
+  for (const Unit& unit : make_units(job.model)) computed_with += unit.is_expert() ? 0 : ComputeForm(unit, job.precision).byte_of(unit.padded_numel());
+  EXPECT_EQ(bf16.gather, computed_with);                           // each half to the other: norms and routers in fp32, matrices in bf16
 }
 
 TEST(WhatIf, losses_say_where_the_state_comes_from) {

@@ -1,6 +1,7 @@
-// prepare.hpp: text -> PREFIX.bin, PREFIX.idx (Megatron's indexed format) and PREFIX.json (what made them, counts, checksums); the same for PREFIX-validation where asked.
+// prepare.hpp: text -> PREFIX.bin, PREFIX.idx (Megatron's indexed format), PREFIX.sums (a checksum of each 64 KiB of .bin) and PREFIX.json (what made them, counts, checksums);
+// the same for PREFIX-validation where asked.
 //
-// Every document ends with the tokenizer's end. A set's three files appear complete or not at all: each is written beside its place, synced and renamed, the .json last; that
+// Every document ends with the tokenizer's end. A set's four files appear complete or not at all: each is written beside its place, synced and renamed, the .json last; that
 // one is the commit. The bytes written are a function of inputs and options, never of the number of threads. Memory: a few MiB a thread, whatever the inputs' size.
 #pragma once
 
