@@ -7,6 +7,7 @@ Listens on 127.0.0.1 only. A scenario that this machine does not permit (mounts)
 """
 import argparse
 import contextlib
+import glob
 import json
 import os
 import re
@@ -156,7 +157,7 @@ class World:
 
     def job(self, name, *edits, steps=40, snapshots="every_steps: 1"):
         """A job file; each edit is (what stands there, what shall stand there)."""
-        text = run_jobs.JOB.format(steps=steps, groups=2, min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, validation="")
+        text = run_jobs.JOB.format(steps=steps, groups=2, min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, data="text", more="")
         text = re.sub(r"snapshots: \{.*\}", "snapshots: {" + snapshots + "}", text)
         for old, new in edits:
             check(old in text, old, "is not in the job file")
@@ -202,14 +203,28 @@ def job_file(world):
     check("min_nodes = 5" in err, err)
 
 
+def explained(words, text):
+    """A sentence on what it does, how it is called, and every option with its own sentence."""
+    description, found, rest = text.partition("Usage: ")
+    check(found and len(description.split()) >= 3, words, "does not say what it does:", text)
+    check(rest.split("\n")[0].split()[1:len(words)] == words[1:], words, "shows the usage of another:", rest.split("\n")[0])
+    about = re.split(r"^  (?:--?[a-z])", rest.split("\n\n", 1)[1], flags=re.M)[1:]
+    check(about and all(len(re.split(r"\s{2,}", option.strip(), maxsplit=1)) == 2 for option in about), words, "has an option without a word:", rest)
+
+
 def command_line(world):
     for words, sentence in ((["lcoal", "x"], "did you mean local?"), (["status", "--etcd", "nonsense"], "not HOST:PORT"), (["status", "--dir", world.work], "cluster.json"),
                             (["status", "--cluster", "a/b"], "no slash"), (["local", world.job("good"), "--summary", "/nowhere/x"], "cannot write --summary"),
                             (["local", world.job("good"), "--trace", "/nowhere/x"], "cannot read the trace"), (["local", world.job("good"), "--events", "/nowhere/x"], "cannot read the events")):
         status = 1 if words[0] == "status" else 2
         check(sentence in world.cli(*words, status=status)[1], words)
-    for command in ("local", "submit", "status", "scale", "drain", "stop", "data prepare", "checkpoint ls"):
-        check("Usage:" in world.cli(*command.split(), "--help")[0], command)
+    for command in ("", "local", "submit", "status", "scale", "drain", "stop", "plan", "data", "data prepare", "data check", "data train-tokenizer",
+                    "checkpoint", "checkpoint ls", "checkpoint verify", "checkpoint digest", "checkpoint export"):
+        explained(["regroup", *command.split()], world.cli(*command.split(), "--help")[0])
+    for daemon in ("regroup-agent", "regroup-coordinator"):
+        done = subprocess.run([world.program(daemon), "--help"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+        check(done.returncode == 0 and not done.stderr, daemon, done.returncode, done.stderr)
+        explained([daemon], done.stdout)
     below_a_file = world.job("good") + "/x"
     check("Not a directory" in world.cli("local", world.job("good"), "--dir", below_a_file, status=1)[1])
     with socket.socket() as taken:
@@ -294,6 +309,47 @@ def checkpoint_of_another_model(world):
         err = world.cli(*command, status=2)[1]
         check(place in err and "of a model of another shape; choose another directory" in err, err)
     check(sorted(os.listdir(place)) == before, "the other model's checkpoints changed")
+
+
+def damaged_checkpoint(world):
+    """Of the two newest checkpoints, a bit of the state and a bit of the manifest are wrong: both are named, the third is resumed from, and the bits at the end are the right ones."""
+    directory, job = world.fresh("damaged-checkpoint"), world.job("damaged-checkpoint", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 5, keep_last: 3")
+
+    def complete():
+        place = os.path.join(directory, "checkpoints")
+        found = [os.path.join(place, name) for name in os.listdir(place)] if os.path.isdir(place) else []
+        return sorted((path for path in found if os.path.exists(os.path.join(path, "MANIFEST.json"))), key=step_of, reverse=True)
+
+    def step_of(path):
+        return int(re.search(r"step-(\d+)", os.path.basename(path)).group(1))
+
+    def flip_bit(path):
+        with open(path, "r+b") as file:
+            file.seek(os.path.getsize(path) // 2)
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 1]))
+        return path
+
+    process = subprocess.Popen([world.program("regroup"), "local", job, "--nodes", "3", "--dir", directory], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    eventually("three checkpoints are there", lambda: len(complete()) >= 3, 60)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=30)[1]
+    check(process.returncode == 130, process.returncode, err)
+    newest, next_one, good = complete()[:3]
+    files = [os.path.join(newest, name) for name in os.listdir(newest)]
+    state = flip_bit(max(files, key=os.path.getsize))
+    manifest = flip_bit(os.path.join(next_one, "MANIFEST.json"))
+    check(state in world.cli("checkpoint", "verify", newest, status=1)[1], "verify does not name", state)
+    summary, err = world.local(job, directory, "--nodes", "2")
+    check(summary["ok"] and summary["weights_sha256"] == world.digest(120), summary["error"], "or other bits")
+    begin = summary["regroups"][0]
+    check(begin["source"] == "checkpoint", begin)
+    said = "".join(open(path, encoding="utf-8", errors="replace").read() for path in glob.glob(os.path.join(directory, "**", "*.log"), recursive=True))
+    damaged = [line for line in said.splitlines() if "checkpoint_damaged" in line]
+    check(damaged and all(state in line and "bytes " in line for line in damaged), "the damaged file is not named:", damaged)
+    check(any("checkpoint_skipped" in line and manifest in line for line in said.splitlines()), "the damaged manifest is not named")
+    check(any("checkpoint_read" in line and good in line for line in said.splitlines()), "read was not", good)
 
 
 def saves_that_fail(world, name, place, sentence, spoil=lambda: None):
@@ -569,7 +625,7 @@ def summary_of_a_run(world):
         check(max(span["ts"] for span in whole) < min(span["ts"] + span["dur"] for span in whole), "step", step, "does not line up")
 
 
-SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation, "checkpoint-of-another-model": checkpoint_of_another_model,
+SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation, "checkpoint-of-another-model": checkpoint_of_another_model, "damaged-checkpoint": damaged_checkpoint,
              "directory-not-writable": directory_not_writable, "full-disk": full_disk, "strange-nodes": strange_nodes, "data-damaged-on-one-node": data_damaged_on_one_node,
              "by-hand": by_hand, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
 

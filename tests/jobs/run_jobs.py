@@ -10,13 +10,14 @@ import fcntl
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 
 JOB = """name: jobs-test
 seed: 11
-data: text
+data: {data}
 model:
   vocab_size: 260
   hidden_size: 64
@@ -36,7 +37,7 @@ optimizer: {{learning_rate: {learning_rate}, warmup_steps: 4}}
 elastic: {{min_nodes: {min_nodes}, max_groups: {groups}}}
 snapshots: {{every_steps: {snapshot_every}, checkpoint_every_steps: {checkpoint_every}}}
 heartbeat_ms: {heartbeat_ms}
-{validation}
+{more}
 """
 
 # nodes, groups, steps, slices (of an expert: bits of their own): of the run. events: as in an events file. lost: how many steps may be computed again (None: any). sources: one of them must occur
@@ -78,6 +79,9 @@ DISTURBED = {
     "restart-all-with-another-number": dict(nodes=4, groups=2, checkpoint_every=5, events=[dict(at_step=18, do="restart-all", nodes=3)], lost=None, sources=["checkpoint"]),
     "experts-in-slices": dict(nodes=5, groups=2, slices=4, checkpoint_every=5, lost=None, sources=["checkpoint"], causes=["worker_lost"], events=[
         dict(at_step=8, do="kill-worker", node="node-2"), dict(at_step=18, do="restart-all", nodes=3)]),
+    # What is kept and what is computed again differ from plain fp32 in every kernel; a document is a line here, so that a sequence holds several.
+    "bf16-recomputed-within-documents": dict(nodes=4, groups=2, data="lines", keys=("precision: bf16", "recompute: full", "separate_documents: true"), checkpoint_every=5, lost=None, sources=["checkpoint"],
+                                             causes=["worker_lost"], events=[dict(at_step=8, do="kill-worker", node="node-2"), dict(at_step=18, do="restart-all", nodes=3)]),
 }
 
 
@@ -129,18 +133,18 @@ class Runner:
     def prepare(self):
         with open(os.path.join(self.work, "lock"), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not all(os.path.exists(os.path.join(self.work, name + ".sums")) for name in ("text", "text-validation")):
-                for name, seed in (("text-validation", 6), ("text", 5)):
+            for name, seed, form in (("text-validation", 6, "text"), ("text", 5, "text"), ("lines", 5, "lines")):
+                if not os.path.exists(os.path.join(self.work, name + ".sums")):
                     write_text(os.path.join(self.work, name + ".txt"), seed)
-                    subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, name + ".txt"), "--out", os.path.join(self.work, name)], check=True)
+                    subprocess.run([self.regroup, "data", "prepare", os.path.join(self.work, name + ".txt"), "--format", form, "--out", os.path.join(self.work, name)], check=True)
 
-    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, validate_every=0, fails="", **_):
+    def run(self, name, nodes=1, groups=2, steps=LONG, coordinators=1, events=(), min_nodes=1, snapshot_every=1, checkpoint_every=0, heartbeat_ms=200, slices=1, learning_rate=0.003, validate_every=0, data="text", keys=(), fails="", **_):
         directory = os.path.join(self.work, name)
         shutil.rmtree(directory, ignore_errors=True)
         job, happenings, summary = (os.path.join(self.work, name + end) for end in (".yaml", ".events", ".summary.json"))
         with open(job, "w", encoding="ascii") as file:
             file.write(JOB.format(steps=steps, groups=groups, min_nodes=min_nodes, snapshot_every=snapshot_every, checkpoint_every=checkpoint_every, heartbeat_ms=heartbeat_ms, slices=slices, learning_rate=learning_rate,
-                                  validation=f"validation: {{interval: {validate_every}, microbatches: 30}}" if validate_every else ""))
+                                  data=data, more="\n".join([*keys, *([f"validation: {{interval: {validate_every}, microbatches: 30}}"] if validate_every else [])])))
         with open(happenings, "w", encoding="ascii") as file:
             json.dump(list(events), file)   # YAML holds JSON
         if os.path.exists(summary):
@@ -155,7 +159,7 @@ class Runner:
         return result
 
     def baseline(self, steps, fails="", **job):
-        name = f"undisturbed-{steps}" + "".join(f"-{key}-{value:g}" for key, value in job.items())
+        name = f"undisturbed-{steps}" + "".join("-" + re.sub(r"[^\w.+-]+", "-", f"{key}-{value}").strip("-") for key, value in job.items())
         path = os.path.join(self.work, name + ".json")
         with open(path + ".lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -219,7 +223,7 @@ def main():
         scenario = SCENARIOS[name]
         try:
             runner.prepare()
-            baseline = runner.baseline(scenario.get("steps", LONG), **{key: scenario[key] for key in ("slices", "learning_rate", "validate_every", "fails") if key in scenario})
+            baseline = runner.baseline(scenario.get("steps", LONG), **{key: scenario[key] for key in ("slices", "learning_rate", "validate_every", "data", "keys", "fails") if key in scenario})
             check(name, scenario, runner.run(name, **scenario), baseline)
             print(f"{name}: good", flush=True)
         except AssertionError as error:
