@@ -72,6 +72,13 @@ void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double s
 
 }  // namespace
 
+void follow(metrics::AgentCounters& counters, const std::string& job) {
+  if (counters.training.job == job) return;
+  counters.training = {.job = job};
+  counters.snapshots = {};
+  counters.checkpoints = {};
+}
+
 void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms) {
   if (const auto* validated = std::get_if<Validated>(&message)) {
     counters.training.validation_step = validated->step.value;

@@ -5,7 +5,12 @@
 #include "agent/snapshots/keeper.hpp"
 #include "metrics/counters.hpp"
 
+#include <string>
+
 namespace regroup::agent {
+
+// What counts for a job begins anew with another one (empty: none); what counts for the node goes on.
+void follow(metrics::AgentCounters& counters, const std::string& job);
 
 // `job`, `plan`: what the node works for; null where unknown.
 void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms);

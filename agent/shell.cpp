@@ -167,12 +167,7 @@ void AgentShell::do_one(const FollowJob& action) {
 void AgentShell::watch_job(const std::string& job) {
   spec_watch_.reset();
   plan_watch_.reset();
-  counters_.change([&](auto& c) {
-    if (c.training.job == job) return;
-    c.training = {.job = job};
-    c.snapshots = {};
-    c.checkpoints = {};
-  });
+  counters_.change([&](auto& c) { follow(c, job); });
   if (job.empty()) return;
   // Two narrow watches: everything else under the job (every node's progress) is none of our business.
   spec_watch_ = store_.watch(keys_.spec(job), [this, key = keys_.spec(job)](const WatchUpdate& update) {
