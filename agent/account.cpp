@@ -29,6 +29,7 @@ void add_commit(metrics::Training& training, const JobSpec* job, const CommitRep
   training.epoch = std::max(training.epoch, report.epoch.value);
   if (report.step.value > training.step) {   // several workers of one node report the same step
     ++training.steps;
+    training.checkpoints_left_out += report.checkpoint_left_out ? 1 : 0;
     training.bad_steps += !std::isfinite(report.grad_norm);
     training.tokens += static_cast<std::uint64_t>(report.tokens);
   }

@@ -95,6 +95,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["rank_load"] = r.rank_load;
     line["bad_steps"] = r.bad.total;
     line["bad_in_a_row"] = r.bad.in_a_row;
+    if (r.checkpoint_left_out) line["checkpoint_left_out"] = true;
     write(line);
   } else if (const auto* regrouped = std::get_if<Regrouped>(&message)) {
     const RegroupReport& r = regrouped->report;

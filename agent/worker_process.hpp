@@ -40,7 +40,7 @@ class WorkerProcess {
  private:
   WorkerProcess(int pid, int pidfd, int socket);
   void listen();
-  [[nodiscard]] siginfo_t wait_for_end() const;
+  siginfo_t wait_for_end() const;
 
   int pid_;
   int pidfd_;

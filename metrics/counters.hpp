@@ -61,6 +61,7 @@ struct Training {
   std::uint64_t steps = 0;                            // committed, seen by this agent
   std::uint64_t bad_steps = 0;                        // of them, those whose gradients were not finite
   std::int64_t bad_in_a_row = 0;                      // up to the last one
+  std::uint64_t checkpoints_left_out = 0;             // not begun, because an earlier one was still being written
   std::uint64_t steps_lost = 0;                       // computed again after a rollback
   std::uint64_t tokens = 0;
   std::int64_t step = 0;                              // number of the last committed one

@@ -154,6 +154,7 @@ void add_training(Page& page, const Training& training) {
   page.counter("regroup_steps_total", "Steps committed with a worker of this node.", static_cast<double>(training.steps), job);
   page.counter("regroup_bad_steps_total", "Committed steps that changed no weight, because their gradients were not finite.", static_cast<double>(training.bad_steps), job);
   page.gauge("regroup_bad_steps_in_a_row", "Of those, the ones up to the last step without a good one between; at max_bad_steps the job fails.", static_cast<double>(training.bad_in_a_row), job);
+  page.counter("regroup_checkpoints_left_out_total", "Checkpoints not begun, because an earlier one was still being written.", static_cast<double>(training.checkpoints_left_out), job);
   page.counter("regroup_steps_lost_total", "Committed steps that had to be computed again.", static_cast<double>(training.steps_lost), job);
   page.counter("regroup_tokens_total", "Tokens of the committed steps, of the whole job: not to be summed over nodes.", static_cast<double>(training.tokens), job);
   page.gauge("regroup_loss", "Mean loss over the targets of the last step.", training.loss, job);

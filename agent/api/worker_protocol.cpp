@@ -71,7 +71,8 @@ json encode(const Suspects& m) {
 json encode(const Committed& m) {
   const CommitReport& r = m.report;
   return {{"type", "committed"}, {"epoch", r.epoch.value}, {"step", r.step.value}, {"loss", r.loss}, {"aux_loss", r.aux_loss}, {"z_loss", r.z_loss}, {"grad_norm", r.grad_norm},
-          {"learning_rate", r.learning_rate}, {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}, {"bad", bad_json(r.bad)}};
+          {"learning_rate", r.learning_rate}, {"tokens", r.tokens}, {"seconds", r.seconds}, {"phases", r.phases}, {"expert_load", r.expert_load}, {"rank_load", r.rank_load}, {"bad", bad_json(r.bad)},
+          {"checkpoint_left_out", r.checkpoint_left_out}};
 }
 json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
@@ -140,6 +141,7 @@ Committed committed_from(const json& v) {
   for (const auto& [name, seconds] : v.at("phases").items()) r.phases[name] = number(seconds);
   r.expert_load = v.at("expert_load").get<std::vector<std::int64_t>>();
   r.rank_load = number(v.at("rank_load"));
+  r.checkpoint_left_out = v.at("checkpoint_left_out").get<bool>();
   return {std::move(r)};
 }
 

@@ -71,6 +71,7 @@ struct CommitReport {
   std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the whole step
   double rank_load = 1;       // of this group's ranks: tokens that the experts of each layer's heaviest get, over the mean
   BadSteps bad;               // up to this step
+  bool checkpoint_left_out = false;   // of this step, because an earlier one was still being written
 };
 
 // Agent -> worker.

@@ -232,12 +232,18 @@ bool AgentLink::wait_answer(std::uint64_t seen) {
   return !replaced();
 }
 
+bool AgentLink::saving() const {
+  const std::lock_guard lock(mutex_);
+  return saving_locked();
+}
+
+bool AgentLink::saving_locked() const {
+  return std::any_of(snapshots_.begin(), snapshots_.end(), [](const auto& entry) { return entry.second.being_saved; });
+}
+
 void AgentLink::wait_durable() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
-    const bool saving = std::any_of(snapshots_.begin(), snapshots_.end(), [](const auto& entry) { return entry.second.being_saved; });
-    return !saving || (plan_ && plan_->epoch > entered_);
-  });
+  changed_.wait(lock, [&] { return !saving_locked() || (plan_ && plan_->epoch > entered_); });
 }
 
 }  // namespace regroup

@@ -63,6 +63,7 @@ class AgentLink {
   [[nodiscard]] bool settled(const SnapshotName& snapshot) const;   // the agent has its checksums, and no durable write reads its slot
   [[nodiscard]] std::uint64_t answers() const;
   bool wait_answer(std::uint64_t seen);                    // until there are more answers than that; false: a newer plan came
+  [[nodiscard]] bool saving() const;
   void wait_durable();                                     // until no write to disk is under way, or a newer plan came
 
  private:
@@ -70,6 +71,7 @@ class AgentLink {
   void handle(const ToWorker& message, int fd);
   void send_suspects_locked();
   void check_warm_locked();
+  [[nodiscard]] bool saving_locked() const;
 
   FramedSocket socket_;
   Mesh* mesh_ = nullptr;

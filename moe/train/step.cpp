@@ -266,6 +266,7 @@ Vote StepRunner::make_vote() const {
   Vote vote;
   vote.planned = hooks_.planned();
   vote.acked_snapshot = hooks_.acked_snapshot();
+  vote.saving = hooks_.saving();
   vote.losses = losses_;
   vote.expert_load = expert_load_;
   if (!reduction_) return vote;

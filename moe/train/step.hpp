@@ -32,6 +32,7 @@ struct StepHooks {
   std::function<void()> interrupt;              // throws Interrupted when a newer epoch wants to start now; called between operators
   std::function<std::uint64_t()> planned;       // newest epoch seen planned
   std::function<std::int64_t()> acked_snapshot;
+  std::function<bool()> saving;                 // Vote::saving
   std::function<void()> before_update;          // whoever still reads the state must be done when it returns
   Trace* trace = nullptr;
 };

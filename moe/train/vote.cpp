@@ -15,6 +15,7 @@ std::vector<std::byte> to_bytes(const Vote& vote) {
   out.put(static_cast<std::uint8_t>(vote.ok));
   out.put(vote.planned);
   out.put(vote.acked_snapshot);
+  out.put(static_cast<std::uint8_t>(vote.saving));
   out.put(vote.losses);
   out.put(vote.squares_of);
   out.put(vote.squares);
@@ -28,6 +29,7 @@ Result<Vote> vote_from_bytes(std::span<const std::byte> bytes) {
   vote.ok = in.get<std::uint8_t>() != 0;
   vote.planned = in.get<std::uint64_t>();
   vote.acked_snapshot = in.get<std::int64_t>();
+  vote.saving = in.get<std::uint8_t>() != 0;
   vote.losses = in.get_vector<MicrobatchLoss>();
   vote.squares_of = in.get_vector<SquaresOf>();
   vote.squares = in.get_vector<double>();
@@ -52,6 +54,7 @@ Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<
     if (!vote.ok) return Error{Code::kInternal, "a member voted against step " + std::to_string(step.value)};
     record.planned = std::min(record.planned, vote.planned);
     record.acked_snapshot = std::min(record.acked_snapshot, vote.acked_snapshot);
+    record.saving += vote.saving ? 1 : 0;
     for (const MicrobatchLoss& loss : vote.losses) {
       if (loss.microbatch < 0 || loss.microbatch >= job.spec.microbatches || losses[static_cast<std::size_t>(loss.microbatch)]) {
         return Error{Code::kInternal, "microbatch " + std::to_string(loss.microbatch) + " of step " + std::to_string(step.value) + " was computed twice or does not exist"};

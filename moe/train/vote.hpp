@@ -30,6 +30,7 @@ struct Vote {
   bool ok = true;
   std::uint64_t planned = 0;        // newest epoch that this rank has seen planned
   std::int64_t acked_snapshot = -1; // SnapshotSchedule::word
+  bool saving = false;              // a checkpoint that this rank has a part in is still being written
   std::vector<MicrobatchLoss> losses;
   std::vector<SquaresOf> squares_of;
   std::vector<double> squares;
@@ -48,6 +49,7 @@ struct VoteRecord {
   double sum_of_squares = 0;        // of the summed gradients
   std::uint64_t planned = 0;        // least over the votes
   std::int64_t acked_snapshot = -1; // least over the votes
+  std::int64_t saving = 0;          // how many members are
   [[nodiscard]] double norm() const;  // of the mean gradient
   [[nodiscard]] bool bad() const;     // not finite: the step is committed and changes no weight
   friend bool operator==(const VoteRecord&, const VoteRecord&) = default;

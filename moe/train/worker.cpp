@@ -114,6 +114,7 @@ StepHooks Worker::hooks() {
   hooks.interrupt = [this, epoch = tried_] { interrupt_if_stopped(epoch); };
   hooks.planned = [this] { return link_.planned().value; };
   hooks.acked_snapshot = [this] { return snapshots_.word(); };
+  hooks.saving = [this] { return link_.saving(); };
   hooks.before_update = [this] { snapshots_.finish_copy(); };
   hooks.trace = &trace_;
   return hooks;
@@ -214,6 +215,15 @@ void Worker::train() {
       link_.send(Regrouped{report_});
       report_open_ = false;
     }
+    const bool gives_up = state_.bad.in_a_row >= spec.max_bad_steps;
+    const bool last = step.value == spec.steps || gives_up;
+    bool durable = !spec.snapshots.checkpoint_dir.empty() &&
+                   (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
+    if (durable && !last && record.saving > 0) {   // storage is slow: the members, who all know it, train on without this one
+      durable = false;
+      report.checkpoint_left_out = true;
+      log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "an earlier one is still being written by " + std::to_string(record.saving) + " of the members"}});
+    }
     link_.send(Committed{report});
     seconds.push_back(report.seconds);
     if (seconds.size() > 16) seconds.erase(seconds.begin());
@@ -222,10 +232,6 @@ void Worker::train() {
     const double median_ms = sorted[sorted.size() / 2] * 1000;
     mesh_->set_hang_limit(std::chrono::milliseconds(static_cast<std::int64_t>(std::max(50.0 * spec.heartbeat_ms, 10 * median_ms))));
 
-    const bool gives_up = state_.bad.in_a_row >= spec.max_bad_steps;
-    const bool last = step.value == spec.steps || gives_up;
-    const bool durable = !spec.snapshots.checkpoint_dir.empty() &&
-                         (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
     if (durable) mesh_->set_progress(0);
     snapshots_.committed(step, state_.store, state_.bad, record.acked_snapshot, durable);
     if (gives_up) return give_up();

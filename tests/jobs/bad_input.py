@@ -470,6 +470,28 @@ def data_damaged_on_one_node(world):
             check(faults and sentence in faults[0]["text"], "nobody says what is wrong:", faults[:1])
 
 
+def slow_storage(world):
+    """A checkpoint that takes for ever on one node (its agent is stopped, its worker is not) stops no step; those due meanwhile are left out."""
+    with Cluster(world, "slow-storage") as cluster:
+        cluster.start_etcd()
+        cluster.coordinator("c1")
+        for name in ("n1", "n2"):
+            cluster.agent(name)
+        eventually("both nodes are there", lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 2)
+        place = os.path.join(cluster.dir, "checkpoints")
+        cluster.cli("submit", world.job("slow-storage", steps=160, snapshots=f"every_steps: 1, checkpoint_every_steps: 1, dir: {place}"))
+        eventually("both train", lambda: len(cluster.job().get("members", [])) == 2 and cluster.job().get("step", 0) > 3, 60)
+        agent = cluster.processes["n2"]
+        agent.send_signal(signal.SIGSTOP)
+        stopped_at = cluster.job()["step"]
+        eventually("steps go on", lambda: cluster.job()["step"] >= stopped_at + 5)
+        agent.send_signal(signal.SIGCONT)
+        check(metric(cluster.ports["n1"], "regroup_checkpoints_left_out_total") > 0, "no checkpoint was left out")
+        eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 120)
+        check(cluster.job()["weights_sha256"] == world.digest(160), "other bits")
+        check(json.loads(world.cli("checkpoint", "verify", place, "--json")[0])["step"] == 160, "the last step is not on disk")
+
+
 def by_hand(world):
     """A user's morning: submit, look, scale, drain, take back, stop; nobody prints anything but JSON with --json."""
     with Cluster(world, "by-hand") as cluster:
@@ -625,8 +647,9 @@ def summary_of_a_run(world):
         check(max(span["ts"] for span in whole) < min(span["ts"] + span["dur"] for span in whole), "step", step, "does not line up")
 
 
-SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation, "checkpoint-of-another-model": checkpoint_of_another_model, "damaged-checkpoint": damaged_checkpoint,
-             "directory-not-writable": directory_not_writable, "full-disk": full_disk, "strange-nodes": strange_nodes, "data-damaged-on-one-node": data_damaged_on_one_node,
+SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation, "checkpoint-of-another-model": checkpoint_of_another_model,
+             "damaged-checkpoint": damaged_checkpoint,
+             "directory-not-writable": directory_not_writable, "full-disk": full_disk, "strange-nodes": strange_nodes, "data-damaged-on-one-node": data_damaged_on_one_node, "slow-storage": slow_storage,
              "by-hand": by_hand, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
 
 

@@ -221,6 +221,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         };
         hooks.planned = [] { return std::uint64_t{0}; };
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
+        hooks.saving = [] { return false; };
         hooks.before_update = [] {};
         hooks.trace = node.trace.get();
         node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.validation_data.get(), node.pool, hooks, node.state.bad);
