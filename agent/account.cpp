@@ -76,6 +76,7 @@ void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double s
 void follow(metrics::AgentCounters& counters, const std::string& job) {
   if (counters.training.job == job) return;
   counters.training = {.job = job};
+  if (job.empty()) return;   // what was saved of the last one can be read until the next
   counters.snapshots = {};
   counters.checkpoints = {};
 }
