@@ -1,7 +1,8 @@
 // bench-checkpoint [--json] [--dir DIR] [--rounds N]: 1.6 GB of training state over 4 writers, saved and resumed on 3.
 //
 // Each round, in a fresh directory: the copy into warm memory (the only pause of training), the save until durable, a plain sequential O_DIRECT write of as many bytes
-// (which of the two comes first alternates), then a cold resume by 3 processes and a plain O_DIRECT read of the same files. Medians, least and most over the rounds.
+// (which of the two comes first alternates), then a cold resume by 3 processes and a plain O_DIRECT read of the same files. Medians, least and most over the rounds,
+// and whether the medians are what they shall be.
 #include "bench/checkpoint/processes.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/posix_file.hpp"
@@ -31,6 +32,7 @@ namespace fs = std::filesystem;
 
 constexpr int kWriters = 4;
 constexpr int kReaders = 3;
+constexpr double kMostPause = 0.2, kLeastShare = 0.8, kMostRead = 1.01;   // of the medians
 constexpr std::size_t kDirectBytes = std::size_t{4} << 20;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -221,6 +223,12 @@ int run(const std::string& parent, int rounds, bool json) {
   nlohmann::ordered_json out = {{"state_bytes", plan.state_bytes()}, {"writers", kWriters}, {"readers", kReaders}, {"rounds", rounds}};
   const char* names[] = {"pause_s", "durable_s", "raw_write_s", "share_of_raw_write", "resume_s", "raw_read_s", "read_over_state"};
   for (const char* name : names) out[name] = figures.summary(name);
+  const bool pause = out["pause_s"]["median"].get<double>() <= kMostPause, share = out["share_of_raw_write"]["median"].get<double>() >= kLeastShare,
+             read = out["read_over_state"]["median"].get<double>() <= kMostRead;
+  out["targets"] = {{"pause_s", {{"at_most", kMostPause}, {"met", pause}}},
+                    {"share_of_raw_write", {{"at_least", kLeastShare}, {"met", share}}},
+                    {"read_over_state", {{"at_most", kMostRead}, {"met", read}}}};
+  out["met"] = pause && share && read;
   if (json) {
     std::printf("%s\n", out.dump(2).c_str());
     return 0;
@@ -229,6 +237,10 @@ int run(const std::string& parent, int rounds, bool json) {
   std::printf("%-20s %10s %10s %10s\n", "", "median", "least", "most");
   for (const char* name : names)
     std::printf("%-20s %10.3f %10.3f %10.3f\n", name, out[name]["median"].get<double>(), out[name]["least"].get<double>(), out[name]["most"].get<double>());
+  for (const auto& [name, target] : out["targets"].items()) {
+    const bool most = target.contains("at_most");
+    std::printf("%s %s %.2f: %s\n", name.c_str(), most ? "<=" : ">=", target[most ? "at_most" : "at_least"].get<double>(), target["met"].get<bool>() ? "met" : "not met");
+  }
   return 0;
 }
 
