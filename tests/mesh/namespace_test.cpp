@@ -5,7 +5,7 @@ namespace regroup::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kHeartbeat = 100ms;
+constexpr auto kHeartbeat = 200ms;   // a busy machine must not make a rank silent that is not
 double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
 
 // "silence" of each rank in `whom` and nothing else.
@@ -56,8 +56,8 @@ TEST(MeshNamespace, a_rank_whose_link_is_cut_is_silent_for_all_and_all_are_silen
   EXPECT_EQ(result.error().code, Code::kPeerLost);
   EXPECT_NE(result.error().context.find(to_string(worker(2))), std::string::npos) << result.error().context;
   std::printf("silence noticed %.0f ms after the cut (h = %lld ms)\n", waited, static_cast<long long>(kHeartbeat.count()));
-  EXPECT_GE(waited, 350);    // not sooner than the last beat before the cut allows
-  EXPECT_LT(waited, 3000);   // 5 h on an idle machine
+  EXPECT_GE(waited, 700);    // not sooner than the last beat before the cut allows
+  EXPECT_LT(waited, 6000);   // 5 h on an idle machine
   ASSERT_TRUE(told.wait_for([&] { return !told.lost.empty(); }));
   first_judged.await();
   second_judged.await();

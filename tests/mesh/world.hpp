@@ -3,6 +3,7 @@
 
 #include "mesh/mesh.hpp"
 
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,7 +173,9 @@ class Signal {
   void tell(int times = 1) const {
     for (int i = 0; i < times; ++i) EXPECT_EQ(::write(ends_[1], "x", 1), 1);
   }
-  void await() const {
+  void await() const {   // who should tell may have failed, and said why
+    pollfd told{ends_[0], POLLIN, 0};
+    ASSERT_EQ(::poll(&told, 1, std::chrono::milliseconds(kGenerous).count()), 1) << "nobody told";
     char byte = 0;
     EXPECT_EQ(::read(ends_[0], &byte, 1), 1);
   }
