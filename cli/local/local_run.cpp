@@ -3,13 +3,13 @@
 #include "base/log.hpp"
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
+#include "cli/local/happenings.hpp"
+#include "cli/local/job_watch.hpp"
 #include "cli/local/profile.hpp"
 #include "cli/local/report.hpp"
+#include "cli/local/story.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "cli/submit.hpp"
-#include "coordinator/api/job_status.hpp"
-#include "coordinator/api/keys.hpp"
-#include "coordinator/api/records.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
 
 #include <fmt/format.h>
@@ -20,8 +20,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <mutex>
+#include <optional>
 #include <thread>
 
 namespace regroup {
@@ -32,7 +31,6 @@ using std::chrono::milliseconds;
 
 constexpr const char* kCluster = "local";
 constexpr milliseconds kLook{10};                    // how often the journals are read
-constexpr std::int64_t kCoordinatorBackAfterMs = 1000;
 constexpr std::int64_t kCheckpointWaitMs = 60'000;   // for the last checkpoint, after the last step
 constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
@@ -48,76 +46,28 @@ std::optional<Step> newest_checkpoint(const std::string& dir) {
   return std::nullopt;
 }
 
-// What etcd says about the job, kept by a watch.
-class JobWatch {
- public:
-  JobWatch(Store& store, const Keys& keys, const std::string& job) : status_key_(keys.status(job)), outcome_key_(keys.outcome(job)) {
-    watch_ = store.watch(keys.job(job), [this](const WatchUpdate& update) {
-      const std::lock_guard lock(mutex_);
-      for (const auto& event : update.events) {
-        if (event.kind != WatchEvent::Kind::kPut) continue;
-        if (event.kv.key == status_key_) {
-          if (auto status = job_status_from_json(event.kv.value)) status_ = *status;
-        } else if (event.kv.key == outcome_key_) {
-          if (auto outcome = job_outcome_from_json(event.kv.value)) outcome_ = *outcome;
-        }
-      }
-    });
-  }
-  [[nodiscard]] JobStatus status() const {
-    const std::lock_guard lock(mutex_);
-    return status_;
-  }
-  [[nodiscard]] JobOutcome outcome() const {   // state "" = not over
-    const std::lock_guard lock(mutex_);
-    return outcome_;
-  }
-
- private:
-  std::string status_key_, outcome_key_;
-  mutable std::mutex mutex_;
-  JobStatus status_;
-  JobOutcome outcome_;
-  std::unique_ptr<Watch> watch_;   // last: ends first
-};
-
 class LocalRun {
  public:
-  LocalRun(const LocalOptions& options, LiveLine& live) : options_(options), live_(live), keys_(kCluster) {}
+  LocalRun(const LocalOptions& options, LiveLine& live) : options_(options), live_(live), keys_(kCluster), story_(options.job.steps, [this](const std::string& text) { note(text); }) {}
 
   Result<void> run();
   [[nodiscard]] const RunRecord& record() const { return record_; }
   [[nodiscard]] double seconds() const { return static_cast<double>(wall_ms() - started_ms_) / 1000; }
   void shut_down(double seconds) {
     watch_.reset();
+    happenings_.reset();
     store_.reset();
     if (cluster_) cluster_->shut_down(seconds);
   }
 
  private:
-  struct Due {
-    std::int64_t at_ms;
-    std::function<Result<void>()> what;
-  };
-
   Result<void> start();
   Result<void> start_node(const std::string& node);
   Result<void> loop();
   Result<void> wait_for_the_end();
   void read_journals();
-  void tell(const JournalLine& line);
-  void tell_commits_of_new_epochs();
-  Result<void> do_due_events();
-  Result<void> perform(const ScenarioEvent& event);
-  std::string choose_node(const ScenarioEvent& event) const;
-  Result<void> kill_leader();
   Result<void> check_progress();
   void note(const std::string& text) { live_.say(fmt::format("[{:7.2f} s] {}", seconds(), text)); }
-  void injected(const ScenarioEvent& event, const std::string& what) {
-    record_.inject({wall_ms(), name_of(event.deed), what, record_.newest_step()});
-    note(fmt::format("event     step {}: {} {}", record_.newest_step().value, name_of(event.deed), what));
-  }
-  void later(double seconds, std::function<Result<void>()> what) { due_.push_back({wall_ms() + static_cast<std::int64_t>(seconds * 1000), std::move(what)}); }
   void show_live();
 
   const LocalOptions& options_;
@@ -129,15 +79,10 @@ class LocalRun {
   std::unique_ptr<JobWatch> watch_;
   std::map<std::string, FileTail> journals_;
   RunRecord record_;
-  std::size_t next_event_ = 0;
-  std::vector<Due> due_;
-  int highest_node_ = 0;
-  std::set<Epoch> told_plans_, told_commits_;
-  std::set<std::string> told_suspicions_;
+  Story story_;
+  std::optional<Happenings> happenings_;
   std::int64_t last_progress_ms_ = wall_ms();
-  bool last_checkpoint_done_ = false;
-  std::string last_fault_, job_state_told_, job_state_;
-  Step validation_told_{-1};
+  std::string job_state_told_, job_state_;
 };
 
 Result<void> LocalRun::start() {
@@ -171,7 +116,9 @@ Result<void> LocalRun::start() {
   auto nodes = options_.first_nodes;
   if (nodes.empty())
     for (int i = 1; i <= options_.nodes; ++i) nodes.push_back("node-" + std::to_string(i));
-  highest_node_ = static_cast<int>(nodes.size());
+  happenings_.emplace(options_.events, static_cast<int>(nodes.size()),
+                      HappeningsWorld{*cluster_, *store_, keys_, options_.job.name, record_, [this](const std::string& text) { note(text); },
+                                      [this](const std::string& node) { return start_node(node); }, [this] { last_progress_ms_ = wall_ms(); }});
   for (const auto& node : nodes)
     if (auto one = start_node(node); !one) return one;
   return {};
@@ -194,194 +141,16 @@ void LocalRun::read_journals() {
   std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
   for (const auto& line : lines) {
     record_.add(line);
-    tell(line);
+    story_.tell(line, record_);
+    if (line.event == "committed") last_progress_ms_ = wall_ms();
   }
-  if (!lines.empty()) tell_commits_of_new_epochs();
-}
-
-void LocalRun::tell(const JournalLine& line) {
-  if (line.event == "committed") {
-    last_progress_ms_ = wall_ms();
-  } else if (line.event == "plan" && told_plans_.insert(line.epoch).second) {
-    note(fmt::format("decided   epoch {}: {} member{} in {} group{}, {} ms after the first evidence{}: {}", line.epoch.value, line.num_members, line.num_members == 1 ? "" : "s",
-                     line.num_groups, line.num_groups == 1 ? "" : "s", std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
-                     line.at_boundary ? " (at a step boundary)" : "", line.reason));
-  } else if (line.event == "suspicion" && record_.newest_step().value >= options_.job.steps) {
-    return;   // who is done goes
-  } else if (line.event == "suspicion" && told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
-    note(fmt::format("noticed   {}: {} (by {})", line.whom, line.evidence, line.node));
-  } else if (line.event == "worker_exited" && !line.asked) {
-    note(fmt::format("exited    worker {} {}{}", line.worker, line.signal > 0 ? "by signal " + std::to_string(line.signal) : "with status " + std::to_string(line.status),
-                     line.text.empty() ? "" : ": " + line.text));
-  } else if (line.event == "fault") {
-    last_fault_ = line.worker + ": " + line.text;
-    note("fault     " + last_fault_);
-  } else if (line.event == "validated") {
-    if (validation_told_ < line.step) note(fmt::format("validated step {}: loss {:.4f}, perplexity {:.2f}", line.step.value, line.loss, std::exp(line.loss)));
-    validation_told_ = std::max(validation_told_, line.step);
-  } else if (line.event == "checkpoint_durable") {
-    last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= options_.job.steps;
-    note(fmt::format("saved     step {} in {:.2f} s", line.step.value, line.seconds));
-  } else if (line.event == "checkpoint_failed") {
-    last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= options_.job.steps;
-    note(fmt::format("not saved step {}: {}", line.step.value, line.text));
-  } else if (line.event == "snapshot_failed" || line.event == "plan_refused") {
-    note(fmt::format("{} on {}: {}", line.event, line.node, line.text));
-  }
-}
-
-void LocalRun::tell_commits_of_new_epochs() {
-  for (const auto& regroup : record_.regroups()) {
-    if (regroup.total_ms <= 0 && regroup.first_commit_ms <= 0) continue;
-    if (!told_commits_.insert(regroup.epoch).second) continue;
-    note(fmt::format("overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} moved from {}; goes on after step {}, "
-                     "{} step{} lost", regroup.epoch.value,
-                     regroup.total_ms, regroup.stop_ms, regroup.agree_ms, regroup.move_ms, regroup.first_commit_ms, bytes_text(regroup.bytes_moved),
-                     regroup.source.empty() ? "nowhere" : regroup.source, regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s"));
-  }
-}
-
-std::string LocalRun::choose_node(const ScenarioEvent& event) const {
-  if (!event.node.empty()) return event.node;
-  const auto nodes = cluster_->nodes();
-  return nodes.empty() ? "" : nodes.back();
-}
-
-// Reads who leads at this moment: one read, not a poll.
-Result<void> LocalRun::kill_leader() {
-  auto leaders = store_->list(keys_.leader() + "/");
-  if (!leaders) {
-    later(0.5, [this] { return kill_leader(); });   // etcd is away: the event waits for it
-    return {};
-  }
-  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
-  if (first == leaders->keys.end()) {
-    note("event     kill-coordinator: nobody leads, nothing done");
-    return {};
-  }
-  const std::string id = first->value;
-  if (!cluster_->runs_coordinator(id)) {
-    note("event     kill-coordinator: " + id + ", which led, is dead already and nobody leads yet, nothing done");
-    return {};
-  }
-  record_.inject({wall_ms(), "kill-coordinator", id, record_.newest_step()});
-  note("event     step " + std::to_string(record_.newest_step().value) + ": kill-coordinator " + id);
-  cluster_->kill_coordinator(id);
-  due_.push_back({wall_ms() + kCoordinatorBackAfterMs, [this, id] { return cluster_->start_coordinator(id); }});
-  return {};
-}
-
-Result<void> LocalRun::perform(const ScenarioEvent& event) {
-  const std::string node = choose_node(event);
-  const auto needs_running = [&]() -> bool {
-    if (cluster_->runs(node)) return true;
-    note(fmt::format("event     {} {}: it does not run, nothing done", name_of(event.deed), node));
-    return false;
-  };
-  switch (event.deed) {
-    case Deed::kKillWorker:
-    case Deed::kStopWorker:
-      if (!needs_running()) return {};
-      injected(event, node);
-      cluster_->signal_workers(node, event.deed == Deed::kKillWorker ? SIGKILL : SIGSTOP);
-      return {};
-    case Deed::kKillNode:
-      if (!needs_running()) return {};
-      injected(event, node);
-      cluster_->kill_node(node);
-      return {};
-    case Deed::kStopNode:
-      if (!needs_running()) return {};
-      injected(event, node);
-      cluster_->signal_node(node, SIGSTOP);
-      return {};
-    case Deed::kDrain:
-      if (!needs_running()) return {};
-      injected(event, node);
-      cluster_->drain_node(node);
-      return {};
-    case Deed::kJoin: {
-      const std::string name = event.node.empty() ? "node-" + std::to_string(++highest_node_) : event.node;
-      if (cluster_->runs(name)) {
-        note("event     join " + name + ": it runs already, nothing done");
-        return {};
-      }
-      injected(event, name);
-      return start_node(name);
-    }
-    case Deed::kScale: {
-      WishRecord wish;
-      wish.kind = "scale";
-      wish.nodes = event.count;
-      injected(event, "to " + std::to_string(event.count));
-      auto put = store_->put(keys_.wishes(options_.job.name) + "scale", to_json(wish));
-      if (!put) return put.error().within("the wish to scale");
-      return {};
-    }
-    case Deed::kKillCoordinator: return kill_leader();
-    case Deed::kStopEtcd:
-      injected(event, fmt::format("for {:g} s", event.seconds));
-      cluster_->etcd().kill();
-      later(event.seconds, [this]() -> Result<void> {
-        if (auto up = cluster_->etcd().restart(); !up) return up;
-        note("back      etcd answers again");
-        return {};
-      });
-      return {};
-    case Deed::kFreezeEtcd:
-      injected(event, fmt::format("for {:g} s", event.seconds));
-      cluster_->etcd().pause();
-      later(event.seconds, [this]() -> Result<void> {
-        cluster_->etcd().resume();
-        note("back      etcd goes on");
-        return {};
-      });
-      return {};
-    case Deed::kRestartAll: {
-      injected(event, "with " + std::to_string(event.count));
-      cluster_->kill_everything();
-      while (!children_of(::getpid()).empty()) {   // SIGKILL is on its way to each
-        cluster_->unexpected_ends();
-        std::this_thread::sleep_for(milliseconds(2));
-      }
-      due_.clear();
-      if (auto up = cluster_->start_control_plane(); !up) return up;
-      for (int i = 1; i <= event.count; ++i)
-        if (auto one = start_node("node-" + std::to_string(i)); !one) return one;
-      highest_node_ = std::max(highest_node_, event.count);
-      last_progress_ms_ = wall_ms();
-      return {};
-    }
-  }
-  return {};
-}
-
-Result<void> LocalRun::do_due_events() {
-  const auto now = wall_ms();
-  for (std::size_t i = 0; i < due_.size(); ++i) {
-    if (due_[i].at_ms > now) continue;
-    const Due due = std::move(due_[i]);
-    due_.erase(due_.begin() + static_cast<std::ptrdiff_t>(i));
-    if (auto done = due.what(); !done) return done;
-    i = static_cast<std::size_t>(-1);   // the list may have changed
-  }
-  while (next_event_ < options_.events.size()) {
-    const ScenarioEvent& event = options_.events[next_event_];
-    const bool by_step = event.at_step >= 0;
-    const bool is_due = by_step ? record_.newest_step().value >= event.at_step && (event.at_step == 0 || record_.newest_step().value > 0)
-                                : record_.first_commit_at_ms() > 0 && now - record_.first_commit_at_ms() >= event.at_ms;
-    const bool planned = event.at_epoch == 0 || (!record_.plans().empty() && static_cast<std::int64_t>(record_.plans().rbegin()->first.value) >= event.at_epoch);
-    if (!is_due || !planned) break;
-    ++next_event_;
-    if (auto done = perform(event); !done) return done;
-  }
-  return {};
+  if (!lines.empty()) story_.tell_new_epochs(record_);
 }
 
 Result<void> LocalRun::check_progress() {
   for (const auto& end : cluster_->unexpected_ends()) {
     note("ended     " + end);
-    if (cluster_->nodes().empty() && next_event_ >= options_.events.size()) return Error{Code::kInternal, "no node is left: " + end};
+    if (cluster_->nodes().empty() && happenings_->over()) return Error{Code::kInternal, "no node is left: " + end};
     if (record_.first_commit_at_ms() == 0 && end.rfind("coordinator", 0) == 0 && options_.coordinators == 1) return Error{Code::kInternal, end};
   }
   if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
@@ -396,10 +165,10 @@ Result<void> LocalRun::check_progress() {
     job_state_told_ = told;
     note("job       " + told);
   }
-  if (cluster_->nodes().empty()) last_progress_ms_ = std::max(last_progress_ms_, next_event_ < options_.events.size() ? wall_ms() : 0);   // a trace may hold hours without a machine
+  if (cluster_->nodes().empty()) last_progress_ms_ = std::max(last_progress_ms_, !happenings_->over() ? wall_ms() : 0);   // a trace may hold hours without a machine
   if (static_cast<double>(wall_ms() - last_progress_ms_) > options_.stall_seconds * 1000)
     return Error{Code::kTimeout, fmt::format("no step was committed for {:.0f} s; the job is {} ({}){}", options_.stall_seconds, status.state.empty() ? "not looked at" : status.state,
-                                             status.reason, last_fault_.empty() ? "" : "; last fault: " + last_fault_)};
+                                             status.reason, story_.last_fault().empty() ? "" : "; last fault: " + story_.last_fault())};
   return {};
 }
 
@@ -418,7 +187,7 @@ void LocalRun::show_live() {
 Result<void> LocalRun::loop() {
   while (interrupted == 0 && !record_.finished()) {
     read_journals();
-    if (auto done = do_due_events(); !done) return done;
+    if (auto done = happenings_->do_due(); !done) return done;
     if (auto good = check_progress(); !good) return good;
     if (!watch_->outcome().state.empty()) break;   // finished: the journals say so too, or never will
     show_live();
@@ -434,7 +203,7 @@ Result<void> LocalRun::wait_for_the_end() {
   while (interrupted == 0) {
     read_journals();
     cluster_->unexpected_ends();
-    const bool over = !watch_->outcome().state.empty(), saved = !saves || last_checkpoint_done_;
+    const bool over = !watch_->outcome().state.empty(), saved = !saves || story_.last_checkpoint_done();
     if (over && saved && record_.finished()) return {};
     const auto waited = wall_ms() - begin;
     if (waited > kCheckpointWaitMs || (saved && waited > kOutcomeWaitMs)) {

@@ -1,0 +1,165 @@
+#include "cli/local/happenings.hpp"
+
+#include "cli/local/child.hpp"
+#include "coordinator/api/records.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+namespace regroup {
+namespace {
+
+constexpr std::int64_t kCoordinatorBackAfterMs = 1000;
+
+}  // namespace
+
+void Happenings::injected(const ScenarioEvent& event, const std::string& what) {
+  world_.record.inject({wall_ms(), name_of(event.deed), what, world_.record.newest_step()});
+  world_.note(fmt::format("event     step {}: {} {}", world_.record.newest_step().value, name_of(event.deed), what));
+}
+
+void Happenings::later(double seconds, std::function<Result<void>()> what) { due_.push_back({wall_ms() + static_cast<std::int64_t>(seconds * 1000), std::move(what)}); }
+
+std::string Happenings::choose_node(const ScenarioEvent& event) const {
+  if (!event.node.empty()) return event.node;
+  const auto nodes = world_.cluster.nodes();
+  return nodes.empty() ? "" : nodes.back();
+}
+
+// Reads who leads at this moment: one read, not a poll.
+Result<void> Happenings::kill_leader() {
+  auto leaders = world_.store.list(world_.keys.leader() + "/");
+  if (!leaders) {
+    later(0.5, [this] { return kill_leader(); });   // etcd is away: the event waits for it
+    return {};
+  }
+  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
+  if (first == leaders->keys.end()) {
+    world_.note("event     kill-coordinator: nobody leads, nothing done");
+    return {};
+  }
+  const std::string id = first->value;
+  if (!world_.cluster.runs_coordinator(id)) {
+    world_.note("event     kill-coordinator: " + id + ", which led, is dead already and nobody leads yet, nothing done");
+    return {};
+  }
+  world_.record.inject({wall_ms(), "kill-coordinator", id, world_.record.newest_step()});
+  world_.note("event     step " + std::to_string(world_.record.newest_step().value) + ": kill-coordinator " + id);
+  world_.cluster.kill_coordinator(id);
+  due_.push_back({wall_ms() + kCoordinatorBackAfterMs, [this, id] { return world_.cluster.start_coordinator(id); }});
+  return {};
+}
+
+Result<void> Happenings::perform(const ScenarioEvent& event) {
+  const std::string node = choose_node(event);
+  const auto needs_running = [&]() -> bool {
+    if (world_.cluster.runs(node)) return true;
+    world_.note(fmt::format("event     {} {}: it does not run, nothing done", name_of(event.deed), node));
+    return false;
+  };
+  switch (event.deed) {
+    case Deed::kKillWorker:
+    case Deed::kStopWorker:
+      if (!needs_running()) return {};
+      injected(event, node);
+      world_.cluster.signal_workers(node, event.deed == Deed::kKillWorker ? SIGKILL : SIGSTOP);
+      return {};
+    case Deed::kKillNode:
+      if (!needs_running()) return {};
+      injected(event, node);
+      world_.cluster.kill_node(node);
+      return {};
+    case Deed::kStopNode:
+      if (!needs_running()) return {};
+      injected(event, node);
+      world_.cluster.signal_node(node, SIGSTOP);
+      return {};
+    case Deed::kDrain:
+      if (!needs_running()) return {};
+      injected(event, node);
+      world_.cluster.drain_node(node);
+      return {};
+    case Deed::kJoin: {
+      const std::string name = event.node.empty() ? "node-" + std::to_string(++highest_node_) : event.node;
+      if (world_.cluster.runs(name)) {
+        world_.note("event     join " + name + ": it runs already, nothing done");
+        return {};
+      }
+      injected(event, name);
+      return world_.start_node(name);
+    }
+    case Deed::kScale: {
+      WishRecord wish;
+      wish.kind = "scale";
+      wish.nodes = event.count;
+      injected(event, "to " + std::to_string(event.count));
+      auto put = world_.store.put(world_.keys.wishes(world_.job) + "scale", to_json(wish));
+      if (!put) return put.error().within("the wish to scale");
+      return {};
+    }
+    case Deed::kKillCoordinator: return kill_leader();
+    case Deed::kStopEtcd:
+      injected(event, fmt::format("for {:g} s", event.seconds));
+      world_.cluster.etcd().kill();
+      later(event.seconds, [this]() -> Result<void> {
+        if (auto up = world_.cluster.etcd().restart(); !up) return up;
+        world_.note("back      etcd answers again");
+        return {};
+      });
+      return {};
+    case Deed::kFreezeEtcd:
+      injected(event, fmt::format("for {:g} s", event.seconds));
+      world_.cluster.etcd().pause();
+      later(event.seconds, [this]() -> Result<void> {
+        world_.cluster.etcd().resume();
+        world_.note("back      etcd goes on");
+        return {};
+      });
+      return {};
+    case Deed::kRestartAll: {
+      injected(event, "with " + std::to_string(event.count));
+      world_.cluster.kill_everything();
+      while (!children_of(::getpid()).empty()) {   // SIGKILL is on its way to each
+        world_.cluster.unexpected_ends();
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+      due_.clear();
+      if (auto up = world_.cluster.start_control_plane(); !up) return up;
+      for (int i = 1; i <= event.count; ++i)
+        if (auto one = world_.start_node("node-" + std::to_string(i)); !one) return one;
+      highest_node_ = std::max(highest_node_, event.count);
+      world_.restarted();
+      return {};
+    }
+  }
+  return {};
+}
+
+Result<void> Happenings::do_due() {
+  const auto now = wall_ms();
+  for (std::size_t i = 0; i < due_.size(); ++i) {
+    if (due_[i].at_ms > now) continue;
+    const Due due = std::move(due_[i]);
+    due_.erase(due_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (auto done = due.what(); !done) return done;
+    i = static_cast<std::size_t>(-1);   // the list may have changed
+  }
+  while (next_event_ < events_.size()) {
+    const ScenarioEvent& event = events_[next_event_];
+    const bool by_step = event.at_step >= 0;
+    const bool is_due = by_step ? world_.record.newest_step().value >= event.at_step && (event.at_step == 0 || world_.record.newest_step().value > 0)
+                                : world_.record.first_commit_at_ms() > 0 && now - world_.record.first_commit_at_ms() >= event.at_ms;
+    const bool planned = event.at_epoch == 0 || (!world_.record.plans().empty() && static_cast<std::int64_t>(world_.record.plans().rbegin()->first.value) >= event.at_epoch);
+    if (!is_due || !planned) break;
+    ++next_event_;
+    if (auto done = perform(event); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace regroup

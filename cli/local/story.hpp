@@ -1,0 +1,33 @@
+// story.hpp: a run as it is told to people, from the agents' journals: each thing once, whoever reports it.
+#pragma once
+
+#include "cli/local/run_record.hpp"
+
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace regroup {
+
+class Story {
+ public:
+  // `steps` of the job; `note` takes a line.
+  Story(std::int64_t steps, std::function<void(const std::string&)> note) : steps_(steps), note_(std::move(note)) {}
+
+  void tell(const JournalLine& line, const RunRecord& record);   // `record` has the line
+  void tell_new_epochs(const RunRecord& record);
+  [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
+  [[nodiscard]] bool last_checkpoint_done() const { return last_checkpoint_done_; }   // written, or given up
+
+ private:
+  std::int64_t steps_;
+  std::function<void(const std::string&)> note_;
+  std::set<Epoch> told_plans_, told_commits_;
+  std::set<std::string> told_suspicions_;
+  Step validation_told_{-1};
+  bool last_checkpoint_done_ = false;
+  std::string last_fault_;
+};
+
+}  // namespace regroup
