@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""What users do and rely on, with the real programs: a morning by hand, an interrupted run, a trace of machines, the summary that scripts read.
+
+    user_runs.py --programs build/bin --work DIR SCENARIO...      ('all', 'list')
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+from hand_cluster import check, Cluster, eventually, fetch, free_port, main, metric
+
+
+def by_hand(world):
+    """A user's morning: submit, look, scale, drain, take back, stop; nobody prints anything but JSON with --json."""
+    with Cluster(world, "by-hand") as cluster:
+        cluster.start_etcd()
+        for name in ("c1", "c2"):
+            cluster.coordinator(name)
+        for name in ("n1", "n2", "n3"):
+            cluster.agent(name)
+        eventually("all nodes are there", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 3)
+        path = world.job("by-hand", steps=100000, snapshots=f"every_steps: 1, checkpoint_every_steps: 20, dir: {cluster.dir}/checkpoints")
+        check(json.loads(cluster.cli("submit", path, "--json")[0]) == {"job": "jobs-test"})
+        check("exists and is not over yet; choose another name" in cluster.cli("submit", path, status=1)[1])
+
+        def members(count):
+            eventually(f"{count} members train", lambda: cluster.job().get("state") == "training" and len(cluster.job()["members"]) == count, 60)
+
+        members(3)
+        check(json.loads(cluster.cli("scale", "jobs-test", "--nodes", "2", "--json")[0])["wish"] == "scale")
+        members(2)
+        check("will use 3" in cluster.cli("scale", "jobs-test", "--nodes", "3")[0])
+        members(3)
+        cluster.cli("drain", "n2", "--json")
+        members(2)
+        check("drained from jobs-test" in cluster.cli("status")[0])
+        check("works for no job" in cluster.cli("drain", "n2", status=1)[1])
+        cluster.cli("drain", "n2", "--undo")
+        members(3)
+        check("is not drained" in cluster.cli("drain", "n2", "--undo", status=1)[1])
+        check("no job named nope" in cluster.cli("scale", "nope", "--nodes", "2", status=1)[1])
+        check("no node named nope" in cluster.cli("drain", "nope", status=1)[1])
+        cluster.processes["n3"].kill()
+        eventually("the loss of a node is overcome", lambda: len(cluster.job()["members"]) == 2, 30)
+        scrape(cluster)
+        check(json.loads(cluster.cli("stop", "jobs-test", "--json")[0])["wish"] == "stop")
+        eventually("the job is stopped", lambda: cluster.job()["state"] == "stopped")
+        check("is over" in cluster.cli("stop", "jobs-test", status=1)[1])
+        eventually("the nodes are free", lambda: all(node["job"] is None for node in cluster.status()["nodes"]))
+
+
+def scrape(cluster):
+    """Every metric that a user is promised is there and moves; promtool has nothing to say; a real Prometheus reads them."""
+    agent, leader = cluster.ports["n1"], next(cluster.ports[name] for name in ("c1", "c2") if metric(cluster.ports[name], "regroup_coordinator_leading") == 1)
+    for port in (agent, leader):
+        if shutil.which("promtool"):
+            done = subprocess.run(["promtool", "check", "metrics"], input=fetch(port, "/metrics")[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            check(done.returncode == 0 and not done.stdout, done.stdout)
+        check(json.loads(fetch(port, "/status")[1]), "no status")
+    check(json.loads(fetch(agent, "/status")[1])["workers"][0]["state"] == "training")
+    positive = ["regroup_step", "regroup_steps_total", "regroup_tokens_total", "regroup_loss", "regroup_gradient_norm", "regroup_learning_rate", "regroup_epoch", "regroup_step_duration_seconds_count",
+                "regroup_expert_tokens_total", "regroup_expert_load_max_mean_ratio", "regroup_regroups_total", "regroup_moved_bytes_total", "regroup_snapshot_duration_seconds_count",
+                "regroup_snapshot_last_success_timestamp_seconds", "regroup_checkpoint_duration_seconds_count", "regroup_checkpoint_last_success_timestamp_seconds", "regroup_checkpoint_last_step"]
+    for name in positive:
+        check((metric(agent, name) or 0) > 0, name, "of the agent is", metric(agent, name))
+    for phase in ("gather", "compute", "dispatch", "reduce", "vote", "update", "snapshot"):
+        check(metric(agent, "regroup_step_phase_duration_seconds_count", f'phase="{phase}"') > 0, phase)
+    for phase in ("decide", "stop", "agree", "move", "first_commit", "total"):
+        check(metric(agent, "regroup_regroup_duration_seconds_count", f'phase="{phase}"') > 0, phase)
+    for name, labels in (("regroup_members", ""), ("regroup_step", ""), ("regroup_groups", ""), ("regroup_job_plans_total", 'cause="scale"'), ("regroup_decide_duration_seconds_count", "")):
+        check((metric(leader, name, labels) or 0) > 0, name, "of the coordinator is", metric(leader, name, labels))
+    before = metric(agent, "regroup_step")
+    eventually("the step moves", lambda: metric(agent, "regroup_step") > before)
+    if not shutil.which("prometheus"):
+        print("by-hand: Prometheus is not installed, not asked", flush=True)
+        return
+    config, port = os.path.join(cluster.dir, "prometheus.yml"), free_port()
+    with open(config, "w", encoding="ascii") as file:
+        json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [{"job_name": "regroup", "static_configs": [{"targets": [f"127.0.0.1:{agent}", f"127.0.0.1:{leader}"]}]}]}, file)
+    cluster.start("prometheus", ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={cluster.dir}/prometheus", f"--web.listen-address=127.0.0.1:{port}"])
+
+    def ask(query):
+        status, text = fetch(port, f"/api/v1/query?query={query}")
+        return json.loads(text)["data"]["result"] if status == 200 else []   # it answers 503 while it starts
+
+    eventually("both targets are up", lambda: [r["value"][1] for r in ask("up")] == ["1", "1"], 30)
+    check(all(float(r["value"][1]) >= before for r in ask("regroup_step")) and len(ask("regroup_step")) == 2, ask("regroup_step"))
+
+
+def interrupted(world):
+    """Ctrl-C leaves no process, says how to go on, and going on ends with the same bits."""
+    directory, job = world.fresh("interrupted"), world.job("interrupted", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 5")
+    process = subprocess.Popen([world.program("regroup"), "local", job, "--nodes", "3", "--dir", directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually("a checkpoint is there", lambda: os.path.isdir(directory + "/checkpoints") and any(
+        os.path.exists(os.path.join(directory, "checkpoints", name, "MANIFEST.json")) for name in os.listdir(directory + "/checkpoints")), 60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    check(process.returncode == 130, process.returncode, err)
+    command = re.search(r"goes on from the checkpoint of step \d+ with: regroup (.*)$", err.strip())
+    check(command, err)
+    left = [entry for entry in os.listdir("/proc") if entry.isdigit() and directory in _command_line(entry)]
+    check(not left, "left behind:", left)
+    out, _ = world.cli(*command.group(1).split(), "--nodes", "2", "--json") if "--nodes" not in command.group(1) else world.cli(*re.sub(r"--nodes \d+", "--nodes 2", command.group(1)).split(), "--json")
+    summary = json.loads(out)
+    check(summary["weights_sha256"] == world.digest(120), "other bits")
+    check("finished" in world.cli("local", job, "--dir", directory, status=1)[1], "a finished job begins again")
+    # Before any checkpoint there is nothing to go on from, and it is said at once.
+    directory, job = world.fresh("interrupted-early"), world.job("interrupted-early", steps=4000, snapshots="every_steps: 5")
+    process = subprocess.Popen([world.program("regroup"), "local", job, "--dir", directory], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    journal = os.path.join(directory, "node-1", "journal.jsonl")
+    eventually("a step is committed", lambda: os.path.exists(journal) and '"committed"' in open(journal, encoding="utf-8").read(), 60)
+    process.send_signal(signal.SIGTERM)
+    check("no checkpoint was written yet" in process.communicate(timeout=30)[1])
+    err = world.cli("local", job, "--dir", directory, status=1)[1]
+    check("nothing to go on from" in err, err)
+
+
+def _command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+TRACE = "".join(f"{at},{what}\n" for at, what in ((600000, "add,a,b"), (660000, "add,c,d,e"), (900000, "remove,b"), (1200000, "remove,a,c"), (1260000, "add,f"), (1500000, "remove,d"), (1560000, "add,b,a")))
+
+
+def trace(world):
+    path = os.path.join(world.work, "small-trace.csv")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(TRACE)
+    summary, _ = world.local(world.job("trace", steps=120), world.fresh("trace"), "--nodes", "3", "--trace", path, "--time-scale", "300", "--coordinators", "2")
+    check(summary["ok"] and summary["weights_sha256"] == world.digest(120), summary["error"], "or other bits")
+    deeds = [event["deed"] for event in summary["events"]]
+    check(deeds.count("kill-node") >= 2 and deeds.count("join") >= 2, deeds)
+
+
+def summary_of_a_run(world):
+    """Everything that a script may rely on, with values that can be."""
+    directory = world.fresh("summary")
+    events = os.path.join(world.work, "summary.events")
+    with open(events, "w", encoding="ascii") as file:
+        json.dump([{"at_step": 8, "do": "kill-worker", "node": "node-2"}], file)
+    summary, _ = world.local(world.job("summary"), directory, "--nodes", "3", "--events", events, "--metrics", "--profile", "3", "--profile-from", "8")
+    check(summary["final_step"] == 40 == summary["steps"] == len(summary["loss"]) and summary["loss"][-1] < summary["loss"][0], summary["final_step"])
+    check(summary["ok"] and summary["error"] == "" and summary["steps_lost"] == 0 and summary["samples_repeated"] == 0 and re.fullmatch("[0-9a-f]{64}", summary["weights_sha256"]))
+    check(0 < summary["tokens_per_second"] < 1e7 and 0 < summary["seconds"] < 120, summary["tokens_per_second"])
+    lost = next((r for r in summary["regroups"] if r["cause"] == "worker_lost"), None)
+    check(lost, [r["cause"] for r in summary["regroups"]])
+    for key in ("detect_ms", "decide_ms", "stop_ms", "agree_ms", "move_ms", "first_commit_ms", "total_ms"):
+        check(0 <= lost[key] < 10000, key, lost[key])
+    check(lost["total_ms"] > 0 and lost["members"] == 2 and lost["epoch"] > 1 and lost["source"] == "live" and lost["bytes_moved"] >= 0, lost)
+    with open(os.path.join(directory, "metrics.json"), encoding="utf-8") as file:
+        check(len(json.load(file)) == 4, "not every process is listed")
+    with open(os.path.join(directory, "profile.json"), encoding="utf-8") as file:
+        spans = [event for event in json.load(file)["traceEvents"] if event["ph"] == "X"]
+    check({span["args"]["step"] for span in spans} == {8, 9, 10}, "other steps than asked for")
+    for step in (8, 9, 10):
+        whole = [span for span in spans if span["name"] == "step" and span["args"]["step"] == step]
+        last = max(span["args"]["epoch"] for span in whole)
+        whole = [span for span in whole if span["args"]["epoch"] == last]
+        check(len({span["pid"] for span in whole}) == len(whole) >= 2, "step", step, "of", len(whole), "workers")
+        # On one clock: every member was within the step at one moment, the vote.
+        check(max(span["ts"] for span in whole) < min(span["ts"] + span["dur"] for span in whole), "step", step, "does not line up")
+
+
+SCENARIOS = {"by-hand": by_hand, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, SCENARIOS))
