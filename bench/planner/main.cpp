@@ -4,6 +4,7 @@
 // Cases: the first plan; one worker lost (kSoonest); one more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced). Median, least and most;
 // CPU time of the one thread that does it.
 #include "bench/planner/world.hpp"
+#include "bench/thread_clock.hpp"
 #include "coordinator/core/decide.hpp"
 
 #include <nlohmann/json.hpp>
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 
 namespace regroup::bench {
@@ -32,13 +32,7 @@ struct Case {
   std::exit(1);
 }
 
-// This thread's CPU time: what it takes on an idle machine, whatever else runs here. All of it is one thread that waits for nothing.
-double cpu_ms() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
-}
-
+// What it takes on an idle machine, whatever else runs here: all of it is one thread that waits for nothing.
 double time_ms(const std::function<void()>& work) {
   const double start = cpu_ms();
   work();

@@ -1,38 +1,29 @@
 // head.cpp: time and memory of the head alone, forward and backward. One JSON object a line.
 //
 //   bench-head [ROWS VOCAB HIDDEN [ROUNDS]]     without: 4,096 rows of a vocabulary of 32,000, hidden 256
+#include "bench/thread_clock.hpp"
 #include "moe/layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
+#include "tests/process_memory.hpp"
 
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <fstream>
 #include <string>
 #include <vector>
 
 using namespace regroup;
 using namespace regroup::ops;
+using bench::cpu_ms;
 
 namespace {
 
-double cpu_ms() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
-}
-
-double peak_mib() {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
-  return 0;
-}
+double peak_mib() { return static_cast<double>(status_kib("VmHWM:")) / 1024; }
 
 void measure(std::int64_t rows, std::int64_t vocab, std::int64_t hidden, int rounds, bool half) {
   const at::ScalarType type = half ? at::kBFloat16 : at::kFloat;

@@ -1,6 +1,7 @@
 // profile.cpp: one rank's step by operator, and the rate of its bare matrix products in the same run. Prints JSON.
 //
 //   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread; TOKENS: attention within documents of so many
+#include "bench/thread_clock.hpp"
 #include "moe/layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
@@ -13,22 +14,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <map>
 #include <utility>
 
 using namespace regroup;
 using namespace regroup::ops;
+using bench::cpu_ms;
 
 namespace {
 
-// This thread's CPU time: a busy neighbour on the machine changes it little.
-double now_ms() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
-}
-double ms_since(double start) { return now_ms() - start; }
+double ms_since(double start) { return cpu_ms() - start; }
 
 Dims bench_dims() {
   Dims dims;
@@ -75,13 +70,13 @@ class BareProducts {
 
   // Milliseconds of all of them once.
   double run() {
-    const double start = now_ms();
+    const double start = cpu_ms();
     for (Product& p : products_) {
       multiply(p.y, p.x, p.w.t());
       multiply(p.dx, p.y, p.w);
       multiply_gradient(p.dw, p.y.t(), p.x, p.beta != 0);
     }
-    const double ms = now_ms() - start;
+    const double ms = cpu_ms() - start;
     for (Product& p : products_) p.dw.fill_(0);
     return ms;
   }
@@ -128,16 +123,16 @@ int main(int argc, char** argv) {
   for (int round = 0; round < rounds + 2; ++round) {
     std::map<std::string, double> lap;
     const std::int64_t before = page_faults();
-    const auto start = now_ms();
+    const auto start = cpu_ms();
     auto last = start;
     model.microbatch(batch.tokens, batch.targets, [&](const char* name) {
-      const auto now = now_ms();
+      const auto now = cpu_ms();
       lap[name] += now - last;
       last = now;
     });
     const double total = ms_since(start);
     faults = page_faults() - before;
-    const auto update_start = now_ms();
+    const auto update_start = cpu_ms();
     double norm = 0;
     for (std::size_t i = 0; i < model.units.size(); ++i)
       for (int b = 0; b < kBlocksPerUnit; ++b) norm += squared_norm(model.gradients[i].data() + b * model.units[i].block_elements, model.units[i].block_elements);

@@ -3,6 +3,7 @@
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "tests/ops/reference.hpp"
+#include "tests/process_memory.hpp"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -69,13 +70,6 @@ TEST(HeadPieces, AgreeWithAutogradWhereTheGradientIsMadeInPieces) {
   expect_agrees({270, kVocab, kHidden, kBf16}, 2e-2);
 }
 
-std::int64_t peak_kib() {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6));
-  return 0;
-}
-
 // All logits would be 1,024 x 200,000 x 4 bytes = 781 MiB.
 TEST(HeadPieces, TakeConstantMemory) {
   settle_arithmetic();
@@ -83,9 +77,9 @@ TEST(HeadPieces, TakeConstantMemory) {
     Head head(1024, 200'000, 16, precision);
     head.leaf.lm_head.fill_(0);   // its pages are there
     std::ofstream("/proc/self/clear_refs") << "5";
-    const std::int64_t before = peak_kib();
+    const std::int64_t before = status_kib("VmHWM:");
     head.run();
-    EXPECT_LT((peak_kib() - before) / 1024, 2 * 64 + 32) << "MiB";
+    EXPECT_LT((status_kib("VmHWM:") - before) / 1024, 2 * 64 + 32) << "MiB";
   }
 }
 

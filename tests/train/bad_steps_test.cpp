@@ -1,29 +1,16 @@
 // Steps whose gradients are not finite: committed, and changing nothing, alike on every layout and however members come and go.
-#include "tests/train/cluster.hpp"
+#include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
 namespace regroup::testing {
 namespace {
 
-class BadStepsOnLayouts : public ::testing::Test {
+class BadStepsOnLayouts : public OnTinyJob<> {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/regroup-bad-XXXXXX";
-    directory_ = mkdtemp(pattern);
-    write_data(directory_ + "/data", 96);
-    job_ = tiny_job(directory_ + "/data");
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-  std::string own() {
-    const auto directory = directory_ + "/" + std::to_string(++count_);
-    std::filesystem::create_directory(directory);
-    return directory;
-  }
   // The first weight of the final norm, wherever it lies; gives what was there.
   static float set_norm(const Cluster& cluster, const JobSpec& job, int workers, float value) {
     const int head = static_cast<int>(make_units(job.model).size()) - 1;
@@ -36,24 +23,20 @@ class BadStepsOnLayouts : public ::testing::Test {
     }
     return before;
   }
-
-  std::string directory_;
-  JobSpec job_;
-  int count_ = 0;
 };
 
 TEST_F(BadStepsOnLayouts, a_rate_that_overflows_leaves_the_weights_of_the_last_good_step) {
   job_.optimizer.learning_rate = 1e38;
   job_.optimizer.warmup_steps = 0;
   job_.optimizer.schedule = ScheduleKind::kConstant;
-  Cluster alone(job_, 1, own());
+  Cluster alone(job_, 1, new_directory());
   const std::string after_one = alone.train(make_placement(job_, {1}), {0}, 1);
   ASSERT_EQ(after_one.size(), 64u) << after_one;
   EXPECT_EQ(alone.bad(0), BadSteps{});
   EXPECT_EQ(alone.train(make_placement(job_, {1}), {0}, 5), after_one);
   EXPECT_EQ(alone.bad(0), (BadSteps{4, 4}));
 
-  Cluster cluster(job_, 4, own());
+  Cluster cluster(job_, 4, new_directory());
   EXPECT_EQ(cluster.train(make_placement(job_, {2}), {0, 1}, 3), after_one);
   EXPECT_EQ(cluster.bad(1), (BadSteps{2, 2}));
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}, 1), {2, 1, 3}, 4, {0}), after_one);
@@ -69,7 +52,7 @@ TEST_F(BadStepsOnLayouts, training_goes_on_after_bad_steps) {
     int workers = 0, later = 0;
     for (const int size : first) workers += size;
     for (const int size : second) later += size;
-    Cluster cluster(job_, std::max(workers, later), own());
+    Cluster cluster(job_, std::max(workers, later), new_directory());
     std::vector<int> members, others;
     for (int i = 0; i < workers; ++i) members.push_back(i);
     for (int i = later; i-- > 0;) others.push_back(i);
@@ -88,7 +71,7 @@ TEST_F(BadStepsOnLayouts, training_goes_on_after_bad_steps) {
   ASSERT_EQ(expected.size(), 64u) << expected;
   EXPECT_EQ(run({2, 1}, {2}), expected);
   EXPECT_EQ(run({1, 1}, {3, 2}), expected);
-  Cluster undisturbed(job_, 1, own());
+  Cluster undisturbed(job_, 1, new_directory());
   EXPECT_NE(undisturbed.train(make_placement(job_, {1}), {0}, 6), expected);
 }
 

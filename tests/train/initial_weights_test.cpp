@@ -2,7 +2,7 @@
 // checkpoints: every checkpoint is such a directory. What transformers writes is read in tests/oracle.
 #include "checkpoint/io/foreign_weights.hpp"
 #include "checkpoint/io/save.hpp"
-#include "tests/train/cluster.hpp"
+#include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,13 +11,9 @@
 namespace regroup::testing {
 namespace {
 
-class InitialWeights : public ::testing::Test {
+class InitialWeights : public OnTinyJob<> {
  protected:
   void SetUp() override {
-    char pattern[] = "/tmp/regroup-initial-XXXXXX";
-    directory_ = mkdtemp(pattern);
-    write_data(directory_ + "/data", 96);
-    job_ = tiny_job(directory_ + "/data");
     Cluster cluster(job_, 1, new_directory());
     digest_ = cluster.train(make_placement(job_, {1}), {0}, 1);
     SaveRequest save;
@@ -29,24 +25,12 @@ class InitialWeights : public ::testing::Test {
     job_.initial_digest = (*ForeignWeights::open(job_.initial_weights, job_.model))->digest().value();
     job_.seed = 99;
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  std::string new_directory() {
-    const std::string path = directory_ + "/c" + std::to_string(++count_);
-    std::filesystem::create_directory(path);
-    return path;
-  }
   std::string train(const JobSpec& job, const std::vector<int>& groups, std::int64_t until) {
-    std::vector<int> members;
-    for (const int size : groups)
-      for (int i = 0; i < size; ++i) members.push_back(static_cast<int>(members.size()));
-    Cluster cluster(job, static_cast<int>(members.size()), new_directory());
-    return cluster.train(make_placement(job, groups, 1, true), members, until);
+    Cluster cluster(job, sum(groups), new_directory());
+    return cluster.train(make_placement(job, groups, 1, true), first(sum(groups)), until);
   }
 
-  std::string directory_, digest_;
-  JobSpec job_;
-  int count_ = 0;
+  std::string digest_;
 };
 
 TEST_F(InitialWeights, are_the_directorys_on_every_layout) {

@@ -1,5 +1,5 @@
 // The claim: the digest after step n is the same for every layout and every change of it. A one-bit difference fails these tests, and another order of sums is noticed.
-#include "tests/train/cluster.hpp"
+#include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,49 +11,26 @@
 namespace regroup::testing {
 namespace {
 
-class LayoutBits : public ::testing::TestWithParam<Precision> {
+class LayoutBits : public OnTinyJob<::testing::TestWithParam<Precision>> {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/regroup-train-XXXXXX";
-    directory_ = mkdtemp(pattern);
-    write_data(directory_ + "/data", 96);
-    job_ = tiny_job(directory_ + "/data");
-    job_.precision = GetParam();
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  void SetUp() override { job_.precision = GetParam(); }
 
   std::string alone(std::int64_t steps, JobSpec job) {
-    const auto directory = directory_ + "/alone" + std::to_string(++count_);
-    std::filesystem::create_directory(directory);
-    Cluster cluster(job, 1, directory);
+    Cluster cluster(job, 1, new_directory());
     return cluster.train(make_placement(job, {1}), {0}, steps);
   }
   std::string alone(std::int64_t steps) { return alone(steps, job_); }
-
-  std::string directory_;
-  JobSpec job_;
-  int count_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(Precisions, LayoutBits, ::testing::Values(Precision::kFp32, Precision::kBf16),
-                         [](const auto& info) { return info.param == Precision::kBf16 ? "bf16" : "fp32"; });
-
-std::vector<int> first(int n) {
-  std::vector<int> members;
-  for (int i = 0; i < n; ++i) members.push_back(i);
-  return members;
-}
+INSTANTIATE_TEST_SUITE_P(Precisions, LayoutBits, ::testing::Values(Precision::kFp32, Precision::kBf16), precision_name);
 
 TEST_P(LayoutBits, one_to_seven_workers_in_one_to_four_groups_give_one_digest) {
   const std::string expected = alone(3);
   ASSERT_EQ(expected.size(), 64u) << expected;
   const std::vector<std::vector<int>> layouts = {{2}, {3}, {4}, {5}, {6}, {7}, {1, 1}, {2, 1}, {2, 2}, {4, 3}, {3, 2}, {1, 1, 1}, {3, 2, 2}, {2, 2, 2, 1}, {1, 1, 1, 1}};
   for (std::size_t i = 0; i < layouts.size(); ++i) {
-    int workers = 0;
-    for (const int size : layouts[i]) workers += size;
-    const auto directory = directory_ + "/l" + std::to_string(i);
-    std::filesystem::create_directory(directory);
-    Cluster cluster(job_, workers, directory);
+    const int workers = sum(layouts[i]);
+    Cluster cluster(job_, workers, new_directory());
     EXPECT_EQ(cluster.train(make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), first(workers), 3), expected) << "layout " << i;
   }
 }
@@ -109,9 +86,7 @@ TEST_P(LayoutBits, what_is_recomputed_changes_no_bit) {
     JobSpec job = job_;
     job.recompute = recompute;
     EXPECT_EQ(alone(2, job), expected);
-    const auto directory = directory_ + "/r" + std::to_string(static_cast<int>(recompute));
-    std::filesystem::create_directory(directory);
-    Cluster cluster(job, 5, directory);
+    Cluster cluster(job, 5, new_directory());
     EXPECT_EQ(cluster.train(make_placement(job, {3, 2}), first(5), 2), expected);
   }
 }
@@ -125,13 +100,10 @@ TEST_P(LayoutBits, attention_within_documents_gives_one_digest) {
   ASSERT_EQ(expected.size(), 64u) << expected;
   EXPECT_NE(expected, crossing);
   for (const std::vector<int>& groups : {std::vector<int>{2}, {3}, {2, 2}, {3, 2}, {2, 2, 2}, {4, 3}}) {
-    int workers = 0;
-    for (const int size : groups) workers += size;
-    const auto directory = directory_ + "/d" + std::to_string(workers) + std::to_string(groups.size());
-    std::filesystem::create_directory(directory);
+    const int workers = sum(groups);
     JobSpec job = job_;
     if (workers == 5) job.recompute = Recompute::kFull;
-    Cluster cluster(job, workers, directory);
+    Cluster cluster(job, workers, new_directory());
     EXPECT_EQ(cluster.train(make_placement(job, groups), first(workers), 2), expected) << workers << " workers in " << groups.size() << " groups";
   }
 }

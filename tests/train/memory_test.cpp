@@ -1,6 +1,7 @@
 // The memory that a plan says a worker needs, against the peak of real workers.
 #include "coordinator/core/memory_need.hpp"
 #include "moe/train/ops/machine.hpp"
+#include "tests/process_memory.hpp"
 #include "tests/train/cluster.hpp"
 
 #include <gtest/gtest.h>
@@ -9,18 +10,10 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 namespace regroup::testing {
 namespace {
-
-std::int64_t status_kib(const char* key) {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with(key)) return std::stoll(line.substr(std::string(key).size() + 1));
-  return 0;
-}
 
 JobSpec job_of(const std::string& data, std::int64_t hidden, std::int64_t intermediate, int sequences, int length) {
   JobSpec job = tiny_job(data);

@@ -1,9 +1,8 @@
 // The claim, for experts in slices: each number of slices has bits of its own, and they are the same wherever the slices lie.
-#include "tests/train/cluster.hpp"
+#include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <set>
 
 namespace regroup::testing {
@@ -14,37 +13,24 @@ struct Cut {
   Precision precision = Precision::kFp32;
 };
 
-class Slices : public ::testing::TestWithParam<Cut> {
+class Slices : public OnTinyJob<::testing::TestWithParam<Cut>> {
  protected:
   void SetUp() override {
-    char pattern[] = "/tmp/regroup-slices-XXXXXX";
-    directory_ = mkdtemp(pattern);
-    write_data(directory_ + "/data", 96);
-    job_ = tiny_job(directory_ + "/data");
     job_.microbatches = 8;
     job_.chains = 4;
     job_.sequences_per_microbatch = 1;
     job_.model.expert_slices = GetParam().slices;
     job_.precision = GetParam().precision;
   }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   std::string train(const JobSpec& job, const Placement& placement, std::int64_t until) {
-    const std::string own = directory_ + "/" + std::to_string(++count_);
-    std::filesystem::create_directory(own);
-    std::vector<int> members;
-    for (int i = 0; i < placement.num_ranks(); ++i) members.push_back(i);
-    Cluster cluster(job, placement.num_ranks(), own);
-    const std::string digest = cluster.train(placement, members, until);
+    Cluster cluster(job, placement.num_ranks(), new_directory());
+    const std::string digest = cluster.train(placement, first(placement.num_ranks()), until);
     losses_ = cluster.losses();
     return digest;
   }
   std::string alone(const JobSpec& job, std::int64_t until) { return train(job, make_placement(job, {1}), until); }
 
-  std::string directory_;
-  JobSpec job_;
   std::vector<double> losses_;
-  int count_ = 0;
 };
 
 INSTANTIATE_TEST_SUITE_P(Cuts, Slices, ::testing::Values(Cut{2, Precision::kFp32}, Cut{4, Precision::kFp32}, Cut{4, Precision::kBf16}), [](const auto& info) {

@@ -1,5 +1,5 @@
 // The traces that workers write: well-formed, complete, nested, and without effect on the bits.
-#include "tests/train/cluster.hpp"
+#include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -16,25 +16,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-class TraceTest : public ::testing::Test {
+class TraceTest : public OnTinyJob<> {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/regroup-trace-XXXXXX";
-    directory_ = mkdtemp(pattern);
-    write_data(directory_ + "/data", 96);
-    job_ = tiny_job(directory_ + "/data");
-    job_.profile = {2, 2};
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  void SetUp() override { job_.profile = {2, 2}; }
 
   std::string train(int workers, const std::vector<int>& groups, bool traced) {
-    const std::string own = directory_ + "/" + std::to_string(count_++);
-    std::filesystem::create_directory(own);
-    Cluster cluster(job_, workers, own);
+    Cluster cluster(job_, workers, new_directory());
     if (traced) cluster.trace_into(directory_ + "/traces");
-    std::vector<int> members;
-    for (int i = 0; i < workers; ++i) members.push_back(i);
-    return cluster.train(make_placement(job_, groups), members, 4);
+    return cluster.train(make_placement(job_, groups), first(workers), 4);
   }
 
   std::vector<Json> read(int worker) {
@@ -43,10 +32,6 @@ class TraceTest : public ::testing::Test {
     EXPECT_TRUE(all.is_object() && all.contains("traceEvents")) << "worker " << worker;
     return all.is_object() ? all["traceEvents"].get<std::vector<Json>>() : std::vector<Json>();
   }
-
-  std::string directory_;
-  JobSpec job_;
-  int count_ = 0;
 };
 
 // The Trace Event Format: what a viewer needs of each event; and spans of one thread lie within each other or apart.
