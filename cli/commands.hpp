@@ -15,6 +15,9 @@ void add_job_commands(CLI::App& app, std::function<int()>* run);      // submit,
 void add_plan_command(CLI::App& app, std::function<int()>* run);      // plan
 void add_local_command(CLI::App& app, std::function<int()>* run);     // local
 
+// The exit status for what went wrong: a file that is not there or says what cannot be is wrong use.
+inline int exit_of(const Error& error) { return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1; }
+
 // --profile and --profile-from; `where` says where the trace will lie.
 void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where);
 

@@ -29,10 +29,9 @@ int fail(const char* command, const std::string& what) {
   return 1;
 }
 
-// A file that is not there or says what cannot be is wrong use.
 int fail_of_file(const char* command, const Error& error) {
   (void)fail(command, error.context);
-  return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1;
+  return exit_of(error);
 }
 
 // DIR of `regroup local` holds cluster.json: where its etcd listens.

@@ -55,7 +55,7 @@ std::string default_dir(const std::string& job) {
 
 int fail(const Error& error) {
   std::fprintf(stderr, "regroup local: %s\n", error.context.c_str());
-  return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1;
+  return exit_of(error);
 }
 
 Result<void> read_scenario(Arguments& arguments) {

@@ -19,7 +19,7 @@ struct Arguments {
 int plan_command(const Arguments& arguments) {
   const auto fail = [](const Error& error) {
     std::fprintf(stderr, "regroup plan: %s\n", error.context.c_str());
-    return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1;
+    return exit_of(error);
   };
   auto file = load_job(arguments.job_file, "/unknown");
   if (!file) return fail(file.error());

@@ -116,11 +116,12 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, bool may_g
     const ProfileSpec wanted = std::exchange(job.profile, other->profile);   // no part of what is computed
     if (!(*other == job))
       return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
-    if (!outcome && wanted != other->profile) {
+    if (!outcome) {
       job.profile = wanted;
-      if (auto put = store.put(key, to_json(job)); !put) return put.error();
+      if (wanted != other->profile)
+        if (auto put = store.put(key, to_json(job)); !put) return put.error();
+      return Submitted::kGoesOn;
     }
-    if (!outcome) return Submitted::kGoesOn;
   }
   return Error{Code::kConflict, "a job named " + job.name + " exists and " + state + "; choose another name"};
 }

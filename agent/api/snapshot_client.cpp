@@ -1,5 +1,6 @@
 #include "agent/api/snapshot_client.hpp"
 
+#include "agent/api/bad_steps_json.hpp"
 #include "agent/api/peer_wire.hpp"
 
 #include <nlohmann/json.hpp>
@@ -24,7 +25,7 @@ class Client final : public SnapshotClient {
         if (!parse_worker_id(held.at("taken_by").get<std::string>(), one.taken_by)) throw std::runtime_error("no worker id");
         one.info.step = Step(held.at("step").get<std::int64_t>());
         one.info.epoch = Epoch(held.at("epoch").get<std::uint64_t>());
-        one.info.bad = {held.at("bad").at(0).get<std::int64_t>(), held.at("bad").at(1).get<std::int64_t>()};
+        one.info.bad = bad_from(held.at("bad"));
         for (const auto& e : held.at("entries")) one.info.entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
         out.push_back(std::move(one));
       }

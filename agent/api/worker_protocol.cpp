@@ -1,6 +1,8 @@
 // Frozen names: an agent and a worker of one protocol version must read each other's messages.
 #include "agent/api/worker_protocol.hpp"
 
+#include "agent/api/bad_steps_json.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <limits>
@@ -32,9 +34,6 @@ std::vector<SnapshotEntry> entries_from(const json& value) {
   for (const auto& e : value) out.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, e.at(3).get<std::int64_t>()});
   return out;
 }
-
-json bad_json(const BadSteps& bad) { return {bad.total, bad.in_a_row}; }
-BadSteps bad_from(const json& value) { return {value.at(0).get<std::int64_t>(), value.at(1).get<std::int64_t>()}; }
 
 json info_json(const SnapshotInfo& info) {
   return {{"step", info.step.value}, {"epoch", info.epoch.value}, {"slot", info.slot}, {"entries", entries_json(info.entries)}, {"safe", info.safe.value}, {"bad", bad_json(info.bad)}};

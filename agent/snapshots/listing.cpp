@@ -1,5 +1,6 @@
 #include "agent/snapshots/listing.hpp"
 
+#include "agent/api/bad_steps_json.hpp"
 #include "base/log.hpp"
 
 #include <nlohmann/json.hpp>
@@ -26,7 +27,7 @@ struct Check {
 json describe(const KeptSnapshot& snapshot) {
   json entries = json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
-  return {{"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"bad", {snapshot.bad.total, snapshot.bad.in_a_row}},
+  return {{"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"bad", bad_json(snapshot.bad)},
           {"entries", std::move(entries)}};
 }
 

@@ -1,5 +1,6 @@
 #include "agent/snapshots/peer_requests.hpp"
 
+#include "agent/api/bad_steps_json.hpp"
 #include "agent/snapshots/listing.hpp"
 
 #include <nlohmann/json.hpp>
@@ -88,7 +89,7 @@ Result<Incoming> prepare_put(const Shelf& shelf, RegionPool& copies, const json&
   snapshot->step = Step(request.at("step").get<std::int64_t>());
   snapshot->epoch = Epoch(request.at("epoch").get<std::uint64_t>());
   snapshot->place = request.at("place").get<std::uint64_t>();
-  snapshot->bad = {request.at("bad").at(0).get<std::int64_t>(), request.at("bad").at(1).get<std::int64_t>()};
+  snapshot->bad = bad_from(request.at("bad"));
   std::vector<SnapshotEntry> entries;
   for (const auto& e : request.at("entries")) entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
   auto bytes = lay_out(entries, shelf.block_elements());
@@ -154,7 +155,7 @@ Result<void> put_snapshot(PeerSocket& socket, const KeptSnapshot& snapshot, Step
   json entries = json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
   auto done = socket.write_frame(json{{"do", "put"}, {"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"place", snapshot.place},
-                                           {"safe", safe.value}, {"bad", {snapshot.bad.total, snapshot.bad.in_a_row}}, {"entries", std::move(entries)}}.dump());
+                                           {"safe", safe.value}, {"bad", bad_json(snapshot.bad)}, {"entries", std::move(entries)}}.dump());
   if (done) done = await_ok(socket, who);
   if (!done) return done;
   for (const KeptEntry& entry : snapshot.entries) {

@@ -9,7 +9,7 @@
 namespace regroup {
 namespace {
 
-constexpr std::int64_t kFloat = 4, kHalf = 2;
+constexpr std::int64_t kFloat = 4;
 
 // Bytes by (from, to) rank, booked to one kind.
 class Book {
@@ -69,7 +69,7 @@ void book_group(const JobSpec& job, const Group& group, const Sizes& sizes, Book
     if (std::find(first, here, *here) == here) ++experts[static_cast<std::size_t>(*here)];
   }
   const std::int64_t num_experts = job.model.num_local_experts;   // of a layer: the rows go to them evenly
-  const std::int64_t row_bytes = job.model.hidden_size * (job.precision == Precision::kBf16 ? kHalf : kFloat);
+  const std::int64_t row_bytes = job.model.hidden_size * element_bytes(job.precision);
   const std::int64_t passes = job.recompute == Recompute::kFull ? 3 : 2;   // forward, forward again, backward
   std::vector<std::int64_t> microbatches(group.ranks.size());
   const int num = microbatches_of(group, job.microbatches, job.chains).size();

@@ -37,9 +37,6 @@ Elements count_elements(const JobSpec& job) {
   return elements;
 }
 
-// Bytes of an activation's element.
-std::int64_t size_of(Precision precision) { return precision == Precision::kBf16 ? 2 : kFloat; }
-
 // Bytes per token that a layer keeps: attention (input, its norm, q, k, v, context), the block behind it (input, norm), and per chosen expert its input (on each of the
 // `copies` ranks among which its slices lie), gate and up, output.
 std::int64_t kept_per_token(const JobSpec& job, bool sparse, std::int64_t copies) {
@@ -47,11 +44,11 @@ std::int64_t kept_per_token(const JobSpec& job, bool sparse, std::int64_t copies
   const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim;
   const std::int64_t qk_norm = info_of(model.architecture).qk_norm == QkNorm::kNone ? 0 : q + kv;
   const std::int64_t attention = 2 * h + 2 * q + 2 * kv + qk_norm;
-  if (!sparse) return (attention + 2 * h + 2 * model.dense_intermediate_size) * size_of(job.precision);
+  if (!sparse) return (attention + 2 * h + 2 * model.dense_intermediate_size) * element_bytes(job.precision);
   const std::int64_t inner = job.recompute == Recompute::kExperts ? 0 : 2 * model.intermediate_size;
   // The router's: probabilities, and of each choice weight, expert and two row numbers (64 bits).
   const std::int64_t router = model.num_local_experts + model.num_experts_per_tok * 7;
-  return (attention + 2 * h + model.num_experts_per_tok * ((1 + copies) * h + inner)) * size_of(job.precision) + router * kFloat;
+  return (attention + 2 * h + model.num_experts_per_tok * ((1 + copies) * h + inner)) * element_bytes(job.precision) + router * kFloat;
 }
 
 // oneDNN and LibTorch's cache above it hold three or four descriptors of 258 KB of each shape (heaptrack, LibTorch 2.11).
@@ -65,7 +62,7 @@ std::int64_t product_shapes(std::int64_t mean_segment) { return 6 * std::min<std
 MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const ModelShape& model = job.model;
   const bool rounds = job.precision != Precision::kFp32;   // then the weights that are computed with are a copy of their own
-  const std::int64_t size = size_of(job.precision);
+  const std::int64_t size = element_bytes(job.precision);
   const Elements elements = count_elements(job);
   const std::int64_t num_sparse = model.num_sparse_layers(), num_dense = static_cast<std::int64_t>(model.dense_layers.size());
   const std::int64_t held_experts = ceil_div(num_sparse * model.num_local_experts * model.expert_slices, members);

@@ -12,6 +12,7 @@
 namespace regroup {
 
 enum class Precision { kFp32, kBf16 };
+constexpr std::int64_t element_bytes(Precision precision) { return precision == Precision::kBf16 ? 2 : 4; }   // of a matrix or an activation
 
 class ComputeForm {
  public:

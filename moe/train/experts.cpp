@@ -65,7 +65,7 @@ void ExpertExchange::begin_wave(int wave, std::vector<int> microbatches) {
 }
 
 void ExpertExchange::wait(const TransferPtr& transfer) {
-  const Span span(trace_, "dispatch");
+  const TracedSpan span(trace_, "dispatch");
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -89,7 +89,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
     if (hooks_.trace != nullptr) hooks_.trace->wave = hooks_.trace->microbatch = -1;
     const double compute = phase.lap();
     {
-      const Span span(hooks_.trace, "reduce");
+      const TracedSpan span(hooks_.trace, "reduce");
       reduction_->finish();
       gather_->end();
     }
@@ -134,14 +134,14 @@ void StepRunner::run_wave(int wave, bool last) {
     const at::Tensor x = forward(Pass::kTrain);
     ops::HeadWeights leaf = head_leaf();
     const ops::HeadResult result = [&] {
-      const Span span(hooks_.trace, "head");
+      const TracedSpan span(hooks_.trace, "head");
       return ops::head_forward_backward(head(), x, targets_, dims_, leaf);
     }();
     reduction_->send_leaf(head_unit(), wave);
     losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss(), aux_.z_loss});
     backward(wave, result.dx, result.num_targets);
   }
-  const Span span(hooks_.trace, "reduce");
+  const TracedSpan span(hooks_.trace, "reduce");
   // All units' leaves are added here, in the order in which backwards made them, so that the last ones still travel while the first are summed.
   for (int index = head_unit(); index >= 0; --index) {
     if (unit(index).is_expert()) continue;
@@ -185,7 +185,7 @@ at::Tensor StepRunner::forward(Pass pass) {
   const auto experts = static_cast<std::size_t>(spec.model.num_local_experts);
   for (int layer = 0; layer < spec.model.num_hidden_layers; ++layer) {
     point();
-    const Span span(hooks_.trace, "forward", layer);
+    const TracedSpan span(hooks_.trace, "forward", layer);
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     at::Tensor out = layer_forward(layer, x, saved, pass);
     if (pass == Pass::kTrain && spec.model.is_sparse(layer)) {
@@ -216,11 +216,11 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
   const float z = ops::z_gradient(view_.job->spec.router_z_loss_coef, targets, dims_.tokens());
   for (int layer = static_cast<int>(shape.num_hidden_layers) - 1; layer >= 0; --layer) {
     point();
-    const Span span(hooks_.trace, "backward", layer);
+    const TracedSpan span(hooks_.trace, "backward", layer);
     LayerSaved& saved = layers_[static_cast<std::size_t>(layer)];
     const int index = dense_unit_index(shape, layer);
     if (saved.input.defined()) {
-      const Span repeated(hooks_.trace, "recompute", layer);
+      const TracedSpan repeated(hooks_.trace, "recompute", layer);
       const at::Tensor input = std::move(saved.input);
       layer_forward(layer, input, saved, Pass::kAgain);
     }
@@ -249,14 +249,14 @@ void StepRunner::serve(Pass pass) {
   const int layers = static_cast<int>(view_.job->shape().num_hidden_layers);
   for (int layer = 0; layer < layers; ++layer) {
     point();
-    const Span span(hooks_.trace, "forward", layer);
+    const TracedSpan span(hooks_.trace, "forward", layer);
     if (view_.job->shape().is_sparse(layer)) experts_->forward(layer, nullptr, pass);
   }
   if (pass == Pass::kValidate) return;
   for (int layer = layers - 1; layer >= 0; --layer) {
     point();
     if (!view_.job->shape().is_sparse(layer)) continue;
-    const Span span(hooks_.trace, "backward", layer);
+    const TracedSpan span(hooks_.trace, "backward", layer);
     if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, Pass::kAgain);
     experts_->backward(layer, nullptr, {});
   }
@@ -282,7 +282,7 @@ Vote StepRunner::make_vote() const {
 
 VoteRecord StepRunner::vote() {
   hooks_.interrupt();
-  const Span span(hooks_.trace, "vote");
+  const TracedSpan span(hooks_.trace, "vote");
   vote_bytes_ = to_bytes(make_vote());
   voted_ = true;
   const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(step_, TransferOp::kVote), vote_bytes_));
@@ -307,9 +307,9 @@ void StepRunner::roll_forward(const VoteRecord& record) {
 }
 
 void StepRunner::update(const VoteRecord& record) {
-  const Span span(hooks_.trace, "update");
+  const TracedSpan span(hooks_.trace, "update");
   {
-    const Span wait(hooks_.trace, "snapshot");
+    const TracedSpan wait(hooks_.trace, "snapshot");
     hooks_.before_update();
   }
   const JobSpec& spec = view_.job->spec;

@@ -78,14 +78,14 @@ void Trace::write() const {
   std::filesystem::rename(unfinished, file_, error);
 }
 
-Span::Span(Trace* trace, const char* name, int layer) : trace_(trace != nullptr && trace->records() ? trace : nullptr), name_(name) {
+TracedSpan::TracedSpan(Trace* trace, const char* name, int layer) : trace_(trace != nullptr && trace->records() ? trace : nullptr), name_(name) {
   if (trace_ == nullptr) return;
   outer_layer_ = trace_->layer;
   trace_->layer = layer;
   begin_ns_ = steady_ns();
 }
 
-Span::~Span() {
+TracedSpan::~TracedSpan() {
   if (trace_ == nullptr) return;
   trace_->add(name_, begin_ns_);
   trace_->layer = outer_layer_;

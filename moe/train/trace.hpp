@@ -26,7 +26,7 @@ class Trace {
   int wave = -1, microbatch = -1, layer = -1;
 
  private:
-  friend class Span;
+  friend class TracedSpan;
   friend class TracedStep;
   struct Done {
     const char* name;
@@ -51,13 +51,13 @@ class Trace {
 };
 
 // From here to the end of the block. `trace` may be null. `name` is a literal.
-class Span {
+class TracedSpan {
  public:
-  Span(Trace* trace, const char* name) : Span(trace, name, trace != nullptr ? trace->layer : -1) {}
-  Span(Trace* trace, const char* name, int layer);
-  ~Span();
-  Span(const Span&) = delete;
-  Span& operator=(const Span&) = delete;
+  TracedSpan(Trace* trace, const char* name) : TracedSpan(trace, name, trace != nullptr ? trace->layer : -1) {}
+  TracedSpan(Trace* trace, const char* name, int layer);
+  ~TracedSpan();
+  TracedSpan(const TracedSpan&) = delete;
+  TracedSpan& operator=(const TracedSpan&) = delete;
 
  private:
   Trace* trace_;
