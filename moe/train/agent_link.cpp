@@ -92,12 +92,9 @@ void AgentLink::attach(Mesh* mesh) {
 Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
   std::unique_lock lock(mutex_);
   const auto ready = [&] { return plan_ && plan_->epoch > above; };
-  if (!ready()) {
-    lock.unlock();
-    if (!reason.empty()) state(WorkerState::kWaiting, reason);
-    lock.lock();
-    changed_.wait(lock, ready);
-  }
+  // Who is warm waits too, but that it is warm is what the coordinator must know: only then does it join.
+  if (!ready() && !reason.empty() && state_ != WorkerState::kWarm) state_locked(WorkerState::kWaiting, entered_, reason);
+  changed_.wait(lock, ready);
   return *plan_;
 }
 
@@ -160,8 +157,7 @@ void AgentLink::check_warm_locked() {
     if (welcome_ && peer.worker == welcome_->self) continue;
     if (!mesh_->connected(peer.worker)) return;
   }
-  state_ = WorkerState::kWarm;
-  (void)socket_.send(to_json(FromWorker{StateChanged{WorkerState::kWarm, dialling_->epoch, {}}}));
+  state_locked(WorkerState::kWarm, dialling_->epoch, {});
   dialling_.reset();
 }
 
@@ -171,13 +167,14 @@ void AgentLink::send(const FromWorker& message) {
 }
 
 void AgentLink::state(WorkerState state, const std::string& text) {
-  Epoch entered;
-  {
-    const std::lock_guard lock(mutex_);
-    state_ = state;
-    entered = entered_;
-  }
-  send(StateChanged{state, entered, text});
+  const std::lock_guard lock(mutex_);
+  state_locked(state, entered_, text);
+}
+
+// Told in the order in which it changes.
+void AgentLink::state_locked(WorkerState state, Epoch epoch, const std::string& text) {
+  state_ = state;
+  send(StateChanged{state, epoch, text});
 }
 
 void AgentLink::ask_for_arena(int slots, std::int64_t bytes) {

@@ -71,6 +71,7 @@ class AgentLink {
   void handle(const ToWorker& message, int fd);
   void send_suspects_locked();
   void check_warm_locked();
+  void state_locked(WorkerState state, Epoch epoch, const std::string& text);
   [[nodiscard]] bool saving_locked() const;
 
   FramedSocket socket_;
