@@ -233,6 +233,9 @@ at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, cons
     }
   }
   state.saved.clear();
+  if (wave_ + 1 == view_.waves()) {
+    for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) reduction_.unit_done(expert_unit_index(view_.job->shape(), layer, held.expert, held.slice));
+  }
   return join(answers);
 }
 

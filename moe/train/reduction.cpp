@@ -200,17 +200,55 @@ void Reduction::unit_done(int unit) {
   }
 }
 
-void Reduction::complete_tree(const Key& key, Running& running) {
+float* Reduction::join(Running& running, std::vector<Exchange>& exchanges, Interval blocks) {
   const std::int64_t block_elements = running.shard->block_elements;
+  std::vector<std::pair<TreeNode, float*>> parts;
+  for (const Node& node : running.nodes) parts.emplace_back(node.node, node.value.data() + running.shard->element_of(blocks.lo));
+  for (const Exchange& exchange : exchanges) {
+    if (exchange.blocks.lo > blocks.lo || exchange.blocks.hi < blocks.hi) continue;
+    for (std::size_t i = 0; i < exchange.received.size(); ++i) {
+      parts.emplace_back(exchange.received[i], exchange.values[i].data() + (blocks.lo - exchange.blocks.lo) * block_elements);
+    }
+  }
+  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first.first() < b.first.first(); });
+  std::vector<TreeNode> stack;
+  std::vector<float*> values;
+  for (const auto& [node, value] : parts) {
+    values.push_back(value);
+    for (int joins = joins_after_push(stack, node); joins > 0; --joins) {
+      float* right = values.back();
+      values.pop_back();
+      ops::add(values.back(), right, blocks.size() * block_elements);
+    }
+  }
+  REGROUP_CHECK(values.size() == 1, "the groups' nodes do not make one tree:", values.size());
+  return values.front();
+}
+
+Floats Reduction::take_buffer(const float* data, Running& running, std::vector<Exchange>& exchanges) {
+  for (Node& node : running.nodes) {
+    if (node.value.data() == data) return std::move(node.value);
+  }
+  for (Exchange& exchange : exchanges) {
+    for (Floats& value : exchange.values) {
+      if (value.data() == data) return std::move(value);
+    }
+  }
+  REGROUP_CHECK(false, "no buffer begins there");
+  return {};
+}
+
+void Reduction::complete_tree(const Key& key, Running& running) {
+  const Interval whole = running.shard->blocks;
   const auto found = exchanges_.find(key);
-  if (found == exchanges_.end()) {
-    REGROUP_CHECK(running.nodes.size() == 1, "nodes", running.nodes.size());
-    gradients_[key] = std::move(running.nodes.front().value);
-    running.nodes.clear();
+  std::vector<Exchange> none;
+  std::vector<Exchange>& exchanges = found == exchanges_.end() ? none : found->second;
+  if (std::all_of(exchanges.begin(), exchanges.end(), [&](const Exchange& exchange) { return exchange.blocks == whole; })) {
+    gradients_[key] = take_buffer(join(running, exchanges, whole), running, exchanges);
     return;
   }
-  std::vector<int> cuts{running.shard->blocks.lo, running.shard->blocks.hi};
-  for (const Exchange& exchange : found->second) {
+  std::vector<int> cuts{whole.lo, whole.hi};
+  for (const Exchange& exchange : exchanges) {
     cuts.push_back(exchange.blocks.lo);
     cuts.push_back(exchange.blocks.hi);
   }
@@ -218,28 +256,9 @@ void Reduction::complete_tree(const Key& key, Running& running) {
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   Floats sum = pool_.take(running.shard->numel());
   for (std::size_t c = 0; c + 1 < cuts.size(); ++c) {
-    const std::int64_t count = (cuts[c + 1] - cuts[c]) * block_elements;
-    std::vector<std::pair<TreeNode, float*>> parts;
-    for (Node& node : running.nodes) parts.emplace_back(node.node, node.value.data() + running.shard->element_of(cuts[c]));
-    for (Exchange& exchange : found->second) {
-      if (exchange.blocks.lo > cuts[c] || exchange.blocks.hi < cuts[c + 1]) continue;
-      for (std::size_t i = 0; i < exchange.received.size(); ++i) {
-        parts.emplace_back(exchange.received[i], exchange.values[i].data() + (cuts[c] - exchange.blocks.lo) * block_elements);
-      }
-    }
-    std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first.first() < b.first.first(); });
-    std::vector<TreeNode> stack;
-    std::vector<float*> values;
-    for (const auto& [node, value] : parts) {
-      values.push_back(value);
-      for (int joins = joins_after_push(stack, node); joins > 0; --joins) {
-        float* right = values.back();
-        values.pop_back();
-        ops::add(values.back(), right, count);
-      }
-    }
-    REGROUP_CHECK(values.size() == 1, "the groups' nodes do not make one tree:", values.size());
-    std::memcpy(sum.data() + running.shard->element_of(cuts[c]), values.front(), static_cast<std::size_t>(count) * sizeof(float));
+    const Interval blocks{cuts[c], cuts[c + 1]};
+    const std::int64_t count = blocks.size() * running.shard->block_elements;
+    std::memcpy(sum.data() + running.shard->element_of(blocks.lo), join(running, exchanges, blocks), static_cast<std::size_t>(count) * sizeof(float));
   }
   gradients_[key] = std::move(sum);
 }

@@ -63,6 +63,9 @@ class Reduction {
   void close_until(Running& running, int chain);
   void add(Running& running, int chain, const float* leaf);
   void complete_tree(const Key& key, Running& running);
+  // The sum of `blocks` over all groups, made in the buffer of its first part: a node of this group, or one that a sibling sent.
+  float* join(Running& running, std::vector<Exchange>& exchanges, Interval blocks);
+  static Floats take_buffer(const float* data, Running& running, std::vector<Exchange>& exchanges);
   std::vector<Running*> running_of(int unit);
 
   const EpochView& view_;

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -85,7 +86,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
     reduction_->begin(step);
     experts_->begin_step(step);
     const int waves = view_.waves();
-    for (int wave = 0; wave < waves; ++wave) run_wave(wave, wave + 1 == waves);
+    for (int wave = 0; wave < waves; ++wave) run_wave(wave);
     if (hooks_.trace != nullptr) hooks_.trace->wave = hooks_.trace->microbatch = -1;
     const double compute = phase.lap();
     {
@@ -118,7 +119,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
   return record;
 }
 
-void StepRunner::run_wave(int wave, bool last) {
+void StepRunner::run_wave(int wave) {
   experts_->begin_wave(wave, view_.microbatches(wave));
   reduction_->begin_wave(wave);
   const int microbatch = view_.microbatch(wave, view_.member);
@@ -127,7 +128,7 @@ void StepRunner::run_wave(int wave, bool last) {
     hooks_.trace->microbatch = microbatch;
   }
   if (microbatch < 0) {
-    serve(Pass::kTrain);
+    serve(wave);
   } else {
     microbatch_ = microbatch;
     load(data_, ((step_.value - 1) * view_.job->spec.microbatches + microbatch) * view_.job->spec.sequences_per_microbatch);
@@ -141,20 +142,14 @@ void StepRunner::run_wave(int wave, bool last) {
     losses_.push_back({microbatch, result.loss_sum, result.num_targets, aux_.loss(), aux_.z_loss});
     backward(wave, result.dx, result.num_targets);
   }
-  const TracedSpan span(hooks_.trace, "reduce");
-  // All units' leaves are added here, in the order in which backwards made them, so that the last ones still travel while the first are summed.
-  for (int index = head_unit(); index >= 0; --index) {
-    if (unit(index).is_expert()) continue;
-    point();
-    reduction_->add_leaves(index, wave);
-    if (last) reduction_->unit_done(index);
-  }
-  if (last) {
-    for (int index = 0; index <= head_unit(); ++index) {
-      if (unit(index).is_expert()) reduction_->unit_done(index);
-    }
-  }
   experts_->end_wave();
+}
+
+void StepRunner::reduce(int index, int wave) {
+  point();
+  const TracedSpan span(hooks_.trace, "reduce");
+  reduction_->add_leaves(index, wave);
+  if (wave + 1 == view_.waves()) reduction_->unit_done(index);
 }
 
 void StepRunner::load(const Dataset& data, std::int64_t first_sample) {
@@ -214,6 +209,7 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
   const auto& shape = view_.job->shape();
   const std::vector<float> aux = ops::aux_gradient(aux_, shape.router_aux_loss_coef, targets);
   const float z = ops::z_gradient(view_.job->spec.router_z_loss_coef, targets, dims_.tokens());
+  int sent = head_unit();   // its leaves are added one layer later: by then the others' have come
   for (int layer = static_cast<int>(shape.num_hidden_layers) - 1; layer >= 0; --layer) {
     point();
     const TracedSpan span(hooks_.trace, "backward", layer);
@@ -237,29 +233,40 @@ void StepRunner::backward(int wave, at::Tensor dx, std::int64_t targets) {
     dx = ops::attention_backward(weights, dx_mid, saved.attention, rope_, dims_, leaf);
     reduction_->send_leaf(index, wave);
     saved = {};
+    reduce(std::exchange(sent, index), wave);
   }
   float* table = reduction_->leaf(0);
   if (!shape.tie_word_embeddings) std::memset(table, 0, static_cast<std::size_t>(unit(0).padded_numel()) * sizeof(float));
   ops::EmbeddingWeights leaf = ops::embedding_weights(unit(0), table);
   ops::embedding_backward(dx, tokens_, leaf);
   reduction_->send_leaf(0, wave);
+  reduce(sent, wave);
+  reduce(0, wave);
 }
 
-void StepRunner::serve(Pass pass) {
-  const int layers = static_cast<int>(view_.job->shape().num_hidden_layers);
-  for (int layer = 0; layer < layers; ++layer) {
+void StepRunner::serve_forward(Pass pass) {
+  for (int layer = 0; layer < view_.job->shape().num_hidden_layers; ++layer) {
     point();
     const TracedSpan span(hooks_.trace, "forward", layer);
     if (view_.job->shape().is_sparse(layer)) experts_->forward(layer, nullptr, pass);
   }
-  if (pass == Pass::kValidate) return;
-  for (int layer = layers - 1; layer >= 0; --layer) {
+}
+
+void StepRunner::serve(int wave) {
+  serve_forward(Pass::kTrain);
+  const auto& shape = view_.job->shape();
+  int sent = head_unit();
+  for (int layer = static_cast<int>(shape.num_hidden_layers) - 1; layer >= 0; --layer) {
     point();
-    if (!view_.job->shape().is_sparse(layer)) continue;
-    const TracedSpan span(hooks_.trace, "backward", layer);
-    if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, Pass::kAgain);
-    experts_->backward(layer, nullptr, {});
+    if (shape.is_sparse(layer)) {
+      const TracedSpan span(hooks_.trace, "backward", layer);
+      if (view_.job->spec.recompute == Recompute::kFull) experts_->forward(layer, nullptr, Pass::kAgain);
+      experts_->backward(layer, nullptr, {});
+    }
+    reduce(std::exchange(sent, dense_unit_index(shape, layer)), wave);
   }
+  reduce(sent, wave);
+  reduce(0, wave);
 }
 
 Vote StepRunner::make_vote() const {

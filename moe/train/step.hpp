@@ -65,13 +65,15 @@ class StepRunner {
     at::Tensor outputs;
     at::Tensor input;   // recompute: full; then the others are there only between the repeated forward and the backward
   };
-  void run_wave(int wave, bool last);
+  void run_wave(int wave);
   void load(const Dataset& data, std::int64_t first_sample);   // tokens and targets of a microbatch
   at::Tensor forward(Pass pass);
   // x -> the layer's output; fills `saved`. kAgain: before the backward, for `saved` alone, from the same input and with the same jitter.
   at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, Pass pass);
   void backward(int wave, at::Tensor dx, std::int64_t targets);
-  void serve(Pass pass);                             // an idle wave: only the experts held here
+  void serve(int wave);                              // idle in that wave: only the experts held here, and the others' leaves
+  void serve_forward(Pass pass);
+  void reduce(int dense_unit, int wave);             // adds the wave's leaves; after the last wave the unit's sums go to the siblings at once
   std::vector<MicrobatchLoss> validation_losses(Step name);
   [[nodiscard]] Vote make_vote() const;
   VoteRecord vote();

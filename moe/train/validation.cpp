@@ -44,7 +44,7 @@ std::vector<MicrobatchLoss> StepRunner::validation_losses(Step name) {
     experts_->begin_wave(wave, microbatches);
     const int microbatch = microbatches[static_cast<std::size_t>(view_.member)];
     if (microbatch < 0) {
-      serve(Pass::kValidate);
+      serve_forward(Pass::kValidate);
     } else {
       load(*validation_data_, static_cast<std::int64_t>(microbatch) * spec.sequences_per_microbatch);
       const at::Tensor x = forward(Pass::kValidate);
