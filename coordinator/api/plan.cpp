@@ -2,6 +2,8 @@
 
 #include "coordinator/api/json_fields.hpp"
 
+#include <algorithm>
+
 namespace regroup {
 namespace {
 
@@ -27,26 +29,45 @@ std::vector<Participant> read_participants(const Field& in) {
   return out;
 }
 
-Json to_value(const Group& group) {
-  Json ranks = Json::array();
-  for (Rank rank : group.ranks) ranks.push_back(rank.value);
-  Json dense = Json::array();
-  for (const IntervalSet& blocks : group.dense_blocks) dense.push_back(json::to_value(blocks));
-  return {{"ranks", std::move(ranks)},
-          {"dense_blocks", std::move(dense)},
-          {"expert_member", group.expert_member},
-          {"first_chain", group.first_chain},
-          {"end_chain", group.end_chain}};
+bool keep_alike(const Group& a, const Group& b) { return a.expert_member == b.expert_member && a.dense_blocks == b.dense_blocks; }
+
+// Who keeps what stands once for all groups whose members keep alike: it is long, and most do.
+void write(const Placement& placement, Json& out) {
+  Json groups = Json::array(), keeps = Json::array();
+  std::vector<const Group*> written;
+  for (const Group& group : placement.groups) {
+    const auto alike = std::find_if(written.begin(), written.end(), [&](const Group* other) { return keep_alike(group, *other); });
+    Json ranks = Json::array();
+    for (Rank rank : group.ranks) ranks.push_back(rank.value);
+    groups.push_back({{"ranks", std::move(ranks)}, {"keeps", alike - written.begin()}, {"first_chain", group.first_chain}, {"end_chain", group.end_chain}});
+    if (alike != written.end()) continue;
+    written.push_back(&group);
+    Json dense = Json::array();
+    for (const IntervalSet& blocks : group.dense_blocks) dense.push_back(json::to_value(blocks));
+    keeps.push_back({{"dense_blocks", std::move(dense)}, {"expert_member", group.expert_member}});
+  }
+  out["groups"] = std::move(groups);
+  out["keeps"] = std::move(keeps);
 }
 
-Group read_group(const Field& in) {
-  Group group;
-  for (const Field& rank : in["ranks"].items()) group.ranks.push_back(rank.id<Rank>());
-  for (const Field& blocks : in["dense_blocks"].items()) group.dense_blocks.push_back(blocks.blocks());
-  for (const Field& member : in["expert_member"].items()) group.expert_member.push_back(member.integer<int>());
-  group.first_chain = in["first_chain"].integer<int>();
-  group.end_chain = in["end_chain"].integer<int>();
-  return group;
+Placement read_placement(const Field& in) {
+  std::vector<Group> keeps;
+  for (const Field& item : in["keeps"].items()) {
+    Group& group = keeps.emplace_back();
+    for (const Field& blocks : item["dense_blocks"].items()) group.dense_blocks.push_back(blocks.blocks());
+    for (const Field& member : item["expert_member"].items()) group.expert_member.push_back(member.integer<int>());
+  }
+  Placement placement;
+  for (const Field& item : in["groups"].items()) {
+    const auto index = item["keeps"].integer<std::size_t>();
+    if (index >= keeps.size()) item["keeps"].fail("is no position in keeps");
+    Group group = keeps[index];
+    for (const Field& rank : item["ranks"].items()) group.ranks.push_back(rank.id<Rank>());
+    group.first_chain = item["first_chain"].integer<int>();
+    group.end_chain = item["end_chain"].integer<int>();
+    placement.groups.push_back(std::move(group));
+  }
+  return placement;
 }
 
 Plan read_plan(const Field& in) {
@@ -59,7 +80,7 @@ Plan read_plan(const Field& in) {
   plan.cause = in["cause"].string();
   plan.reason = in["reason"].string();
   plan.members = read_participants(in["members"]);
-  for (const Field& group : in["groups"].items()) plan.placement.groups.push_back(read_group(group));
+  plan.placement = read_placement(in);
   plan.donors = read_participants(in["donors"]);
   for (const Field& donor : in["snapshot_donors"].items()) {
     plan.snapshot_donors.push_back({donor["node"].id<NodeId>(), donor["agent_address"].string(), donor["through"].id<Rank>()});
@@ -74,27 +95,25 @@ Plan read_plan(const Field& in) {
 }  // namespace
 
 std::string to_json(const Plan& plan) {
-  Json groups = Json::array();
-  for (const Group& group : plan.placement.groups) groups.push_back(to_value(group));
   Json snapshot_donors = Json::array();
   for (const SnapshotDonor& donor : plan.snapshot_donors) {
     snapshot_donors.push_back({{"node", donor.node.value}, {"agent_address", donor.agent_address}, {"through", donor.through.value}});
   }
-  const Json out = {{"epoch", plan.epoch.value},
-                    {"parent", plan.parent.value},
-                    {"job", plan.job},
-                    {"origin", kOriginWords(plan.origin)},
-                    {"when", kWhenWords(plan.when)},
-                    {"cause", plan.cause},
-                    {"reason", plan.reason},
-                    {"members", to_value(plan.members)},
-                    {"groups", std::move(groups)},
-                    {"donors", to_value(plan.donors)},
-                    {"snapshot_donors", std::move(snapshot_donors)},
-                    {"checkpoint_step", plan.checkpoint_step ? Json(plan.checkpoint_step->value) : Json()},
-                    {"checkpoint_path", plan.checkpoint_path},
-                    {"detected_at_ms", plan.detected_at_ms},
-                    {"decided_at_ms", plan.decided_at_ms}};
+  Json out = {{"epoch", plan.epoch.value},
+              {"parent", plan.parent.value},
+              {"job", plan.job},
+              {"origin", kOriginWords(plan.origin)},
+              {"when", kWhenWords(plan.when)},
+              {"cause", plan.cause},
+              {"reason", plan.reason},
+              {"members", to_value(plan.members)},
+              {"donors", to_value(plan.donors)},
+              {"snapshot_donors", std::move(snapshot_donors)},
+              {"checkpoint_step", plan.checkpoint_step ? Json(plan.checkpoint_step->value) : Json()},
+              {"checkpoint_path", plan.checkpoint_path},
+              {"detected_at_ms", plan.detected_at_ms},
+              {"decided_at_ms", plan.decided_at_ms}};
+  write(plan.placement, out);
   return json::dump(out);
 }
 

@@ -13,7 +13,7 @@
 
 namespace regroup {
 
-inline constexpr int kProtocolVersion = 2;  // a record with another one is refused by name
+inline constexpr int kProtocolVersion = 3;  // a record with another one is refused by name
 
 enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
 std::string to_string(WorkerState state);    // starting, ready, ...

@@ -57,11 +57,27 @@ TEST(Json, a_plan_comes_back_as_it_was) {
   EXPECT_EQ(*without, plan);
 }
 
+TEST(Json, what_groups_keep_stands_once_where_they_keep_alike) {
+  Plan plan = testing::sample_plan();
+  plan.members.push_back(testing::sample_participant("f"));
+  plan.placement.groups[1].end_chain = 7;
+  plan.placement.groups.push_back(plan.placement.groups[1]);
+  plan.placement.groups[2].ranks = {Rank(3)};
+  plan.placement.groups[2].first_chain = 7;
+  plan.placement.groups[2].end_chain = 8;
+  const Json text = Json::parse(to_json(plan));
+  EXPECT_EQ(text["keeps"].size(), 2u);
+  EXPECT_EQ(text["groups"][1]["keeps"], text["groups"][2]["keeps"]);
+  const auto back = plan_from_json(text.dump());
+  ASSERT_TRUE(back) << to_string(back.error());
+  EXPECT_EQ(*back, plan);
+}
+
 TEST(Json, intervals_and_enums_are_written_as_people_read_them) {
   const Json plan = Json::parse(to_json(testing::sample_plan()));
   EXPECT_EQ(plan["when"], "boundary");
   EXPECT_EQ(plan["origin"], "resume");
-  EXPECT_EQ(plan["groups"][0]["dense_blocks"][0], (Json::array({Json::array({0, 100}), Json::array({200, 256})})));
+  EXPECT_EQ(plan["keeps"][0]["dense_blocks"][0], (Json::array({Json::array({0, 100}), Json::array({200, 256})})));
   EXPECT_EQ(plan["members"][0]["worker"], "a/1234567890abcdef/0/3");
 }
 
@@ -194,8 +210,9 @@ TEST(Json, a_wrong_value_is_refused_with_its_path) {
   EXPECT_EQ(with("/epoch", "7"), "plan: epoch must be a whole number");
   EXPECT_EQ(with("/groups/1/first_chain", 1e10), "plan: groups[1].first_chain must be a whole number");
   EXPECT_EQ(with("/groups/1/first_chain", 3000000000u), "plan: groups[1].first_chain is too large");
-  EXPECT_EQ(with("/groups/0/dense_blocks/1/0", Json::array({5, 5})), "plan: groups[0].dense_blocks[1][0] must be [lo, hi] with 0 <= lo < hi");
-  EXPECT_EQ(with("/groups/0/dense_blocks/1/0", Json::array({5})), "plan: groups[0].dense_blocks[1][0] must be [lo, hi]");
+  EXPECT_EQ(with("/groups/1/keeps", 2), "plan: groups[1].keeps is no position in keeps");
+  EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5, 5})), "plan: keeps[0].dense_blocks[1][0] must be [lo, hi] with 0 <= lo < hi");
+  EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5})), "plan: keeps[0].dense_blocks[1][0] must be [lo, hi]");
   EXPECT_EQ(with("/members/2/worker", "c"), "plan: members[2].worker must be a worker id (node/incarnation/slot/start), not 'c'");
   EXPECT_EQ(with("/members", 5), "plan: members must be a list");
   EXPECT_EQ(with("/members/0", 5), "plan: members[0] must be an object");
