@@ -41,11 +41,39 @@ std::string digest_of(std::string_view text) {
   return hex(hash.high64) + hex(hash.low64);
 }
 
-// {"a":1} -> {"a":1,"digest":"..."}
-std::string sealed(const ordered_json& body) {
+// As text: a large state has millions of checksums, and a tree of JSON values for them is several times as large and slow to print.
+void append_extents(std::string& text, const std::vector<Extent>& extents) {
+  std::size_t checksums = 0;
+  for (const Extent& extent : extents) checksums += extent.checksums.size();
+  text.reserve(text.size() + 16 * checksums + 160 * extents.size() + 64);
+  const auto number = [&text](const char* key, std::int64_t value) { text.append(key).append(std::to_string(value)); };
+  text += '[';
+  for (const Extent& extent : extents) {
+    if (text.back() != '[') text += ',';
+    number("{\"file\":", extent.file);
+    number(",\"offset\":", extent.offset);
+    number(",\"bytes\":", extent.bytes);
+    text += ",\"xxh3_64\":\"";
+    for (const std::uint64_t checksum : extent.checksums) text += hex(checksum);
+    text += '"';
+    if (extent.rows) {
+      number(",\"run\":", extent.rows.run);
+      number(",\"stride\":", extent.rows.stride);
+      number(",\"from\":", extent.from);
+    }
+    text += '}';
+  }
+  text += ']';
+}
+
+// {"a":1} -> {"a":1,"extents":[...],"digest":"..."}
+std::string sealed(const ordered_json& body, const std::vector<Extent>& extents) {
   std::string text = body.dump();
   text.pop_back();
-  return text + std::string(kDigestKey) + digest_of(text) + "\"}\n";
+  text += ",\"extents\":";
+  append_extents(text, extents);
+  text += std::string(kDigestKey) + digest_of(text) + "\"}\n";
+  return text;
 }
 
 Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
@@ -82,18 +110,6 @@ CheckpointInfo info_from(const ordered_json& body) {
   return info;
 }
 
-ordered_json extents_json(const std::vector<Extent>& extents) {
-  ordered_json list = ordered_json::array();
-  for (const Extent& extent : extents) {
-    std::string checksums;
-    checksums.reserve(extent.checksums.size() * 16);
-    for (std::uint64_t checksum : extent.checksums) checksums += hex(checksum);
-    list.push_back({{"file", extent.file}, {"offset", extent.offset}, {"bytes", extent.bytes}, {"xxh3_64", checksums}});
-    if (extent.rows) list.back().update({{"run", extent.rows.run}, {"stride", extent.rows.stride}, {"from", extent.from}});
-  }
-  return list;
-}
-
 Result<std::vector<Extent>> extents_from(const ordered_json& list) {
   std::vector<Extent> extents;
   for (const auto& entry : list) {
@@ -127,8 +143,7 @@ std::string to_json(const Manifest& manifest) {
   for (const ManifestFile& file : manifest.files)
     body["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"header_bytes", file.header_bytes}, {"header_xxh3_64", hex(file.header_checksum)}});
   body["checksum_bytes"] = kChecksumBytes;
-  body["extents"] = extents_json(manifest.extents);
-  return sealed(body);
+  return sealed(body, manifest.extents);
 }
 
 std::string to_json(const PartRecord& record) {
@@ -136,8 +151,7 @@ std::string to_json(const PartRecord& record) {
   body.update(info_json(record.info));
   body["part"] = record.part;
   body["num_parts"] = record.num_parts;
-  body["extents"] = extents_json(record.extents);
-  return sealed(body);
+  return sealed(body, record.extents);
 }
 
 Result<Manifest> manifest_from_json(std::string_view text) try {

@@ -1,6 +1,5 @@
 // The commit: all parts' records -> one manifest. The rename of MANIFEST.json is the moment from which the directory is a checkpoint.
 #include "checkpoint/core/file_plan.hpp"
-#include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/io/checksum.hpp"
 #include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/posix_file.hpp"
@@ -19,8 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 Result<PartRecord> wait_for_record(const SaveRequest& request, const std::string& directory, int part, Clock::time_point deadline, const CancelFlag& cancel) {
-  // Shared storage has no notification of other machines' renames; a look at one name is cheap.
-  auto pause = std::chrono::milliseconds(1);
+  // Shared storage has no notification of other machines' renames; a look at one name is cheap. One that comes soon is seen soon.
+  const auto since = Clock::now();
   for (;;) {
     auto text = read_small_file(part_record_path(directory, part));
     if (text) {
@@ -34,8 +33,7 @@ Result<PartRecord> wait_for_record(const SaveRequest& request, const std::string
     if (::access(directory.c_str(), F_OK) != 0) return Error{Code::kUnavailable, "checkpoint " + directory + ": a part failed and gave it up"};
     if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};
     if (Clock::now() >= deadline) return Error{Code::kTimeout, "checkpoint " + directory + ": part " + std::to_string(part) + " of " + std::to_string(request.num_parts) + " did not come in time"};
-    std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 2, std::chrono::milliseconds(20));
+    std::this_thread::sleep_for(std::clamp<Clock::duration>((Clock::now() - since) / 16, std::chrono::milliseconds(1), std::chrono::milliseconds(20)));
   }
 }
 
@@ -76,14 +74,6 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   if (auto ok = check_cover(manifest.files, manifest.extents); !ok) return Error{Code::kBadInput, "checkpoint " + directory + ": " + ok.error().context};
   pass(request, "parts_collected");
 
-  std::string origin;
-  if (!request.model_directory.empty())
-    if (auto text = read_small_file(request.model_directory + "/config.json")) origin = *text;
-  const std::pair<const char*, std::string> model_files[] = {{"config.json", config_json(request.info.shape, origin)},
-                                                             {"generation_config.json", generation_config_json(origin)},
-                                                             {"model.safetensors.index.json", weights_index_json(*plan)}};
-  for (const auto& [name, text] : model_files)
-    if (auto ok = replace_file(directory + "/" + name, text); !ok) return ok.error();
   CheckpointCommitted committed{directory, 0, 0, {}};
   if (!request.model_directory.empty()) committed.notes = copy_companions(request.model_directory, directory);
   if (!request.tokenizer_model.empty() && !has_tokenizer(directory)) {
@@ -91,7 +81,7 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
     const Result<void> copied = model ? replace_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
     if (!copied) committed.notes.push_back(copied.error().context);
   }
-  pass(request, "model_files_written");
+  pass(request, "companions_copied");
 
   if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};
   auto before_rename = [](void* argument) { pass(*static_cast<const SaveRequest*>(argument), "manifest_not_renamed"); };

@@ -5,10 +5,13 @@
 // buffered for the edges, whose pages hold a neighbour's bytes too. Those come last: a buffered write waits for all direct ones of its file, the other writers' too, and lets none begin
 // meanwhile (40 edges of 400 MB took a fifth of the time). A page that is written directly belongs to one writer, so the two ways never meet in a page.
 #include "checkpoint/core/file_plan.hpp"
+#include "checkpoint/core/hugging_face.hpp"
+#include "checkpoint/core/part_pieces.hpp"
 #include "checkpoint/io/checksum.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "checkpoint/io/save_files.hpp"
+#include "checkpoint/io/stream_copy.hpp"
 #include "checkpoint/io/write_behind.hpp"
 
 #include <fcntl.h>
@@ -20,26 +23,11 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <tuple>
 
 namespace regroup {
 namespace {
 
 constexpr std::int64_t kLeastDirect = std::int64_t{256} << 10;  // shorter runs are not worth a write of their own past the cache
-
-struct Piece {
-  int file = 0;
-  std::int64_t offset = 0;
-  std::int64_t bytes = 0;
-  const std::byte* memory = nullptr;
-  FileRows rows = {};
-  std::int64_t from = 0;
-  [[nodiscard]] bool continues(const Piece& before) const { return file == before.file && !rows && !before.rows && offset == before.offset + before.bytes; }
-  [[nodiscard]] bool overlaps(const Piece& before) const {
-    if (file != before.file || static_cast<bool>(rows) != static_cast<bool>(before.rows)) return false;
-    return rows ? offset == before.offset && from < before.from + before.bytes : offset < before.offset + before.bytes;
-  }
-};
 
 struct OutputFile {
   std::string path;
@@ -47,35 +35,16 @@ struct OutputFile {
   FileHandle direct;   // none where the file system has no O_DIRECT
 };
 
-Result<std::vector<Piece>> pieces_of(const FilePlan& plan, const std::vector<PartEntry>& entries) {
-  std::vector<Piece> pieces;
-  for (const PartEntry& entry : entries) {
-    if (entry.unit < 0 || entry.unit >= static_cast<int>(plan.units().size()) || entry.blocks.lo < 0 || entry.blocks.lo > entry.blocks.hi || entry.blocks.hi > kBlocksPerUnit ||
-        entry.data == nullptr)
-      return Error{Code::kBadInput, "checkpoint: unit " + std::to_string(entry.unit) + " blocks [" + std::to_string(entry.blocks.lo) + ", " +
-                                        std::to_string(entry.blocks.hi) + ") are not part of this model"};
-    const std::int64_t block_elements = plan.units()[static_cast<std::size_t>(entry.unit)].block_elements;
-    const std::int64_t array_bytes = entry.blocks.size() * block_elements * 4;
-    for (int array = 0; array < kStateArrays; ++array)
-      for (const FileRange& range : plan.ranges(entry.unit, entry.blocks, static_cast<StateArray>(array)))
-        pieces.push_back({range.file, range.offset, range.bytes, entry.data + array * array_bytes + (range.element - entry.blocks.lo * block_elements) * 4, range.rows, range.from});
-  }
-  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return std::tie(a.file, a.offset, a.from) < std::tie(b.file, b.offset, b.from); });
-  for (std::size_t i = 1; i < pieces.size(); ++i)
-    if (pieces[i].overlaps(pieces[i - 1]))
-      return Error{Code::kBadInput, "checkpoint: a part holds the same blocks twice, at byte " +
-                                       std::to_string(pieces[i].offset) + " of " + plan.files()[static_cast<std::size_t>(pieces[i].file)].name};
-  return pieces;
-}
-
 class PartWriter {
  public:
   PartWriter(const SaveRequest& request, const FilePlan& plan, std::string directory, const CancelFlag& cancel)
       : request_(request), plan_(plan), directory_(std::move(directory)), cancel_(cancel), files_(plan.files().size()) {}
 
-  Result<PartRecord> write(const std::vector<Piece>& pieces) {
-    if (request_.part == 0)
+  Result<PartRecord> write(const std::vector<PartPiece>& pieces) {
+    if (request_.part == 0) {
       if (auto ok = write_headers(); !ok) return ok.error();
+      if (auto ok = write_model_files(); !ok) return ok.error();
+    }
     pass(request_, "files_made");
     PartRecord record{request_.info, request_.part, request_.num_parts, {}};
     for (std::size_t first = 0; first < pieces.size();) {
@@ -90,9 +59,10 @@ class PartWriter {
     if (auto ok = write_edges(); !ok) return ok.error();
     if (auto ok = behind_.drain(); !ok) return ok.error();
     pass(request_, "data_written");
-    for (const OutputFile& file : files_)
-      if (file.buffered)
-        if (auto ok = sync_file(file.buffered.fd(), file.path); !ok) return ok.error();
+    for (const std::vector<OutputFile>* files : {&files_, &model_files_})
+      for (const OutputFile& file : *files)
+        if (file.buffered)
+          if (auto ok = sync_file(file.buffered.fd(), file.path); !ok) return ok.error();
     if (auto ok = sync_directory(directory_); !ok) return ok.error();
     pass(request_, "data_synced");
     return record;
@@ -129,7 +99,26 @@ class PartWriter {
     return {};
   }
 
-  Result<Extent> write_columns(const Piece& piece) {
+  // What makes the directory a Hugging Face model. Durable with the rest: a sync of each at the end of the save would be time in which the disk does nothing else.
+  Result<void> write_model_files() {
+    std::string origin;
+    if (!request_.model_directory.empty())
+      if (auto text = read_small_file(request_.model_directory + "/config.json")) origin = *text;
+    const std::pair<const char*, std::string> texts[] = {{"config.json", config_json(request_.info.shape, origin)},
+                                                         {"generation_config.json", generation_config_json(origin)},
+                                                         {"model.safetensors.index.json", weights_index_json(plan_)}};
+    for (const auto& [name, text] : texts) {
+      OutputFile& file = model_files_.emplace_back();
+      file.path = directory_ + "/" + name;
+      auto opened = open_file(file.path, O_WRONLY | O_CREAT | O_TRUNC);
+      if (!opened) return opened.error();
+      file.buffered = std::move(*opened);
+      if (auto ok = write_at(file.buffered.fd(), file.path, std::as_bytes(std::span(text)), 0); !ok) return ok;
+    }
+    return {};
+  }
+
+  Result<Extent> write_columns(const PartPiece& piece) {
     auto file = output(piece.file);
     if (!file) return file.error();
     Extent extent{piece.file, piece.offset, piece.bytes, {}, piece.rows, piece.from};
@@ -148,8 +137,8 @@ class PartWriter {
 
   [[nodiscard]] Error stopped() const { return {Code::kNewerEpoch, "checkpoint " + directory_ + ": the save was stopped"}; }
 
-  // Pieces that follow one another in one file.
-  Result<Extent> write_run(std::span<const Piece> run) {
+  // PartPieces that follow one another in one file.
+  Result<Extent> write_run(std::span<const PartPiece> run) {
     auto file = output(run.front().file);
     if (!file) return file.error();
     Extent extent{run.front().file, run.front().offset, run.back().offset + run.back().bytes - run.front().offset, {}, {}, 0};
@@ -190,9 +179,9 @@ class PartWriter {
   }
 
   void fill(std::byte* into, std::int64_t bytes) {
-    take(bytes, [this, &into](std::span<const std::byte> piece) {   // checksummed while it is in the cache
-      std::memcpy(into, piece.data(), piece.size());
-      checksums_.update({into, piece.size()});
+    take(bytes, [this, &into](std::span<const std::byte> piece) {   // what the checksum has read is in the cache
+      checksums_.update(piece);
+      stream_copy(into, piece.data(), piece.size());
       into += piece.size();
     });
   }
@@ -216,7 +205,7 @@ class PartWriter {
   struct Edge {
     OutputFile* file;
     std::int64_t offset, bytes;
-    std::span<const Piece> source;   // from `taken` bytes of its first one on
+    std::span<const PartPiece> source;   // from `taken` bytes of its first one on
     std::int64_t taken;
   };
 
@@ -224,9 +213,10 @@ class PartWriter {
   const FilePlan& plan_;
   std::string directory_;
   const CancelFlag& cancel_;
-  std::vector<OutputFile> files_;
+  std::vector<OutputFile> files_;   // of the plan
+  std::vector<OutputFile> model_files_;
   ExtentChecksums checksums_;
-  std::span<const Piece> source_;   // what is left of the run
+  std::span<const PartPiece> source_;   // what is left of the run
   std::int64_t taken_ = 0;          // bytes of source_.front() that are copied
   std::vector<Edge> edges_;
   WriteBehind behind_;              // last: it must be done before the files close

@@ -47,7 +47,7 @@ struct CheckpointCommitted {
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel = {});
 
-// Waits for every part's record, checks that they cover the state once, writes the Hugging Face files and MANIFEST.json.
+// Waits for every part's record, checks that they cover the state once, copies the tokenizer, writes MANIFEST.json. Part 0 wrote the other Hugging Face files.
 Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline, const CancelFlag& cancel = {});
 
 }  // namespace regroup

@@ -3,16 +3,24 @@
 #include "base/check.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 
 namespace regroup {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+}  // namespace
 
 void WriteBehind::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 WriteBehind::WriteBehind() {
   for (auto& buffer : buffers_) {
-    buffer.reset(static_cast<std::byte*>(std::aligned_alloc(4096, kBufferBytes)));
+    buffer.reset(static_cast<std::byte*>(std::aligned_alloc(kHugePage, kBufferBytes)));
     CHECK(buffer != nullptr, "no memory for a write buffer");
+    ::madvise(buffer.get(), kBufferBytes, MADV_HUGEPAGE);
   }
   thread_ = std::thread([this] { run(); });
 }

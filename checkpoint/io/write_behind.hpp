@@ -18,13 +18,13 @@ namespace regroup {
 
 class WriteBehind {
  public:
-  static constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+  static constexpr std::size_t kBufferBytes = std::size_t{4} << 20;
   WriteBehind();
   ~WriteBehind();   // waits for the write under way
   WriteBehind(const WriteBehind&) = delete;
   WriteBehind& operator=(const WriteBehind&) = delete;
 
-  // The buffer to fill next, on a page border: kBufferBytes.
+  // The buffer to fill next: kBufferBytes in huge pages, which a disk takes in one request; scattered pages take up to four.
   [[nodiscard]] std::byte* buffer() { return buffers_[static_cast<std::size_t>(filling_)].get(); }
   // Writes the first `bytes` of buffer() and moves on to the other one. Returns the error of an earlier write, if there was one.
   Result<void> submit(int fd, const std::string& path, std::size_t bytes, std::int64_t offset);

@@ -33,7 +33,7 @@ bool killed_in_child(const std::function<void()>& body) {
 }
 
 const std::vector<std::string> kPoints = {"directory_made",  "files_made",          "one_run_written",      "data_written",    "data_synced",
-                                          "record_written",  "parts_collected",     "model_files_written",  "manifest_not_renamed", "manifest_renamed"};
+                                          "record_written",  "parts_collected",     "companions_copied",  "manifest_not_renamed", "manifest_renamed"};
 
 TEST(Crash, at_every_point_of_a_save_a_complete_checkpoint_remains_and_is_found) {
   const ModelShape shape = tiny_shape();
