@@ -1,8 +1,8 @@
 // bench-planner [--json] [--rounds N]: how long a plan takes for thousands of workers.
 //
 // `placement`: make_placement alone. `decide`: from the coordinator's view of the cluster to a plan that passed check_plan. `text`: that plan as JSON, as it goes to etcd.
-// Cases: the first plan; one worker lost (kSoonest); one more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced). Median, least and most;
-// CPU time of the one thread that does it.
+// Cases: the first plan; one worker lost (kSoonest); one more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced);
+// the same workers and a load of uneven experts (kBalanced). Median, least and most; CPU time of the one thread that does it.
 #include "bench/planner/world.hpp"
 #include "bench/thread_clock.hpp"
 #include "coordinator/core/decide.hpp"
@@ -64,15 +64,24 @@ void measure_decide(Case& into, const Cluster& cluster, int rounds) {
   }
 }
 
+// Experts get 1 to 8 times as many tokens as the least popular one, each layer in another order.
+std::vector<std::int64_t> uneven_load(const JobSpec& job) {
+  std::vector<std::int64_t> load(static_cast<std::size_t>(job.model.num_hidden_layers * job.model.num_local_experts));
+  for (std::size_t i = 0; i < load.size(); ++i) load[i] = 1000 << (i * 2654435761u >> 7) % 4;
+  return load;
+}
+
 std::vector<Case> measure(const Model& model, int workers, int rounds) {
   const JobSpec job = make_job(model, workers);
   const int lost = workers / 2;
   Case start{"start", workers, model, {}, {}, {}, 0}, loss{"loss", workers, model, {}, {}, {}, 0}, join{"join", workers, model, {}, {}, {}, 0},
-      restore{"join after loss", workers, model, {}, {}, {}, 0};
+      restore{"join after loss", workers, model, {}, {}, {}, 0}, by_load{"by load", workers, model, {}, {}, {}, 0};
   const Plan first = make_plan_of(job, nullptr, measure_placement(start, {&job, nullptr, candidates(workers), Goal::kBalanced}, rounds));
   const Plan second = make_plan_of(job, &first, measure_placement(loss, {&job, &first, candidates(workers, lost), Goal::kSoonest}, rounds));
   measure_placement(join, {&job, &first, candidates(workers + 1), Goal::kBalanced}, rounds);
   measure_placement(restore, {&job, &second, candidates(workers + 1, lost), Goal::kBalanced}, rounds);
+  const std::vector<std::int64_t> load = uneven_load(job);
+  measure_placement(by_load, {&job, &first, candidates(workers), Goal::kBalanced, &load}, rounds);
 
   measure_decide(start, Cluster(job, workers, nullptr), rounds);
   Cluster with_loss(job, workers, &first);
@@ -81,7 +90,7 @@ std::vector<Case> measure(const Model& model, int workers, int rounds) {
   Cluster with_newcomer(job, workers, &first);
   with_newcomer.add_warm(workers);
   measure_decide(join, with_newcomer, rounds);
-  return {start, loss, join, restore};
+  return {start, loss, join, restore, by_load};
 }
 
 nlohmann::ordered_json summary(std::vector<double> values) {

@@ -1,6 +1,7 @@
 #include "coordinator/core/planner.hpp"
 
 #include "base/check.hpp"
+#include "coordinator/core/even_out.hpp"
 #include "coordinator/core/group_layout.hpp"
 #include "coordinator/core/grouping.hpp"
 
@@ -204,7 +205,7 @@ PlanningResult too_little_memory(const World& world, const JobSpec& job) {
 
 // ---- the two goals ----------------------------------------------------------------------------------------------------------------------
 
-PlanningResult balanced(const World& world, const JobSpec& job, const StateShape& shape) {
+PlanningResult balanced(const World& world, const JobSpec& job, const StateShape& shape, const std::vector<std::int64_t>* expert_load) {
   const Able able = fits_in_memory(world, job);
   if (able.ranks.empty()) return too_little_memory(world, job);
   const std::vector<int> ranks = choose_computing(world, able.ranks, job.microbatches);
@@ -227,11 +228,18 @@ PlanningResult balanced(const World& world, const JobSpec& job, const StateShape
   }
   set_chains(placement, job);
   std::string why = "balanced";
+  std::optional<RankLoad> rank_load;
+  if (expert_load != nullptr) {
+    rank_load = even_out_groups(job.model, shape, *expert_load, placement);
+    why += ", " + to_string(*rank_load);
+  }
   if (num_groups < allowed) why += ", memory allows no more groups";
   if (able.ranks.size() < world.workers.size()) {
     why += ", " + std::to_string(world.workers.size() - able.ranks.size()) + " worker(s) have too little memory for their share";
   }
-  return finish(world, shape, std::move(placement), why);
+  PlanningResult result = finish(world, shape, std::move(placement), why);
+  result.planned->rank_load = rank_load;
+  return result;
 }
 
 // Old groups of which every member that keeps something survives, with their surviving members.
@@ -315,7 +323,7 @@ PlanningResult make_placement(const PlannerInput& input) {
   if (input.candidates.empty()) return nothing("no worker is ready");
   const StateShape shape = make_state_shape(job.model);
   const World world = make_world(input);
-  if (input.goal == Goal::kBalanced || input.previous == nullptr) return balanced(world, job, shape);
+  if (input.goal == Goal::kBalanced || input.previous == nullptr) return balanced(world, job, shape, input.expert_load);
   std::vector<Intact> intact = intact_groups(world, *input.previous);
   if (intact.empty()) return soonest_without(world, job, shape);
   return soonest_with(world, job, shape, *input.previous, std::move(intact));

@@ -67,4 +67,20 @@ Turn turn_of(const Group& group, int num_microbatches, int num_chains, int micro
   return {offset / members, offset % members};
 }
 
+double heaviest_over_mean(const Group& group, const ModelShape& shape, const std::vector<std::int64_t>& expert_load) {
+  double heaviest = 0, mean = 0;
+  for (std::int64_t layer = 0; layer < shape.num_hidden_layers; ++layer) {
+    if (!shape.is_sparse(layer)) continue;
+    std::vector<double> tokens(group.ranks.size());
+    auto slot = static_cast<std::size_t>(shape.sparse_before(layer) * shape.num_local_experts * shape.expert_slices);
+    for (std::int64_t expert = 0; expert < shape.num_local_experts; ++expert) {
+      const auto load = static_cast<double>(expert_load.at(static_cast<std::size_t>(layer * shape.num_local_experts + expert)));
+      for (int slice = 0; slice < shape.expert_slices; ++slice) tokens.at(static_cast<std::size_t>(group.expert_member.at(slot++))) += load / shape.expert_slices;
+      mean += load / static_cast<double>(tokens.size());
+    }
+    heaviest += *std::max_element(tokens.begin(), tokens.end());
+  }
+  return mean > 0 ? heaviest / mean : 1;
+}
+
 }  // namespace regroup

@@ -5,6 +5,7 @@
 #include "moe/layout/interval.hpp"
 #include "moe/layout/units.hpp"
 
+#include <cstdint>
 #include <vector>
 
 namespace regroup {
@@ -43,5 +44,9 @@ struct MicrobatchRange {
 MicrobatchRange microbatches_of(const Group& group, int num_microbatches, int num_chains);
 int num_waves(const Group& group, int num_microbatches, int num_chains);
 Turn turn_of(const Group& group, int num_microbatches, int num_chains, int microbatch);
+
+// Tokens' experts (or the part of one that a slice is) that the heaviest member of each layer computes, over the mean of the members: a layer ends when its heaviest has
+// answered, so the members are busy for the inverse of this. `expert_load`: [layer * num_local_experts + expert] tokens, of all layers. 1 where there are none.
+double heaviest_over_mean(const Group& group, const ModelShape& shape, const std::vector<std::int64_t>& expert_load);
 
 }  // namespace regroup

@@ -77,22 +77,4 @@ std::vector<int> EpochView::holders_of(int layer, int expert) const {
   return holders;
 }
 
-double EpochView::heaviest_over_mean(const std::vector<std::int64_t>& expert_load) const {
-  if (group_index < 0) return 1;
-  const auto experts = static_cast<int>(job->shape().num_local_experts);
-  const int num_slices = job->shape().expert_slices;
-  double heaviest = 0, mean = 0;
-  for (int layer = 0; layer < static_cast<int>(job->shape().num_hidden_layers); ++layer) {
-    if (!job->shape().is_sparse(layer)) continue;
-    std::vector<double> tokens(static_cast<std::size_t>(group_size()), 0);
-    for (int expert = 0; expert < experts; ++expert) {
-      const auto load = static_cast<double>(expert_load[static_cast<std::size_t>(layer * experts + expert)]);
-      for (int slice = 0; slice < num_slices; ++slice) tokens[static_cast<std::size_t>(holder_of(layer, {expert, slice}))] += load / num_slices;
-      mean += load / group_size();
-    }
-    heaviest += *std::max_element(tokens.begin(), tokens.end());
-  }
-  return mean > 0 ? heaviest / mean : 1;
-}
-
 }  // namespace regroup

@@ -53,9 +53,6 @@ struct EpochView {
   [[nodiscard]] int holder_of(int layer, ExpertSlice slice) const;                        // member
   [[nodiscard]] std::vector<int> holders_of(int layer, int expert) const;                 // members that hold any slice of it, ascending
   [[nodiscard]] std::vector<ExpertSlice> slices_of(int layer, int member_index) const;    // ascending expert, then slice
-  // Tokens' experts (or the part of one that a slice is) that the heaviest member of each layer computes, over the mean of the members: a layer ends when its heaviest has
-  // answered, so the members are busy for the inverse of this. `expert_load`: [layer * experts + expert] tokens.
-  [[nodiscard]] double heaviest_over_mean(const std::vector<std::int64_t>& expert_load) const;
 };
 
 }  // namespace regroup

@@ -209,7 +209,7 @@ void Worker::train() {
     state_.bad = current_->runner->bad();
     committed_ = step.value;
     report.phases["snapshot"] = snapshots_.last_pause();
-    report.rank_load = current_->view.heaviest_over_mean(report.expert_load);
+    if (current_->view.group_index >= 0) report.rank_load = heaviest_over_mean(current_->view.group(), spec.model, report.expert_load);
     if (report_open_) {
       report_.first_commit_ms = ms_between(settled_at_, Clock::now());
       link_.send(Regrouped{report_});

@@ -64,5 +64,15 @@ TEST(Placement, a_rank_keeps_its_dense_blocks_and_its_experts_whole) {
   EXPECT_TRUE(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 0, 0, 0))], shape, Rank(4)).empty());
 }
 
+TEST(Placement, a_group_is_as_slow_as_the_heaviest_member_of_each_layer) {
+  const ModelShape shape{.num_hidden_layers = 3, .num_local_experts = 2, .dense_layers = {1}, .expert_slices = 2};
+  const Group whole{{Rank(0), Rank(1)}, {}, {0, 0, 1, 1, 0, 0, 1, 1}, 0, 1};
+  const Group sliced{{Rank(0), Rank(1)}, {}, {0, 1, 0, 1, 0, 1, 0, 1}, 0, 1};
+  const std::vector<std::int64_t> load = {30, 10, 0, 0, 10, 50};   // the layer between has no experts
+  EXPECT_DOUBLE_EQ(heaviest_over_mean(whole, shape, load), (30.0 + 50) / (20 + 30));
+  EXPECT_DOUBLE_EQ(heaviest_over_mean(sliced, shape, load), 1);
+  EXPECT_DOUBLE_EQ(heaviest_over_mean(whole, shape, std::vector<std::int64_t>(6)), 1);
+}
+
 }  // namespace
 }  // namespace regroup

@@ -12,7 +12,7 @@ using testing::next_plan;
 using testing::planner_job;
 
 // Nodes join and leave at random; after a loss sometimes the soonest plan comes first, as in a real run.
-void random_history(unsigned seed, int max_groups, int max_nodes, std::int64_t* moved_in_all = nullptr, std::int64_t* bound_in_all = nullptr) {
+void random_history(unsigned seed, int max_groups, int max_nodes, bool by_load = false, std::int64_t* moved_in_all = nullptr, std::int64_t* bound_in_all = nullptr) {
   const bool check_bound = moved_in_all != nullptr;
   std::mt19937 random(seed);
   const JobSpec job = planner_job(1 + static_cast<int>(random() % 8), 1 + static_cast<int>(random() % 8), max_groups, 8, 8 << random() % 3);
@@ -35,7 +35,8 @@ void random_history(unsigned seed, int max_groups, int max_nodes, std::int64_t* 
     }
     const std::vector<int> numbers(alive.begin(), alive.end());
     const Goal goal = !check_bound && random() % 3 == 0 ? Goal::kSoonest : Goal::kBalanced;
-    const auto result = make_placement({&job, previous, candidates(numbers), goal});
+    const std::vector<std::int64_t> load = by_load ? testing::random_load(job, random) : std::vector<std::int64_t>{};
+    const auto result = make_placement({&job, previous, candidates(numbers), goal, by_load ? &load : nullptr});
     ASSERT_TRUE(result.planned) << result.reason;
     const Plan next = next_plan(job, previous, *result.planned);
     ASSERT_EQ(testing::violations(next, job), "") << result.reason;
@@ -44,6 +45,11 @@ void random_history(unsigned seed, int max_groups, int max_nodes, std::int64_t* 
     if (goal == Goal::kBalanced) testing::expect_balanced(job, next);
     if (goal == Goal::kBalanced) {
       EXPECT_GE(moved, result.planned->bytes_bound) << result.reason;
+    }
+    ASSERT_EQ(result.planned->rank_load.has_value(), by_load && (goal == Goal::kBalanced || previous == nullptr));
+    if (result.planned->rank_load) {
+      EXPECT_LE(result.planned->rank_load->by_load, result.planned->rank_load->by_count) << result.reason;
+      EXPECT_EQ(result.planned->rank_load->by_load, most_uneven(next.placement, job.model, load)) << result.reason;
     }
     if (check_bound) {
       // The bound knows no layers: where a rank may not take a second expert of one layer, another one goes round a corner.
@@ -64,11 +70,18 @@ TEST(PlannerProperty, random_histories_give_good_and_balanced_plans) {
   }
 }
 
+TEST(PlannerProperty, random_histories_by_load_are_balanced_by_count_too_and_no_heavier_than_without) {
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    random_history(seed, 1 + static_cast<int>(seed % 4), 12, true);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
 TEST(PlannerProperty, one_group_moves_close_to_the_fewest_bytes) {
   std::int64_t moved = 0;
   std::int64_t bound = 0;
   for (unsigned seed = 1000; seed < 1150; ++seed) {
-    random_history(seed, 1, 10, &moved, &bound);
+    random_history(seed, 1, 10, false, &moved, &bound);
     if (::testing::Test::HasFailure()) return;
   }
   EXPECT_LE(static_cast<double>(moved), 1.01 * static_cast<double>(bound)) << moved << " against " << bound;

@@ -256,6 +256,24 @@ TEST(Planner, workers_of_one_host_lie_in_one_group_at_the_start) {
   }
 }
 
+TEST(Planner, popular_experts_of_one_rank_change_places_once_and_stay_then) {
+  const JobSpec job = planner_job(2, 8, 2);
+  const Plan plan = make(job, nullptr, first(4), Goal::kBalanced);   // 2 groups of 2
+  const std::vector<std::int64_t> load = {900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50};
+  const auto evened = make_placement({&job, &plan, candidates(first(4)), Goal::kBalanced, &load});
+  ASSERT_TRUE(evened.planned && evened.planned->rank_load) << evened.reason;
+  EXPECT_DOUBLE_EQ(evened.planned->rank_load->by_count, (2000.0 + 200) / (1200 + 200));
+  EXPECT_DOUBLE_EQ(evened.planned->rank_load->by_load, 1);
+  EXPECT_NE(evened.reason.find("heaviest rank 1.57 -> 1.00 x the mean"), std::string::npos) << evened.reason;
+  const Plan next = next_plan(job, &plan, *evened.planned);
+  EXPECT_EQ(testing::violations(next, job), "");
+  EXPECT_EQ(evened.planned->bytes_to_move, testing::bytes_moved(job, &plan, next));
+  EXPECT_EQ(evened.planned->bytes_to_move, 4 * make_units(job.model)[2].padded_numel() * 12) << "one swap in each group";
+  const auto again = make_placement({&job, &next, candidates(first(4)), Goal::kBalanced, &load});
+  ASSERT_TRUE(again.planned);
+  EXPECT_EQ(again.planned->placement, next.placement);
+}
+
 TEST(Planner, chains_follow_the_sizes_of_the_groups) {
   const JobSpec job = planner_job(2, 8, 2, 32, 32);
   const Plan plan = make(job, nullptr, first(6), Goal::kBalanced);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,13 @@ inline std::vector<Candidate> candidates(const std::vector<int>& numbers) {
   std::vector<Candidate> out;
   for (int number : numbers) out.push_back(candidate(number));
   return out;
+}
+
+// As a router gives them: some experts get many times what others do.
+inline std::vector<std::int64_t> random_load(const JobSpec& job, std::mt19937& random) {
+  std::vector<std::int64_t> load(static_cast<std::size_t>(job.model.num_hidden_layers * job.model.num_local_experts));
+  for (std::int64_t& tokens : load) tokens = 1 << random() % 10;
+  return load;
 }
 
 inline Plan next_plan(const JobSpec& job, const Plan* previous, const Planned& planned) {

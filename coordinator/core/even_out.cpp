@@ -1,0 +1,129 @@
+#include "coordinator/core/even_out.hpp"
+
+#include "base/check.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <numeric>
+#include <utility>
+
+namespace regroup {
+
+std::string to_string(const RankLoad& load) {
+  char text[80];
+  std::snprintf(text, sizeof text, "heaviest rank %.2f -> %.2f x the mean", load.by_count, load.by_load);
+  return text;
+}
+
+double most_uneven(const Placement& placement, const ModelShape& model, const std::vector<std::int64_t>& expert_load) {
+  double most = 1;
+  for (const Group& group : placement.groups) most = std::max(most, heaviest_over_mean(group, model, expert_load));
+  return most;
+}
+
+namespace planning {
+namespace {
+
+constexpr double kEnough = 0.02;  // of the mean: neither a heaviest that is so near to it nor a gain below it is worth moving an expert
+
+// One layer of one group.
+class Layer {
+ public:
+  Layer(const std::int64_t* load, int num_slots, int num_members, int* owner)
+      : load_(load), owner_(owner), num_slots_(num_slots), total_(static_cast<std::size_t>(num_members)) {
+    for (int slot = 0; slot < num_slots_; ++slot) total_[owner_[slot]] += load_[slot];
+    mean_ = static_cast<double>(std::accumulate(total_.begin(), total_.end(), std::int64_t{0})) / num_members;
+  }
+
+  int run() {
+    std::int64_t lowest = heaviest_load();
+    std::size_t worth = 0;  // swaps that shall stay
+    while (heaviest_load() > (1 + kEnough) * mean_ && static_cast<int>(swaps_.size()) < num_slots_ && swap_heaviest()) {
+      if (static_cast<double>(lowest - heaviest_load()) < kEnough * mean_) continue;
+      lowest = heaviest_load();
+      worth = swaps_.size();
+    }
+    for (; swaps_.size() > worth; swaps_.pop_back()) exchange(swaps_.back());
+    return static_cast<int>(worth);
+  }
+
+ private:
+  [[nodiscard]] int heaviest() const { return static_cast<int>(std::max_element(total_.begin(), total_.end()) - total_.begin()); }
+  [[nodiscard]] std::int64_t heaviest_load() const { return total_[heaviest()]; }
+
+  void exchange(std::pair<int, int> slots) {
+    const auto [a, b] = slots;
+    total_[owner_[a]] += load_[b] - load_[a];
+    total_[owner_[b]] += load_[a] - load_[b];
+    std::swap(owner_[a], owner_[b]);
+  }
+
+  // False: no swap of the heaviest member lowers it without lifting another one as high.
+  bool swap_heaviest() {
+    const int from = heaviest();
+    std::pair<int, int> best;
+    std::int64_t best_load = total_[from];
+    for (int mine = 0; mine < num_slots_; ++mine) {
+      if (owner_[mine] != from) continue;
+      for (int other = 0; other < num_slots_; ++other) {
+        const std::int64_t less = load_[mine] - load_[other];
+        if (less <= 0 || owner_[other] == from) continue;
+        const std::int64_t load = std::max(total_[from] - less, total_[owner_[other]] + less);
+        if (load < best_load) best_load = load, best = {mine, other};
+      }
+    }
+    if (best_load == total_[from]) return false;
+    exchange(best);
+    swaps_.push_back(best);
+    return true;
+  }
+
+  const std::int64_t* load_;
+  int* owner_;
+  int num_slots_;
+  std::vector<std::int64_t> total_;  // [member]
+  double mean_ = 0;
+  std::vector<std::pair<int, int>> swaps_;
+};
+
+}  // namespace
+
+std::vector<std::int64_t> slot_loads(const ModelShape& model, const std::vector<std::int64_t>& expert_load) {
+  CHECK(static_cast<std::int64_t>(expert_load.size()) == model.num_hidden_layers * model.num_local_experts, "loads of", expert_load.size(), "experts");
+  std::vector<std::int64_t> loads;
+  for (std::int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
+    if (!model.is_sparse(layer)) continue;
+    for (std::int64_t expert = 0; expert < model.num_local_experts; ++expert) {
+      loads.insert(loads.end(), static_cast<std::size_t>(model.expert_slices), expert_load[static_cast<std::size_t>(layer * model.num_local_experts + expert)]);
+    }
+  }
+  return loads;
+}
+
+int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load, int num_members, std::vector<int>& expert_member) {
+  CHECK(static_cast<int>(slot_load.size()) == shape.num_experts(), "loads of", slot_load.size(), "slots of", shape.num_experts());
+  int swaps = 0;
+  for (int layer = 0; layer < shape.num_layers; ++layer) {
+    const auto first = static_cast<std::size_t>(layer) * static_cast<std::size_t>(shape.experts_per_layer);
+    swaps += Layer(&slot_load[first], shape.experts_per_layer, num_members, &expert_member[first]).run();
+  }
+  return swaps;
+}
+
+RankLoad even_out_groups(const ModelShape& model, const StateShape& shape, const std::vector<std::int64_t>& expert_load, Placement& placement) {
+  RankLoad found;
+  found.by_count = most_uneven(placement, model, expert_load);
+  const std::vector<std::int64_t> loads = slot_loads(model, expert_load);
+  std::map<std::pair<std::size_t, std::vector<int>>, std::vector<int>> known;   // groups that are alike stay alike, at the cost of one
+  for (Group& group : placement.groups) {
+    const auto [entry, is_new] = known.try_emplace({group.ranks.size(), group.expert_member}, group.expert_member);
+    if (is_new) even_out(shape, loads, static_cast<int>(group.ranks.size()), entry->second);
+    group.expert_member = entry->second;
+  }
+  found.by_load = most_uneven(placement, model, expert_load);
+  return found;
+}
+
+}  // namespace planning
+}  // namespace regroup
