@@ -42,6 +42,7 @@ void add_commit(metrics::Training& training, const JobSpec* job, const CommitRep
   training.learning_rate = report.learning_rate;
   training.step_seconds.observe(report.seconds);
   for (const auto& [phase, seconds] : report.phases) training.phase_seconds[phase].observe(seconds);
+  training.rank_load = report.rank_load;
   if (job != nullptr) add_expert_load(training, *job, report.expert_load);
 }
 

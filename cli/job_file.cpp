@@ -131,6 +131,7 @@ void read_elastic(YamlSection section, ElasticSpec& elastic) {
   section.read("max_nodes", elastic.max_nodes);
   section.read("max_groups", elastic.max_groups);
   section.read_bytes("worker_memory", elastic.worker_memory_bytes);
+  section.read("load_gain", elastic.load_gain);
   section.refuse_unknown();
 }
 

@@ -79,6 +79,7 @@ struct Training {
   std::map<std::string, Histogram> regroup_seconds;   // by kRegroupPhases
   std::map<std::string, std::uint64_t> bytes_moved;   // by kSources
   std::vector<ExpertLoad> experts;                    // by layer
+  double rank_load = 1;                               // heaviest rank of the group over its mean, in the last step
 };
 
 struct AgentCounters {

@@ -175,6 +175,7 @@ void add_training(Page& page, const Training& training) {
   by_word(kSources, training.bytes_moved, [&](const std::string& source, std::uint64_t bytes) {
     page.counter("regroup_moved_bytes_total", "State received at regroups, by where it came from.", static_cast<double>(bytes), with(job, "source", source));
   });
+  page.gauge("regroup_rank_load_max_mean_ratio", "Tokens of each layer's heaviest rank of this node's group over the mean of its ranks, in the last step.", training.rank_load, job);
   for (std::size_t layer = 0; layer < training.experts.size(); ++layer) {
     const ExpertLoad& load = training.experts[layer];
     const Labels at = with(job, "layer", std::to_string(layer));

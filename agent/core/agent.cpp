@@ -146,6 +146,7 @@ void Agent::leave_job(const std::string& reason) {
   exits_.clear();
   progress_ = {};
   progress_is_new_ = false;
+  load_ = {};
   act(FollowJob{});
   act(WorkFor{});
 }
@@ -215,6 +216,10 @@ void Agent::said(Slot& slot, const Committed& message) {
   progress_.state = "training";
   progress_is_new_ = true;
   if (at_once || now_.at - progress_written_ >= facts_.progress_every) write_progress();
+  if (plan_ && plan_->epoch == report.epoch && plan_->members.front().worker == slot.worker.id) {
+    load_.add(report);
+    write_load();
+  }
 }
 
 void Agent::said(Slot&, const Regrouped&) {}   // counted and journalled by the shell

@@ -7,6 +7,7 @@
 
 #include "agent/api/keeper_reports.hpp"
 #include "agent/api/worker_protocol.hpp"
+#include "agent/core/load_mean.hpp"
 #include "agent/core/node_facts.hpp"
 #include "agent/core/slot.hpp"
 #include "coordinator/api/keys.hpp"
@@ -88,6 +89,7 @@ class Agent {
   void write_node();
   void write_own_suspicions();
   void write_progress();
+  void write_load();
   [[nodiscard]] bool idle() const;                  // no worker runs that is not done
   template <class A>
   void act(A action) { actions_.emplace_back(std::move(action)); }
@@ -107,6 +109,7 @@ class Agent {
   ProgressRecord progress_;
   bool progress_is_new_ = false;                    // ... and not written yet
   Instant progress_written_{};
+  LoadMean load_;
   std::string node_text_, suspicions_text_;         // as last written
   bool has_spare_ = false;
   bool quit_ = false;

@@ -24,6 +24,7 @@ struct NodeFacts {
   std::map<std::string, std::string> labels;
   Span drain_limit{120'000};       // a drained agent goes after this even if nobody has let it go
   Span progress_every{1000};
+  Span load_every{5000};           // the experts' load, and only when it has changed
   Span stop_grace{2000};           // a worker that was asked to stop is killed after this
   Span snapshot_retry{500};        // a snapshot that no buddy has is offered again
 };

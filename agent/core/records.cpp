@@ -4,6 +4,11 @@
 #include <algorithm>
 
 namespace regroup::agent {
+namespace {
+
+constexpr std::size_t kMaxLoadBytes = 512u << 10;   // etcd takes 1 MiB; a job with so many experts has no plan of 1 MiB either
+
+}  // namespace
 
 std::string suspect_name(const WorkerId& worker) {
   std::string name = to_string(worker);
@@ -50,6 +55,14 @@ void Agent::write_progress() {
   progress_written_ = now_.at;
   progress_.at_ms = now_.wall_ms;
   act(PutLasting{keys_.progress(job_->name, facts_.node), to_json(progress_)});
+}
+
+void Agent::write_load() {
+  if (!job_ || job_->elastic.load_gain <= 0) return;
+  const auto load = load_.news(now_.at, facts_.load_every);
+  if (!load) return;
+  std::string text = to_json(*load);
+  if (text.size() <= kMaxLoadBytes) act(PutLasting{keys_.load(job_->name, facts_.node), std::move(text)});
 }
 
 }  // namespace regroup::agent

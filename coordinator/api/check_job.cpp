@@ -48,6 +48,7 @@ Result<void> check_elastic(const ElasticSpec& spec) {
   }
   if (spec.max_groups < 1) return bad("elastic.max_groups must be at least 1, not " + std::to_string(spec.max_groups));
   if (spec.worker_memory_bytes < 0) return bad("elastic.worker_memory_bytes must be at least 0 (0 = what the node says)");
+  if (!(spec.load_gain >= 0) || !std::isfinite(spec.load_gain)) return bad("elastic.load_gain must be at least 0 (0 = experts are placed by count alone)");
   return {};
 }
 

@@ -87,6 +87,7 @@ ElasticSpec read_elastic(const Field& in) {
   spec.max_nodes = in["max_nodes"].integer<int>();
   spec.max_groups = in["max_groups"].integer<int>();
   spec.worker_memory_bytes = in["worker_memory_bytes"].integer<std::int64_t>();
+  if (const auto gain = in.find("load_gain")) spec.load_gain = gain->real();
   return spec;
 }
 
@@ -189,6 +190,7 @@ std::string to_json(const JobSpec& job) {
     all["validation"] = {{"data_prefix", job.validation.data_prefix}, {"data_digest", job.validation.data_digest}, {"interval", job.validation.interval},
                          {"microbatches", job.validation.microbatches}};
   }
+  if (job.elastic.load_gain != ElasticSpec{}.load_gain) all["elastic"]["load_gain"] = job.elastic.load_gain;
   if (job.max_bad_steps != JobSpec{}.max_bad_steps) all["max_bad_steps"] = job.max_bad_steps;
   if (job.router_z_loss_coef != 0) all["router_z_loss_coef"] = job.router_z_loss_coef;
   if (job.profile.steps > 0) all["profile"] = {{"from_step", job.profile.from_step}, {"steps", job.profile.steps}};

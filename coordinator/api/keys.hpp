@@ -32,6 +32,7 @@ class Keys {
   [[nodiscard]] std::string born(const std::string& name) const { return job(name) + "born"; }
   [[nodiscard]] std::string progress(const std::string& name) const { return job(name) + "progress/"; }
   [[nodiscard]] std::string progress(const std::string& name, const NodeId& id) const { return progress(name) + id.value; }
+  [[nodiscard]] std::string load(const std::string& name, const NodeId& id) const { return job(name) + "load/" + id.value; }
   [[nodiscard]] std::string checkpoints(const std::string& name) const { return job(name) + "checkpoints/"; }
   [[nodiscard]] std::string checkpoint(const std::string& name, Step step) const { return checkpoints(name) + std::to_string(step.value); }
   [[nodiscard]] std::string wishes(const std::string& name) const { return job(name) + "wishes/"; }

@@ -163,6 +163,19 @@ Result<ProgressRecord> progress_from_json(const std::string& text) {
   });
 }
 
+std::string to_json(const LoadRecord& record) {
+  return dump({{"epoch", record.epoch.value}, {"step", record.step.value}, {"expert_load", record.expert_load}, {"load_before", record.load_before}});
+}
+
+Result<LoadRecord> load_from_json(const std::string& text) {
+  return read_json(text, "load record", [](const Field& in) {
+    LoadRecord record{in["epoch"].id<Epoch>(), in["step"].id<Step>(), {}, {}};
+    for (const Field& tokens : in["expert_load"].items()) record.expert_load.push_back(tokens.integer<std::int64_t>());
+    for (const Field& tokens : in["load_before"].items()) record.load_before.push_back(tokens.integer<std::int64_t>());
+    return record;
+  });
+}
+
 std::string to_json(const CheckpointRecord& record) {
   return dump({{"step", record.step.value}, {"epoch", record.epoch.value}, {"path", record.path}, {"bytes", record.bytes}});
 }

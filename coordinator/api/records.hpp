@@ -90,6 +90,14 @@ struct ProgressRecord {
 };
 inline constexpr const char* kFailedProgress = "failed: ";   // how the state of a job that gave up begins
 
+// jobs/<job>/load/<node>: how many tokens of a step the experts get. Written by the agent of rank 0, seldom: when an epoch is eight steps old, and when it has changed.
+struct LoadRecord {
+  Epoch epoch;                           // in which it was measured
+  Step step;                             // the last one that counts
+  std::vector<std::int64_t> expert_load; // [layer * experts + expert] tokens of a step, of all layers: the mean of eight steps
+  std::vector<std::int64_t> load_before; // the eight steps before: whether routers are steady; empty: not known
+};
+
 // jobs/<job>/checkpoints/<step>: an index; the directory is the truth.
 struct CheckpointRecord {
   Step step;
@@ -109,6 +117,7 @@ std::string to_json(const SuspectRecord& record);
 std::string to_json(const AssignmentRecord& record);
 std::string to_json(const WishRecord& record);
 std::string to_json(const ProgressRecord& record);
+std::string to_json(const LoadRecord& record);
 std::string to_json(const CheckpointRecord& record);
 std::string to_json(const BornRecord& record);
 Result<NodeRecord> node_from_json(const std::string& text);
@@ -117,6 +126,7 @@ Result<SuspectRecord> suspect_from_json(const std::string& text);
 Result<AssignmentRecord> assignment_from_json(const std::string& text);
 Result<WishRecord> wish_from_json(const std::string& text);
 Result<ProgressRecord> progress_from_json(const std::string& text);
+Result<LoadRecord> load_from_json(const std::string& text);
 Result<CheckpointRecord> checkpoint_from_json(const std::string& text);
 Result<BornRecord> born_from_json(const std::string& text);
 

@@ -64,6 +64,22 @@ class World {
   }
   NodeRecord node() { return *node_from_json(etcd.at("/regroup/c/nodes/n")); }
   Agent& core() { return core_; }
+  // Steps [first, last] of an epoch, a second apart, whose experts get this.
+  void commit(const WorkerId& id, std::uint64_t epoch, std::int64_t first, std::int64_t last, const std::vector<std::int64_t>& load) {
+    for (std::int64_t step = first; step <= last; ++step) {
+      CommitReport report;
+      report.epoch = Epoch(epoch);
+      report.step = Step(step);
+      report.expert_load = load;
+      after(milliseconds(1000));
+      feed(WorkerSays{id, Committed{report}});
+    }
+  }
+  [[nodiscard]] std::optional<LoadRecord> load() const {
+    const auto found = etcd.find("/regroup/c/jobs/tiny/load/n");
+    if (found == etcd.end()) return std::nullopt;
+    return *load_from_json(found->second);
+  }
 
   // The sample plan with `worker` in place of member a.
   static Plan plan_with(const WorkerId& worker, std::uint64_t epoch) {
@@ -390,6 +406,36 @@ TEST(BuddyOf, the_next_other_node_keeps_the_copy) {
   EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "unix:/2");
   plan.members[2].worker.node = plan.members[0].worker.node;
   EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "");   // nobody else is there
+}
+
+TEST(AgentCore, rank_0s_agent_writes_what_experts_get_once_an_epoch_has_some_steps) {
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  w.commit(id, 8, 1, 7, {10, 20, 30, 40});
+  EXPECT_FALSE(w.load());
+  w.commit(id, 8, 8, 8, {10, 20, 30, 40});
+  ASSERT_TRUE(w.load());
+  EXPECT_EQ(w.load()->epoch, Epoch(8));
+  EXPECT_EQ(w.load()->step, Step(8));
+  EXPECT_EQ(w.load()->expert_load, (std::vector<std::int64_t>{10, 20, 30, 40}));
+}
+
+TEST(AgentCore, an_agent_of_another_rank_says_nothing_of_the_load_and_none_does_when_the_job_has_no_use_for_it) {
+  for (const bool wanted : {true, false}) {
+    World w;
+    JobSpec job = testing::sample_job();
+    if (!wanted) job.elastic.load_gain = 0;
+    w.feed(Assigned{"tiny"});
+    w.feed(JobKnown{job});
+    const WorkerId id = w.all<StartWorker>().at(0).worker;
+    w.get_ready(id);
+    Plan plan = World::plan_with(id, 8);
+    if (wanted) std::swap(plan.members[0], plan.members[1]);
+    w.feed(PlanKnown{plan});
+    w.commit(id, 8, 1, 20, {1, 2, 3, 4});
+    EXPECT_FALSE(w.load());
+  }
 }
 
 }  // namespace

@@ -72,6 +72,8 @@ const Case kCases[] = {
     {"elastic.max_nodes", [](JobSpec& j) { j.elastic.min_nodes = 5, j.elastic.max_nodes = 4; }},
     {"elastic.max_groups", [](JobSpec& j) { j.elastic.max_groups = 0; }},
     {"elastic.max_groups (9) is above chains (8)", [](JobSpec& j) { j.elastic.max_groups = 9; }},
+    {"elastic.load_gain", [](JobSpec& j) { j.elastic.load_gain = -0.1; }},
+    {"elastic.load_gain", [](JobSpec& j) { j.elastic.load_gain = std::nan(""); }},
     {"elastic.worker_memory_bytes", [](JobSpec& j) { j.elastic.worker_memory_bytes = -1; }},
     {"snapshots.snapshot_every_steps", [](JobSpec& j) { j.snapshots.snapshot_every_steps = -1; }},
     {"snapshots.checkpoint_dir", [](JobSpec& j) { j.snapshots.checkpoint_dir = "ckpt"; }},

@@ -39,6 +39,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.optimizer.schedule = ScheduleKind::kWsd;
   job.optimizer.decay_steps = 7;
   job.profile = {7, 2};
+  job.elastic.load_gain = 0;
   const auto mixed = job_from_json(to_json(job));
   ASSERT_TRUE(mixed) << to_string(mixed.error());
   EXPECT_EQ(*mixed, job);
@@ -116,6 +117,13 @@ TEST(Json, every_record_comes_back_as_it_was) {
   ASSERT_TRUE(wish);
   EXPECT_EQ(wish->nodes, 5);
   EXPECT_EQ(wish->kind, "scale");
+
+  const auto load = load_from_json(to_json(LoadRecord{Epoch(3), Step(40), {5, 0, 1ll << 40}, {7}}));
+  ASSERT_TRUE(load) << to_string(load.error());
+  EXPECT_EQ(load->epoch, Epoch(3));
+  EXPECT_EQ(load->step, Step(40));
+  EXPECT_EQ(load->expert_load, (std::vector<std::int64_t>{5, 0, 1ll << 40}));
+  EXPECT_EQ(load->load_before, (std::vector<std::int64_t>{7}));
 
   const auto checkpoint = checkpoint_from_json(to_json(CheckpointRecord{Step(40), Epoch(3), "/c", 1ll << 40}));
   ASSERT_TRUE(checkpoint);

@@ -39,6 +39,7 @@ optimizer:
 elastic:
   max_groups: 2
   worker_memory: 2GiB
+  load_gain: 0.25
 snapshots:
   every_steps: 2
   dir: ckpt
@@ -86,6 +87,7 @@ TEST_F(JobFileTest, a_good_file_becomes_a_job) {
   EXPECT_EQ(job.optimizer.learning_rate, 1e-3);
   EXPECT_EQ(job.optimizer.schedule, ScheduleKind::kLinear);
   EXPECT_EQ(job.elastic.worker_memory_bytes, std::int64_t{2} << 30);
+  EXPECT_EQ(job.elastic.load_gain, 0.25);
 }
 
 TEST_F(JobFileTest, validation_takes_the_set_beside_the_training_data) {
@@ -142,7 +144,7 @@ TEST_F(JobFileTest, a_wrong_type_is_named) {
   EXPECT_SAYS(complaint("steps: 10", "steps: [10]"), "steps must be a whole number");
   EXPECT_SAYS(complaint("2GiB", "much"), "elastic.worker_memory is 'much'");
   EXPECT_SAYS(complaint("learning_rate: 1e-3", "learning_rate: .nan"), "finite");
-  EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB", "elastic: 4"), "elastic must be a mapping");
+  EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB\n  load_gain: 0.25", "elastic: 4"), "elastic must be a mapping");
 }
 
 TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {

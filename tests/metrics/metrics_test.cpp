@@ -62,6 +62,7 @@ AgentCounters busy_agent() {
   agent.training.regroups["worker_lost"] = 1;
   agent.training.regroup_seconds["move"].observe(0.02);
   agent.training.bytes_moved["live"] = 4096;
+  agent.training.rank_load = 1.25;
   agent.training.experts = {{{10, 30}, 1.5}, {{20, 20}, 1.0}};
   agent.snapshots.seconds.observe(0.01);
   agent.checkpoints.failures = 1;
@@ -99,6 +100,7 @@ TEST(Exporter, counts_and_labels_come_out_as_prometheus_reads_them) {
   EXPECT_TRUE(has_line(text, "regroup_step_duration_seconds_count{" + job + "} 2"));
   EXPECT_TRUE(has_line(text, "regroup_moved_bytes_total{" + job + ",source=\"live\"} 4096"));
   EXPECT_TRUE(has_line(text, "regroup_expert_load_max_mean_ratio{" + job + ",layer=\"0\"} 1.5"));
+  EXPECT_TRUE(has_line(text, "regroup_rank_load_max_mean_ratio{" + job + "} 1.25"));
   EXPECT_TRUE(has_line(text, "regroup_expert_tokens_total{" + job + ",layer=\"0\",expert=\"1\"} 30"));
   EXPECT_NE(text.find("process_start_time_seconds"), std::string::npos);
   EXPECT_EQ(text.find("regroup_loss"), text.rfind("# HELP regroup_loss") + 7) << "HELP once, samples together";
