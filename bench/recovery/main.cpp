@@ -141,6 +141,7 @@ int run(Options& options) {
   cluster.job = file->job;
   cluster.job.steps = 1'000'000;
   cluster.job.elastic.max_groups = 2;
+  cluster.job.elastic.load_gain = 0;   // no regroup but those that are measured
   cluster.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
   if (auto data = make_data(cluster.job, dir); !data) return fail(data.error().context);
 

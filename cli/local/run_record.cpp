@@ -10,7 +10,7 @@ namespace {
 // Does a plan with this cause answer an event of this kind?
 bool answers(const std::string& cause, const std::string& deed) {
   const bool planned = cause == "join" || cause == "drain" || cause == "scale" || cause == "notice" || cause == "balance" || cause == "redundancy" || cause == "start" ||
-                       cause == "improve";
+                       cause == "improve" || cause == "load";
   if (deed == "join") return cause == "join";
   if (deed == "drain") return cause == "drain" || cause == "notice";
   if (deed == "scale") return cause == "scale" || cause == "join";

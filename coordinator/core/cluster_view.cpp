@@ -45,6 +45,17 @@ std::optional<std::int64_t> number_of(const std::string& text) {
 
 }  // namespace
 
+const Seen<LoadRecord>* JobView::newest_load() const {
+  const Seen<LoadRecord>* newest = nullptr;
+  for (const auto& [node, load] : loads) {
+    const ModelShape& model = spec->value.model;
+    if (static_cast<std::int64_t>(load.value.expert_load.size()) != model.num_hidden_layers * model.num_local_experts) continue;
+    const auto age = [](const Seen<LoadRecord>& of) { return std::pair(of.value.epoch, of.value.step); };
+    if (newest == nullptr || age(*newest) < age(load)) newest = &load;
+  }
+  return newest;
+}
+
 void ClusterView::apply(const WatchUpdate& update, const Now& now) {
   if (!update.connected) {
     connected_ = false;
@@ -160,6 +171,10 @@ void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now
     if (!record) return bad(record.error());
     note_in_force(job, record->epoch, now);
     keep(job.progress, NodeId(*id), std::move(*record), kv, now);
+  } else if (auto id = after(what, "load/")) {
+    auto record = load_from_json(kv.value);
+    if (!record) return bad(record.error());
+    keep(job.loads, NodeId(*id), std::move(*record), kv, now);
   } else if (auto step = after(what, "checkpoints/")) {
     auto record = checkpoint_from_json(kv.value);
     if (!record) return bad(record.error());
@@ -216,6 +231,8 @@ void ClusterView::erase_job(const std::string& rest) {
     job.born.reset();
   } else if (auto id = after(what, "progress/")) {
     job.progress.erase(NodeId(*id));
+  } else if (auto id = after(what, "load/")) {
+    job.loads.erase(NodeId(*id));
   } else if (auto step = after(what, "checkpoints/")) {
     if (auto number = number_of(*step)) job.checkpoints.erase(Step(*number));
   } else if (what == "outcome") {
@@ -223,8 +240,8 @@ void ClusterView::erase_job(const std::string& rest) {
   } else if (what == "status") {
     job.status.reset();
   }
-  const bool empty = !job.spec && !job.plan && job.history.empty() && job.wishes.empty() && !job.born && job.progress.empty() && job.checkpoints.empty() &&
-                     !job.outcome && !job.status;
+  const bool empty = !job.spec && !job.plan && job.history.empty() && job.wishes.empty() && !job.born && job.progress.empty() && job.loads.empty() &&
+                     job.checkpoints.empty() && !job.outcome && !job.status;
   if (empty) jobs_.erase(found);
 }
 

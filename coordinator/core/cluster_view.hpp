@@ -30,6 +30,7 @@ struct Timing {
   Span start_wait{2000};        // first plan: how long the first ready node waits for the others
   Span join_batch{300};         // joiners that come close together join together
   Span rebalance_wait{5000};    // a worker on its way is waited for before redundancy is restored without it
+  Span load_wait{10000};        // a plan is in force for this long before experts are moved by their load; twice as long after each such move among the same members
   Span silence_window{150};     // one reporter alone says "silent": the others get this long to agree or to object
   Span stuck_wait{1000};        // members wait for a source of state: how long newcomers gather before they are added
   Span retry{200};              // after a refused or failed write
@@ -64,6 +65,7 @@ struct JobView {
   std::optional<Seen<BornRecord>> born;
   std::map<Step, CheckpointRecord> checkpoints;
   std::map<NodeId, Seen<ProgressRecord>> progress;
+  std::map<NodeId, Seen<LoadRecord>> loads;
   std::optional<Seen<std::string>> outcome;
   std::optional<Seen<std::string>> status;
   std::set<WorkerId> finished;                   // seen in state finished: their exit is no loss
@@ -76,6 +78,8 @@ struct JobView {
   [[nodiscard]] bool in_force() const { return plan && epoch_in_force >= plan->value.epoch; }
   // A boundary plan that, as far as we know, nobody has switched to yet.
   [[nodiscard]] bool pending() const { return plan && plan->value.when == When::kBoundary && !in_force(); }
+  // The newest by epoch and step that fits the job's model; null when there is none.
+  [[nodiscard]] const Seen<LoadRecord>* newest_load() const;
 };
 
 class ClusterView {

@@ -200,6 +200,14 @@ void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& 
     write.then.push_back(remove(key));
     write.reason = "the wish is done or overtaken";
   }
+  for (const auto& [node, load] : job.loads) {   // of agents that were rank 0's before
+    const std::string key = view_.keys().load(job.name, node);
+    if (job.newest_load() == &load || busy(now, key)) continue;
+    Write& write = start(Write::Kind::kRemove, job.name, key, actions);
+    write.when.push_back(same_mod(key, load.mod_revision));
+    write.then.push_back(remove(key));
+    write.reason = "an old load";
+  }
   const auto keep = static_cast<std::size_t>(view_.timing().keep_plans);
   if (job.checkpoints.size() >= 2 * keep) {   // the directory is the truth; this is its index
     const std::string oldest = view_.keys().checkpoint(job.name, job.checkpoints.begin()->first);

@@ -1,6 +1,7 @@
 #include "coordinator/core/decide.hpp"
 
 #include "coordinator/core/losses.hpp"
+#include "coordinator/core/newcomers.hpp"
 #include "coordinator/core/plan_draft.hpp"
 
 #include <algorithm>
@@ -18,10 +19,6 @@ std::size_t num_nodes(const std::vector<Participant>& participants) {
   return nodes.size();
 }
 
-bool holds(const std::vector<Participant>& participants, const WorkerId& id) {
-  return std::any_of(participants.begin(), participants.end(), [&](const Participant& p) { return p.worker == id; });
-}
-
 bool made_in_a_hurry(const Plan& plan) {
   for (const char* cause : {"worker_lost", "node_lost", "silent", "hang", "fault"}) {
     if (plan.cause == cause) return true;
@@ -36,7 +33,10 @@ class Deciding {
 
   Decision run() {
     const Epoch epoch = job_.plan ? job_.plan->value.epoch : Epoch{};
-    if (memory_.epoch != epoch) memory_ = JobMemory{.epoch = epoch};
+    if (memory_.epoch != epoch) {
+      const int moves = job_.plan && job_.plan->value.cause == "load" ? memory_.load.moves + 1 : 0;
+      memory_ = JobMemory{.epoch = epoch, .load = {.moves = moves}};
+    }
     if (!roster_.target_reason.empty()) note(roster_.target_reason);
     for (const auto& [node, why] : roster_.leaving) note("node " + node.value + " is to leave: " + why);
     for (const auto& [key, why] : view_.unreadable()) {
@@ -66,76 +66,13 @@ class Deciding {
   void note(const std::string& text) { decision_.notes.push_back(text); }
 
   void publish(const PlanDraft& draft) {
-    auto plan = make_plan(view_, job_, draft, now_);
-    if (!plan) return say("waiting", "no plan is possible: " + plan.error().context + " (" + draft.reason + ")");
-    say("regrouping", plan->reason);
-    decision_.plan = std::move(*plan);
+    auto drafted = make_plan(view_, job_, draft, now_);
+    if (!drafted) return say("waiting", "no plan is possible: " + drafted.error().context + " (" + draft.reason + ")");
+    say("regrouping", drafted->plan.reason);
+    decision_.plan = std::move(drafted->plan);
   }
 
-  // ---- who could be a member -------------------------------------------------------------------------------------------------------------
-
-  struct Newcomers {
-    std::vector<Participant> ready;  // has an address; in no plan
-    std::vector<Participant> warm;   // ... and is connected to every member of the current plan
-    std::size_t on_the_way = 0;      // starting, or not warm yet
-    bool all_ready = true;           // every slot of every usable node has a ready worker
-  };
-
-  Newcomers newcomers() {
-    Newcomers found;
-    const std::string fingerprint = common_fingerprint();
-    std::set<WorkerId> members;
-    if (job_.plan) {
-      for (const Participant& member : job_.plan->value.members) members.insert(member.worker);
-    }
-    for (const NodeId& id : roster_.usable) {
-      const NodeRecord& node = *view_.node(id);
-      int ready = 0;
-      int known = 0;
-      for (const WorkerRecord& worker : node.workers) {
-        if (worker.job != job_.name || worker.state == WorkerState::kFailed || worker.state == WorkerState::kFinished) continue;
-        ++known;
-        if (members.contains(worker.id)) continue;
-        const bool is_ready = worker.state != WorkerState::kStarting && !worker.address.empty();
-        if (!is_ready) {
-          ++found.on_the_way;
-          continue;
-        }
-        if (!fingerprint.empty() && worker.fingerprint != fingerprint) {
-          note("worker " + to_string(worker.id) + " is refused: its fingerprint " + worker.fingerprint + " is not the members' " + fingerprint +
-               "; give the node the same software and hardware, or set allow_mixed_fingerprints");
-          ++ready;
-          continue;
-        }
-        ++ready;
-        const Participant participant{worker.id, worker.address, node.agent_address};
-        found.ready.push_back(participant);
-        if (job_.plan && worker.state == WorkerState::kWarm && worker.epoch == job_.plan->value.epoch) {
-          found.warm.push_back(participant);
-        } else {
-          ++found.on_the_way;
-        }
-      }
-      if (ready < node.slots) found.all_ready = false;
-      if (known < node.slots) found.on_the_way += static_cast<std::size_t>(node.slots - known);
-    }
-    return found;
-  }
-
-  // What every member must share: the members' own, else what most of the workers have. Empty: anything goes.
-  std::string common_fingerprint() const {
-    if (spec_.allow_mixed_fingerprints) return "";
-    std::map<std::string, int> votes;
-    for (const NodeId& id : roster_.usable) {
-      for (const WorkerRecord& worker : view_.node(id)->workers) {
-        if (worker.job != job_.name || worker.fingerprint.empty()) continue;
-        if (job_.plan && holds(job_.plan->value.members, worker.id)) return worker.fingerprint;
-        ++votes[worker.fingerprint];
-      }
-    }
-    const auto most = std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    return most == votes.end() ? "" : most->first;
-  }
+  Newcomers newcomers() { return find_newcomers(view_, job_, roster_, decision_.notes); }
 
   std::vector<NodeId> agents() const {
     std::vector<NodeId> nodes(roster_.usable.begin(), roster_.usable.end());
@@ -326,18 +263,35 @@ class Deciding {
                      (found.warm.size() == 1 ? ")" : ", ...)");
       return publish_improvement(draft);
     }
+    restore_balance(found);
+    if (!decision_.plan) move_by_load(found);
+  }
+
+  // What a plan made in a hurry left undone. What experts' loads alone would change waits for move_by_load.
+  void restore_balance(const Newcomers& found) {
+    const Plan& plan = job_.plan->value;
     if (!made_in_a_hurry(plan) || memory_.balance_checked) return;
     if (found.on_the_way > 0 && now_.at - job_.in_force_since < view_.timing().rebalance_wait) return;
+    memory_.balance_checked = true;
+    PlanDraft draft;
+    draft.when = When::kBoundary;
+    draft.previous = &plan;
     draft.members = plan.members;
-    draft.donors.clear();
     draft.cause = "balance";
     draft.reason = "redundancy and balance are restored among " + count(plan.members.size(), "worker");
-    memory_.balance_checked = true;
-    auto better = make_plan(view_, job_, draft, now_);
-    if (better && better->placement != plan.placement) {
-      say("training", better->reason);
-      decision_.plan = std::move(*better);
-    }
+    draft.by_load = false;
+    const auto by_count = make_plan(view_, job_, draft, now_);
+    if (!by_count || by_count->plan.placement == plan.placement) return;
+    draft.by_load = true;
+    publish_improvement(draft);
+  }
+
+  void move_by_load(const Newcomers& found) {
+    const auto waits = 2 * view_.timing().load_wait;   // then who is on the way may never come
+    if (found.on_the_way > 0 && now_.at - job_.in_force_since < waits) return;
+    decision_.plan = rebalance(view_, job_, memory_.load, now_);
+    if (decision_.plan) return say("regrouping", decision_.plan->reason);
+    if (!memory_.load.finding.empty()) note(memory_.load.finding);
   }
 
   void publish_improvement(const PlanDraft& draft) {

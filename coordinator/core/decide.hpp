@@ -1,10 +1,11 @@
 // decide.hpp: the next plan of one job, or why there is none. Pure; level-triggered: looks at what is, not at what happened.
 //
 // Order of questions: is somebody lost (then the plan that commits soonest, now); does the job wait for a source of state that newcomers may bring;
-// is a plan under way; would a change at a step boundary improve things (leave, join, restore balance). Without any plan: the first one.
+// is a plan under way; would a change at a step boundary improve things (leave, join, restore balance, experts by their load). Without any plan: the first one.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
+#include "coordinator/core/rebalance.hpp"
 #include "coordinator/core/roster.hpp"
 
 #include <optional>
@@ -20,6 +21,7 @@ struct JobMemory {
   std::optional<Instant> first_joiner;  // a worker is warm for `epoch`
   std::optional<Instant> first_help;    // the job waits for state, and a newcomer may have it
   bool balance_checked = false;         // kBalanced gives nothing better for `epoch`
+  LoadMemory load;
 };
 
 struct Decision {

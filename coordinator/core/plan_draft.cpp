@@ -46,10 +46,12 @@ Epoch next_epoch(const ClusterView& view, const JobView& job) {
   return Epoch(highest.value + 1);
 }
 
-Result<Plan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now) {
+Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now) {
   const JobSpec& spec = job.spec->value;
   PlannerInput input{&spec, draft.previous, {}, draft.goal};
   for (const Participant& member : draft.members) input.candidates.push_back(candidate_of(view, member));
+  const auto* load = job.newest_load();
+  if (draft.by_load && spec.elastic.load_gain > 0 && load != nullptr) input.expert_load = &load->value.expert_load;
   std::sort(input.candidates.begin(), input.candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });
   PlanningResult planning = make_placement(input);
   if (!planning.planned) return Error{Code::kBadInput, planning.reason};
@@ -74,7 +76,7 @@ Result<Plan> make_plan(const ClusterView& view, const JobView& job, const PlanDr
   plan.snapshot_donors = snapshot_donors(view, plan, draft.snapshot_nodes);
   const auto violations = check_plan(plan, spec);
   if (!violations.empty()) return Error{Code::kBadInput, "the planner's plan is wrong: " + violations.front()};
-  return plan;
+  return DraftedPlan{std::move(plan), planning.planned->bytes_to_move};
 }
 
 bool covers_all(const Plan& plan, const std::set<WorkerId>& lost) {

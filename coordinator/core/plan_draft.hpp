@@ -17,14 +17,20 @@ struct PlanDraft {
   const Plan* previous = nullptr;      // what the workers hold now, as far as we know
   Goal goal = Goal::kBalanced;
   When when = When::kNow;
+  bool by_load = true;                 // kBalanced: experts are placed by the newest load that is known, if the job wants it
   bool first = false;                  // no plan was ever published
   std::string cause;
   std::string reason;
   std::int64_t detected_at_ms = 0;     // 0 = now
 };
 
+struct DraftedPlan {
+  Plan plan;
+  std::int64_t bytes_to_move = 0;      // as Planned has it
+};
+
 // kBadInput: no such plan is possible; the text says why.
-Result<Plan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now);
+Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now);
 
 // The survivors among `plan`'s members hold at least one copy of everything.
 bool covers_all(const Plan& plan, const std::set<WorkerId>& lost);

@@ -3,6 +3,7 @@
 
     user_runs.py --programs build/bin --work DIR SCENARIO...      ('all', 'list')
 """
+import glob
 import json
 import os
 import re
@@ -63,7 +64,7 @@ def scrape(cluster):
         check(json.loads(fetch(port, "/status")[1]), "no status")
     check(json.loads(fetch(agent, "/status")[1])["workers"][0]["state"] == "training")
     positive = ["regroup_step", "regroup_steps_total", "regroup_tokens_total", "regroup_loss", "regroup_gradient_norm", "regroup_learning_rate", "regroup_epoch", "regroup_step_duration_seconds_count",
-                "regroup_expert_tokens_total", "regroup_expert_load_max_mean_ratio", "regroup_regroups_total", "regroup_moved_bytes_total", "regroup_snapshot_duration_seconds_count",
+                "regroup_expert_tokens_total", "regroup_expert_load_max_mean_ratio", "regroup_rank_load_max_mean_ratio", "regroup_regroups_total", "regroup_moved_bytes_total", "regroup_snapshot_duration_seconds_count",
                 "regroup_snapshot_last_success_timestamp_seconds", "regroup_checkpoint_duration_seconds_count", "regroup_checkpoint_last_success_timestamp_seconds", "regroup_checkpoint_last_step"]
     for name in positive:
         check((metric(agent, name) or 0) > 0, name, "of the agent is", metric(agent, name))
@@ -170,7 +171,38 @@ def summary_of_a_run(world):
         check(max(span["ts"] for span in whole) < min(span["ts"] + span["dur"] for span in whole), "step", step, "does not line up")
 
 
-SCENARIOS = {"by-hand": by_hand, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
+def uneven_routers(world):
+    """Experts change places by what the routers send them, and the weights stay the same bits."""
+    constant = ("warmup_steps: 4", "warmup_steps: 4, schedule: constant")   # the first steps of a long job are those of a short one
+    with Cluster(world, "uneven") as cluster:
+        cluster.start_etcd()
+        cluster.coordinator("c1")
+        for name in ("n1", "n2"):
+            cluster.agent(name)
+        snapshots = f"every_steps: 5, checkpoint_every_steps: 20, dir: {cluster.dir}/checkpoints"
+        cluster.cli("submit", world.job("uneven", constant, ("max_groups: 2", "max_groups: 1, load_gain: 0.02"), steps=1000000, snapshots=snapshots))
+        eventually("two workers train", lambda: cluster.job().get("state") == "training" and len(cluster.job()["members"]) == 2, 60)
+        moved = eventually("experts change places", lambda: [r for r in cluster.events("n1", "regrouped") if r["cause"] == "load"], 90)[0]
+        reason = next(plan["reason"] for plan in cluster.events("n1", "plan") if plan["epoch"] == moved["epoch"])
+        before, after = map(float, re.search(r"heaviest rank (\S+) -> (\S+) x the mean", reason).groups())
+        check(after < before and moved["source"] == "live" and moved["steps_lost"] == 0, reason, moved)
+        check(metric(cluster.ports["n1"], "regroup_regroups_total", 'cause="load"') == 1 == metric(cluster.ports["c1"], "regroup_job_plans_total", 'cause="load"'))
+        check(1 <= metric(cluster.ports["n1"], "regroup_rank_load_max_mean_ratio") < before, "the heaviest rank is as heavy as before")
+
+        def saved():
+            return sorted(manifest for manifest in glob.glob(f"{cluster.dir}/checkpoints/step-*.e{moved['epoch']}/MANIFEST.json"))
+
+        eventually("a step after that is saved", saved, 60)
+        cluster.cli("stop", "jobs-test")
+        eventually("the job is stopped", lambda: cluster.job()["state"] == "stopped")
+        checkpoint = os.path.dirname(saved()[-1])
+        steps = int(re.search(r"step-(\d+)", checkpoint).group(1))
+        digest = json.loads(world.cli("checkpoint", "digest", checkpoint, "--json")[0])["weights_sha256"]
+        alone, _ = world.local(world.job("uneven-alone", constant, steps=steps), world.fresh("uneven-alone"), "--nodes", "1")
+        check(digest == alone["weights_sha256"], "other bits after step", steps)
+
+
+SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
 
 
 if __name__ == "__main__":
