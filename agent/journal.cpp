@@ -111,6 +111,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["move_ms"] = r.move_ms;
     line["first_commit_ms"] = r.first_commit_ms;
     line["bytes_moved"] = r.bytes_moved;
+    line["bytes_from_own_agent"] = r.bytes_from_own_agent;
     line["plan_seen_at_ms"] = r.plan_seen_at_ms;
     line["steps_lost"] = r.steps_lost;
     write(line);

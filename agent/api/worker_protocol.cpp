@@ -77,7 +77,7 @@ json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
   return {{"type", "regrouped"}, {"epoch", r.epoch.value}, {"cause", r.cause}, {"members", r.members}, {"step", r.step.value}, {"source", r.source}, {"reason", r.reason},
           {"stop_ms", r.stop_ms}, {"agree_ms", r.agree_ms}, {"move_ms", r.move_ms}, {"first_commit_ms", r.first_commit_ms}, {"bytes_moved", r.bytes_moved},
-          {"plan_seen_at_ms", r.plan_seen_at_ms}, {"steps_lost", r.steps_lost}};
+          {"bytes_from_own_agent", r.bytes_from_own_agent}, {"plan_seen_at_ms", r.plan_seen_at_ms}, {"steps_lost", r.steps_lost}};
 }
 json encode(const NeedArena& m) { return {{"type", "need_arena"}, {"slots", m.slots}, {"bytes", m.bytes}}; }
 json encode(const SnapshotTaken& m) {
@@ -157,6 +157,7 @@ Regrouped regrouped_from(const json& v) {
   r.move_ms = number(v.at("move_ms"));
   r.first_commit_ms = number(v.at("first_commit_ms"));
   r.bytes_moved = v.at("bytes_moved").get<std::int64_t>();
+  r.bytes_from_own_agent = v.at("bytes_from_own_agent").get<std::int64_t>();
   r.plan_seen_at_ms = v.at("plan_seen_at_ms").get<std::int64_t>();
   r.steps_lost = v.at("steps_lost").get<std::int64_t>();
   return {std::move(r)};

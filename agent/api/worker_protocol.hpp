@@ -53,6 +53,7 @@ struct RegroupReport {
   double move_ms = 0;
   double first_commit_ms = 0; // moved -> first commit
   std::int64_t bytes_moved = 0;    // received by this worker
+  std::int64_t bytes_from_own_agent = 0;   // of these, from snapshots on its own node
   std::int64_t plan_seen_at_ms = 0;  // wall clock
   std::int64_t steps_lost = 0;       // committed by this worker, computed again
 };

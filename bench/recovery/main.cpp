@@ -3,11 +3,9 @@
 //   bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] [--keep]
 //
 // What is measured: timeline.hpp. Progress goes to standard error, the table or the JSON to standard output. Ctrl-C leaves nothing behind.
+#include "bench/recovery/example_job.hpp"
 #include "bench/recovery/kills.hpp"
-#include "cli/job_file.hpp"
-#include "cli/submit.hpp"
 #include "base/log.hpp"
-#include "moe/data/prepare/prepare.hpp"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -17,8 +15,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <random>
 
 namespace regroup::bench {
 namespace {
@@ -36,24 +32,6 @@ struct Options {
 int fail(const std::string& why) {
   std::fprintf(stderr, "bench-recovery: %s\n", why.c_str());
   return interrupted != 0 ? 130 : 1;
-}
-
-// The job's own data where it is prepared; else words at random: times do not depend on what they say.
-Result<void> make_data(JobSpec& job, const std::string& dir) {
-  if (fs::exists(job.data_prefix + ".json")) return pin_data(job);
-  std::mt19937 random(1);
-  std::ofstream text(dir + "/words.txt");
-  for (int word = 0; word < 600'000; ++word) {
-    for (unsigned letters = 2 + random() % 7; letters > 0; --letters) text << static_cast<char>('a' + random() % 26);
-    text << (random() % 12 == 0 ? ".\n" : " ");
-  }
-  text.close();
-  job.data_prefix = dir + "/words";
-  PrepareOptions options;
-  options.inputs = {dir + "/words.txt"};
-  options.prefix = job.data_prefix;
-  if (auto prepared = prepare(options); !prepared) return prepared.error();
-  return pin_data(job);
 }
 
 ordered_json to_json(const Case& which, const CaseResult& result) {
@@ -135,15 +113,13 @@ int run(Options& options) {
   fs::create_directories(parent, ignored);
   if (::mkdtemp(dir.data()) == nullptr) return fail("cannot make a directory in " + parent);
   log::start("bench-recovery", log::Level::kInfo, dir + "/bench.log");
-  auto file = load_job(std::string(REGROUP_SOURCE_DIR) + "/examples/" + options.model + "/job.yaml", dir + "/checkpoints");
-  if (!file) return fail(file.error().context);
   RunningJobOptions& cluster = options.run.cluster;
-  cluster.job = file->job;
-  cluster.job.steps = 1'000'000;
+  auto job = example_job(options.model, dir);
+  if (!job) return fail(job.error().context);
+  cluster.job = std::move(*job);
   cluster.job.elastic.max_groups = 2;
   cluster.job.elastic.load_gain = 0;   // no regroup but those that are measured
   cluster.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
-  if (auto data = make_data(cluster.job, dir); !data) return fail(data.error().context);
 
   const double million = static_cast<double>(count_parameters(cluster.job.model)) / 1e6;
   const std::vector<Case> cases = all_cases(million);

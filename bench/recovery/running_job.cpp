@@ -3,6 +3,7 @@
 #include "cli/local/child.hpp"
 #include "cli/submit.hpp"
 #include "coordinator/api/job_status.hpp"
+#include "coordinator/api/records.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
 
 #include <algorithm>
@@ -79,6 +80,27 @@ Result<void> RunningJob::wait_for(const std::function<bool()>& condition, double
     if (wall_ms() > until) return Error{Code::kTimeout, "waited " + std::to_string(static_cast<int>(seconds)) + " s for " + what + "; " + what_the_cluster_says()};
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+Result<Plan> RunningJob::plan(Epoch epoch) {
+  auto value = store_->get(keys_.plan(options_.job.name, epoch));
+  if (!value) return value.error();
+  return plan_from_json(value->value);
+}
+
+Result<void> RunningJob::drain(const std::string& node) {
+  WishRecord wish;
+  wish.kind = "drain";
+  wish.node = NodeId(node);
+  auto put = store_->put(keys_.wishes(options_.job.name) + "drain-" + node, to_json(wish));
+  if (!put) return put.error();
+  return {};
+}
+
+Result<void> RunningJob::undo_drain(const std::string& node) {
+  auto erased = store_->erase(keys_.wishes(options_.job.name) + "drain-" + node);
+  if (!erased) return erased.error();
+  return {};
 }
 
 Result<std::vector<std::string>> RunningJob::coordinators() {

@@ -6,6 +6,7 @@
 #include "cli/local/run_record.hpp"
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/keys.hpp"
+#include "coordinator/api/plan.hpp"
 #include "coordinator/api/store.hpp"
 
 #include <functional>
@@ -49,6 +50,12 @@ class RunningJob {
   Result<void> wait_for(const std::function<bool()>& condition, double seconds, const std::string& what);
   // After that many milliseconds, from within look().
   void later(std::int64_t ms, std::function<Result<void>()> what);
+
+  // Published as that epoch. kNotFound: none, or one so old that it is forgotten.
+  Result<Plan> plan(Epoch epoch);
+  // As `regroup drain`, and with --undo.
+  Result<void> drain(const std::string& node);
+  Result<void> undo_drain(const std::string& node);
 
   // Coordinators that take part in the election; the leader first.
   Result<std::vector<std::string>> coordinators();

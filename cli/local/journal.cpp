@@ -73,6 +73,7 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   out.move_ms = f.number("move_ms");
   out.first_commit_ms = f.number("first_commit_ms");
   out.bytes_moved = f.whole("bytes_moved");
+  out.bytes_from_own_agent = f.whole("bytes_from_own_agent");
   out.plan_seen_at_ms = f.whole("plan_seen_at_ms");
   out.pid = static_cast<int>(f.whole("pid"));
   out.signal = static_cast<int>(f.whole("signal"));

@@ -106,7 +106,7 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   const auto regroup_json = [](const RegroupRecord& r) {
     return nlohmann::ordered_json{{"epoch", r.epoch.value}, {"cause", r.cause}, {"members", r.members}, {"step", r.step.value}, {"detect_ms", r.detect_ms}, {"decide_ms", r.decide_ms},
                                   {"stop_ms", r.stop_ms}, {"agree_ms", r.agree_ms}, {"move_ms", r.move_ms}, {"first_commit_ms", r.first_commit_ms}, {"total_ms", r.total_ms},
-                                  {"bytes_moved", r.bytes_moved}, {"source", r.source}, {"steps_lost", r.steps_lost}, {"reason", r.reason}};
+                                  {"bytes_moved", r.bytes_moved}, {"bytes_from_own_agents", r.bytes_from_own_agents}, {"source", r.source}, {"steps_lost", r.steps_lost}, {"reason", r.reason}};
   };
   for (const auto& regroup : regroups) out["regroups"].push_back(regroup_json(regroup));
   out["events"] = nlohmann::json::array();

@@ -148,6 +148,7 @@ std::vector<RegroupRecord> RunRecord::regroups() const {
       record.move_ms = std::max(record.move_ms, report.move_ms);
       record.first_commit_ms = std::max(record.first_commit_ms, report.first_commit_ms);
       record.bytes_moved += report.bytes_moved;
+      record.bytes_from_own_agents += report.bytes_from_own_agent;
       if (record.source.find(report.source) == std::string::npos) record.source += (record.source.empty() ? "" : "+") + report.source;
     }
     const auto plan = plans_.find(epoch);

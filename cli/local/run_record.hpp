@@ -27,6 +27,7 @@ struct RegroupRecord {
   double stop_ms = 0, agree_ms = 0, move_ms = 0, first_commit_ms = 0;  // slowest member
   double total_ms = 0;          // event, or first evidence -> first commit
   std::int64_t bytes_moved = 0; // received by all members
+  std::int64_t bytes_from_own_agents = 0;   // of these, from snapshots on the receiver's own node
   std::string source;
   std::int64_t steps_lost = 0;  // committed before, computed again in this epoch
 };

@@ -31,6 +31,12 @@ bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
   });
 }
 
+// What it keeps need not cross a network.
+bool is_own_agent(const EpochView& view, const Known& known, int holder, Rank rank) {
+  if (holder < kAgentHolder || static_cast<std::size_t>(rank.value) >= view.plan.members.size()) return false;
+  return known.agents[static_cast<std::size_t>(holder - kAgentHolder)] == view.plan.members[static_cast<std::size_t>(rank.value)].agent_address;
+}
+
 std::vector<Piece> pieces_of(const EpochView& view, const Known& known, const Settlement& settlement) {
   std::vector<Holding> held, wanted;
   for (const int i : settlement.usable) {
@@ -49,7 +55,11 @@ std::vector<Piece> pieces_of(const EpochView& view, const Known& known, const Se
   const auto node_of = [&](int rank) -> const NodeId& {
     return rank < members ? view.plan.members[static_cast<std::size_t>(rank)].worker.node : view.plan.donors[static_cast<std::size_t>(rank - members)].worker.node;
   };
-  RouteResult result = route(held, wanted, block_bytes, [&](int from, int to) { return from >= kAgentHolder ? 2 : node_of(from) == node_of(to) ? 0 : 1; });
+  const auto distance = [&](int from, int to) {
+    if (is_own_agent(view, known, from, Rank(to))) return 0;
+    return from >= kAgentHolder ? 2 : node_of(from) == node_of(to) ? 0 : 1;
+  };
+  RouteResult result = route(held, wanted, block_bytes, distance);
   REGROUP_CHECK(result.missing.empty(), "settled without a source for unit", result.missing.empty() ? 0 : result.missing.front().unit);
   return std::move(result.pieces);
 }
@@ -213,7 +223,9 @@ void RegroupAttempt::fetch_from_agents(const std::vector<Piece>& pieces) {
       const std::span<float> data = part(store, piece, array);
       std::memcpy(data.data(), buffer.data() + static_cast<std::size_t>(array) * count, data.size_bytes());
     }
-    bytes_received += static_cast<std::int64_t>(buffer.span().size_bytes());
+    const auto bytes = static_cast<std::int64_t>(buffer.span().size_bytes());
+    bytes_received += bytes;
+    if (is_own_agent(view_, known_, piece.from, view_.self)) bytes_from_own_agent += bytes;
   }
 }
 

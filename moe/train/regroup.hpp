@@ -45,6 +45,7 @@ class RegroupAttempt {
   BadSteps bad;                          // up to it
   ValidationRecord validation;           // the newest that anybody knew
   std::int64_t bytes_received = 0;
+  std::int64_t bytes_from_own_agent = 0; // of these
   double agree_ms = 0;
   double move_ms = 0;
 

@@ -151,6 +151,7 @@ void Worker::enter(const Plan& plan) {
   report_.agree_ms = ms_between(start, connected) + attempt_->agree_ms;
   report_.move_ms = attempt_->move_ms;
   report_.bytes_moved = attempt_->bytes_received;
+  report_.bytes_from_own_agent = attempt_->bytes_from_own_agent;
   report_.steps_lost = std::max<std::int64_t>(0, committed_ - settlement.step.value);
   snapshots_.finish_copy();
   current_.reset();
