@@ -134,6 +134,11 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["step"] = gave_up->step.value;
     line["text"] = gave_up->reason;
     write(line);
+  } else if (const auto* stopped = std::get_if<Stopped>(&message)) {
+    Line line("stopped", worker);
+    line["epoch"] = stopped->epoch.value;
+    line["step"] = stopped->step.value;
+    write(line);
   } else if (const auto* fault = std::get_if<Fault>(&message)) {
     Line line("fault", worker);
     line["text"] = fault->text;

@@ -18,7 +18,7 @@ namespace {
 
 struct Arguments {
   std::string etcd = "127.0.0.1:2379", cluster = "default", dir;
-  bool json = false, undo = false;
+  bool json = false, undo = false, now = false;
   std::string job, job_file, node;
   int nodes = 0;
   ProfileSpec profile;
@@ -75,10 +75,12 @@ int submit_command(Arguments& arguments) {
   if (auto pinned = pin_weights(file->job, line.callback()); !pinned) return fail_of_file("submit", pinned.error());
   auto store = connect(arguments);
   if (!store) return fail("submit", store.error().context);
-  auto submitted = submit(**store, Keys(arguments.cluster), file->job, false);
+  auto submitted = submit(**store, Keys(arguments.cluster), file->job, SubmitWhere::kCluster);
   if (!submitted) return fail("submit", submitted.error().context);
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
-  print_done(arguments, {{"job", file->job.name}}, "job " + file->job.name + " is submitted; `regroup status` shows it");
+  const bool goes_on = *submitted == Submitted::kGoesOn;
+  print_done(arguments, {{"job", file->job.name}, {"goes_on", goes_on}},
+             "job " + file->job.name + (goes_on ? " was stopped and goes on from its newest checkpoint" : " is submitted") + "; `regroup status` shows it");
   return 0;
 }
 
@@ -182,7 +184,7 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
   command->add_option("JOB.yaml", a->job_file, "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")->required()->type_name("");
   add_profile_options(*command, a->profile, "into its agent's --dir, profile/");
   command->footer("The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free nodes in order of submission.\n"
-                  "A name is taken for good, also when its job is over. Exit status: 0 submitted, 1 refused, 2 something is wrong with a file or an option.");
+                  "A name is taken for good, also when its job is over; one that was stopped goes on. Exit status: 0 submitted, 1 refused, 2 something is wrong with a file or an option.");
 
   add_command(app, run, "status", "nodes, jobs, and what they wait for", fresh(), status_command);
 
@@ -204,13 +206,15 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
   command->footer("The agent goes on running, other jobs may use the node. To stop the agent too, send it SIGTERM instead: it drains itself.");
 
   a = fresh();
-  command = add_command(app, run, "stop", "end a job after the step under way, for good", a, [](Arguments& arguments) {
+  command = add_command(app, run, "stop", "end a job: it saves the step under way and stops", a, [](Arguments& arguments) {
     WishRecord wish;
     wish.kind = "stop";
-    return wish_command(arguments, "stop", "stop", wish, arguments.job + " will stop");
+    wish.now = arguments.now;
+    return wish_command(arguments, "stop", "stop", wish, arguments.job + (arguments.now ? " will stop without saving" : " will save and stop"));
   });
   command->add_option("JOB", a->job, "name of the job")->required()->type_name("");
-  command->footer("What was trained since the newest checkpoint is given up; the checkpoints stay (`regroup checkpoint ls`).");
+  command->add_flag("--now", a->now, "do not save first; also of a job that is saving");
+  command->footer("The same job file submitted again goes on from there. A job without snapshots.dir stops at once, and so does one that nobody trains; `regroup status` says what was saved.");
 }
 
 }  // namespace regroup

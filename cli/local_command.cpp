@@ -40,8 +40,8 @@ constexpr const char* kFooter = R"(EVENTS is a YAML list; each event happens onc
   - {at_step: 20, do: restart-all, nodes: 3}         SIGKILL of everything, then another number of nodes
 Without `node` the last of those that run is taken. With `at_epoch: 3` too, an event waits until epoch 3 is planned: a failure in the middle of a regroup.
 
-Ctrl-C ends everything; the same --dir goes on from the newest checkpoint. Exit status: 0 all steps are done and no member contradicted another; 1 failed; 2 something is wrong with a
-file or an option; 130 interrupted. The run can be watched: regroup status --dir DIR.)";
+Ctrl-C saves the step under way and ends everything, a second one ends it at once; the same --dir goes on from the newest checkpoint.
+Exit status: 0 all steps are done and no member contradicted another; 1 failed; 2 something is wrong with a file or an option; 130 interrupted. The run can be watched: regroup status --dir DIR.)";
 
 std::string default_dir(const std::string& job) {
   char text[32];

@@ -3,16 +3,22 @@
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
 #include "coordinator/api/job_status.hpp"
+#include "coordinator/api/records.hpp"
 #include "moe/data/dataset.hpp"
 
 #include <sys/random.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 namespace regroup {
 
 namespace {
+
+constexpr std::chrono::seconds kLetGoWait{15};   // a coordinator and the agents need a moment after the end of a job
 
 Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
   ValidationSpec& validation = job.validation;
@@ -84,7 +90,52 @@ std::string make_secret() {
   return text;
 }
 
-Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, bool may_go_on) {
+namespace {
+
+bool works_for(const KeyValue& kv, const std::string& job) {
+  const auto node = node_from_json(kv.value);
+  return node && std::any_of(node->workers.begin(), node->workers.end(), [&](const WorkerRecord& worker) { return worker.job == job; });
+}
+
+Result<void> wait_until_let_go(Store& store, const Keys& keys, const std::string& job) {
+  for (const auto until = std::chrono::steady_clock::now() + kLetGoWait;;) {
+    auto nodes = store.list(keys.nodes());
+    if (!nodes) return nodes.error();
+    const auto busy = std::find_if(nodes->keys.begin(), nodes->keys.end(), [&](const KeyValue& kv) { return works_for(kv, job); });
+    if (busy == nodes->keys.end()) return {};
+    if (std::chrono::steady_clock::now() >= until)
+      return Error{Code::kConflict, "the job " + job + " was stopped, but " + busy->key.substr(keys.nodes().size()) + " still runs a worker of it; is a coordinator there?"};
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+Result<bool> has_checkpoint(Store& store, const Keys& keys, const JobSpec& job) {
+  auto index = store.list(keys.checkpoints(job.name));   // a directory need not be seen from here
+  if (!index) return index.error();
+  if (!index->keys.empty() || job.snapshots.checkpoint_dir.empty()) return !index->keys.empty();
+  const auto listed = list_checkpoints(job.snapshots.checkpoint_dir);
+  return listed && std::any_of(listed->begin(), listed->end(), [](const ListedCheckpoint& one) { return one.manifest.has_value(); });
+}
+
+// Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
+Result<Submitted> go_on_after_stop(Store& store, const Keys& keys, const JobSpec& job, const KeyValue& outcome) {
+  const auto saved = has_checkpoint(store, keys, job);
+  if (!saved) return saved.error();
+  if (!*saved) return Error{Code::kConflict, "the job " + job.name + " was stopped before a checkpoint of it was written: there is nothing to go on from; choose another name"};
+  const Compare still_over{keys.outcome(job.name), Compare::Target::kModRevision, outcome.mod_revision, {}};
+  auto done = store.txn({still_over}, {{Op::Kind::kDelete, keys.outcome(job.name), {}, 0},
+                                       {Op::Kind::kDeletePrefix, keys.wishes(job.name), {}, 0},
+                                       {Op::Kind::kDeletePrefix, keys.progress(job.name), {}, 0},
+                                       {Op::Kind::kDelete, keys.current_plan(job.name), {}, 0},
+                                       {Op::Kind::kPut, keys.spec(job.name), to_json(job), 0}});
+  if (!done) return done.error();
+  if (!done->succeeded) return Error{Code::kConflict, "somebody else has just made the job " + job.name + " go on"};
+  return Submitted::kGoesOn;
+}
+
+}  // namespace
+
+Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWhere where) {
   job.secret = make_secret();
   if (auto good = check_job(job); !good) return good.error();
   const std::string key = keys.spec(job.name);
@@ -103,27 +154,28 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, bool may_g
   }
   if (existing == to_json(job)) return Submitted::kNew;
 
-  auto outcome = store.get(keys.outcome(job.name));
-  std::string state = "is not over yet";
-  if (outcome) {
-    auto read = job_outcome_from_json(outcome->value);
-    state = "is over (" + (read ? read->state : std::string("unreadable outcome")) + ")";
+  auto other = job_from_json(existing);
+  if (!other) return other.error().within("the job " + job.name + " in etcd");
+  const auto outcome_value = store.get(keys.outcome(job.name));
+  if (!outcome_value && outcome_value.error().code != Code::kNotFound) return outcome_value.error();
+  const auto outcome = outcome_value ? job_outcome_from_json(outcome_value->value) : Result<JobOutcome>(JobOutcome());
+  const std::string state = outcome ? outcome->state : "unreadable outcome";
+  const bool may_go_on = state == "stopped" || (state.empty() && where == SubmitWhere::kLocal);
+  if (!may_go_on) return Error{Code::kConflict, "a job named " + job.name + " exists and is " + (state.empty() ? "not over yet" : "over (" + state + ")") + "; choose another name"};
+
+  job.secret = other->secret;
+  const ProfileSpec wanted = std::exchange(job.profile, other->profile);   // no part of what is computed
+  if (!(*other == job))
+    return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
+  job.profile = wanted;
+  if (!state.empty()) {
+    if (where == SubmitWhere::kCluster)
+      if (auto gone = wait_until_let_go(store, keys, job.name); !gone) return gone.error();
+    return go_on_after_stop(store, keys, job, *outcome_value);
   }
-  if (may_go_on) {
-    auto other = job_from_json(existing);
-    if (!other) return other.error().within("the job " + job.name + " in etcd");
-    job.secret = other->secret;
-    const ProfileSpec wanted = std::exchange(job.profile, other->profile);   // no part of what is computed
-    if (!(*other == job))
-      return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
-    if (!outcome) {
-      job.profile = wanted;
-      if (wanted != other->profile)
-        if (auto put = store.put(key, to_json(job)); !put) return put.error();
-      return Submitted::kGoesOn;
-    }
-  }
-  return Error{Code::kConflict, "a job named " + job.name + " exists and " + state + "; choose another name"};
+  if (wanted != other->profile)
+    if (auto put = store.put(key, to_json(job)); !put) return put.error();
+  return Submitted::kGoesOn;
 }
 
 }  // namespace regroup

@@ -25,7 +25,9 @@ std::string make_secret();
 
 enum class Submitted { kNew, kGoesOn };
 
-// Creates the job's spec. A job of that name: kConflict, unless `may_go_on` and it is the same job (but for the secret) and not over: kGoesOn.
-Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, bool may_go_on);
+enum class SubmitWhere { kCluster, kLocal };   // local: nothing of the job runs
+
+// Creates the job's spec. A job of that name: kConflict, unless it is the same job (but for the secret) and was stopped, having written a checkpoint, or local and not over: kGoesOn.
+Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWhere where);
 
 }  // namespace regroup

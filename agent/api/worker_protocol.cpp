@@ -83,6 +83,7 @@ json encode(const NeedArena& m) { return {{"type", "need_arena"}, {"slots", m.sl
 json encode(const SnapshotTaken& m) {
   return {{"type", "snapshot_taken"}, {"info", info_json(m.info)}, {"make_durable", m.make_durable}, {"num_parts", m.num_parts}, {"part", m.part}, {"to_write", entries_json(m.to_write)}};
 }
+json encode(const Stopped& m) { return {{"type", "stopped"}, {"epoch", m.epoch.value}, {"step", m.step.value}}; }
 json encode(const Finished& m) { return {{"type", "finished"}, {"step", m.step.value}, {"weights_sha256", m.weights_sha256}}; }
 json encode(const Validated& m) {
   return {{"type", "validated"}, {"epoch", m.epoch.value}, {"step", m.step.value}, {"loss", m.loss}, {"targets", m.targets}, {"seconds", m.seconds}};
@@ -185,6 +186,7 @@ Result<FromWorker> decode_from_worker(const json& v) {
     return FromWorker(Validated{Epoch(v.at("epoch").get<std::uint64_t>()), Step(v.at("step").get<std::int64_t>()), number(v.at("loss")), v.at("targets").get<std::int64_t>(), number(v.at("seconds"))});
   if (type == "gave_up") return FromWorker(GaveUp{Step(v.at("step").get<std::int64_t>()), v.at("reason").get<std::string>()});
   if (type == "finished") return FromWorker(Finished{Step(v.at("step").get<std::int64_t>()), v.at("weights_sha256").get<std::string>()});
+  if (type == "stopped") return FromWorker(Stopped{Epoch(v.at("epoch").get<std::uint64_t>()), Step(v.at("step").get<std::int64_t>())});
   if (type == "fault") return FromWorker(Fault{v.at("text").get<std::string>()});
   return bad("type '" + type + "' is unknown to the agent");
 }

@@ -110,8 +110,9 @@ struct SnapshotTaken {
 struct Finished { Step step; std::string weights_sha256; };
 struct Validated { Epoch epoch; Step step; double loss = 0; std::int64_t targets = 0; double seconds = 0; };   // loss: mean over targets; may be said twice
 struct GaveUp { Step step; std::string reason; };                      // every member decides so alike: the job has failed
+struct Stopped { Epoch epoch; Step step; };                            // part 0 of the checkpoint of this step, the last before `epoch`, which ends the job; its save has ended, well or not
 struct Fault { std::string text; };                                    // the worker gives up and will exit
-using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished, Validated, GaveUp, Fault>;
+using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished, Validated, GaveUp, Stopped, Fault>;
 
 std::string to_json(const ToWorker& message);
 std::string to_json(const FromWorker& message);

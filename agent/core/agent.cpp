@@ -118,6 +118,7 @@ void Agent::start_due() {
     slot.part_of = slot.dialled = Epoch(0);
     slot.unsafe.reset();
     slot.offer_again_at.reset();
+    slot.saved.reset();
     slot.worker = WorkerRecord{{facts_.node, facts_.incarnation, slot.index, slot.starts++}, job_->name};
     act(StartWorker{slot.worker.id, *job_, plan_ ? plan_->epoch : Epoch(0)});
   }
@@ -258,7 +259,10 @@ void Agent::on(const CheckpointSaved& event) {
   if (event.committed && event.problem.empty() && job_) {
     act(PutLasting{keys_.checkpoint(job_->name, event.step), to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
   }
-  if (slot_of(event.worker) != nullptr) act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, SnapshotNews::kSaveEnded}});
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;
+  slot->saved = event;
+  act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, SnapshotNews::kSaveEnded}});
 }
 
 void Agent::said(Slot& slot, const Finished& message) {
@@ -282,6 +286,17 @@ void Agent::said(Slot& slot, const GaveUp& message) {
   progress_.epoch = std::max(progress_.epoch, slot.part_of);
   progress_.step = message.step;
   progress_.state = kFailedProgress + message.reason;
+  write_progress();
+}
+
+void Agent::said(Slot& slot, const Stopped& message) {
+  slot.worker.state = WorkerState::kFinished;
+  const bool tried = slot.saved && slot.saved->step == message.step;
+  progress_.epoch = message.epoch;
+  progress_.step = message.step;
+  progress_.state = kStoppedProgress;
+  if (!tried) progress_.state += ": there was no memory for its copy";
+  if (tried && !slot.saved->committed) progress_.state += ": " + slot.saved->problem;
   write_progress();
 }
 

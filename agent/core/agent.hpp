@@ -78,6 +78,7 @@ class Agent {
   void said(Slot& slot, const NeedArena& message);
   void said(Slot& slot, const SnapshotTaken& message);
   void said(Slot& slot, const Finished& message);
+  void said(Slot& slot, const Stopped& message);
   void said(Slot& slot, const Fault& message);
 
   Slot* slot_of(const WorkerId& worker);            // while that very worker runs

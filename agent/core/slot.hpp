@@ -1,6 +1,7 @@
 // slot.hpp: room for one worker: who runs in it, and when the next one may start.
 #pragma once
 
+#include "agent/api/keeper_reports.hpp"
 #include "agent/api/worker_protocol.hpp"
 #include "agent/core/node_facts.hpp"
 
@@ -25,6 +26,7 @@ struct Slot {
   // Snapshots: the newest one taken, until the worker was told that it is safe.
   std::optional<SnapshotTaken> unsafe;
   std::optional<Instant> offer_again_at;
+  std::optional<CheckpointSaved> saved;    // the newest whose write has ended
 };
 
 // 0.25, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row. Not at once: a starting worker takes a core from the survivors' first step, which everybody waits for.

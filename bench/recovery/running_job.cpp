@@ -26,7 +26,7 @@ Result<std::unique_ptr<RunningJob>> RunningJob::start(const RunningJobOptions& o
   auto store = EtcdStore::open(running->cluster_->endpoint());
   if (!store) return store.error();
   running->store_ = std::move(*store);
-  if (auto submitted = submit(*running->store_, running->keys_, options.job, false); !submitted) return submitted.error();
+  if (auto submitted = submit(*running->store_, running->keys_, options.job, SubmitWhere::kCluster); !submitted) return submitted.error();
   for (int i = 1; i <= options.nodes; ++i) {
     const std::string node = "node-" + std::to_string(i);
     running->nodes_.push_back(node);

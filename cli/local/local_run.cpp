@@ -10,6 +10,7 @@
 #include "cli/local/story.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "cli/submit.hpp"
+#include "coordinator/api/records.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
 
 #include <fmt/format.h>
@@ -34,8 +35,8 @@ constexpr milliseconds kLook{10};                    // how often the journals a
 constexpr std::int64_t kCheckpointWaitMs = 60'000;   // for the last checkpoint, after the last step
 constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
-volatile std::sig_atomic_t interrupted = 0;
-void on_interrupt(int) { interrupted = 1; }
+volatile std::sig_atomic_t interrupted = 0;           // how often; the second time ends every wait
+void on_interrupt(int) { interrupted = interrupted + 1; }
 
 // Every agent and coordinator is gone, so that etcd's index may be behind: the directory is the truth.
 std::optional<Step> newest_checkpoint(const std::string& dir) {
@@ -65,6 +66,7 @@ class LocalRun {
   Result<void> start_node(const std::string& node);
   Result<void> loop();
   Result<void> wait_for_the_end();
+  Result<void> save_and_stop();
   void read_journals();
   Result<void> check_progress();
   void note(const std::string& text) { live_.say(fmt::format("[{:7.2f} s] {}", seconds(), text)); }
@@ -104,7 +106,7 @@ Result<void> LocalRun::start() {
   auto store = EtcdStore::open(cluster_->endpoint());
   if (!store) return store.error();
   store_ = std::move(*store);
-  auto submitted = submit(*store_, keys_, options_.job, true);
+  auto submitted = submit(*store_, keys_, options_.job, SubmitWhere::kLocal);
   if (!submitted) return submitted.error();
   if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) && !newest_checkpoint(options_.job.snapshots.checkpoint_dir))
     return Error{Code::kNotFound, "the job was begun in " + options_.dir + " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};
@@ -155,7 +157,7 @@ Result<void> LocalRun::check_progress() {
   }
   if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   const JobOutcome outcome = watch_->outcome();
-  if (!outcome.state.empty() && outcome.state != "finished") return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
+  if (!outcome.state.empty() && outcome.state != "finished" && interrupted == 0) return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
   const JobStatus status = watch_->status();
   const std::string told = status.state + ": " + status.reason;
   job_state_ = status.state;
@@ -216,12 +218,32 @@ Result<void> LocalRun::wait_for_the_end() {
   return {};
 }
 
+// As `regroup stop`: the members save the step under way.
+Result<void> LocalRun::save_and_stop() {
+  if (options_.job.snapshots.checkpoint_dir.empty() || record_.first_commit_at_ms() == 0) return {};
+  WishRecord wish;
+  wish.kind = "stop";
+  if (auto put = store_->put(keys_.wishes(options_.job.name) + "stop", to_json(wish)); !put) {
+    note("warning   it stops without saving: " + put.error().context);
+    return {};
+  }
+  note("stopping  the step under way is saved first; once more stops at once");
+  while (interrupted < 2 && watch_->outcome().state.empty()) {
+    read_journals();
+    if (auto good = check_progress(); !good) return good;
+    show_live();
+    std::this_thread::sleep_for(kLook);
+  }
+  read_journals();
+  if (const JobOutcome outcome = watch_->outcome(); !outcome.state.empty()) note("stopped   " + outcome.reason);
+  return {};
+}
+
 Result<void> LocalRun::run() {
   if (auto started = start(); !started) return started;
   last_progress_ms_ = wall_ms();
   if (auto ended = loop(); !ended) return ended;
-  if (interrupted == 0)
-    if (auto ended = wait_for_the_end(); !ended) return ended;
+  if (auto ended = interrupted == 0 ? wait_for_the_end() : save_and_stop(); !ended) return ended;
   if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   return {};
 }

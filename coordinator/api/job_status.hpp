@@ -11,7 +11,7 @@ namespace regroup {
 
 // Rewritten only when it changes.
 struct JobStatus {
-  std::string state;                 // waiting, starting, regrouping, training, finished, stopped, failed
+  std::string state;                 // waiting, starting, regrouping, training, stopping, finished, stopped, failed
   std::string reason;                // a sentence: what it does, or what it waits for
   Epoch epoch;                       // of the current plan; 0 = none yet
   std::vector<std::string> members;  // worker ids in order of rank

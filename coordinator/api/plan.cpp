@@ -77,6 +77,7 @@ Plan read_plan(const Field& in) {
   plan.job = in["job"].string();
   plan.origin = in["origin"].word(kOriginWords);
   plan.when = in["when"].word(kWhenWords);
+  plan.ends = in["ends"].boolean();
   plan.cause = in["cause"].string();
   plan.reason = in["reason"].string();
   plan.members = read_participants(in["members"]);
@@ -104,6 +105,7 @@ std::string to_json(const Plan& plan) {
               {"job", plan.job},
               {"origin", kOriginWords(plan.origin)},
               {"when", kWhenWords(plan.when)},
+              {"ends", plan.ends},
               {"cause", plan.cause},
               {"reason", plan.reason},
               {"members", to_value(plan.members)},

@@ -35,6 +35,7 @@ struct Plan {
   std::string job;
   Origin origin = Origin::kResume;
   When when = When::kNow;
+  bool ends = false;                        // at a boundary: nobody enters this plan; its members save the step before, and the job is stopped
   std::string cause;                        // short, for metrics: start, worker_lost, node_lost, silent, join, drain, scale, ...
   std::string reason;                       // a sentence, for people
   std::vector<Participant> members;         // index = rank

@@ -130,10 +130,14 @@ Result<AssignmentRecord> assignment_from_json(const std::string& text) {
   return read_json(text, "assignment", [](const Field& in) { return AssignmentRecord{in["job"].string()}; });
 }
 
-std::string to_json(const WishRecord& record) { return dump({{"kind", record.kind}, {"nodes", record.nodes}, {"node", record.node.value}}); }
+std::string to_json(const WishRecord& record) { return dump({{"kind", record.kind}, {"nodes", record.nodes}, {"node", record.node.value}, {"now", record.now}}); }
 
 Result<WishRecord> wish_from_json(const std::string& text) {
-  return read_json(text, "wish", [](const Field& in) { return WishRecord{in["kind"].string(), in["nodes"].integer<int>(), in["node"].id<NodeId>()}; });
+  return read_json(text, "wish", [](const Field& in) {
+    WishRecord record{in["kind"].string(), in["nodes"].integer<int>(), in["node"].id<NodeId>()};
+    if (const auto at_once = in.find("now")) record.now = at_once->boolean();
+    return record;
+  });
 }
 
 std::string to_json(const ProgressRecord& record) {

@@ -36,6 +36,8 @@ struct Timing {
   Span retry{200};              // after a refused or failed write
   Span forget_node{60000};      // an absent node keeps its assignment this long
   Span scan_again{5000};        // a checkpoint directory that cannot be used is looked at again
+  Span stop_wait{5000};         // a job that shall stop and saves first, while nobody trains
+  Span stop_limit{300000};      // ... at all
   int keep_plans = 16;          // plan/<epoch> keys kept
 };
 

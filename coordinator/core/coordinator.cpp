@@ -1,5 +1,7 @@
 #include "coordinator/core/coordinator.hpp"
 
+#include "coordinator/core/stopping.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -102,7 +104,7 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
     }
     return put_status(now, job, status, actions);
   }
-  if (put_outcome(now, job, actions)) return;
+  if (put_outcome(now, job, "", actions)) return;
   if (!job.spec_error.empty() || !job.plan_error.empty()) {
     status.state = "waiting";
     status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error : "the job is refused: " + job.spec_error;
@@ -114,6 +116,7 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
   }
   if (busy(now, view_.keys().current_plan(job.name))) return;
   Decision decision = decide(view_, job, memories_[job.name], now);
+  if (put_outcome(now, job, decision.state, actions)) return;
   status.state = decision.state;
   status.reason = decision.reason;
   if (decision.plan && !publish(*decision.plan, job, actions)) {
@@ -157,8 +160,7 @@ void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus
   write.reason = status.state + ": " + status.reason;
 }
 
-// True when the job is over, or about to be.
-bool Coordinator::put_outcome(const Now& now, const JobView& job, std::vector<Action>& actions) {
+bool Coordinator::put_outcome(const Now& now, const JobView& job, const std::string& state, std::vector<Action>& actions) {
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
     outcome.step = std::max(outcome.step, progress.value.step);
@@ -176,12 +178,12 @@ bool Coordinator::put_outcome(const Now& now, const JobView& job, std::vector<Ac
       outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " + progress.value.weights_sha256 + " (of " + node.value + ")";
     }
   }
-  const bool stop = std::any_of(job.wishes.begin(), job.wishes.end(), [](const auto& wish) { return wish.second.value.kind == "stop"; });
-  if (outcome.state.empty() && stop) {
+  if (outcome.state.empty()) {
+    const auto why = why_stopped(view_, job, state, now);
+    if (!why) return false;
     outcome.state = "stopped";
-    outcome.reason = "as wished, after step " + std::to_string(outcome.step.value);
+    outcome.reason = *why;
   }
-  if (outcome.state.empty()) return false;
   const std::string key = view_.keys().outcome(job.name);
   if (busy(now, key)) return true;
   Write& write = start(Write::Kind::kOutcome, job.name, key, actions);

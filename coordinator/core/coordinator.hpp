@@ -65,7 +65,8 @@ class Coordinator {
   void look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions);
   bool publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);   // false: too large for etcd
   void put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions);
-  bool put_outcome(const Now& now, const JobView& job, std::vector<Action>& actions);
+  // True when the job is over, or about to be. `state`: of its last decision, empty before there is one.
+  bool put_outcome(const Now& now, const JobView& job, const std::string& state, std::vector<Action>& actions);
   void tidy(const Now& now, const JobView& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);
   [[nodiscard]] bool busy(const Now& now, const std::string& key) const;

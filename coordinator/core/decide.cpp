@@ -3,6 +3,7 @@
 #include "coordinator/core/losses.hpp"
 #include "coordinator/core/newcomers.hpp"
 #include "coordinator/core/plan_draft.hpp"
+#include "coordinator/core/stopping.hpp"
 
 #include <algorithm>
 #include <set>
@@ -50,8 +51,12 @@ class Deciding {
       bring_help();
     } else if (!job_.in_force()) {
       const Plan& plan = job_.plan->value;
+      if (plan.ends) return say_stopping();
       const std::string begins = plan.when == When::kBoundary ? " begins at the next step boundary: " : " begins: ";
       say("regrouping", "epoch " + std::to_string(plan.epoch.value) + begins + plan.reason);
+    } else if (stop_wished(job_)) {
+      decision_.plan = make_ending(view_, job_, now_);
+      return say_stopping();
     } else {
       improve();
     }
@@ -62,6 +67,10 @@ class Deciding {
   void say(const std::string& state, const std::string& reason) {
     decision_.state = state;
     decision_.reason = reason;
+  }
+  Decision say_stopping() {
+    say("stopping", "its members save the step under way and end");
+    return std::move(decision_);
   }
   void note(const std::string& text) { decision_.notes.push_back(text); }
 

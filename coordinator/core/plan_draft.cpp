@@ -79,6 +79,21 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   return DraftedPlan{std::move(plan), planning.planned->bytes_to_move};
 }
 
+Plan make_ending(const ClusterView& view, const JobView& job, const Now& now) {
+  Plan plan = job.plan->value;
+  plan.parent = plan.epoch;
+  plan.epoch = next_epoch(view, job);
+  plan.origin = Origin::kResume;
+  plan.when = When::kBoundary;
+  plan.ends = true;
+  plan.cause = "stop";
+  plan.reason = "the job shall stop: its members save the step under way and end";
+  plan.donors.clear();
+  plan.snapshot_donors.clear();
+  plan.detected_at_ms = plan.decided_at_ms = now.wall_ms;
+  return plan;
+}
+
 bool covers_all(const Plan& plan, const std::set<WorkerId>& lost) {
   const auto alive = [&](const Group& group, std::size_t member) {
     const auto rank = static_cast<std::size_t>(group.ranks[member].value);

@@ -32,6 +32,9 @@ struct DraftedPlan {
 // kBadInput: no such plan is possible; the text says why.
 Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now);
 
+// The plan in force, at whose next step boundary its members save and end.
+Plan make_ending(const ClusterView& view, const JobView& job, const Now& now);
+
 // The survivors among `plan`'s members hold at least one copy of everything.
 bool covers_all(const Plan& plan, const std::set<WorkerId>& lost);
 

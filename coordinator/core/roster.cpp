@@ -1,6 +1,7 @@
 #include "coordinator/core/roster.hpp"
 
 #include "coordinator/api/job_status.hpp"
+#include "coordinator/core/stopping.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -79,8 +80,7 @@ bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, c
 }  // namespace
 
 bool is_active(const JobView& job) {
-  if (!job.spec || !job.spec_error.empty() || job.outcome) return false;
-  return std::none_of(job.wishes.begin(), job.wishes.end(), [](const auto& wish) { return wish.second.value.kind == "stop"; });
+  return job.spec && job.spec_error.empty() && !job.outcome && !stop_wished(job);
 }
 
 std::vector<std::string> jobs_in_order(const ClusterView& view) {

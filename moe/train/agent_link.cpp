@@ -108,6 +108,11 @@ bool AgentLink::must_stop(Epoch current) const {
   return plan_ && plan_->epoch > current && plan_->when == When::kNow;
 }
 
+bool AgentLink::ends(Epoch epoch) const {
+  const std::lock_guard lock(mutex_);
+  return plan_ && plan_->epoch == epoch && plan_->ends;
+}
+
 std::chrono::steady_clock::time_point AgentLink::planned_at() const {
   const std::lock_guard lock(mutex_);
   return planned_at_;
@@ -191,7 +196,7 @@ void AgentLink::ask_for_arena(int slots, std::int64_t bytes) {
 std::vector<Arena> AgentLink::granted_arena(bool wait) {
   std::unique_lock lock(mutex_);
   const auto granted = [&] { return slots_asked_ > 0 && static_cast<int>(arenas_.size()) >= slots_asked_; };
-  if (wait) changed_.wait(lock, [&] { return granted() || slots_asked_ == 0 || (plan_ && plan_->epoch > entered_); });
+  if (wait) changed_.wait(lock, [&] { return granted() || slots_asked_ == 0 || replaced_locked(); });
   return granted() ? arenas_ : std::vector<Arena>{};
 }
 
@@ -224,9 +229,8 @@ std::uint64_t AgentLink::answers() const {
 
 bool AgentLink::wait_answer(std::uint64_t seen) {
   std::unique_lock lock(mutex_);
-  const auto replaced = [&] { return plan_ && plan_->epoch > entered_; };
-  changed_.wait(lock, [&] { return answers_ != seen || replaced(); });
-  return !replaced();
+  changed_.wait(lock, [&] { return answers_ != seen || replaced_locked(); });
+  return !replaced_locked();
 }
 
 bool AgentLink::saving() const {
@@ -234,13 +238,15 @@ bool AgentLink::saving() const {
   return saving_locked();
 }
 
+bool AgentLink::replaced_locked() const { return plan_ && plan_->epoch > entered_ && !plan_->ends; }
+
 bool AgentLink::saving_locked() const {
   return std::any_of(snapshots_.begin(), snapshots_.end(), [](const auto& entry) { return entry.second.being_saved; });
 }
 
 void AgentLink::wait_durable() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !saving_locked() || (plan_ && plan_->epoch > entered_); });
+  changed_.wait(lock, [&] { return !saving_locked() || replaced_locked(); });
 }
 
 }  // namespace regroup

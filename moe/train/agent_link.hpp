@@ -43,6 +43,7 @@ class AgentLink {
   [[nodiscard]] std::chrono::steady_clock::time_point planned_at() const;   // when it came
   // A plan above `current` asks to stop at once.
   [[nodiscard]] bool must_stop(Epoch current) const;
+  [[nodiscard]] bool ends(Epoch epoch) const;              // the newest plan is that one, and nobody enters it
   // From now on only the loss of these counts; of them, who is still cut off stays suspected.
   void entered(Epoch epoch, const std::set<WorkerId>& counted_on);
   void count_on(const std::set<WorkerId>& workers);        // fewer, within the epoch: donors have given what they had, or the job is done
@@ -73,6 +74,7 @@ class AgentLink {
   void check_warm_locked();
   void state_locked(WorkerState state, Epoch epoch, const std::string& text);
   [[nodiscard]] bool saving_locked() const;
+  [[nodiscard]] bool replaced_locked() const;              // a newer plan is to be entered
 
   FramedSocket socket_;
   Mesh* mesh_ = nullptr;

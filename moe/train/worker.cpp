@@ -217,10 +217,13 @@ void Worker::train() {
       report_open_ = false;
     }
     const bool gives_up = state_.bad.in_a_row >= spec.max_bad_steps;
+    const Epoch planned(record.planned);
+    const bool boundary = planned > current_->view.plan.epoch;   // every member has seen the newer plan
+    const bool stops = boundary && link_.ends(planned);
     const bool last = step.value == spec.steps || gives_up;
     bool durable = !spec.snapshots.checkpoint_dir.empty() &&
-                   (last || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
-    if (durable && !last && record.saving > 0) {   // storage is slow: the members, who all know it, train on without this one
+                   (last || stops || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
+    if (durable && !last && !stops && record.saving > 0) {   // storage is slow: the members, who all know it, train on without this one
       durable = false;
       report.checkpoint_left_out = true;
       log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "an earlier one is still being written by " + std::to_string(record.saving) + " of the members"}});
@@ -236,7 +239,8 @@ void Worker::train() {
     if (durable) mesh_->set_progress(0);
     snapshots_.committed(step, state_.store, state_.bad, record.acked_snapshot, durable);
     if (gives_up) return give_up();
-    if (!last && record.planned > current_->view.plan.epoch.value) return;  // the boundary: every member has seen the newer plan
+    if (!last && stops) return stop(planned);
+    if (!last && boundary) return;
   }
   finish();
 }
@@ -258,6 +262,14 @@ void Worker::wait_for_the_others() {
   link_.wait_durable();
   interrupt_if_stopped(tried_);
   link_.count_on({welcome_.self});   // the others may go as they are done
+}
+
+void Worker::stop(Epoch ended_by) {
+  snapshots_.finish_copy();
+  wait_for_the_others();
+  if (current_->view.group_index == 0 && current_->view.member == 0) link_.send(Stopped{ended_by, *state_.live});
+  link_.state(WorkerState::kFinished);
+  tried_ = ended_by;
 }
 
 void Worker::give_up() {

@@ -29,6 +29,7 @@ class Worker {
   void validate();                       // throws Interrupted; done again in the next epoch then
   void tell_validation(double seconds);
   void finish();
+  void stop(Epoch ended_by);             // after the last step before that plan
   void give_up();                        // too many bad steps in a row
   void wait_for_the_others();            // what this job has still to write is written, and nobody is counted on any more
   StepHooks hooks();

@@ -295,6 +295,37 @@ TEST(AgentCore, a_finished_worker_stays_finished) {
   EXPECT_EQ(progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"))->weights_sha256, "ab");
 }
 
+TEST(AgentCore, what_became_of_the_save_of_a_job_that_stops_is_said_with_its_step) {
+  const auto said = [](const std::function<void(World&, CheckpointSaved&)>& save) {
+    World w;
+    const WorkerId id = w.ready_worker();
+    w.feed(PlanKnown{World::plan_with(id, 8)});
+    CheckpointSaved saved;
+    saved.worker = id;
+    saved.step = Step(7);
+    save(w, saved);
+    w.feed(WorkerSays{id, Stopped{Epoch(9), Step(7)}});
+    EXPECT_EQ(w.node().workers.at(0).state, WorkerState::kFinished);
+    const auto progress = progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"));
+    EXPECT_EQ(progress->epoch, Epoch(9));
+    EXPECT_EQ(progress->step, Step(7));
+    return progress->state;
+  };
+  EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
+    saved.committed = true;
+    w.feed(saved);
+  }), "stopped");
+  EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
+    saved.problem = "the disk is full";
+    w.feed(saved);
+  }), "stopped: the disk is full");
+  EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
+    saved.step = Step(5);   // an earlier one
+    saved.committed = true;
+    w.feed(saved);
+  }), "stopped: there was no memory for its copy");
+}
+
 TEST(AgentCore, a_snapshot_that_no_buddy_has_is_offered_again_until_one_has_it) {
   World w;
   const WorkerId id = w.ready_worker();

@@ -39,36 +39,78 @@ TEST(Submit, a_secret_is_long_and_new_each_time) {
 TEST(Submit, two_jobs_of_one_name_are_refused) {
   MemoryStore store;
   const Keys keys("c");
-  auto first = submit(store, keys, small_job("a"), false);
+  auto first = submit(store, keys, small_job("a"), SubmitWhere::kCluster);
   ASSERT_TRUE(first) << first.error().context;
   EXPECT_EQ(*first, Submitted::kNew);
-  auto second = submit(store, keys, small_job("a"), false);
+  auto second = submit(store, keys, small_job("a"), SubmitWhere::kCluster);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::kConflict);
   EXPECT_NE(second.error().context.find("choose another name"), std::string::npos);
-  EXPECT_TRUE(submit(store, keys, small_job("b"), false));
+  EXPECT_TRUE(submit(store, keys, small_job("b"), SubmitWhere::kCluster));
 }
 
 TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
   MemoryStore store;
   const Keys keys("c");
-  ASSERT_TRUE(submit(store, keys, small_job("a"), true));
-  auto again = submit(store, keys, small_job("a"), true);
+  ASSERT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kLocal));
+  auto again = submit(store, keys, small_job("a"), SubmitWhere::kLocal);
   ASSERT_TRUE(again);
   EXPECT_EQ(*again, Submitted::kGoesOn);
   JobSpec other = small_job("a");
   other.steps = 11;
-  EXPECT_NE(submit(store, keys, other, true).error().context.find("differs"), std::string::npos);
+  EXPECT_NE(submit(store, keys, other, SubmitWhere::kLocal).error().context.find("differs"), std::string::npos);
   JobSpec profiled = small_job("a");   // may change from run to run
   profiled.profile = {2, 3};
-  again = submit(store, keys, profiled, true);
+  again = submit(store, keys, profiled, SubmitWhere::kLocal);
   ASSERT_TRUE(again) << again.error().context;
   EXPECT_EQ(*again, Submitted::kGoesOn);
   EXPECT_EQ(job_from_json(store.get(keys.spec("a"))->value)->profile, profiled.profile);
   JobOutcome outcome;
   outcome.state = "finished";
   ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
-  EXPECT_NE(submit(store, keys, small_job("a"), true).error().context.find("is over (finished)"), std::string::npos);
+  EXPECT_NE(submit(store, keys, small_job("a"), SubmitWhere::kLocal).error().context.find("is over (finished)"), std::string::npos);
+}
+
+struct StoppedJob {
+  MemoryStore store;
+  Keys keys{"c"};
+  StoppedJob() {
+    EXPECT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kCluster));
+    JobOutcome outcome;
+    outcome.state = "stopped";
+    EXPECT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
+    EXPECT_TRUE(store.put(keys.current_plan("a"), "{}"));
+    EXPECT_TRUE(store.put(keys.plan("a", Epoch(3)), "{}"));
+    EXPECT_TRUE(store.put(keys.wishes("a") + "stop", to_json(WishRecord{"stop", 0, {}})));
+    EXPECT_TRUE(store.put(keys.progress("a", NodeId("n")), to_json(ProgressRecord{})));
+  }
+  void saved() { EXPECT_TRUE(store.put(keys.checkpoint("a", Step(5)), to_json(CheckpointRecord{Step(5), Epoch(3), "/c/step-5", 1}))); }
+};
+
+TEST(Submit, a_stopped_job_with_a_checkpoint_goes_on) {
+  StoppedJob world;
+  world.saved();
+  const std::string secret = job_from_json(world.store.get(world.keys.spec("a"))->value)->secret;
+  for (const SubmitWhere where : {SubmitWhere::kCluster, SubmitWhere::kLocal}) {
+    JobSpec other = small_job("a");
+    other.steps = 11;
+    EXPECT_NE(submit(world.store, world.keys, other, where).error().context.find("differs"), std::string::npos);
+  }
+  auto again = submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster);
+  ASSERT_TRUE(again) << again.error().context;
+  EXPECT_EQ(*again, Submitted::kGoesOn);
+  EXPECT_EQ(job_from_json(world.store.get(world.keys.spec("a"))->value)->secret, secret);
+  EXPECT_EQ(world.store.get(world.keys.outcome("a")).error().code, Code::kNotFound);
+  EXPECT_EQ(world.store.get(world.keys.current_plan("a")).error().code, Code::kNotFound);
+  EXPECT_TRUE(world.store.get(world.keys.plan("a", Epoch(3))));   // the next epoch is above it
+  EXPECT_TRUE(world.store.list(world.keys.wishes("a"))->keys.empty());
+  EXPECT_TRUE(world.store.list(world.keys.progress("a"))->keys.empty());
+  EXPECT_NE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster).error().context.find("is not over yet"), std::string::npos);
+}
+
+TEST(Submit, a_stopped_job_without_a_checkpoint_has_nothing_to_go_on_from) {
+  StoppedJob world;
+  EXPECT_NE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster).error().context.find("nothing to go on from"), std::string::npos);
 }
 
 TEST(Submit, data_that_is_not_there_is_named) {
@@ -95,8 +137,8 @@ TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
   ASSERT_TRUE(store.put(keys.node(NodeId("node-2")), "garbage"));
   ASSERT_TRUE(store.put(keys.assignment(node.node), to_json(AssignmentRecord{"a"})));
   ASSERT_TRUE(store.put(keys.leader() + "/1", "coordinator-1"));
-  ASSERT_TRUE(submit(store, keys, small_job("b"), false));
-  ASSERT_TRUE(submit(store, keys, small_job("a"), false));
+  ASSERT_TRUE(submit(store, keys, small_job("b"), SubmitWhere::kCluster));
+  ASSERT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kCluster));
   ProgressRecord progress;
   progress.step = Step(4);
   progress.loss = 2.5;

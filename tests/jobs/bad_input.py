@@ -228,6 +228,28 @@ def directory_not_writable(world):
     os.remove(place)
 
 
+def stop_that_cannot_save(world):
+    """It ends all the same, and says why."""
+    place = world.fresh("unsaved-checkpoints")
+    path = world.job("unsaved", steps=100000, snapshots=f"every_steps: 1, dir: {place}")
+    with Cluster(world, "unsaved") as cluster:
+        cluster.start_etcd()
+        cluster.coordinator("c1")
+        cluster.agent("n1")
+        eventually("etcd answers", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200)
+        cluster.cli("submit", path)
+        eventually("the job trains", lambda: cluster.events("n1", "committed"), 60)
+        shutil.rmtree(place, ignore_errors=True)
+        with open(place, "w", encoding="ascii") as file:
+            file.write("a file where a directory was\n")
+        cluster.cli("stop", "jobs-test")
+        eventually("the job is stopped", lambda: cluster.job()["state"] == "stopped", 60)
+        reason = cluster.job()["reason"]
+        check("which could not be saved: " in reason and "Not a directory" in reason and "no checkpoint of it is known" in reason, reason)
+        os.remove(place)
+        check("nothing to go on from" in cluster.cli("submit", path, status=1)[1])
+
+
 def full_disk(world):
     place = world.fresh("small-disk")
     os.makedirs(place)
@@ -331,7 +353,7 @@ def slow_storage(world):
 
 
 SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation,
-             "checkpoint-of-another-model": checkpoint_of_another_model, "damaged-checkpoint": damaged_checkpoint, "directory-not-writable": directory_not_writable,
+             "checkpoint-of-another-model": checkpoint_of_another_model, "damaged-checkpoint": damaged_checkpoint, "directory-not-writable": directory_not_writable, "stop-that-cannot-save": stop_that_cannot_save,
              "full-disk": full_disk, "strange-nodes": strange_nodes, "data-damaged-on-one-node": data_damaged_on_one_node, "slow-storage": slow_storage}
 
 

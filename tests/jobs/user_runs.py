@@ -6,6 +6,7 @@
 import glob
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -25,7 +26,7 @@ def by_hand(world):
             cluster.agent(name)
         eventually("all nodes are there", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 3)
         path = world.job("by-hand", steps=100000, snapshots=f"every_steps: 1, checkpoint_every_steps: 20, dir: {cluster.dir}/checkpoints")
-        check(json.loads(cluster.cli("submit", path, "--json")[0]) == {"job": "jobs-test"})
+        check(json.loads(cluster.cli("submit", path, "--json")[0]) == {"job": "jobs-test", "goes_on": False})
         check("exists and is not over yet; choose another name" in cluster.cli("submit", path, status=1)[1])
 
         def members(count):
@@ -52,6 +53,10 @@ def by_hand(world):
         eventually("the job is stopped", lambda: cluster.job()["state"] == "stopped")
         check("is over" in cluster.cli("stop", "jobs-test", status=1)[1])
         eventually("the nodes are free", lambda: all(node["job"] is None for node in cluster.status()["nodes"]))
+        check("goes on from its newest checkpoint" in cluster.cli("submit", path)[0])
+        members(2)
+        cluster.cli("stop", "jobs-test", "--now")
+        eventually("the job is stopped at once", lambda: "at once, without saving" in cluster.job().get("reason", ""))
 
 
 def scrape(cluster):
@@ -92,28 +97,76 @@ def scrape(cluster):
     check(all(float(r["value"][1]) >= before for r in ask("regroup_step")) and len(ask("regroup_step")) == 2, ask("regroup_step"))
 
 
+def start_local(world, job, directory, *more):
+    """What it tells is in `directory`.out."""
+    with open(directory + ".out", "w", encoding="utf-8") as out:
+        return subprocess.Popen([world.program("regroup"), "local", job, "--dir", directory, *more], stdout=out, stderr=subprocess.PIPE, text=True)
+
+
+def journal_lines(directory):
+    for path in glob.glob(os.path.join(directory, "*", "journal.jsonl")):
+        with open(path, encoding="utf-8") as file:
+            yield from (json.loads(line) for line in file if line.endswith("\n"))
+
+
+def committed(directory):
+    """Step -> epochs in which it was."""
+    steps = {}
+    for line in journal_lines(directory):
+        if line["event"] == "committed":
+            steps.setdefault(line["step"], set()).add(line["epoch"])
+    return steps
+
+
+def stopped(world):
+    """`regroup stop` between two checkpoints loses no step; the same job file goes on, on another number of nodes, to the same bits."""
+    at = 5 + random.randrange(40)
+    with Cluster(world, "stopped") as cluster:
+        cluster.start_etcd()
+        cluster.coordinator("c1")
+        for name in ("n1", "n2", "n3"):
+            cluster.agent(name)
+        eventually("all nodes are there", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 3)
+        path = world.job("stopped", steps=120, snapshots=f"every_steps: 1, checkpoint_every_steps: 100, dir: {cluster.dir}/checkpoints")
+        cluster.cli("submit", path)
+        eventually(f"step {at} is committed", lambda: max(committed(cluster.dir), default=0) >= at, 60)
+        check("will save and stop" in cluster.cli("stop", "jobs-test")[0])
+        eventually("the job is stopped", lambda: cluster.job()["state"] == "stopped")
+        last = max(committed(cluster.dir))
+        check(cluster.job()["step"] == last and cluster.job()["reason"] == f"as wished, after step {last}, whose checkpoint is written", "after", at, "and", last, ":", cluster.job())
+        cluster.processes["n3"].kill()
+        check("was stopped and goes on from its newest checkpoint" in cluster.cli("submit", path)[0])
+        eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
+        check(cluster.job()["weights_sha256"] == world.digest(120), "other bits")
+        check(all(len(epochs) == 1 for epochs in committed(cluster.dir).values()) and sorted(committed(cluster.dir)) == list(range(1, 121)), "a step was computed twice, or not at all")
+
+
 def interrupted(world):
-    """Ctrl-C leaves no process, says how to go on, and going on ends with the same bits."""
-    directory, job = world.fresh("interrupted"), world.job("interrupted", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 5")
-    process = subprocess.Popen([world.program("regroup"), "local", job, "--nodes", "3", "--dir", directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    eventually("a checkpoint is there", lambda: os.path.isdir(directory + "/checkpoints") and any(
-        os.path.exists(os.path.join(directory, "checkpoints", name, "MANIFEST.json")) for name in os.listdir(directory + "/checkpoints")), 60)
+    """Ctrl-C saves the step under way, leaves no process, says how to go on, and going on ends with the same bits."""
+    directory, job = world.fresh("interrupted"), world.job("interrupted", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 50")
+    process, at = start_local(world, job, directory, "--nodes", "3"), 5 + random.randrange(40)
+    eventually(f"step {at} is committed", lambda: max(committed(directory), default=0) >= at, 60)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     check(process.returncode == 130, process.returncode, err)
-    command = re.search(r"goes on from the checkpoint of step \d+ with: regroup (.*)$", err.strip())
+    command = re.search(r"goes on from the checkpoint of step (\d+) with: regroup (.*)$", err.strip())
     check(command, err)
+    check(int(command.group(1)) == max(committed(directory)), "stopped after", at, ": saved is step", command.group(1), "of", max(committed(directory)))
     left = [entry for entry in os.listdir("/proc") if entry.isdigit() and directory in _command_line(entry)]
     check(not left, "left behind:", left)
-    out, _ = world.cli(*command.group(1).split(), "--nodes", "2", "--json") if "--nodes" not in command.group(1) else world.cli(*re.sub(r"--nodes \d+", "--nodes 2", command.group(1)).split(), "--json")
-    summary = json.loads(out)
+    summary = json.loads(world.cli(*re.sub(r"--nodes \d+", "--nodes 2", command.group(2)).split(), "--json")[0])
     check(summary["weights_sha256"] == world.digest(120), "other bits")
+    check(all(len(epochs) == 1 for epochs in committed(directory).values()), "a step was computed twice")
     check("finished" in world.cli("local", job, "--dir", directory, status=1)[1], "a finished job begins again")
-    # Before any checkpoint there is nothing to go on from, and it is said at once.
-    directory, job = world.fresh("interrupted-early"), world.job("interrupted-early", steps=4000, snapshots="every_steps: 5")
-    process = subprocess.Popen([world.program("regroup"), "local", job, "--dir", directory], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    journal = os.path.join(directory, "node-1", "journal.jsonl")
-    eventually("a step is committed", lambda: os.path.exists(journal) and '"committed"' in open(journal, encoding="utf-8").read(), 60)
+    # Where no step can end, the second Ctrl-C does not wait for one. Without a checkpoint there is nothing to go on from, and it is said at once.
+    directory, job = world.fresh("interrupted-twice"), world.job("interrupted-twice", steps=100000, snapshots="every_steps: 5")
+    process = start_local(world, job, directory, "--nodes", "3")
+    eventually("a step is committed", lambda: committed(directory), 60)
+    for line in journal_lines(directory):
+        if line["event"] == "worker_ready":
+            os.kill(line["pid"], signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    eventually("it says that it saves first", lambda: "once more stops at once" in open(directory + ".out", encoding="utf-8").read())
     process.send_signal(signal.SIGTERM)
     check("no checkpoint was written yet" in process.communicate(timeout=30)[1])
     err = world.cli("local", job, "--dir", directory, status=1)[1]
@@ -202,7 +255,7 @@ def uneven_routers(world):
         check(digest == alone["weights_sha256"], "other bits after step", steps)
 
 
-SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "trace": trace, "summary": summary_of_a_run}
+SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "stopped": stopped, "trace": trace, "summary": summary_of_a_run}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+#include "coordinator/core/stopping.hpp"
+
+#include <algorithm>
+
+namespace regroup {
+namespace {
+
+const Seen<WishRecord>* wish_of(const JobView& job) {
+  for (const auto& [id, wish] : job.wishes) {
+    if (wish.value.kind == "stop") return &wish;
+  }
+  return nullptr;
+}
+
+Step newest_step(const JobView& job) {
+  Step step;
+  for (const auto& [node, progress] : job.progress) step = std::max(step, progress.value.step);
+  return step;
+}
+
+std::string what_is_left(const JobView& job) {
+  if (job.checkpoints.empty()) return "no checkpoint of it is known";
+  return "the newest checkpoint is that of step " + std::to_string(job.checkpoints.rbegin()->first.value);
+}
+
+// What the member that committed the last checkpoint, or could not, told its agent: empty text when all is well.
+std::optional<std::string> what_the_members_say(const JobView& job) {
+  const Plan& plan = job.plan->value;
+  if (!plan.ends) return std::nullopt;
+  for (const auto& [node, progress] : job.progress) {
+    const std::string& state = progress.value.state;
+    if (progress.value.epoch == plan.epoch && state.starts_with(kStoppedProgress)) return state.substr(std::string(kStoppedProgress).size());
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool stop_wished(const JobView& job) { return wish_of(job) != nullptr; }
+
+std::optional<std::string> why_stopped(const ClusterView& view, const JobView& job, const std::string& state, const Now& now) {
+  const Seen<WishRecord>* wish = wish_of(job);
+  if (wish == nullptr) return std::nullopt;
+  const std::string at = "as wished, after step " + std::to_string(newest_step(job).value);
+  if (!job.plan) return "as wished, before it trained";
+  if (job.spec->value.snapshots.checkpoint_dir.empty()) return at + "; nothing is saved: the job has no snapshots.dir";
+  if (wish->value.now) return at + "; at once, without saving: " + what_is_left(job);
+  if (const auto problem = what_the_members_say(job)) {
+    if (problem->empty()) return at + ", whose checkpoint is written";
+    return at + ", which could not be saved" + *problem + "; " + what_is_left(job);
+  }
+  const Span waited = std::chrono::duration_cast<Span>(now.at - wish->first_seen);
+  if (state == "waiting" && waited >= view.timing().stop_wait) return at + "; it could not be saved, for nobody trains: " + what_is_left(job);
+  if (waited >= view.timing().stop_limit) return at + "; it was not saved within " + std::to_string(view.timing().stop_limit.count() / 1000) + " s: " + what_is_left(job);
+  return std::nullopt;
+}
+
+}  // namespace regroup
