@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "coordinator/api/keys.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
+#include "coordinator/etcd/tls_options.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
 
@@ -68,9 +69,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--lease-seconds", o.lease_seconds, "the node counts as absent that long after its last sign of life")->capture_default_str()->check(CLI::Range(3.0, 600.0));
   app.add_option("--drain-seconds", o.drain_seconds, "after SIGTERM: leave at the latest then, even if the job has not let the node go")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--metrics", o.metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
-  app.add_option("--etcd-ca", o.etcd_options.ca_file, "PEM file: TLS to etcd");
-  app.add_option("--etcd-cert", o.etcd_options.cert_file, "PEM file: this client's certificate");
-  app.add_option("--etcd-key", o.etcd_options.key_file, "PEM file: its key");
+  add_tls_options(app, o.etcd_options);
   app.add_option("--log-file", o.log_file, "append the log there instead of stderr");
   app.add_option("--log-level", o.log_level, "debug, info, warn or error")->capture_default_str()->check(CLI::IsMember({"debug", "info", "warn", "error"}));
 }

@@ -6,6 +6,7 @@
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/records.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
+#include "coordinator/etcd/tls_options.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -22,6 +23,7 @@ struct Arguments {
   std::string job, job_file, node;
   int nodes = 0;
   ProfileSpec profile;
+  EtcdOptions etcd_options;
 };
 
 int fail(const char* command, const std::string& what) {
@@ -49,13 +51,14 @@ Result<void> find_local_cluster(Arguments& arguments) {
 Result<std::unique_ptr<Store>> connect(Arguments& arguments) {
   if (auto found = find_local_cluster(arguments); !found) return found.error();
   if (!is_key_part(arguments.cluster)) return Error{Code::kBadInput, "--cluster '" + arguments.cluster + "': a name has no slash, colon or blank"};
-  auto store = EtcdStore::open(arguments.etcd);
+  auto store = EtcdStore::open(arguments.etcd, arguments.etcd_options);
   if (!store) return store.error();
   // Asked first, so that every command says the same when it is away.
   auto there = (*store)->get(Keys(arguments.cluster).leader());
   if (!there && there.error().code != Code::kNotFound)
     return Error{there.error().code, "etcd at " + arguments.etcd + " does not answer; start it, or say where it is: " +
-                                         (arguments.dir.empty() ? "--etcd HOST:PORT, or --dir DIR of a running `regroup local`" : "the `regroup local` of " + arguments.dir + " seems to be over")};
+                                         (arguments.dir.empty() ? "--etcd HOST:PORT, with --etcd-ca and a certificate where it speaks TLS, or --dir DIR of a running `regroup local`"
+                                                                : "the `regroup local` of " + arguments.dir + " seems to be over")};
   return std::unique_ptr<Store>(std::move(*store));
 }
 
@@ -157,6 +160,7 @@ int drain_command(Arguments& arguments) {
 void add_cluster_options(CLI::App* command, const std::shared_ptr<Arguments>& arguments) {
   command->add_option("--etcd", arguments->etcd, "of etcd")->capture_default_str()->type_name("HOST:PORT[,...]");
   command->add_option("--cluster", arguments->cluster, "name of the cluster: the part of etcd's keys that is its own")->capture_default_str()->type_name("NAME");
+  add_tls_options(*command, arguments->etcd_options);
   command->add_option("--dir", arguments->dir, "directory of a running `regroup local`, in place of --etcd and --cluster")->type_name("DIR");
   command->add_flag("--json", arguments->json, "print JSON alone on standard output");
 }

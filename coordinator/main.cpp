@@ -2,6 +2,7 @@
 #include "base/log.hpp"
 #include "coordinator/api/keys.hpp"
 #include "coordinator/etcd/etcd_store.hpp"
+#include "coordinator/etcd/tls_options.hpp"
 #include "coordinator/shell.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
@@ -29,9 +30,7 @@ int main(int argc, char** argv) {
   app.add_option("--cluster", options.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--id", options.id, "name of this coordinator, for people")->capture_default_str();
   app.add_option("--metrics", metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
-  app.add_option("--etcd-ca", etcd_options.ca_file, "PEM file: TLS to etcd");
-  app.add_option("--etcd-cert", etcd_options.cert_file, "PEM file: this client's certificate");
-  app.add_option("--etcd-key", etcd_options.key_file, "PEM file: its key");
+  add_tls_options(app, etcd_options);
   app.add_option("--log-file", log_file, "append the log there instead of stderr");
   app.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str()->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   try {

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 
 #include "etcd.grpc.pb.h"
+#include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -363,9 +364,16 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> credentials_of(const EtcdOptio
   return grpc::SslCredentials({*ca, *key, *cert});
 }
 
+// Each call's error says what matters; what the library writes on its own would land on a user's terminal, or between a daemon's lines.
+void quieten_the_library() {
+  static std::once_flag once;
+  std::call_once(once, [] { gpr_set_log_function([](gpr_log_func_args* said) { log::debug("grpc", {{"text", std::string(said->message)}}); }); });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<EtcdRpc>> EtcdRpc::open(const std::string& endpoints, const EtcdOptions& options) {
+  quieten_the_library();
   const auto credentials = credentials_of(options);
   if (!credentials) return credentials.error();
   grpc::ChannelArguments arguments;

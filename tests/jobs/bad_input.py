@@ -96,6 +96,48 @@ def etcd_away(world):
         eventually("the node is there", lambda: [node["node"] for node in cluster.status()["nodes"]] == ["n1"])
 
 
+def certificates(directory):
+    """A CA, and a certificate for 127.0.0.1 that it signed, for server and clients."""
+    if shutil.which("openssl") is None:
+        raise Skip("openssl is not there to make certificates")
+    ca, key, request, cert = (os.path.join(directory, name) for name in ("ca.pem", "node.key", "node.csr", "node.pem"))
+    ca_key, names = os.path.join(directory, "ca.key"), os.path.join(directory, "names")
+    with open(names, "w", encoding="ascii") as file:
+        file.write("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+    for words in (["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test-ca", "-keyout", ca_key, "-out", ca],
+                  ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=node", "-keyout", key, "-out", request],
+                  ["x509", "-req", "-days", "2", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-extfile", names, "-out", cert]):
+        subprocess.run(["openssl", *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return ca, cert, key
+
+
+def etcd_with_tls(world):
+    """Every program speaks TLS to etcd and shows its certificate; who has none is told that etcd does not answer."""
+    with Cluster(world, "etcd-with-tls") as cluster:
+        ca, cert, key = certificates(cluster.dir)
+        tls = ["--etcd-ca", ca, "--etcd-cert", cert, "--etcd-key", key]
+        url = f"https://{cluster.etcd}"
+        cluster.start("etcd", ["etcd", f"--data-dir={cluster.dir}/etcd", f"--listen-client-urls={url}", f"--advertise-client-urls={url}", f"--listen-peer-urls=http://{cluster.peer}",
+                               f"--initial-advertise-peer-urls=http://{cluster.peer}", f"--initial-cluster=default=http://{cluster.peer}", f"--cert-file={cert}", f"--key-file={key}",
+                               f"--trusted-ca-file={ca}", "--client-cert-auth", "--log-level=error"])
+        cluster.coordinator("c1", *tls)
+        cluster.agent("n1", *tls)
+        eventually("the agent is registered", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200)
+        check(json.loads(cluster.cli("submit", world.job("tls"), *tls, "--json")[0])["job"] == "jobs-test")
+
+        def job():
+            return next(iter(json.loads(cluster.cli("status", "--json", *tls)[0])["jobs"]), {})
+
+        eventually("the job is finished", lambda: job().get("state") == "finished", 60)
+        check(job()["weights_sha256"] == world.digest(), "other bits")
+        for command in (["scale", "jobs-test", "--nodes", "1"], ["stop", "jobs-test"]):
+            check("is over" in cluster.cli(*command, *tls, status=1)[1], command)
+        check("works for no job" in cluster.cli("drain", "n1", *tls, status=1)[1])
+        for less in ([], tls[:2]):
+            check("does not answer" in cluster.cli("status", *less, status=1)[1], "without a certificate:", less)
+        check("--etcd-key" in cluster.cli("status", *tls[:4], status=2)[1])
+
+
 def damaged_data(world):
     prefix = os.path.join(world.work, "damaged")
     for end in (".bin", ".sums", ".idx", ".json"):
@@ -352,7 +394,7 @@ def slow_storage(world):
         check(json.loads(world.cli("checkpoint", "verify", place, "--json")[0])["step"] == 160, "the last step is not on disk")
 
 
-SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "damaged-data": damaged_data, "validation": validation,
+SCENARIOS = {"job-file": job_file, "command-line": command_line, "etcd-away": etcd_away, "etcd-with-tls": etcd_with_tls, "damaged-data": damaged_data, "validation": validation,
              "checkpoint-of-another-model": checkpoint_of_another_model, "damaged-checkpoint": damaged_checkpoint, "directory-not-writable": directory_not_writable, "stop-that-cannot-save": stop_that_cannot_save,
              "full-disk": full_disk, "strange-nodes": strange_nodes, "data-damaged-on-one-node": data_damaged_on_one_node, "slow-storage": slow_storage}
 
