@@ -140,8 +140,8 @@ class World:
     def program(self, name):
         return os.path.join(self.programs, name)
 
-    def cli(self, *words, status=0):
-        done = subprocess.run([self.program("regroup"), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    def cli(self, *words, status=0, timeout=120):
+        done = subprocess.run([self.program("regroup"), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
         check(done.returncode == status, "regroup", *words, "ended with", done.returncode, "not", status, ":", done.stdout[-500:], done.stderr[-500:])
         if status != 0:
             check(done.stderr.strip().count("\n") == 0 or "--help" in done.stderr, "more than one sentence:", done.stderr)
@@ -167,20 +167,20 @@ class World:
     def digest(self, steps=40):
         return self.runner.baseline(steps)["weights_sha256"]
 
-    def local(self, job, directory, *more, status=0):
-        out, err = self.cli("local", job, "--dir", directory, "--json", *more, status=status)
+    def local(self, job, directory, *more, status=0, timeout=120):
+        out, err = self.cli("local", job, "--dir", directory, "--json", *more, status=status, timeout=timeout)
         return json.loads(out), err
 
 
-def main(description, scenarios):
-    """The command line of a file of scenarios: its exit status."""
+def main(description, scenarios, long=()):
+    """The command line of a file of scenarios: its exit status. `long`: for `./dev test --long` alone."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", required=True)
     parser.add_argument("--work", required=True)
     parser.add_argument("scenario", nargs="+")
     options = parser.parse_args()
     if options.scenario == ["list"]:
-        print("\n".join(scenarios))
+        print("\n".join(name + ("!" if name in long else "") for name in scenarios))   # for CMake
         return 0
     world = World(os.path.abspath(options.programs), os.path.abspath(options.work))
     results = []

@@ -195,6 +195,58 @@ def trace(world):
     check(deeds.count("kill-node") >= 2 and deeds.count("join") >= 2, deeds)
 
 
+WHOLE_TRACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "traces", "g4dn.csv")
+
+
+def happenings_of(trace, limit):
+    """How many machines are killed and how many join when at most so many run: as docs/ says of `regroup local --trace`."""
+    running, spares, killed, joined = [], [], 0, 0
+    with open(trace, encoding="ascii") as file:
+        for _, what, *nodes in (line.strip().split(",") for line in file):
+            for node in nodes:
+                if what == "add":
+                    spares.append(node)
+                elif node in running:
+                    running.remove(node)
+                    killed += 1
+                else:
+                    spares.remove(node)
+            while spares and len(running) < limit:
+                running.append(spares.pop(0))
+                joined += 1
+    return killed, joined - 1   # the first is there from the beginning
+
+
+def whole_trace(world):
+    """Ten hours of real spot machines in two and a half minutes: every one of them comes and goes. However many steps that makes: stopped then, it holds the bits of as many undisturbed ones."""
+    directory, nodes = world.fresh("whole-trace"), 6
+    killed, joined = happenings_of(WHOLE_TRACE, nodes)
+    job = world.job("whole-trace", ("warmup_steps: 4", "warmup_steps: 4, schedule: constant"), steps=1000000, snapshots="every_steps: 1, checkpoint_every_steps: 50")
+    process = start_local(world, job, directory, "--nodes", str(nodes), "--trace", WHOLE_TRACE, "--time-scale", "256", "--coordinators", "2")
+
+    def over():
+        with open(directory + ".out", encoding="utf-8") as out:
+            told = out.read()
+        check(process.poll() is None, "it ended:", told[-1000:])
+        return len(re.findall(r"event +step \d+: kill-node", told)) == killed and len(re.findall(r"event +step \d+: join", told)) == joined
+
+    try:
+        eventually(f"{killed} machines were killed and {joined} joined", over, 600)
+        newest = max(committed(directory))
+        eventually("steps go on after the last of them", lambda: max(committed(directory)) > newest + 5, 60)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    saved = re.search(r"goes on from the checkpoint of step (\d+) with", err)
+    check(saved and int(saved.group(1)) == max(committed(directory)), err, max(committed(directory)))
+    steps = int(saved.group(1))
+    again = sum(len(epochs) - 1 for epochs in committed(directory).values())
+    print(f"whole-trace: {steps} steps in {len({epoch for epochs in committed(directory).values() for epoch in epochs})} epochs, {again} of them computed again", flush=True)
+    undisturbed, _ = world.local(job, world.fresh("whole-trace-undisturbed"), "--nodes", "1", "--steps", str(steps), timeout=600)
+    check(undisturbed["weights_sha256"] in world.cli("checkpoint", "digest", directory + "/checkpoints")[0], "other bits")
+
+
 def summary_of_a_run(world):
     """Everything that a script may rely on, with values that can be."""
     directory = world.fresh("summary")
@@ -255,8 +307,8 @@ def uneven_routers(world):
         check(digest == alone["weights_sha256"], "other bits after step", steps)
 
 
-SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "stopped": stopped, "trace": trace, "summary": summary_of_a_run}
+SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "stopped": stopped, "trace": trace, "summary": summary_of_a_run, "whole-trace": whole_trace}
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, SCENARIOS))
+    sys.exit(main(__doc__, SCENARIOS, long=["whole-trace"]))
