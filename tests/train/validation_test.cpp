@@ -48,6 +48,26 @@ TEST_P(Validation, has_the_same_bits_on_one_to_seven_workers_and_changes_none_of
   }
 }
 
+// What it computes beside plain experts and one document: slices wherever they lie, and an attention that ends at each document.
+TEST_P(Validation, in_slices_and_within_documents_has_the_same_bits_on_every_layout) {
+  job_.model.expert_slices = 4;
+  Cluster together(job_, 1, new_directory());
+  together.train(make_placement(job_, {1}), {0}, 2);
+  write_data(directory_ + "/data", 96, 9);
+  std::filesystem::copy_file(directory_ + "/data.idx", directory_ + "/held.idx", std::filesystem::copy_options::overwrite_existing);
+  job_.separate_documents = true;
+  Cluster alone(job_, 1, new_directory());
+  const std::string digest = alone.train(make_placement(job_, {1}), {0}, 4);
+  ASSERT_EQ(alone.validations().size(), 2u) << digest;
+  EXPECT_NE(alone.validations()[0].loss_sum, together.validations()[0].loss_sum);   // the documents are seen
+  const std::vector<std::vector<int>> layouts = {{3}, {7}, {2, 1}, {2, 2, 1}};
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    Cluster cluster(job_, sum(layouts[i]), new_directory());
+    EXPECT_EQ(cluster.train(make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), first(sum(layouts[i])), 4), digest) << "layout " << i;
+    EXPECT_EQ(cluster.validations(), alone.validations()) << "layout " << i;
+  }
+}
+
 TEST_P(Validation, a_regroup_between_validation_and_the_next_step_does_not_repeat_it) {
   Cluster alone(job_, 1, new_directory());
   const std::string digest = alone.train(make_placement(job_, {1}), {0}, 4);
