@@ -37,7 +37,7 @@ struct ElasticSpec {
   int max_nodes = 1024;
   int max_groups = 2;
   std::int64_t worker_memory_bytes = 0;  // 0 = what the node's record says
-  double load_gain = 0.1;                // experts change places when the heaviest rank's load falls by so much, in means; 0 = never: they are placed by count alone
+  double load_gain = 0.05;               // experts change places when the heaviest rank's load falls by so much, in means; 0 = never: they are placed by count alone
   friend bool operator==(const ElasticSpec&, const ElasticSpec&) = default;
 };
 
