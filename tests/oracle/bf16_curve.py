@@ -22,14 +22,14 @@ def mean_distance(curve, exact):
 
 def distances(runtime, name, seed, work, wrong):
     """Ours and transformers' from transformers in fp32."""
-    directory = os.path.join(work, "model")
+    directory, schedule = os.path.join(work, "model"), training.SCHEDULES[name]
     oracle.save(training.make_model(name, seed), directory, ())
     training.write_data(work)
-    alone = training.train(runtime, directory, work, [1], precision="bf16")
+    alone = training.train(runtime, directory, work, [1], schedule, precision="bf16")
     for groups, recompute in (([2, 1], "experts"), ([1], "full")):
-        if training.train(runtime, directory, work, groups, precision="bf16", recompute=recompute)["digest"] != alone["digest"]:
+        if training.train(runtime, directory, work, groups, schedule, precision="bf16", recompute=recompute)["digest"] != alone["digest"]:
             wrong.append(f"seed {seed}: groups {groups}, recompute {recompute}: other bits")
-    exact, theirs = (training.train_with_transformers(training.make_model(name, seed), alone["samples"], autocast) for autocast in (False, True))
+    exact, theirs = (training.train_with_transformers(training.make_model(name, seed), alone["samples"], schedule, autocast) for autocast in (False, True))
     ours = mean_distance(alone["losses"], exact), mean_distance(theirs, exact)
     print(f"    seed {seed}: loss {exact[0]:.4f} -> {exact[-1]:.4f} in fp32, {alone['losses'][-1]:.4f} here in bf16, {theirs[-1]:.4f} under autocast; mean distance {ours[0]:.1e} here, {ours[1]:.1e}")
     return ours

@@ -27,6 +27,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <numeric>
 
 namespace regroup {
@@ -136,7 +137,9 @@ JobSpec job_of(const json& request) {
   job.optimizer.weight_decay = optimizer["weight_decay"].get<double>();
   job.optimizer.clip_norm = optimizer["clip_norm"].get<double>();
   job.optimizer.warmup_steps = optimizer["warmup_steps"].get<int>();
-  job.optimizer.schedule = ScheduleKind::kCosine;
+  const std::map<std::string, ScheduleKind> schedules = {{"constant", ScheduleKind::kConstant}, {"linear", ScheduleKind::kLinear}, {"cosine", ScheduleKind::kCosine}, {"wsd", ScheduleKind::kWsd}};
+  job.optimizer.schedule = schedules.at(optimizer["schedule"].get<std::string>());
+  job.optimizer.decay_steps = optimizer["decay_steps"].get<int>();
   need(check_job(job));
   return job;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""50 steps of training, this runtime's own step beside transformers with torch's AdamW, clipping and schedule on the same tokens; then the checkpoint goes back.
+"""50 steps of training, this runtime's own step beside transformers with torch's AdamW and clipping and transformers' schedules on the same tokens; then the checkpoint goes back.
 
     training.py PROGRAM REGROUP
 
@@ -7,7 +7,6 @@ From a directory that transformers wrote: losses of every step within 1e-3, the 
 logits, the same greedy text. REGROUP (the command line) exports it in bf16, cut small.
 """
 import json
-import math
 import os
 import subprocess
 import sys
@@ -16,10 +15,11 @@ import tempfile
 import oracle
 import torch
 from transformers import (AutoModelForCausalLM, AutoTokenizer, MixtralConfig, MixtralForCausalLM, OlmoeConfig, OlmoeForCausalLM, PreTrainedTokenizerFast, Qwen3MoeConfig,
-                          Qwen3MoeForCausalLM)
+                          Qwen3MoeForCausalLM, get_constant_schedule_with_warmup, get_cosine_with_min_lr_schedule_with_warmup, get_polynomial_decay_schedule_with_warmup, get_wsd_schedule)
 
 STEPS, MICROBATCHES, SEQUENCES, LENGTH, VOCAB = 50, 4, 2, 24, 101
 OPTIMIZER = dict(learning_rate=4e-3, min_learning_rate=4e-4, beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip_norm=0.7, warmup_steps=5)
+DECAY_STEPS = 15   # of wsd
 CURVE = 1e-3
 # Where two experts' probabilities are equal to rounding, two right computations choose differently, and from there on their losses part by about 1e-3: another seed then.
 # A wrong computation parts with each.
@@ -36,6 +36,8 @@ MODELS = {
     "qwen3_moe": lambda all: Qwen3MoeForCausalLM(Qwen3MoeConfig(**all, intermediate_size=80, moe_intermediate_size=32, head_dim=16, num_experts=5, norm_topk_prob=True, mlp_only_layers=[1])),
     "olmoe": lambda all: OlmoeForCausalLM(OlmoeConfig(**all, intermediate_size=64, num_experts=5)),
 }
+# One each: what a schedule does depends on no model.
+SCHEDULES = {"mixtral": "wsd", "mixtral, tied": "linear", "qwen3_moe": "cosine", "olmoe": "constant"}
 
 
 def make_model(name, seed):
@@ -54,25 +56,29 @@ def write_tokenizer(directory):
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>").save_pretrained(directory)
 
 
-def learning_rate(step):
-    o = OPTIMIZER
-    if step <= o["warmup_steps"]:
-        return o["learning_rate"] * step / o["warmup_steps"]
-    done = (step - o["warmup_steps"]) / (STEPS - o["warmup_steps"])
-    return o["min_learning_rate"] + (o["learning_rate"] - o["min_learning_rate"]) * 0.5 * (1 + math.cos(math.pi * done))
+def learning_rates(schedule):
+    """Of steps 1 to STEPS, by transformers' own functions: in those a step's rate is that of the number of steps before it, here of its own number."""
+    rate, least, warmup = OPTIMIZER["learning_rate"], OPTIMIZER["min_learning_rate"], OPTIMIZER["warmup_steps"]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=rate)
+    scheduler = {"constant": lambda: get_constant_schedule_with_warmup(optimizer, warmup),
+                 "linear": lambda: get_polynomial_decay_schedule_with_warmup(optimizer, warmup, STEPS, lr_end=least, power=1.0),
+                 "cosine": lambda: get_cosine_with_min_lr_schedule_with_warmup(optimizer, warmup, STEPS, min_lr=least),
+                 "wsd": lambda: get_wsd_schedule(optimizer, warmup, DECAY_STEPS, num_training_steps=STEPS, decay_type="linear", min_lr_ratio=least / rate)}[schedule]()
+    warm = get_constant_schedule_with_warmup(optimizer, warmup)   # from 0; wsd's own begins at the least rate
+    return [rate * (warm if step <= warmup else scheduler).lr_lambdas[0](step) for step in range(1, STEPS + 1)]
 
 
-def train_with_transformers(model, samples, autocast=False):
+def train_with_transformers(model, samples, schedule, autocast=False):
     model.train()
     decayed = [p for name, p in model.named_parameters() if "norm" not in name]
     kept = [p for name, p in model.named_parameters() if "norm" in name]
     optimizer = torch.optim.AdamW([dict(params=decayed, weight_decay=OPTIMIZER["weight_decay"]), dict(params=kept, weight_decay=0.0)],
                                   betas=(OPTIMIZER["beta1"], OPTIMIZER["beta2"]), eps=OPTIMIZER["epsilon"])
-    losses = []
+    losses, rates = [], learning_rates(schedule)
     samples = torch.tensor(samples).view(STEPS, MICROBATCHES, SEQUENCES, LENGTH + 1)
     for step in range(1, STEPS + 1):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step)
+            group["lr"] = rates[step - 1]
         optimizer.zero_grad()
         loss = 0.0
         for microbatch in samples[step - 1]:
@@ -92,11 +98,11 @@ def write_data(work):
     oracle.write_data(os.path.join(work, "data"), [noise[i] if noise[i] % 5 == 0 else (3 * i) % VOCAB for i in range(20000)])
 
 
-def train(runtime, directory, work, groups, **job):
+def train(runtime, directory, work, groups, schedule, **job):
     """This runtime's own step, from the model in `directory`, on the data of write_data(work)."""
     own = tempfile.mkdtemp(dir=work)
     return runtime.ask(do="train", model=directory, work=own, data=os.path.join(work, "data"), steps=STEPS, microbatches=MICROBATCHES, sequences=SEQUENCES, length=LENGTH, groups=groups,
-                       optimizer=OPTIMIZER, **job)
+                       optimizer={**OPTIMIZER, "schedule": schedule, "decay_steps": DECAY_STEPS if schedule == "wsd" else 0}, **job)
 
 
 def greedy(runtime, directory, prompt, count, work):
@@ -156,12 +162,12 @@ def run(runtime, regroup, name, seed, work):
     oracle.save(model, directory, ("shards",), torch.float32)
     write_tokenizer(directory)
     write_data(work)
-    alone, three = (train(runtime, directory, work, groups) for groups in ([1], [2, 1]))
+    alone, three = (train(runtime, directory, work, groups, SCHEDULES[name]) for groups in ([1], [2, 1]))
     if alone["digest"] != three["digest"] or alone["losses"] != three["losses"]:
         wrong.append("one worker and three compute different bits")
-    losses = train_with_transformers(model, alone["samples"])
+    losses = train_with_transformers(model, alone["samples"], SCHEDULES[name])
     away = [abs(a - b) / b for a, b in zip(alone["losses"], losses, strict=True)]
-    print(f"    loss {losses[0]:.4f} -> {losses[-1]:.4f}, at most {max(away):.1e} away")
+    print(f"    {SCHEDULES[name]}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, at most {max(away):.1e} away")
     if max(away) > CURVE:
         raise Parted(f"the loss of step {away.index(max(away)) + 1} is {max(away):.1e} away from transformers'")
     if not losses[-1] < 0.8 * losses[0]:
