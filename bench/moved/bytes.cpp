@@ -6,38 +6,25 @@
 #include <set>
 
 namespace regroup::bench {
-namespace {
 
 using namespace planning;
 
-constexpr std::int64_t kBytesPerElement = 3 * sizeof(float);   // master and two moments
-
-std::map<WorkerId, Kept> kept_in(const Plan& plan) {
-  std::map<WorkerId, Kept> kept;
-  for (const Group& group : plan.placement.groups) {
-    const auto worker_of = [&](std::size_t member) -> const WorkerId& { return plan.members[static_cast<std::size_t>(group.ranks[member].value)].worker; };
-    for (std::size_t member = 0; member < group.ranks.size(); ++member) kept[worker_of(member)].dense = group.dense_blocks[member];
-    for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot) kept[worker_of(static_cast<std::size_t>(group.expert_member[slot]))].experts.push_back(static_cast<int>(slot));
-  }
-  return kept;
-}
-
-}  // namespace
-
 std::int64_t fewest_bytes(const JobSpec& job, const Plan& before, const Plan& after) {
   const StateShape shape = make_state_shape(job.model);
-  const auto held = kept_in(before);
+  const std::vector<Kept> kept = kept_in(before.placement, before.members.size());
+  std::map<WorkerId, const Kept*> held;
+  for (std::size_t rank = 0; rank < kept.size(); ++rank) held[before.members[rank].worker] = &kept[rank];
   const Kept nothing;
   std::int64_t elements = 0;
   for (const Group& group : after.placement.groups) {
     std::vector<const Kept*> members;
     for (const Rank rank : group.ranks) {
       const auto found = held.find(after.members[static_cast<std::size_t>(rank.value)].worker);
-      members.push_back(found == held.end() ? &nothing : &found->second);
+      members.push_back(found == held.end() ? &nothing : found->second);
     }
     elements += fewest_elements_to_move(shape, members);
   }
-  return elements * kBytesPerElement;
+  return elements * kStateBytesPerElement;
 }
 
 std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<RegroupRecord>& regroups, const std::map<Epoch, Plan>& plans) {

@@ -4,14 +4,13 @@
 //
 // A round drains a node, takes it back, kills a worker, then a node: seven or eight regroups. What is counted: bytes.hpp. Counts, no timings: exit status 1 when a ratio is above 1.05.
 #include "bench/moved/bytes.hpp"
+#include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
 #include "bench/recovery/running_job.hpp"
 
-#include "base/log.hpp"
 #include "cli/local/child.hpp"
 
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -126,10 +125,7 @@ void print_table(const ordered_json& out) {
   }
 }
 
-int fail(const std::string& why) {
-  std::fprintf(stderr, "bench-moved: %s\n", why.c_str());
-  return interrupted != 0 ? 130 : 1;
-}
+int fail(const std::string& why) { return bench::fail("bench-moved", why); }
 
 Result<std::map<std::string, MovedBytes>> measure(const Options& options, RunningJobOptions cluster) {
   auto job = RunningJob::start(cluster);
@@ -140,12 +136,10 @@ Result<std::map<std::string, MovedBytes>> measure(const Options& options, Runnin
 }
 
 int run(const Options& options) {
-  const std::string parent = options.dir.empty() ? fs::temp_directory_path().string() : fs::absolute(options.dir).string();
-  std::string dir = parent + "/bench-moved-XXXXXX";
+  auto folder = make_bench_folder(options.dir, "bench-moved");
+  if (!folder) return fail(folder.error().context);
+  const std::string dir = *folder;
   std::error_code ignored;
-  fs::create_directories(parent, ignored);
-  if (::mkdtemp(dir.data()) == nullptr) return fail("cannot make a directory in " + parent);
-  log::start("bench-moved", log::Level::kInfo, dir + "/bench.log");
   auto job = example_job(options.model, dir);
   if (!job) return fail(job.error().context);
   RunningJobOptions cluster;
@@ -155,7 +149,7 @@ int run(const Options& options) {
   cluster.job.snapshots.snapshot_every_steps = 1;
   cluster.job.snapshots.checkpoint_every_steps = 0;
   cluster.coordinators = 1;
-  cluster.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
+  cluster.programs = folder_of_programs();
   cluster.dir = dir + "/cluster";
   fs::create_directories(cluster.dir, ignored);
   const auto bytes = measure(options, cluster);
@@ -194,8 +188,6 @@ int main(int argc, char** argv) {
     else return usage(argument == "--help" ? 0 : 2);
   }
   if (options.model != "tiny" && options.model != "small") return usage(2);
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  end_waits_by_signals();
   return run(options);
 }

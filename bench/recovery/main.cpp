@@ -3,15 +3,13 @@
 //   bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] [--keep]
 //
 // What is measured: timeline.hpp. Progress goes to standard error, the table or the JSON to standard output. Ctrl-C leaves nothing behind.
+#include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
 #include "bench/recovery/kills.hpp"
-#include "base/log.hpp"
 
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -29,10 +27,7 @@ struct Options {
   CaseOptions run;
 };
 
-int fail(const std::string& why) {
-  std::fprintf(stderr, "bench-recovery: %s\n", why.c_str());
-  return interrupted != 0 ? 130 : 1;
-}
+int fail(const std::string& why) { return bench::fail("bench-recovery", why); }
 
 ordered_json to_json(const Case& which, const CaseResult& result) {
   std::vector<double> recovery, whole;
@@ -107,19 +102,17 @@ void print_table(const ordered_json& out, const std::vector<Case>& cases) {
 }
 
 int run(Options& options) {
-  const std::string parent = options.dir.empty() ? fs::temp_directory_path().string() : fs::absolute(options.dir).string();
-  std::string dir = parent + "/bench-recovery-XXXXXX";
+  auto folder = make_bench_folder(options.dir, "bench-recovery");
+  if (!folder) return fail(folder.error().context);
+  const std::string dir = *folder;
   std::error_code ignored;
-  fs::create_directories(parent, ignored);
-  if (::mkdtemp(dir.data()) == nullptr) return fail("cannot make a directory in " + parent);
-  log::start("bench-recovery", log::Level::kInfo, dir + "/bench.log");
   RunningJobOptions& cluster = options.run.cluster;
   auto job = example_job(options.model, dir);
   if (!job) return fail(job.error().context);
   cluster.job = std::move(*job);
   cluster.job.elastic.max_groups = 2;
   cluster.job.elastic.load_gain = 0;   // no regroup but those that are measured
-  cluster.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
+  cluster.programs = folder_of_programs();
 
   const double million = static_cast<double>(count_parameters(cluster.job.model)) / 1e6;
   const std::vector<Case> cases = all_cases(million);
@@ -180,8 +173,6 @@ int main(int argc, char** argv) {
   for (const auto& name : options.cases)
     if (std::none_of(known.begin(), known.end(), [&](const Case& c) { return c.name == name; })) return usage(2);
   if (options.model != "tiny" && options.model != "small") return usage(2);
-  struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  end_waits_by_signals();
   return run(options);
 }

@@ -137,7 +137,7 @@ class PartWriter {
 
   [[nodiscard]] Error stopped() const { return {Code::kNewerEpoch, "checkpoint " + directory_ + ": the save was stopped"}; }
 
-  // PartPieces that follow one another in one file.
+  // Pieces that follow one another in one file.
   Result<Extent> write_run(std::span<const PartPiece> run) {
     auto file = output(run.front().file);
     if (!file) return file.error();

@@ -9,10 +9,9 @@ namespace {
 
 // Does a plan with this cause answer an event of this kind?
 bool answers(const std::string& cause, const std::string& deed) {
-  const bool planned = cause == "join" || cause == "drain" || cause == "scale" || cause == "notice" || cause == "balance" || cause == "redundancy" || cause == "start" ||
-                       cause == "improve" || cause == "load";
+  const bool planned = cause == "join" || cause == "drain" || cause == "scale" || cause == "balance" || cause == "load" || cause == "start";
   if (deed == "join") return cause == "join";
-  if (deed == "drain") return cause == "drain" || cause == "notice";
+  if (deed == "drain") return cause == "drain";
   if (deed == "scale") return cause == "scale" || cause == "join";
   if (deed == "kill-worker" || deed == "stop-worker" || deed == "kill-node" || deed == "stop-node") return !planned;
   if (deed == "restart-all") return true;

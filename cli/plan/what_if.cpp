@@ -1,6 +1,7 @@
 #include "cli/plan/what_if.hpp"
 
 #include "coordinator/api/plan.hpp"
+#include "coordinator/core/group_layout.hpp"
 #include "coordinator/core/planner.hpp"
 #include "moe/layout/units.hpp"
 
@@ -112,7 +113,7 @@ Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int m
   result.tokens_per_step = static_cast<std::int64_t>(job.microbatches) * job.sequences_per_microbatch * job.sequence_length;
   result.work = work_per_token(job.model, job.sequence_length);
   for (const Unit& unit : one_layer_of_each_kind(job.model))
-    for (const TensorSpec& tensor : unit.tensors) result.state_bytes += tensor.numel * 12 * layers_like(job.model, unit);
+    for (const TensorSpec& tensor : unit.tensors) result.state_bytes += tensor.numel * planning::kStateBytesPerElement * layers_like(job.model, unit);
 
   Plan plan;
   const PlanningResult planned = make_placement({&job, nullptr, candidates_of(cluster, 0, 0), Goal::kBalanced});

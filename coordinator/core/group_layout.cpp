@@ -223,6 +223,20 @@ StateShape make_state_shape(const ModelShape& model) {
   return shape;
 }
 
+std::vector<Kept> kept_in(const Placement& placement, std::size_t num_ranks) {
+  std::vector<Kept> kept(num_ranks);
+  for (const Group& group : placement.groups) {
+    std::vector<Kept*> of;  // [member]
+    for (std::size_t member = 0; member < group.ranks.size(); ++member) {
+      of.push_back(&kept.at(static_cast<std::size_t>(group.ranks[member].value)));
+      of.back()->dense = group.dense_blocks.at(member);
+      of.back()->experts.reserve(group.expert_member.size() / group.ranks.size() + 1);
+    }
+    for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot) of.at(static_cast<std::size_t>(group.expert_member[slot]))->experts.push_back(static_cast<int>(slot));
+  }
+  return kept;
+}
+
 GroupLayout lay_out(const StateShape& shape, const std::vector<const Kept*>& held, Stickiness stickiness) {
   CHECK(!held.empty(), "a group without members");
   const int num_members = static_cast<int>(held.size());

@@ -7,11 +7,14 @@
 
 #include "moe/layout/interval.hpp"
 #include "moe/layout/model_shape.hpp"
+#include "moe/layout/placement.hpp"
 
 #include <cstdint>
 #include <vector>
 
 namespace regroup::planning {
+
+inline constexpr std::int64_t kStateBytesPerElement = 12;  // fp32 master and two moments
 
 // The state of one complete copy, as the planner sees it: kBlocksPerUnit dense blocks (each: that block of every dense unit) and experts of one size.
 struct StateShape {
@@ -33,7 +36,13 @@ struct Kept {
   IntervalSet dense;
   std::vector<int> experts;
   [[nodiscard]] bool empty() const { return dense.empty() && experts.empty(); }
+  [[nodiscard]] std::int64_t elements(const StateShape& shape) const {
+    return dense.size() * shape.dense_block_elements + static_cast<std::int64_t>(experts.size()) * shape.expert_elements;
+  }
 };
+
+// [rank] what a placement gives to each of `num_ranks` ranks; nothing to those in no group.
+std::vector<Kept> kept_in(const Placement& placement, std::size_t num_ranks);
 
 struct GroupLayout {
   std::vector<IntervalSet> dense_blocks;  // [member]

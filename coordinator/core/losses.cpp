@@ -1,7 +1,7 @@
 #include "coordinator/core/losses.hpp"
 
 #include "coordinator/core/blame.hpp"
-#include "moe/layout/units.hpp"
+#include "coordinator/core/group_layout.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -200,26 +200,9 @@ Losses find_losses(const ClusterView& view, const JobView& job, const Now& now) 
 }
 
 std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job) {
-  std::vector<std::int64_t> bytes(plan.members.size());
-  std::int64_t dense_block = 0;   // bytes of one block of every dense unit
-  std::int64_t expert_bytes = 0;  // of one expert slice; all are equal
-  for (const Unit& unit : make_units(job.model)) {
-    if (unit.is_expert()) {
-      expert_bytes = unit.padded_numel() * 12;
-    } else {
-      dense_block += unit.block_elements * 12;
-    }
-  }
-  for (const Group& group : plan.placement.groups) {
-    for (std::size_t member = 0; member < group.ranks.size(); ++member) {
-      const auto rank = static_cast<std::size_t>(group.ranks[member].value);
-      if (rank < bytes.size()) bytes[rank] += dense_block * group.dense_blocks[member].size();
-    }
-    for (int member : group.expert_member) {
-      const auto rank = static_cast<std::size_t>(group.ranks[static_cast<std::size_t>(member)].value);
-      if (rank < bytes.size()) bytes[rank] += expert_bytes;
-    }
-  }
+  const planning::StateShape shape = planning::make_state_shape(job.model);
+  std::vector<std::int64_t> bytes;
+  for (const planning::Kept& kept : planning::kept_in(plan.placement, plan.members.size())) bytes.push_back(kept.elements(shape) * planning::kStateBytesPerElement);
   return bytes;
 }
 

@@ -17,8 +17,6 @@ namespace {
 
 using namespace planning;
 
-constexpr std::int64_t kBytesPerElement = 12;  // master and two moments
-
 // The candidates in the order of their ranks, with what they kept in the previous plan.
 struct World {
   std::vector<const Candidate*> workers;  // [rank]
@@ -57,20 +55,17 @@ World make_world(const PlannerInput& input) {
   world.old_member.assign(world.workers.size(), -1);
   world.kept.resize(world.workers.size());
   if (input.previous == nullptr) return world;
+  std::vector<Kept> kept = kept_in(input.previous->placement, old_members.size());
+  for (std::size_t old = 0; old < kept.size(); ++old) {
+    if (new_rank[old] >= 0) world.kept[new_rank[old]] = std::move(kept[old]);
+  }
   const auto& groups = input.previous->placement.groups;
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    std::vector<int> rank_of;  // [old member]
     for (std::size_t m = 0; m < groups[g].ranks.size(); ++m) {
       const int rank = new_rank.at(static_cast<std::size_t>(groups[g].ranks[m].value));
-      rank_of.push_back(rank);
       if (rank < 0) continue;
       world.old_group[rank] = static_cast<int>(g);
       world.old_member[rank] = static_cast<int>(m);
-      world.kept[rank].dense = groups[g].dense_blocks.at(m);
-    }
-    for (std::size_t slot = 0; slot < groups[g].expert_member.size(); ++slot) {
-      const int rank = rank_of.at(static_cast<std::size_t>(groups[g].expert_member[slot]));
-      if (rank >= 0) world.kept[rank].experts.push_back(static_cast<int>(slot));
     }
   }
   return world;
@@ -146,8 +141,8 @@ PlanningResult finish(const World& world, const StateShape& shape, Placement pla
     fewest += fewest_elements_to_move(shape, kept_by(world, ranks));
     computing += static_cast<int>(ranks.size());
   }
-  planned.bytes_to_move = moves * kBytesPerElement;
-  planned.bytes_bound = fewest * kBytesPerElement;
+  planned.bytes_to_move = moves * kStateBytesPerElement;
+  planned.bytes_bound = fewest * kStateBytesPerElement;
   planned.reason = sizes_text(placement);
   if (computing < world.size()) planned.reason += ", " + std::to_string(world.size() - computing) + " spare";
   planned.reason += "; " + why + "; " + mib(planned.bytes_to_move) + " to move";
