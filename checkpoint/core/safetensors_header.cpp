@@ -105,10 +105,12 @@ void place_tensors(std::vector<FileTensor>& tensors) {
 }
 
 std::string write_safetensors_header(const std::vector<FileTensor>& placed) {
-  nlohmann::ordered_json header;
-  header["__metadata__"] = {{"format", "pt"}};  // transformers refuses a file that says anything else
-  for (const FileTensor& tensor : placed) header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {tensor.begin, tensor.end}}};
-  std::string text = header.dump();
+  std::string text = R"({"__metadata__":{"format":"pt"})";  // transformers refuses a file that says anything else
+  // As text: an object of thousands of names in the order of the file searches all of them for each that is added.
+  for (const FileTensor& tensor : placed)
+    text += "," + json(tensor.name).dump() + R"(:{"dtype":")" + tensor.dtype + R"(","shape":)" + json(tensor.shape).dump() + R"(,"data_offsets":[)" + std::to_string(tensor.begin) + "," +
+            std::to_string(tensor.end) + "]}";
+  text += '}';
   const std::size_t bytes = (8 + text.size() + kFilePage - 1) / kFilePage * kFilePage;
   text.resize(bytes - 8, ' ');
   std::string out(8, '\0');

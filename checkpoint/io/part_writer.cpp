@@ -56,8 +56,8 @@ class PartWriter {
       record.extents.push_back(std::move(*extent));
       first = end;
     }
-    if (auto ok = write_edges(); !ok) return ok.error();
     if (auto ok = behind_.drain(); !ok) return ok.error();
+    if (auto ok = write_edges(); !ok) return ok.error();
     pass(request_, "data_written");
     for (const std::vector<OutputFile>* files : {&files_, &model_files_})
       for (const OutputFile& file : *files)
@@ -171,9 +171,13 @@ class PartWriter {
       if (cancel_.cancelled()) return stopped();
       source_ = edge.source;
       taken_ = edge.taken;
-      std::byte* into = behind_.buffer();
-      take(edge.bytes, [&into](std::span<const std::byte> piece) { into = std::copy(piece.begin(), piece.end(), into); });
-      if (auto ok = behind_.submit(edge.file->buffered.fd(), edge.file->path, static_cast<std::size_t>(edge.bytes), edge.offset); !ok) return ok;
+      Result<void> written;
+      std::int64_t at = edge.offset;
+      take(edge.bytes, [&](std::span<const std::byte> piece) {
+        if (written) written = write_at(edge.file->buffered.fd(), edge.file->path, piece, at);
+        at += static_cast<std::int64_t>(piece.size());
+      });
+      if (!written) return written;
     }
     return {};
   }
@@ -245,7 +249,7 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
   if (::access((directory + "/" + kManifestName).c_str(), F_OK) == 0) return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
   auto record = PartWriter(request, *plan, directory, cancel).write(*pieces);
-  Result<void> done = record ? replace_file(part_record_path(directory, request.part), to_json(*record)) : Result<void>(record.error());
+  Result<void> done = record ? place_file(part_record_path(directory, request.part), to_json(*record)) : Result<void>(record.error());
   if (!done) {
     if (done.error().code != Code::kNewerEpoch && done.error().code != Code::kConflict) give_up(directory, request.part);
     if (done.error().code == Code::kNotFound) return Error{Code::kUnavailable, "checkpoint " + directory + ": another part gave it up"};

@@ -98,20 +98,36 @@ Result<std::string> read_small_file(const std::string& path) {
   return text;
 }
 
+namespace {
+
+std::string temporary_of(const std::string& path) { return path + ".tmp"; }
+
+Result<void> write_temporary(const std::string& path, std::string_view text, bool durable) {
+  const std::string temporary = temporary_of(path);
+  auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file) return file.error();
+  auto ok = write_at(file->fd(), temporary, std::as_bytes(std::span(text)), 0);
+  if (ok && durable) ok = sync_file(file->fd(), temporary);
+  if (!ok) ::unlink(temporary.c_str());
+  return ok;
+}
+
+Result<void> rename_temporary(const std::string& path) {
+  if (::rename(temporary_of(path).c_str(), path.c_str()) != 0) return file_error("rename to", path, errno);
+  return {};
+}
+
+}  // namespace
+
+Result<void> place_file(const std::string& path, std::string_view text) {
+  if (auto ok = write_temporary(path, text, /*durable=*/false); !ok) return ok;
+  return rename_temporary(path);
+}
+
 Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*), void* argument) {
-  const std::string temporary = path + ".tmp";
-  {
-    auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    if (!file) return file.error();
-    auto ok = write_at(file->fd(), temporary, std::as_bytes(std::span(text)), 0);
-    if (ok) ok = sync_file(file->fd(), temporary);
-    if (!ok) {
-      ::unlink(temporary.c_str());
-      return ok;
-    }
-  }
+  if (auto ok = write_temporary(path, text, /*durable=*/true); !ok) return ok;
   if (before_rename) before_rename(argument);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return file_error("rename to", path, errno);
+  if (auto ok = rename_temporary(path); !ok) return ok;
   const std::size_t slash = path.find_last_of('/');
   return sync_directory(slash == std::string::npos ? "." : path.substr(0, slash));
 }

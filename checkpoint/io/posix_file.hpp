@@ -46,6 +46,8 @@ Result<void> sync_directory(const std::string& path);
 Result<void> make_directory(const std::string& path);
 
 Result<std::string> read_small_file(const std::string& path);
+// NAME.tmp, rename: whoever sees the file sees all of it. Not durable.
+Result<void> place_file(const std::string& path, std::string_view text);
 // NAME.tmp, fsync, rename, fsync of the directory: afterwards the file is there whole or not at all. `before_rename` is called in between.
 Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*) = nullptr, void* argument = nullptr);
 

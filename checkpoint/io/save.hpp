@@ -5,7 +5,8 @@
 //
 // Directory: ROOT/step-<n>.e<epoch>/. Owners need not know each other: file sizes and headers follow from the model's shape. Nothing counts until commit renamed MANIFEST.json.
 // Errors: kUnavailable (disk full, I/O error: names file and errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
-// come), kConflict (this checkpoint is complete already, or a part's record is of another state), kBadInput (entries that are no part of the shape). Never throws.
+// come), kConflict (this checkpoint is complete already, or a part's record is of another state), kCorrupt (a part's record is torn), kBadInput (entries that are no part of the shape).
+// Never throws.
 // A part that fails to write takes its unfinished directory away, so that the space is free again and nobody waits for its record.
 #pragma once
 

@@ -139,6 +139,25 @@ TEST(Commit, a_part_of_another_state_is_refused) {
   EXPECT_EQ(committed.error().code, Code::kConflict);
 }
 
+TEST(Commit, a_record_that_a_power_cut_tore_is_refused) {
+  const ModelShape shape = tiny_shape();
+  const State state = make_state(shape, 1);
+  for (const int kept_percent : {0, 50, 99}) {
+    SCOPED_TRACE(kept_percent);
+    TempDir dir;
+    std::mt19937_64 random(1);
+    const auto shares = cut_state(shape, state, 2, random);
+    for (int part : {0, 1}) ASSERT_TRUE(write_part(request_of(dir.path(), info_of(shape, 1, 1), shares, part)));
+    const std::string record = dir.path() + "/" + to_directory({Step{1}, Epoch{1}}) + "/part-1.json";
+    fs::resize_file(record, fs::file_size(record) * static_cast<std::uintmax_t>(kept_percent) / 100);
+    auto committed = commit(request_of(dir.path(), info_of(shape, 1, 1), shares, 0), seconds(5));
+    ASSERT_FALSE(committed);
+    EXPECT_EQ(committed.error().code, Code::kCorrupt);
+    EXPECT_NE(committed.error().context.find("part-1.json"), std::string::npos) << committed.error().context;
+    EXPECT_EQ(find_newest_checkpoint(dir.path(), {}).error().code, Code::kNotFound);
+  }
+}
+
 TEST(Commit, a_complete_checkpoint_is_not_written_again) {
   const ModelShape shape = tiny_shape();
   const State state = make_state(shape, 1);
