@@ -12,6 +12,12 @@
 namespace regroup::ops {
 
 void multiply(at::Tensor out, const at::Tensor& a, const at::Tensor& b, float beta) {
+  if (out.scalar_type() == at::kBFloat16 && !has_avx512()) {
+    const at::Tensor sum = beta == 0.0f ? empty(out.sizes()) : out.to(at::kFloat);
+    multiply(sum, a.to(at::kFloat), b.to(at::kFloat), beta);
+    out.copy_(sum);
+    return;
+  }
   if (beta == 0.0f)
     at::mm_out(out, a, b);
   else

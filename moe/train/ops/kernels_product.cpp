@@ -8,52 +8,55 @@ namespace regroup::ops {
 
 namespace {
 
-// kRows x (16 kVectors) of c in registers. Each element is one chain of fused multiply-adds in ascending k: its bits do not depend on the blocking.
-template <int kRows, int kVectors>
+using Wide = float __attribute__((vector_size(64)));  // one register of AVX-512
+
+// kRows x (lanes of Vector x kVectors) of c in registers. Each element is one chain of fused multiply-adds in ascending k: its bits do not depend on the blocking.
+template <class Vector, int kRows, int kVectors>
 REGROUP_INLINE void block(const float* a, std::int64_t row_stride, std::int64_t k_stride, const float* b, float* c, std::int64_t ldc, std::int64_t k,
                           bool accumulate) {
-  f32x16 sums[kRows][kVectors];
+  constexpr std::int64_t kStep = lanes<Vector>;
+  Vector sums[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = accumulate ? load(c + r * ldc + v * kLanes) : f32x16{};
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = accumulate ? load_as<Vector>(c + r * ldc + v * kStep) : Vector{};
   for (std::int64_t i = 0; i < k; ++i, a += k_stride, b += kPanel) {
-    f32x16 row[kVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * kLanes);
+    Vector row[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) row[v] = load_as<Vector>(b + v * kStep);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const f32x16 factor = all(a[r * row_stride]);
-#pragma GCC unroll 2
+      const auto factor = all_as<Vector>(a[r * row_stride]);
+#pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sums[r][v] = fma(factor, row[v], sums[r][v]);
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) store(c + r * ldc + v * kLanes, sums[r][v]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) store_as(c + r * ldc + v * kStep, sums[r][v]);
 }
-
-// 32 vector registers hold 8 x 2 sums; with 16 half as wide, 4 x 1.
-bool has_wide_registers() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f");
-#else
-  return true;
-#endif
-}
-const bool kWide = has_wide_registers();
 
 }  // namespace
+
+bool has_avx512() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx512f");
+  return has;
+#else
+  return false;
+#endif
+}
 
 REGROUP_CLONES void multiply_panel(const float* a, std::int64_t row_stride, std::int64_t k_stride, const float* b, float* c, std::int64_t ldc, std::int64_t m,
                                    std::int64_t k, bool accumulate) {
   std::int64_t i = 0;
-  if (kWide)
-    for (; i + 8 <= m; i += 8) block<8, 2>(a + i * row_stride, row_stride, k_stride, b, c + i * ldc, ldc, k, accumulate);
+  // 32 registers of 16 floats hold 8 x 2 sums; 16 registers of 8 floats hold 4 x 2.
+  if (has_avx512())
+    for (; i + 8 <= m; i += 8) block<Wide, 8, 2>(a + i * row_stride, row_stride, k_stride, b, c + i * ldc, ldc, k, accumulate);
   for (; i + 4 <= m; i += 4)
-    for (std::int64_t j = 0; j < kPanel; j += kLanes) block<4, 1>(a + i * row_stride, row_stride, k_stride, b + j, c + i * ldc + j, ldc, k, accumulate);
-  for (; i < m; ++i) block<1, 2>(a + i * row_stride, row_stride, k_stride, b, c + i * ldc, ldc, k, accumulate);
+    for (std::int64_t j = 0; j < kPanel; j += kLanes) block<f32x8, 4, 2>(a + i * row_stride, row_stride, k_stride, b + j, c + i * ldc + j, ldc, k, accumulate);
+  for (; i < m; ++i) block<f32x8, 1, 4>(a + i * row_stride, row_stride, k_stride, b, c + i * ldc, ldc, k, accumulate);
 }
 
 namespace {

@@ -24,12 +24,15 @@ REGROUP_CLONES void scale(float* x, float factor, std::int64_t n) {
 
 REGROUP_CLONES double squared_norm(const float* x, std::int64_t n) {
   REGROUP_CHECK(n % kLanes == 0, "n", n);
-  f64x16 squares = {};
+  f64x4 squares[4] = {};   // of lanes 4 p to 4 p + 3
   for (std::int64_t i = 0; i < n; i += kLanes) {
-    const f64x16 v = __builtin_convertvector(load(x + i), f64x16);
-    squares += v * v;
+    for (int p = 0; p < 4; ++p) {
+      const f64x4 v = __builtin_convertvector(load_as<f32x4>(x + i + 4 * p), f64x4);
+      squares[p] += v * v;
+    }
   }
-  return sum(squares);
+  const f64x4 joined = (squares[0] + squares[2]) + (squares[1] + squares[3]);
+  return (joined[0] + joined[2]) + (joined[1] + joined[3]);
 }
 
 double clip_factor(double clip_norm, double norm) { return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + 1e-6)) : 1.0; }
