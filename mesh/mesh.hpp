@@ -88,6 +88,8 @@ class Mesh {
   // A message of any size; take it with wait_message.
   virtual TransferPtr receive_message(Rank from, Tag tag) = 0;
 
+  // wait() would return at once, with whatever result.
+  [[nodiscard]] virtual bool ready(const TransferPtr& transfer) const = 0;
   virtual Result<std::size_t> wait(const TransferPtr& transfer) = 0;   // bytes moved
   virtual Result<std::vector<std::byte>> wait_message(const TransferPtr& transfer) = 0;
 

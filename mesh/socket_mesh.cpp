@@ -175,6 +175,8 @@ void SocketMesh::block_on(Transfer& transfer) {
   transfer.state.wait(Transfer::kPending, std::memory_order_acquire);
 }
 
+bool SocketMesh::ready(const TransferPtr& transfer) const { return !transfer->pending(); }
+
 Result<std::size_t> SocketMesh::wait(const TransferPtr& transfer) {
   CHECK(transfer != nullptr, "nothing to wait for");
   block_on(*transfer);

@@ -23,6 +23,7 @@ class SocketMesh : public Mesh {
   TransferPtr send(Rank to, Tag tag, std::span<const std::byte> bytes, Lane lane) override;
   TransferPtr receive(Rank from, Tag tag, std::span<std::byte> into) override;
   TransferPtr receive_message(Rank from, Tag tag) override;
+  [[nodiscard]] bool ready(const TransferPtr& transfer) const override;
   Result<std::size_t> wait(const TransferPtr& transfer) override;
   Result<std::vector<std::byte>> wait_message(const TransferPtr& transfer) override;
   [[nodiscard]] Counters counters() const override;

@@ -94,7 +94,9 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   need.activations = tokens * per_token;
   const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);   // the rows of one expert, evenly
   const std::int64_t travelling = members > 1 ? tokens * (copies + slices) * k * h * (members - 1) / members : 0;
-  const std::int64_t expert_backward = tokens * 2 * k * h + travelling + segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size / slices;
+  // A layer's weight gradients wait with three times f a row, where two were saved; those of later layers with no more than their attention has left.
+  const std::int64_t waiting = members > 1 && job.recompute == Recompute::kNone ? tokens * k * model.intermediate_size : 0;
+  const std::int64_t expert_backward = tokens * 2 * k * h + travelling + waiting + segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size / slices;
   const std::int64_t attention_backward = tokens * (2 * q + 2 * kv + 2 * h);
   const std::int64_t mlp_backward = num_dense > 0 ? tokens * (4 * model.dense_intermediate_size + h) : 0;
   const std::int64_t head = tokens * 2 * h + std::min(tokens, head_rows(model.vocab_size, job.precision)) * model.vocab_size +

@@ -14,7 +14,7 @@ struct MemoryNeed {
   std::int64_t dense = 0;          // the dense weights gathered for the step, one leaf of their gradients, and what arrives of the others' leaves
   std::int64_t activations = 0;    // one microbatch, kept for the backward; the experts' part for an even load
   std::int64_t buffers = 0;        // what one layer's backward, or the head, needs on top
-  std::int64_t products = 0;       // bf16: what oneDNN keeps of every shape of product that a process has met
+  std::int64_t products = 0;       // bf16, with AVX-512: what oneDNN keeps of every shape of product that a process has met
   [[nodiscard]] std::int64_t total() const { return weights + moments + gradients + dense + activations + buffers + products; }
 };
 

@@ -6,8 +6,8 @@
 
 #include <ATen/ops/empty_like.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 namespace regroup {
@@ -17,12 +17,18 @@ at::Tensor segment(const at::Tensor& rows, const ops::Routing& routing, int expe
   return rows.narrow(0, routing.first_row(expert), routing.counts[static_cast<std::size_t>(expert)]);
 }
 
+int sparse_layers_above(const ModelShape& shape, int layer) {
+  int count = 0;
+  for (int above = layer + 1; above < shape.num_hidden_layers; ++above) count += shape.is_sparse(above) ? 1 : 0;
+  return count;
+}
+
 std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::byte*>(rows.data_ptr()), rows.nbytes()}; }
 
 }  // namespace
 
 ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt, Trace* trace)
-    : view_(view), mesh_(mesh), reduction_(reduction), interrupt_(std::move(interrupt)), trace_(trace), weights_(view.job->units.size()) {
+    : view_(view), mesh_(mesh), weight_gradients_(view, reduction, trace), interrupt_(std::move(interrupt)), trace_(trace), weights_(view.job->units.size()) {
   layers_.resize(static_cast<std::size_t>(view_.job->shape().num_hidden_layers));
   for (const auto& [key, shard] : store.all()) {
     const Unit& unit = view_.job->units[static_cast<std::size_t>(shard->unit)];
@@ -65,6 +71,7 @@ void ExpertExchange::begin_wave(int wave, std::vector<int> microbatches) {
 }
 
 void ExpertExchange::wait(const TransferPtr& transfer) {
+  while (!mesh_.ready(transfer) && weight_gradients_.run_one()) interrupt_();
   const TracedSpan span(trace_, "dispatch");
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
@@ -104,10 +111,10 @@ void ExpertExchange::exchange_counts(int layer, const ops::Routing* routing) {
   for (const TransferPtr& transfer : transfers) wait(transfer);
 }
 
-std::map<std::pair<int, int>, ExpertExchange::Arriving> ExpertExchange::trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out) {
+ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out) {
   const LayerState& state = layers_[static_cast<std::size_t>(layer)];
   const auto& shape = view_.job->shape();
-  std::map<std::pair<int, int>, Arriving> arriving;
+  Arrivals arriving;
   for (int expert = 0; expert < shape.num_local_experts; ++expert) {
     const Tag tag = make_tag(step_, out, index(layer, expert));
     for (const int holder : view_.holders_of(layer, expert)) {
@@ -158,6 +165,46 @@ at::Tensor ExpertExchange::join(const Answers& answers) {
   return answers.sum;
 }
 
+std::vector<int> ExpertExchange::slices_held(int layer, int expert) const {
+  std::vector<int> slices;
+  for (int slice = 0; slice < view_.job->shape().expert_slices; ++slice) {
+    if (view_.holder_of(layer, {expert, slice}) == view_.member) slices.push_back(slice);
+  }
+  return slices;
+}
+
+std::vector<ExpertExchange::Segment> ExpertExchange::segments(int layer) const {
+  const LayerState& state = layers_[static_cast<std::size_t>(layer)];
+  std::vector<Segment> found;
+  for (int member = 0; member < view_.group_size(); ++member) {
+    if (!active(member)) continue;
+    for (int expert = 0; expert < view_.job->shape().num_local_experts; ++expert) {
+      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] > 0 && !slices_held(layer, expert).empty()) found.push_back({member, expert});
+    }
+  }
+  return found;
+}
+
+ExpertExchange::Segment ExpertExchange::take_next(std::vector<Segment>& left, const Arrivals& arriving, bool in_order) {
+  const auto has_come = [&](const Segment& s) { return s.member != view_.member && mesh_.ready(arriving.at({s.member, s.expert}).receive); };
+  const auto is_own = [&](const Segment& s) { return s.member == view_.member; };
+  auto next = left.begin();
+  if (!in_order) {
+    next = std::find_if(left.begin(), left.end(), has_come);   // others wait for the answer
+    if (next == left.end()) next = std::find_if(left.begin(), left.end(), is_own);
+    if (next == left.end()) next = left.begin();
+  }
+  const Segment segment = *next;
+  left.erase(next);
+  if (!is_own(segment)) wait(arriving.at({segment.member, segment.expert}).receive);
+  interrupt_();
+  return segment;
+}
+
+void ExpertExchange::add_weight_gradients(int most) {
+  while (weight_gradients_.layers_waiting() > most && weight_gradients_.run_one()) interrupt_();
+}
+
 at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, Pass pass) {
   const bool again = pass == Pass::kAgain;
   release_older(pass);
@@ -169,77 +216,56 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, Pass 
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   at::Tensor rows;
   if (routing != nullptr) rows = ops::dispatch_rows(*routing);
-  auto arriving = trade_rows(layer, routing, rows, out);
+  const Arrivals arriving = trade_rows(layer, routing, rows, out);
   const Answers answers = expect_answers(layer, routing, rows, back);
-  // Own segments first: the others' rows are on their way meanwhile. The order does not matter here, nothing is summed.
-  for (int turn = 0; turn < view_.group_size(); ++turn) {
-    const int member = (view_.member + turn) % view_.group_size();
-    if (!active(member)) continue;
+  for (std::vector<Segment> left = segments(layer); !left.empty();) {
+    const auto [member, expert] = take_next(left, arriving, false);   // nothing is summed
     ops::ExpertSaved saved;
-    int expert = -1;   // of `saved`
-    for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) {
-      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(held.expert)] == 0) continue;
-      interrupt_();
-      const int unit = expert_unit_index(view_.job->shape(), layer, held.expert, held.slice);
+    for (const int slice : slices_held(layer, expert)) {
+      const int unit = expert_unit_index(view_.job->shape(), layer, expert, slice);
       const auto& weights = weights_[static_cast<std::size_t>(unit)];
-      // The next slice of the same expert computes with the same rows.
-      saved.hidden.reset();
-      if (std::exchange(expert, held.expert) != held.expert) saved.rows.reset();
+      saved.hidden.reset();   // the next slice computes with the same rows
       if (member == view_.member) {
-        ops::expert_forward(weights, segment(rows, *routing, held.expert), saved, segment(answers.of(held.slice), *routing, held.expert));
+        ops::expert_forward(weights, segment(rows, *routing, expert), saved, segment(answers.of(slice), *routing, expert));
       } else {
-        const Arriving& from = arriving.at({member, held.expert});
-        wait(from.receive);
-        send(member, make_tag(step_, back, index(layer, held)), ops::expert_forward(weights, from.rows, saved));
+        send(member, make_tag(step_, back, index(layer, {expert, slice})), ops::expert_forward(weights, arriving.at({member, expert}).rows, saved));
       }
       if (recompute == Recompute::kExperts) saved.hidden.reset();
       if (keeps) state.saved[{member, unit}] = saved;
     }
   }
-  return join(answers);
+  at::Tensor result = join(answers);
+  if (pass == Pass::kTrain) add_weight_gradients(sparse_layers_above(view_.job->shape(), layer));   // they hold no more than the layers to come will
+  return result;
 }
 
 at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows) {
   release_older(Pass::kTrain);
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
-  auto arriving = trade_rows(layer, routing, dy_rows, TransferOp::kGradOutputs);
+  const Arrivals arriving = trade_rows(layer, routing, dy_rows, TransferOp::kGradOutputs);
   const Answers answers = expect_answers(layer, routing, dy_rows, TransferOp::kGradRows);
-  // Ascending member = ascending microbatch: the order in which the weight gradients are added.
-  for (int member = 0; member < view_.group_size(); ++member) {
-    if (!active(member)) continue;
-    const int microbatch = microbatches_[static_cast<std::size_t>(member)];
-    for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) {
-      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(held.expert)] == 0) continue;
-      interrupt_();
-      const int unit = expert_unit_index(view_.job->shape(), layer, held.expert, held.slice);
+  for (std::vector<Segment> left = segments(layer); !left.empty();) {
+    const auto [member, expert] = take_next(left, arriving, !weight_gradients_.any_order());
+    for (const int slice : slices_held(layer, expert)) {
+      const int unit = expert_unit_index(view_.job->shape(), layer, expert, slice);
       const auto& weights = weights_[static_cast<std::size_t>(unit)];
       ops::ExpertSaved& saved = state.saved.at({member, unit});
-      at::Tensor dy = member == view_.member ? segment(dy_rows, *routing, held.expert) : at::Tensor();
-      if (member != view_.member) {
-        const Arriving& from = arriving.at({member, held.expert});
-        wait(from.receive);
-        dy = from.rows;
-      }
-      bool fresh = false;
-      float* sum = reduction_.expert_accumulator(unit, microbatch, fresh);
-      const Unit& spec = view_.job->units[static_cast<std::size_t>(unit)];
-      if (fresh) std::memset(sum, 0, static_cast<std::size_t>(spec.padded_numel()) * sizeof(float));
-      ops::ExpertWeights accumulator = ops::expert_weights(spec, sum);
+      ops::ExpertBackward rest;
       if (member == view_.member) {
-        ops::expert_backward(weights, dy, saved, accumulator, segment(answers.of(held.slice), *routing, held.expert));
+        ops::expert_row_gradients(weights, segment(dy_rows, *routing, expert), saved, rest, segment(answers.of(slice), *routing, expert));
       } else {
-        send(member, make_tag(step_, TransferOp::kGradRows, index(layer, held)), ops::expert_backward(weights, dy, saved, accumulator));
+        send(member, make_tag(step_, TransferOp::kGradRows, index(layer, {expert, slice})), ops::expert_row_gradients(weights, arriving.at({member, expert}).rows, saved, rest));
       }
+      weight_gradients_.add(unit, microbatches_[static_cast<std::size_t>(member)], std::move(rest));
     }
   }
   state.saved.clear();
-  if (wave_ + 1 == view_.waves()) {
-    for (const ExpertSlice& held : view_.slices_of(layer, view_.member)) reduction_.unit_done(expert_unit_index(view_.job->shape(), layer, held.expert, held.slice));
-  }
+  weight_gradients_.close(layer, wave_ + 1 == view_.waves());
   return join(answers);
 }
 
 void ExpertExchange::end_wave() {
+  if (wave_ + 1 == view_.waves()) add_weight_gradients(0);
   for (const auto& [transfer, rows] : older_) wait(transfer);
   for (const auto& [transfer, rows] : in_flight_) wait(transfer);
   older_.clear();

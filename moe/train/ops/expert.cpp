@@ -65,7 +65,7 @@ at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, 
   return finish(y, out, n);
 }
 
-at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out) {
+at::Tensor expert_row_gradients(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved, ExpertBackward& rest, at::Tensor out) {
   const std::int64_t n = dy_rows.size(0);
   const std::int64_t f = weights.w1.size(0);
   const at::ScalarType type = dy_rows.scalar_type();
@@ -73,23 +73,37 @@ at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_ro
   const std::int64_t p = saved.rows.size(0);
   if (!saved.hidden.defined()) saved.hidden = gate_and_up(weights, saved.rows);
   const at::Tensor dy = padded(dy_rows, p);
-  const at::Tensor dact = empty({p, f}, type);
+  at::Tensor dact = empty({p, f}, type);
   multiply(dact, dy, weights.w2);
-  const at::Tensor act = empty({p, f}, type);
-  const at::Tensor dhidden = empty({p, 2 * f}, type);
-  by_type(act, [&]<class T>() { swiglu_rows_backward(data<T>(saved.hidden), data<T>(dact), data<T>(act), data<T>(dhidden), p, f); });
-  multiply_gradient(accumulator.w2, dy.t(), act, true);
-  const at::Tensor dx = target(out, p, saved.rows.size(1), type);
-  const std::vector<at::Tensor> sums = accumulator.fused.size() == weights.fused.size() ? accumulator.fused : std::vector<at::Tensor>{accumulator.w1, accumulator.w3};
-  std::int64_t column = 0;
-  for (std::size_t i = 0; i < weights.fused.size(); ++i) {
-    const at::Tensor part = dhidden.narrow(1, column, weights.fused[i].size(0));
-    multiply_gradient(sums[i], part.t(), saved.rows, true);
-    multiply(dx, part, weights.fused[i], column == 0 ? 0.0f : 1.0f);
-    column += weights.fused[i].size(0);
-  }
+  rest = {saved.rows, dy, empty({p, f}, type), empty({p, 2 * f}, type)};
+  by_type(dact, [&]<class T>() { swiglu_rows_backward(data<T>(saved.hidden), data<T>(dact), data<T>(rest.act), data<T>(rest.dhidden), p, f); });
+  dact.reset();
   saved = {};
+  const at::Tensor dx = target(out, p, rest.rows.size(1), type);
+  std::int64_t column = 0;
+  for (const at::Tensor& matrix : weights.fused) {
+    multiply(dx, rest.dhidden.narrow(1, column, matrix.size(0)), matrix, column == 0 ? 0.0f : 1.0f);
+    column += matrix.size(0);
+  }
   return finish(dx, out, n);
+}
+
+void expert_weight_gradients(ExpertBackward& rest, ExpertWeights& accumulator) {
+  if (!rest.dy.defined()) return;
+  multiply_gradient(accumulator.w2, rest.dy.t(), rest.act, true);
+  std::int64_t column = 0;
+  for (const at::Tensor& sum : accumulator.fused) {
+    multiply_gradient(sum, rest.dhidden.narrow(1, column, sum.size(0)).t(), rest.rows, true);
+    column += sum.size(0);
+  }
+  rest = {};
+}
+
+at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out) {
+  ExpertBackward rest;
+  const at::Tensor dx = expert_row_gradients(weights, dy_rows, saved, rest, std::move(out));
+  expert_weight_gradients(rest, accumulator);
+  return dx;
 }
 
 void add_slices(const at::Tensor& y, const at::Tensor& more) {

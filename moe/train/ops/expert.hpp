@@ -19,8 +19,21 @@ struct ExpertSaved {
 // `out`, if defined, is [n, hidden] contiguous and receives the result (a part of a larger row buffer); bits are the same.
 at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, ExpertSaved& saved, at::Tensor out = {});
 
-// dy [n, hidden] -> gradient of the rows. Weight gradients are added to the accumulator's views in the order of calls: fp32 in place (beta = 1), bf16
-// as a bf16 product that is then added in fp32. n = 0 touches nothing. Drops `saved`.
+// What the weight gradients of a segment are made of. [segment_rows(n), ...]; undefined for n = 0.
+struct ExpertBackward {
+  at::Tensor rows;     // [hidden]: as saved
+  at::Tensor dy;       // [hidden]
+  at::Tensor act;      // [f]: silu(w1 x) * (w3 x)
+  at::Tensor dhidden;  // [2 f]
+};
+
+// dy [n, hidden] -> gradient of the rows, and what expert_weight_gradients() goes on with, whenever. Drops `saved`.
+at::Tensor expert_row_gradients(const ExpertWeights& weights, const at::Tensor& dy, ExpertSaved& saved, ExpertBackward& rest, at::Tensor out = {});
+
+// Adds to the accumulator's views in the order of calls: fp32 in place (beta = 1), bf16 as a bf16 product that is then added in fp32. n = 0 touches nothing. Drops `rest`.
+void expert_weight_gradients(ExpertBackward& rest, ExpertWeights& accumulator);
+
+// Both, one after the other.
 at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out = {});
 
 // An expert in slices is the sum of what they make of the same rows, in ascending slice, rounded once: y [n, hidden], of slice 0, += more [slices - 1, n, hidden]. Backward

@@ -1,6 +1,7 @@
 #include "moe/train/ops/gemm.hpp"
 
 #include "base/check.hpp"
+#include "moe/train/ops/cpu.hpp"
 #include "moe/train/ops/kernels.hpp"
 #include "moe/train/ops/state.hpp"
 #include "moe/train/ops/typed.hpp"

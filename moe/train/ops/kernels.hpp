@@ -65,9 +65,6 @@ void combine_rows_backward(const bf16* dout, const bf16* y, const std::int64_t* 
 double cross_entropy_rows(float* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient, float* row_buffer);
 double cross_entropy_rows(bf16* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient, float* row_buffer);
 
-// Where it lacks, LibTorch's own products of bf16 are a plain loop that rounds on its way (2.6 GFLOP/s).
-bool has_avx512();
-
 // Small products for attention's core, on panels: a matrix cut into groups of kPanel columns, each group dense [rows, kPanel], the last one
 // filled up with zeros. Each element is one chain of fused multiply-adds in ascending k.
 inline constexpr std::int64_t kPanel = 32;

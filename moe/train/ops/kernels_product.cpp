@@ -1,3 +1,4 @@
+#include "moe/train/ops/cpu.hpp"
 #include "moe/train/ops/kernels.hpp"
 #include "moe/train/ops/vec16.hpp"
 
@@ -38,15 +39,6 @@ REGROUP_INLINE void block(const float* a, std::int64_t row_stride, std::int64_t 
 }
 
 }  // namespace
-
-bool has_avx512() {
-#if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx512f");
-  return has;
-#else
-  return false;
-#endif
-}
 
 REGROUP_CLONES void multiply_panel(const float* a, std::int64_t row_stride, std::int64_t k_stride, const float* b, float* c, std::int64_t ldc, std::int64_t m,
                                    std::int64_t k, bool accumulate) {
