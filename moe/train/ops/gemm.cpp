@@ -10,15 +10,30 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
+#include <algorithm>
+
 namespace regroup::ops {
 
-void multiply(at::Tensor out, const at::Tensor& a, const at::Tensor& b, float beta) {
-  if (out.scalar_type() == at::kBFloat16 && !has_avx512()) {
-    const at::Tensor sum = beta == 0.0f ? empty(out.sizes()) : out.to(at::kFloat);
-    multiply(sum, a.to(at::kFloat), b.to(at::kFloat), beta);
-    out.copy_(sum);
-    return;
+namespace {
+
+constexpr std::int64_t kWidenedElements = 4 << 20;  // of an operand or a result at one time
+
+void multiply_widened(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, float beta) {
+  const at::Tensor wide_b = b.to(at::kFloat);
+  const std::int64_t most = std::max<std::int64_t>(32, kWidenedElements / std::max(out.size(1), a.size(1)));
+  for (std::int64_t row = 0; row < out.size(0); row += most) {
+    const std::int64_t rows = std::min(most, out.size(0) - row);
+    const at::Tensor part = out.narrow(0, row, rows);
+    const at::Tensor sum = beta == 0.0f ? empty({rows, out.size(1)}) : part.to(at::kFloat);
+    multiply(sum, a.narrow(0, row, rows).to(at::kFloat), wide_b, beta);
+    part.copy_(sum);
   }
+}
+
+}  // namespace
+
+void multiply(at::Tensor out, const at::Tensor& a, const at::Tensor& b, float beta) {
+  if (out.scalar_type() == at::kBFloat16 && !has_avx512()) return multiply_widened(out, a, b, beta);
   if (beta == 0.0f)
     at::mm_out(out, a, b);
   else
