@@ -4,72 +4,17 @@
 #include "coordinator/core/even_out.hpp"
 #include "coordinator/core/group_layout.hpp"
 #include "coordinator/core/grouping.hpp"
+#include "coordinator/core/planner_world.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <queue>
-#include <tuple>
 
 namespace regroup {
 namespace {
 
 using namespace planning;
-
-// The candidates in the order of their ranks, with what they kept in the previous plan.
-struct World {
-  std::vector<const Candidate*> workers;  // [rank]
-  std::vector<int> old_group;             // [rank] -1: newcomer or spare
-  std::vector<int> old_member;
-  std::vector<Kept> kept;
-  [[nodiscard]] int size() const { return static_cast<int>(workers.size()); }
-};
-
-World make_world(const PlannerInput& input) {
-  std::vector<const Candidate*> by_id;
-  for (const Candidate& candidate : input.candidates) by_id.push_back(&candidate);
-  std::sort(by_id.begin(), by_id.end(), [](const Candidate* a, const Candidate* b) { return a->worker < b->worker; });
-  for (std::size_t i = 1; i < by_id.size(); ++i) CHECK(by_id[i - 1]->worker < by_id[i]->worker, "worker named twice:", to_string(by_id[i]->worker));
-
-  const auto& old_members = input.previous != nullptr ? input.previous->members : std::vector<Participant>{};
-  World world;
-  std::vector<bool> survives(by_id.size());
-  std::vector<int> new_rank(old_members.size(), -1);
-  for (std::size_t old = 0; old < old_members.size(); ++old) {
-    const auto found = std::lower_bound(by_id.begin(), by_id.end(), old_members[old].worker, [](const Candidate* c, const WorkerId& id) { return c->worker < id; });
-    if (found == by_id.end() || (*found)->worker != old_members[old].worker) continue;
-    survives[found - by_id.begin()] = true;
-    new_rank[old] = world.size();
-    world.workers.push_back(*found);
-  }
-  const auto first_newcomer = world.workers.size();
-  for (std::size_t i = 0; i < by_id.size(); ++i) {
-    if (!survives[i]) world.workers.push_back(by_id[i]);
-  }
-  // Neighbours in rank form a group at a start: one host or zone lost then breaks few groups.
-  std::stable_sort(world.workers.begin() + static_cast<std::ptrdiff_t>(first_newcomer), world.workers.end(),
-                   [](const Candidate* a, const Candidate* b) { return std::tie(a->zone, a->host) < std::tie(b->zone, b->host); });
-
-  world.old_group.assign(world.workers.size(), -1);
-  world.old_member.assign(world.workers.size(), -1);
-  world.kept.resize(world.workers.size());
-  if (input.previous == nullptr) return world;
-  std::vector<Kept> kept = kept_in(input.previous->placement, old_members.size());
-  for (std::size_t old = 0; old < kept.size(); ++old) {
-    if (new_rank[old] >= 0) world.kept[new_rank[old]] = std::move(kept[old]);
-  }
-  const auto& groups = input.previous->placement.groups;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    for (std::size_t m = 0; m < groups[g].ranks.size(); ++m) {
-      const int rank = new_rank.at(static_cast<std::size_t>(groups[g].ranks[m].value));
-      if (rank < 0) continue;
-      world.old_group[rank] = static_cast<int>(g);
-      world.old_member[rank] = static_cast<int>(m);
-    }
-  }
-  return world;
-}
 
 // Who may compute: at most one worker a microbatch. Those that hold state come first, then earlier ranks. Ascending.
 std::vector<int> choose_computing(const World& world, const std::vector<int>& able, int most) {
@@ -81,12 +26,6 @@ std::vector<int> choose_computing(const World& world, const std::vector<int>& ab
     std::sort(chosen.begin(), chosen.end());
   }
   return chosen;
-}
-
-std::vector<const Kept*> kept_by(const World& world, const std::vector<int>& ranks) {
-  std::vector<const Kept*> out;
-  for (int rank : ranks) out.push_back(&world.kept[rank]);
-  return out;
 }
 
 Group make_group(const std::vector<int>& ranks, GroupLayout layout) {
@@ -119,30 +58,44 @@ std::string sizes_text(const Placement& placement) {
 
 std::string mib(std::int64_t bytes) { return std::to_string((bytes + (1 << 19)) >> 20) + " MiB"; }
 
-// Members, bytes and reason; the placement is made.
-PlanningResult finish(const World& world, const StateShape& shape, Placement placement, const std::string& why) {
+// Elements that a group's members receive, and the fewest that they could.
+struct Moves {
+  std::int64_t all = 0, fewest = 0;
+};
+
+Moves moves_of(const World& world, const StateShape& shape, const Group& group) {
+  Moves moves;
+  std::vector<std::int64_t> had_expert(group.ranks.size());
+  std::vector<std::int64_t> keeps_expert(group.ranks.size());
+  std::vector<int> ranks;
+  for (std::size_t m = 0; m < group.ranks.size(); ++m) {
+    const Kept& kept = world.kept[group.ranks[m].value];
+    ranks.push_back(group.ranks[m].value);
+    moves.all += group.dense_blocks[m].subtract(kept.dense).size() * shape.dense_block_elements;
+    for (int slot : kept.experts) had_expert[m] += group.expert_member[slot] == static_cast<int>(m);
+  }
+  for (int member : group.expert_member) ++keeps_expert[member];
+  for (std::size_t m = 0; m < ranks.size(); ++m) moves.all += (keeps_expert[m] - had_expert[m]) * shape.expert_elements;
+  moves.fewest = fewest_elements_to_move(shape, kept_by(world, ranks));
+  return moves;
+}
+
+// Members, bytes and reason; the placement is made. `like`: as alike() says, and the layouts are; without: no group is known to be.
+PlanningResult finish(const World& world, const StateShape& shape, Placement placement, const std::string& why, const std::vector<std::size_t>& like = {}) {
   Planned planned;
   for (const Candidate* c : world.workers) planned.members.push_back({c->worker, c->address, c->agent_address});
-  std::int64_t moves = 0;
-  std::int64_t fewest = 0;
+  std::vector<Moves> moves;  // [group]
+  Moves sum;
   int computing = 0;
-  for (const Group& group : placement.groups) {
-    std::vector<std::int64_t> had_expert(group.ranks.size());
-    std::vector<std::int64_t> keeps_expert(group.ranks.size());
-    std::vector<int> ranks;
-    for (std::size_t m = 0; m < group.ranks.size(); ++m) {
-      const Kept& kept = world.kept[group.ranks[m].value];
-      ranks.push_back(group.ranks[m].value);
-      moves += group.dense_blocks[m].subtract(kept.dense).size() * shape.dense_block_elements;
-      for (int slot : kept.experts) had_expert[m] += group.expert_member[slot] == static_cast<int>(m);
-    }
-    for (int member : group.expert_member) ++keeps_expert[member];
-    for (std::size_t m = 0; m < ranks.size(); ++m) moves += (keeps_expert[m] - had_expert[m]) * shape.expert_elements;
-    fewest += fewest_elements_to_move(shape, kept_by(world, ranks));
-    computing += static_cast<int>(ranks.size());
+  for (std::size_t g = 0; g < placement.groups.size(); ++g) {
+    const Group& group = placement.groups[g];
+    moves.push_back(like.empty() || like[g] == g ? moves_of(world, shape, group) : moves[like[g]]);
+    sum.all += moves[g].all;
+    sum.fewest += moves[g].fewest;
+    computing += static_cast<int>(group.ranks.size());
   }
-  planned.bytes_to_move = moves * kStateBytesPerElement;
-  planned.bytes_bound = fewest * kStateBytesPerElement;
+  planned.bytes_to_move = sum.all * kStateBytesPerElement;
+  planned.bytes_bound = sum.fewest * kStateBytesPerElement;
   planned.reason = sizes_text(placement);
   if (computing < world.size()) planned.reason += ", " + std::to_string(world.size() - computing) + " spare";
   planned.reason += "; " + why + "; " + mib(planned.bytes_to_move) + " to move";
@@ -200,7 +153,8 @@ PlanningResult too_little_memory(const World& world, const JobSpec& job) {
 
 // ---- the two goals ----------------------------------------------------------------------------------------------------------------------
 
-PlanningResult balanced(const World& world, const JobSpec& job, const StateShape& shape, const std::vector<std::int64_t>* expert_load) {
+PlanningResult balanced(const World& world, const PlannerInput& input, const StateShape& shape) {
+  const JobSpec& job = *input.job;
   const Able able = fits_in_memory(world, job);
   if (able.ranks.empty()) return too_little_memory(world, job);
   const std::vector<int> ranks = choose_computing(world, able.ranks, job.microbatches);
@@ -210,29 +164,25 @@ PlanningResult balanced(const World& world, const JobSpec& job, const StateShape
   while (num_groups > 1 && memory_needed(job, total / num_groups) > able.least_memory) --num_groups;
 
   Placement placement;
-  std::map<std::size_t, GroupLayout> empty_layouts;  // groups that hold nothing yet differ in size only
-  for (const auto& members : form_groups({ranks, world.old_group, &world.kept, num_groups}, shape)) {
-    const auto held = kept_by(world, members);
-    if (std::all_of(held.begin(), held.end(), [](const Kept* kept) { return kept->empty(); })) {
-      auto [layout, added] = empty_layouts.try_emplace(members.size());
-      if (added) layout->second = lay_out(shape, held, Stickiness::kBalanced);
-      placement.groups.push_back(make_group(members, layout->second));
-    } else {
-      placement.groups.push_back(make_group(members, lay_out(shape, held, Stickiness::kBalanced)));
-    }
+  const auto groups = form_groups({ranks, world.old_group, &world.kept, num_groups}, shape);
+  const auto like = alike(world, input.previous, groups);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    GroupLayout layout = like[g] == g ? lay_out(shape, kept_by(world, groups[g]), Stickiness::kBalanced)
+                                      : GroupLayout{placement.groups[like[g]].dense_blocks, placement.groups[like[g]].expert_member};
+    placement.groups.push_back(make_group(groups[g], std::move(layout)));
   }
   set_chains(placement, job);
   std::string why = "balanced";
   std::optional<RankLoad> rank_load;
-  if (expert_load != nullptr) {
-    rank_load = even_out_groups(job.model, shape, *expert_load, placement);
+  if (input.expert_load != nullptr) {
+    rank_load = even_out_groups(job.model, shape, *input.expert_load, placement);
     why += ", " + to_string(*rank_load);
   }
   if (num_groups < allowed) why += ", memory allows no more groups";
   if (able.ranks.size() < world.workers.size()) {
     why += ", " + std::to_string(world.workers.size() - able.ranks.size()) + " worker(s) have too little memory for their share";
   }
-  PlanningResult result = finish(world, shape, std::move(placement), why);
+  PlanningResult result = finish(world, shape, std::move(placement), why, like);
   result.planned->rank_load = rank_load;
   return result;
 }
@@ -318,7 +268,7 @@ PlanningResult make_placement(const PlannerInput& input) {
   if (input.candidates.empty()) return nothing("no worker is ready");
   const StateShape shape = make_state_shape(job.model);
   const World world = make_world(input);
-  if (input.goal == Goal::kBalanced || input.previous == nullptr) return balanced(world, job, shape, input.expert_load);
+  if (input.goal == Goal::kBalanced || input.previous == nullptr) return balanced(world, input, shape);
   std::vector<Intact> intact = intact_groups(world, *input.previous);
   if (intact.empty()) return soonest_without(world, job, shape);
   return soonest_with(world, job, shape, *input.previous, std::move(intact));
