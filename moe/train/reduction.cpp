@@ -194,7 +194,7 @@ void Reduction::unit_done(int unit) {
       const std::int64_t count = exchange.blocks.size() * running->shard->block_elements;
       int number = exchange.first_sent;
       for (const Node& node : running->nodes) {
-        node_sends_.push_back(mesh_.send(exchange.rank, make_tag(step_, TransferOp::kNodes, number++), bytes_of(node.value.data() + offset, count)));
+        node_sends_[exchanges->first].push_back(mesh_.send(exchange.rank, make_tag(step_, TransferOp::kNodes, number++), bytes_of(node.value.data() + offset, count)));
       }
     }
   }
@@ -264,23 +264,34 @@ void Reduction::complete_tree(const Key& key, Running& running) {
 }
 
 void Reduction::finish() {
-  const auto start = std::chrono::steady_clock::now();
-  for (auto& [key, exchanges] : exchanges_) {
-    for (Exchange& exchange : exchanges) {
-      for (const TransferPtr& receive : exchange.receives) must(mesh_.wait(receive));
+  // From the last unit to the first, as they were sent: trees whose nodes have come are completed while the others' are on their way.
+  for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
+    wait_for_nodes(it->first);
+    complete_tree(it->first, it->second);
+  }
+  node_sends_.clear();
+  for (auto& [unit, sends] : leaf_sends_) {
+    wait(sends);
+    sends.clear();
+  }
+  complete_ = true;
+}
+
+void Reduction::wait_for_nodes(const Key& key) {
+  if (const auto found = exchanges_.find(key); found != exchanges_.end()) {
+    for (Exchange& exchange : found->second) {
+      wait(exchange.receives);
       exchange.receives.clear();
     }
   }
-  // The trees are completed in the buffers that the siblings are sent from.
-  for (const TransferPtr& send : node_sends_) must(mesh_.wait(send));
-  node_sends_.clear();
-  for (auto& [unit, sends] : leaf_sends_) {
-    for (const TransferPtr& send : sends) must(mesh_.wait(send));
-    sends.clear();
-  }
+  // The tree is completed in the buffers that the siblings are sent from.
+  if (const auto found = node_sends_.find(key); found != node_sends_.end()) wait(found->second);
+}
+
+void Reduction::wait(const std::vector<TransferPtr>& transfers) {
+  const auto start = std::chrono::steady_clock::now();
+  for (const TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  for (auto& [key, running] : running_) complete_tree(key, running);
-  complete_ = true;
 }
 
 const float* Reduction::gradient(const Shard& shard) const {

@@ -63,6 +63,9 @@ class Reduction {
   void close_until(Running& running, int chain);
   void add(Running& running, int chain, const float* leaf);
   void complete_tree(const Key& key, Running& running);
+  // Until the siblings' nodes are here and have ours.
+  void wait_for_nodes(const Key& key);
+  void wait(const std::vector<TransferPtr>& transfers);
   // The sum of `blocks` over all groups, made in the buffer of its first part: a node of this group, or one that a sibling sent.
   float* join(Running& running, std::vector<Exchange>& exchanges, Interval blocks);
   static Floats take_buffer(const float* data, Running& running, std::vector<Exchange>& exchanges);
@@ -84,7 +87,7 @@ class Reduction {
     TransferPtr receive;
   };
   std::map<int, std::vector<Arriving>> arriving_;             // [dense unit], by source then interval
-  std::vector<TransferPtr> node_sends_;
+  std::map<Key, std::vector<TransferPtr>> node_sends_;
   bool complete_ = false;
   double seconds_waited_ = 0;
 };
