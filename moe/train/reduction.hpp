@@ -30,7 +30,7 @@ class Reduction {
   // so the caller writes instead of adding.
   float* expert_accumulator(int unit, int microbatch, bool& fresh);
   void unit_done(int unit);                                  // no more gradients of this unit in this step
-  void finish();                                             // every unit is done: waits for the siblings, completes the trees
+  void finish();                                             // every unit is done: waits for the siblings, completes each tree as its nodes come
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] const float* gradient(const Shard& shard) const;   // sum over the step, not yet divided by the number of targets
   void discard();

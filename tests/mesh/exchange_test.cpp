@@ -26,6 +26,39 @@ TEST(MeshExchange, two_ranks_pass_a_small_message_each_way) {
   });
 }
 
+bool becomes_ready(const Mesh& mesh, const TransferPtr& transfer) {
+  const auto deadline = std::chrono::steady_clock::now() + kGenerous;
+  while (!mesh.ready(transfer) && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  return mesh.ready(transfer);
+}
+
+TEST(MeshExchange, a_receive_is_ready_when_its_message_has_come_or_a_newer_epoch_has) {
+  World world(2);
+  world.run([&](Mesh& mesh, int rank) {
+    MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
+    const auto message = pattern(100'000, 1);
+    if (rank == 0) {
+      MESH_OK(barrier(mesh, all_ranks(2), Tag{1}));
+      MESH_OK(mesh.wait(mesh.send(Rank{1}, Tag{2}, message)));
+    } else {
+      std::vector<std::byte> in(message.size()), never(1);
+      const auto receive = mesh.receive(Rank{0}, Tag{2}, in);
+      const auto unsent = mesh.receive(Rank{0}, Tag{3}, never);
+      EXPECT_FALSE(mesh.ready(receive));   // it is sent after the barrier
+      MESH_OK(barrier(mesh, all_ranks(2), Tag{1}));
+      EXPECT_TRUE(becomes_ready(mesh, receive));
+      MESH_OK(mesh.wait(receive));
+      EXPECT_TRUE(in == message);
+      EXPECT_FALSE(mesh.ready(unsent));
+      mesh.announce(Epoch{2});
+      EXPECT_TRUE(becomes_ready(mesh, unsent));
+      const auto moved = mesh.wait(unsent);
+      ASSERT_FALSE(moved);
+      EXPECT_EQ(moved.error().code, Code::kNewerEpoch);
+    }
+  });
+}
+
 TEST(MeshExchange, every_size_from_none_to_100_mb_arrives_whole_on_either_lane_posted_before_or_after) {
   const std::vector<std::size_t> sizes = {0, 1, 47, 48, 49, 4095, 4096, 16383, 16384, 16385, 65536, 262143, 262144, 262145, 1'000'003, 100'000'000};
   World world(2);

@@ -94,6 +94,7 @@ TEST_F(TraceTest, every_worker_says_what_it_did_in_the_steps_asked_for) {
       EXPECT_EQ(count["reduce" + std::string(step)], kDenseUnits * waves + 1) << "the leaves of each, and the trees";
       EXPECT_EQ(count["gather" + std::string(step)] > 0, worker < 2);
       EXPECT_EQ(count["dispatch" + std::string(step)] > 0, worker < 2);
+      EXPECT_EQ(count["weight_gradients" + std::string(step)] > 0, worker < 2) << "they wait where others are waited for";
     }
     EXPECT_EQ(static_cast<int>(microbatches.size()), waves);
   }
