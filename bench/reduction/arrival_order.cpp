@@ -41,7 +41,7 @@ void ArrivalOrder::begin(Step step) {
   for (auto& [key, sum] : sums_) {
     sum.fresh = true;
     sum.sent = false;
-    sum.value = pool_.take(sum.shard->numel());
+    sum.gradient.sum = pool_.take(sum.shard->numel());
     for (Part& part : sum.parts) {
       part.value = pool_.take(part.blocks.size() * sum.shard->block_elements);
       part.receive = mesh_.receive(part.rank, make_tag(step_, TransferOp::kNodes, part.received_number), writable_bytes(part.value.data(), part.value.size()));
@@ -92,9 +92,9 @@ void ArrivalOrder::send_leaf(int unit, int wave) {
 
 void ArrivalOrder::add(Sum& sum, const float* leaf) {
   if (sum.fresh) {
-    std::memcpy(sum.value.data(), leaf, static_cast<std::size_t>(sum.value.size()) * sizeof(float));
+    std::memcpy(sum.gradient.sum.data(), leaf, static_cast<std::size_t>(sum.gradient.sum.size()) * sizeof(float));
   } else {
-    ops::add(sum.value.data(), leaf, sum.value.size());
+    ops::add(sum.gradient.sum.data(), leaf, sum.gradient.sum.size());
   }
   sum.fresh = false;
 }
@@ -126,16 +126,16 @@ float* ArrivalOrder::expert_accumulator(int unit, int, bool& fresh) {
   Sum& sum = sums_.at({unit, 0});
   fresh = sum.fresh;
   sum.fresh = false;
-  return sum.value.data();
+  return sum.gradient.sum.data();
 }
 
 void ArrivalOrder::unit_done(int unit) {
   for (auto at = sums_.lower_bound({unit, 0}); at != sums_.end() && at->first.first == unit; ++at) {
     Sum& sum = at->second;
-    if (sum.fresh) sum.value.zero();
+    if (sum.fresh) sum.gradient.sum.zero();
     sum.sent = true;
     for (Part& part : sum.parts) {
-      const float* own = sum.value.data() + sum.shard->element_of(part.blocks.lo);
+      const float* own = sum.gradient.sum.data() + sum.shard->element_of(part.blocks.lo);
       part.send = mesh_.send(part.rank, make_tag(step_, TransferOp::kNodes, part.sent_number), bytes_of(own, part.value.size()));
     }
   }
@@ -150,7 +150,7 @@ bool ArrivalOrder::add_parts_that_came() {
       if (!part.receive || part.receive->pending()) continue;
       must(mesh_.wait(part.receive));
       part.receive.reset();
-      ops::add(sum.value.data() + sum.shard->element_of(part.blocks.lo), part.value.data(), part.value.size());
+      ops::add(sum.gradient.sum.data() + sum.shard->element_of(part.blocks.lo), part.value.data(), part.value.size());
       any = true;
     }
   }
@@ -166,6 +166,10 @@ void ArrivalOrder::finish() {
         if (part.receive) must(mesh_.wait(TransferPtr(part.receive)));
       }
     }
+    sum.gradient.squares.clear();
+    for (int block = sum.shard->blocks.lo; block < sum.shard->blocks.hi; ++block) {
+      sum.gradient.squares.push_back(ops::squared_norm(sum.gradient.sum.data() + sum.shard->element_of(block), sum.shard->block_elements));
+    }
   }
   for (auto& [unit, sends] : leaf_sends_) {
     for (const TransferPtr& send : sends) must(mesh_.wait(send));
@@ -173,14 +177,14 @@ void ArrivalOrder::finish() {
   }
 }
 
-const float* ArrivalOrder::gradient(const Shard& shard) const { return sums_.at({shard.unit, shard.blocks.lo}).value.data(); }
+const Reduction::Gradient& ArrivalOrder::gradient(const Shard& shard) const { return sums_.at({shard.unit, shard.blocks.lo}).gradient; }
 
 void ArrivalOrder::discard() {
   for (Leaf& leaf : arriving_) pool_.give(std::move(leaf.value));
   arriving_.clear();
   for (auto& [key, sum] : sums_) {
-    pool_.give(std::move(sum.value));
-    sum.value = Floats();
+    pool_.give(std::move(sum.gradient.sum));
+    sum.gradient.sum = Floats();
     for (Part& part : sum.parts) {
       pool_.give(std::move(part.value));
       part.value = Floats();

@@ -7,6 +7,7 @@
 #include "mesh/mesh.hpp"
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/floats.hpp"
+#include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
 
 #include <map>
@@ -26,7 +27,7 @@ class ArrivalOrder {
   float* expert_accumulator(int unit, int microbatch, bool& fresh);
   void unit_done(int unit);
   void finish();
-  [[nodiscard]] const float* gradient(const Shard& shard) const;
+  [[nodiscard]] const Reduction::Gradient& gradient(const Shard& shard) const;
   void discard();
 
  private:
@@ -41,7 +42,7 @@ class ArrivalOrder {
     ShardPtr shard;
     bool fresh = true;
     bool sent = false;
-    Floats value;
+    Reduction::Gradient gradient;
     std::vector<Part> parts;
   };
   struct Leaf {                  // of another member

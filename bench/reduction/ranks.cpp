@@ -58,7 +58,7 @@ template <class Sums>
 void check(const Sums& sums, const OfRank& rank, int microbatches) {
   const auto expected = static_cast<float>(microbatches * (microbatches + 1) / 2);
   for (const auto& [key, shard] : rank.store.all()) {
-    const float* gradient = sums.gradient(*shard);
+    const float* gradient = sums.gradient(*shard).sum.data();
     for (std::int64_t i = 0; i < shard->numel(); ++i)
       if (gradient[i] != expected) give_up("unit " + std::to_string(shard->unit) + " sums to " + std::to_string(gradient[i]) + " instead of " + std::to_string(expected));
   }

@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr const char* kCluster = "local";
-constexpr milliseconds kLook{10};                    // how often the journals are read
+constexpr milliseconds kLook{25};                    // how often the journals are read; the cores belong to the workers
 constexpr std::int64_t kCheckpointWaitMs = 60'000;   // for the last checkpoint, after the last step
 constexpr std::int64_t kOutcomeWaitMs = 20'000;
 

@@ -278,11 +278,9 @@ Vote StepRunner::make_vote() const {
   vote.expert_load = expert_load_;
   if (!reduction_) return vote;
   for (const auto& [key, shard] : store_.all()) {
-    const float* gradient = reduction_->gradient(*shard);
+    const std::vector<double>& squares = reduction_->gradient(*shard).squares;
     vote.squares_of.push_back({shard->unit, shard->blocks.lo, shard->blocks.size()});
-    for (int block = shard->blocks.lo; block < shard->blocks.hi; ++block) {
-      vote.squares.push_back(ops::squared_norm(gradient + shard->element_of(block), shard->block_elements));
-    }
+    vote.squares.insert(vote.squares.end(), squares.begin(), squares.end());
   }
   return vote;
 }
@@ -328,8 +326,8 @@ void StepRunner::update(const VoteRecord& record) {
     const double rate = ops::learning_rate(spec.optimizer, record.step, spec.steps);
     const double grad_scale = ops::clip_factor(spec.optimizer.clip_norm, norm) / static_cast<double>(record.targets > 0 ? record.targets : 1);
     for (const auto& [key, shard] : store_.all()) {
-      ops::adamw_blocks(unit(shard->unit), shard->blocks, shard->array(0), shard->array(1), shard->array(2),
-                        reduction_->gradient(*shard), spec.optimizer, record.step - bad_.total, rate, grad_scale);   // the moments know only of good steps
+      ops::adamw_blocks(unit(shard->unit), shard->blocks, shard->array(0), shard->array(1), shard->array(2), reduction_->gradient(*shard).sum.data(), spec.optimizer, record.step - bad_.total, rate,
+                        grad_scale);  // the moments know only of good steps
     }
   }
   voted_ = false;
