@@ -30,7 +30,7 @@ struct Options {
 int fail(const std::string& why) { return bench::fail("bench-recovery", why); }
 
 ordered_json to_json(const Case& which, const CaseResult& result) {
-  std::vector<double> recovery, whole;
+  std::vector<double> recovery, whole, still;
   std::vector<double> detect, decide, stop, agree, move, first;
   ordered_json samples = ordered_json::array();
   for (const Kill& kill : result.kills) {
@@ -38,6 +38,7 @@ ordered_json to_json(const Case& which, const CaseResult& result) {
     const Phases& p = r.phases;
     recovery.push_back(r.recovery_s);
     whole.push_back(r.whole_s);
+    still.push_back(p.still_ms() / 1000);
     detect.push_back(p.detect_ms), decide.push_back(p.decide_ms), stop.push_back(p.stop_ms);
     agree.push_back(p.agree_ms), move.push_back(p.move_ms), first.push_back(p.first_ms);
     samples.push_back({{"node", kill.node}, {"step", kill.step}, {"recovery_s", r.recovery_s}, {"whole_s", r.whole_s}, {"members", r.layout.members}, {"groups", r.layout.groups},
@@ -56,6 +57,8 @@ ordered_json to_json(const Case& which, const CaseResult& result) {
   return {{"p50_s", p50},
           {"p95_s", p95},
           {"max_s", percentile(recovery, 1)},
+          {"still_p50_s", percentile(still, 0.5)},
+          {"still_p95_s", percentile(still, 0.95)},
           {"kills", result.kills.size()},
           {"step_s", result.step_s},
           {"whole_p50_s", whole_p50},
@@ -77,7 +80,7 @@ ordered_json to_json(const Case& which, const CaseResult& result) {
 
 void print_table(const ordered_json& out, const std::vector<Case>& cases) {
   std::printf("%s: %.1f M parameters, %d nodes in 2 groups; seconds\n", out["model"].get<std::string>().c_str(), out["million_parameters"].get<double>(), out["nodes"].get<int>());
-  std::printf("%-24s %5s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "", "kills", "p50", "p95", "max", "step", "whole", "step", "lost", "others", "figures");
+  std::printf("%-24s %5s %7s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "", "kills", "p50", "p95", "max", "still95", "step", "whole", "step", "lost", "others", "figures");
   for (const Case& which : cases) {
     if (!out.contains(which.name)) continue;
     const ordered_json& c = out[which.name];
@@ -88,8 +91,8 @@ void print_table(const ordered_json& out, const std::vector<Case>& cases) {
       std::snprintf(text, sizeof text, "%s%s <= %.2f", figures.empty() ? "" : ", ", key.substr(0, key.size() - 2).c_str(), most.get<double>());
       figures += text;
     }
-    std::printf("%-24s %5d %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %5d %5.0f%%  %s: %s\n", which.name.c_str(), c["kills"].get<int>(), number("p50_s"), number("p95_s"), number("max_s"),
-                number("step_s"), number("whole_p50_s"), number("whole_step_s"), c["steps_lost"].get<int>(), 100 * number("others_cpu"), figures.c_str(),
+    std::printf("%-24s %5d %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %5d %5.0f%%  %s: %s\n", which.name.c_str(), c["kills"].get<int>(), number("p50_s"), number("p95_s"), number("max_s"),
+                number("still_p95_s"), number("step_s"), number("whole_p50_s"), number("whole_step_s"), c["steps_lost"].get<int>(), 100 * number("others_cpu"), figures.c_str(),
                 c["met"].get<bool>() ? "met" : "not met");
   }
   std::printf("\nmedian of each phase, ms\n%-24s %7s %7s %7s %7s %7s %7s\n", "", "detect", "decide", "stop", "agree", "move", "rest");

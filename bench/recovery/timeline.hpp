@@ -29,6 +29,7 @@ struct Phases {
   double agree_ms = 0;     // connected, inventories exchanged, settled
   double move_ms = 0;
   double first_ms = 0;     // what the first step took above a median step, and all that is not named above
+  [[nodiscard]] double still_ms() const { return detect_ms + decide_ms + stop_ms + agree_ms + move_ms; }   // until the first step: no step's time is in it
 };
 
 struct Recovery {
