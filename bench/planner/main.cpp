@@ -2,7 +2,7 @@
 //
 // `placement`: make_placement alone. `decide`: from the coordinator's view of the cluster to a plan that passed check_plan. `text`: that plan as JSON, as it goes to etcd.
 // Cases: the first plan; one worker lost (kSoonest); one more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced);
-// the same workers and a load of uneven experts (kBalanced). Median, least and most; CPU time of the one thread that does it.
+// the same workers and a steady load of uneven experts (kBalanced). Median, least and most; CPU time of the one thread that does it.
 #include "bench/planner/world.hpp"
 #include "bench/thread_clock.hpp"
 #include "coordinator/core/decide.hpp"
@@ -80,7 +80,8 @@ std::vector<Case> measure(const Model& model, int workers, int rounds) {
   const Plan second = make_plan_of(job, &first, measure_placement(loss, {&job, &first, candidates(workers, lost), Goal::kSoonest}, rounds));
   measure_placement(join, {&job, &first, candidates(workers + 1), Goal::kBalanced}, rounds);
   measure_placement(restore, {&job, &second, candidates(workers + 1, lost), Goal::kBalanced}, rounds);
-  const std::vector<std::int64_t> load = uneven_load(job);
+  const std::vector<std::int64_t> expert_load = uneven_load(job);
+  const LoadRecord load{first.epoch, Step(16), expert_load, expert_load};   // steady
   measure_placement(by_load, {&job, &first, candidates(workers), Goal::kBalanced, &load}, rounds);
 
   measure_decide(start, Cluster(job, workers, nullptr), rounds);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 namespace regroup {
@@ -111,17 +112,33 @@ int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load
   return swaps;
 }
 
-RankLoad even_out_groups(const ModelShape& model, const StateShape& shape, const std::vector<std::int64_t>& expert_load, Placement& placement) {
-  RankLoad found;
-  found.by_count = most_uneven(placement, model, expert_load);
-  const std::vector<std::int64_t> loads = slot_loads(model, expert_load);
-  std::map<std::pair<std::size_t, std::vector<int>>, std::vector<int>> known;   // groups that are alike stay alike, at the cost of one
-  for (Group& group : placement.groups) {
-    const auto [entry, is_new] = known.try_emplace({group.ranks.size(), group.expert_member}, group.expert_member);
-    if (is_new) even_out(shape, loads, static_cast<int>(group.ranks.size()), entry->second);
-    group.expert_member = entry->second;
+std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShape& shape, const LoadRecord& load, double min_gain, Placement& placement) {
+  if (load.load_before.size() != load.expert_load.size()) return std::nullopt;
+  // Groups that are alike stay alike, at the cost of one.
+  const auto by_layout = [](const Group* a, const Group* b) {
+    return std::forward_as_tuple(a->ranks.size(), a->expert_member) < std::forward_as_tuple(b->ranks.size(), b->expert_member);
+  };
+  std::map<const Group*, std::size_t, decltype(by_layout)> known;
+  std::vector<std::size_t> like;   // [group] -> of `by_count`
+  Placement by_count;
+  for (const Group& group : placement.groups) {
+    const auto [entry, is_new] = known.try_emplace(&group, by_count.groups.size());
+    if (is_new) by_count.groups.push_back(group);
+    like.push_back(entry->second);
   }
-  found.by_load = most_uneven(placement, model, expert_load);
+  const auto evened_out = [&](const std::vector<std::int64_t>& expert_load) {
+    const std::vector<std::int64_t> loads = slot_loads(model, expert_load);
+    Placement evened = by_count;
+    for (Group& group : evened.groups) even_out(shape, loads, static_cast<int>(group.ranks.size()), group.expert_member);
+    return evened;
+  };
+  RankLoad found;
+  found.by_count = most_uneven(by_count, model, load.expert_load);
+  found.lasting = most_uneven(evened_out(load.load_before), model, load.expert_load);
+  if (found.by_count - found.lasting < min_gain) return std::nullopt;
+  const Placement by_load = evened_out(load.expert_load);
+  found.by_load = most_uneven(by_load, model, load.expert_load);
+  for (std::size_t g = 0; g < like.size(); ++g) placement.groups[g].expert_member = by_load.groups[like[g]].expert_member;
   return found;
 }
 

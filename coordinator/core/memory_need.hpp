@@ -4,6 +4,7 @@
 #include "coordinator/api/job_spec.hpp"
 
 #include <cstdint>
+#include <string>
 
 namespace regroup {
 
@@ -20,5 +21,7 @@ struct MemoryNeed {
 
 // Of the heaviest member of a group of `members`, one of `groups`. Not in it: the program and its libraries, and the snapshots (three times the state, in the node's shared memory).
 MemoryNeed memory_need(const JobSpec& job, int members, int groups);
+
+std::string mib(std::int64_t bytes);  // "12 MiB", to the nearest
 
 }  // namespace regroup

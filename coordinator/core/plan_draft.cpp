@@ -50,8 +50,7 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   const JobSpec& spec = job.spec->value;
   PlannerInput input{&spec, draft.previous, {}, draft.goal};
   for (const Participant& member : draft.members) input.candidates.push_back(candidate_of(view, member));
-  const auto* load = job.newest_load();
-  if (draft.by_load && spec.elastic.load_gain > 0 && load != nullptr) input.expert_load = &load->value.expert_load;
+  if (const auto* load = job.newest_load(); draft.by_load && load != nullptr) input.load = &load->value;
   std::sort(input.candidates.begin(), input.candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });
   PlanningResult planning = make_placement(input);
   if (!planning.planned) return Error{Code::kBadInput, planning.reason};
@@ -76,7 +75,7 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   plan.snapshot_donors = snapshot_donors(view, plan, draft.snapshot_nodes);
   const auto violations = check_plan(plan, spec);
   if (!violations.empty()) return Error{Code::kBadInput, "the planner's plan is wrong: " + violations.front()};
-  return DraftedPlan{std::move(plan), planning.planned->bytes_to_move};
+  return DraftedPlan{std::move(plan), planning.planned->bytes_to_move, planning.planned->rank_load};
 }
 
 Plan make_ending(const ClusterView& view, const JobView& job, const Now& now) {

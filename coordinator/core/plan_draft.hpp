@@ -4,6 +4,8 @@
 #include "coordinator/core/cluster_view.hpp"
 #include "coordinator/core/planner.hpp"
 
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,7 +19,7 @@ struct PlanDraft {
   const Plan* previous = nullptr;      // what the workers hold now, as far as we know
   Goal goal = Goal::kBalanced;
   When when = When::kNow;
-  bool by_load = true;                 // kBalanced: experts are placed by the newest load that is known, if the job wants it
+  bool by_load = true;                 // kBalanced: experts are placed by the newest load that is known, if that lasts and the job wants it
   bool first = false;                  // no plan was ever published
   std::string cause;
   std::string reason;
@@ -26,7 +28,8 @@ struct PlanDraft {
 
 struct DraftedPlan {
   Plan plan;
-  std::int64_t bytes_to_move = 0;      // as Planned has it
+  std::int64_t bytes_to_move = 0;      // these two as Planned has them
+  std::optional<RankLoad> rank_load;
 };
 
 // kBadInput: no such plan is possible; the text says why.

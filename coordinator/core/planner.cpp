@@ -1,13 +1,14 @@
 #include "coordinator/core/planner.hpp"
 
 #include "base/check.hpp"
+#include "coordinator/core/computing.hpp"
 #include "coordinator/core/even_out.hpp"
 #include "coordinator/core/group_layout.hpp"
 #include "coordinator/core/grouping.hpp"
+#include "coordinator/core/memory_need.hpp"
 #include "coordinator/core/planner_world.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <queue>
 
@@ -15,18 +16,6 @@ namespace regroup {
 namespace {
 
 using namespace planning;
-
-// Who may compute: at most one worker a microbatch. Those that hold state come first, then earlier ranks. Ascending.
-std::vector<int> choose_computing(const World& world, const std::vector<int>& able, int most) {
-  std::vector<int> chosen = able;
-  if (static_cast<int>(chosen.size()) > most) {
-    std::stable_partition(chosen.begin(), chosen.end(), [&](int rank) { return world.old_group[rank] >= 0; });
-    std::stable_partition(chosen.begin(), chosen.end(), [&](int rank) { return !world.kept[rank].empty(); });
-    chosen.resize(static_cast<std::size_t>(most));
-    std::sort(chosen.begin(), chosen.end());
-  }
-  return chosen;
-}
 
 Group make_group(const std::vector<int>& ranks, GroupLayout layout) {
   Group group;
@@ -55,8 +44,6 @@ std::string sizes_text(const Placement& placement) {
   }
   return std::to_string(placement.groups.size()) + (placement.groups.size() == 1 ? " group, " : " groups, ") + text;
 }
-
-std::string mib(std::int64_t bytes) { return std::to_string((bytes + (1 << 19)) >> 20) + " MiB"; }
 
 // Elements that a group's members receive, and the fewest that they could.
 struct Moves {
@@ -112,59 +99,19 @@ PlanningResult nothing(std::string reason) {
   return result;
 }
 
-// ---- memory -----------------------------------------------------------------------------------------------------------------------------
-
-std::int64_t memory_of(const JobSpec& job, const Candidate& candidate) {
-  if (job.elastic.worker_memory_bytes > 0) return job.elastic.worker_memory_bytes;
-  return candidate.memory_bytes > 0 ? candidate.memory_bytes : std::numeric_limits<std::int64_t>::max();
-}
-
-// The ranks that can carry their share of one copy among them: the smallest workers drop out until the rest fits. Empty when nothing fits.
-struct Able {
-  std::vector<int> ranks;          // ascending
-  std::int64_t least_memory = 0;
-};
-
-Able fits_in_memory(const World& world, const JobSpec& job) {
-  std::vector<std::pair<std::int64_t, int>> by_memory;  // largest first
-  for (int rank = 0; rank < world.size(); ++rank) by_memory.emplace_back(memory_of(job, *world.workers[rank]), rank);
-  std::stable_sort(by_memory.begin(), by_memory.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  while (!by_memory.empty()) {
-    const std::int64_t least = by_memory.back().first;
-    const int computing = std::min(static_cast<int>(by_memory.size()), job.microbatches);
-    if (memory_needed(job, computing) <= least) {
-      Able able;
-      able.least_memory = least;
-      for (const auto& [memory, rank] : by_memory) able.ranks.push_back(rank);
-      std::sort(able.ranks.begin(), able.ranks.end());
-      return able;
-    }
-    while (!by_memory.empty() && by_memory.back().first == least) by_memory.pop_back();
-  }
-  return {};
-}
-
-PlanningResult too_little_memory(const World& world, const JobSpec& job) {
-  std::int64_t largest = 0;
-  for (const Candidate* c : world.workers) largest = std::max(largest, memory_of(job, *c));
-  return nothing("one copy of the training state does not fit: on " + std::to_string(world.size()) + " workers each needs " + mib(memory_needed(job, world.size())) +
-                 ", the largest has " + mib(largest) + "; add workers or memory");
-}
-
 // ---- the two goals ----------------------------------------------------------------------------------------------------------------------
 
 PlanningResult balanced(const World& world, const PlannerInput& input, const StateShape& shape) {
   const JobSpec& job = *input.job;
-  const Able able = fits_in_memory(world, job);
-  if (able.ranks.empty()) return too_little_memory(world, job);
-  const std::vector<int> ranks = choose_computing(world, able.ranks, job.microbatches);
-  const int total = static_cast<int>(ranks.size());
+  const Computing computing = choose_computing(world, job);
+  if (computing.ranks.empty()) return nothing(too_little_memory(world, job));
+  const int total = static_cast<int>(computing.ranks.size());
   const int allowed = std::min({job.elastic.max_groups, job.chains, total});
   int num_groups = allowed;
-  while (num_groups > 1 && memory_needed(job, total / num_groups) > able.least_memory) --num_groups;
+  while (num_groups > 1 && memory_needed(job, total / num_groups) > computing.least_memory) --num_groups;
 
   Placement placement;
-  const auto groups = form_groups({ranks, world.old_group, &world.kept, num_groups}, shape);
+  const auto groups = form_groups({computing.ranks, world.old_group, &world.kept, num_groups}, shape);
   const auto like = alike(world, input.previous, groups);
   for (std::size_t g = 0; g < groups.size(); ++g) {
     GroupLayout layout = like[g] == g ? lay_out(shape, kept_by(world, groups[g]), Stickiness::kBalanced)
@@ -174,13 +121,11 @@ PlanningResult balanced(const World& world, const PlannerInput& input, const Sta
   set_chains(placement, job);
   std::string why = "balanced";
   std::optional<RankLoad> rank_load;
-  if (input.expert_load != nullptr) {
-    rank_load = even_out_groups(job.model, shape, *input.expert_load, placement);
-    why += ", " + to_string(*rank_load);
-  }
+  if (input.load != nullptr && job.elastic.load_gain > 0) rank_load = even_out_groups(job.model, shape, *input.load, job.elastic.load_gain, placement);
+  if (rank_load) why += ", " + to_string(*rank_load);
   if (num_groups < allowed) why += ", memory allows no more groups";
-  if (able.ranks.size() < world.workers.size()) {
-    why += ", " + std::to_string(world.workers.size() - able.ranks.size()) + " worker(s) have too little memory for their share";
+  if (computing.num_able < world.size()) {
+    why += ", " + std::to_string(world.size() - computing.num_able) + " worker(s) have too little memory for their share";
   }
   PlanningResult result = finish(world, shape, std::move(placement), why, like);
   result.planned->rank_load = rank_load;
@@ -251,9 +196,8 @@ PlanningResult soonest_with(const World& world, const JobSpec& job, const StateS
 }
 
 PlanningResult soonest_without(const World& world, const JobSpec& job, const StateShape& shape) {
-  const Able able = fits_in_memory(world, job);
-  if (able.ranks.empty()) return too_little_memory(world, job);
-  const std::vector<int> ranks = choose_computing(world, able.ranks, job.microbatches);
+  const std::vector<int> ranks = choose_computing(world, job).ranks;
+  if (ranks.empty()) return nothing(too_little_memory(world, job));
   Placement placement;
   placement.groups.push_back(make_group(ranks, lay_out(shape, kept_by(world, ranks), Stickiness::kKeepAll)));
   set_chains(placement, job);

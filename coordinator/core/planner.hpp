@@ -3,8 +3,8 @@
 // kSoonest (after a loss): the plan that commits soonest. Intact groups keep exactly their owners, so no state moves; survivors of broken groups and newcomers join them as
 //   members that keep nothing but compute. When no group is intact, survivors form groups anew, each keeping what it holds as far as it fits; the rest is assigned to balance.
 // kBalanced (at a boundary): as many groups as memory allows, at most max_groups, chains and ranks; groups of near-equal size; blocks and experts even, sticky: a rank keeps
-//   what it holds up to its balanced share. When a layout like the previous one is balanced already, nothing changes. With a measured load, experts then change places in
-//   pairs until no rank has much more of a layer's work than the others (even_out.hpp); counts stay.
+//   what it holds up to its balanced share. When a layout like the previous one is balanced already, nothing changes. With a load, experts then change places in pairs until
+//   no rank has much more of a layer's work than the others, if that lasts and is worth the job's load_gain (even_out.hpp); counts stay.
 // Ranks: survivors in their previous order, then newcomers by worker id. Workers beyond the number of microbatches are spares (members in no group), newcomers first.
 // Order: equal inputs give equal output on every machine. Cost: O(R log R + groups * experts of all layers); 16,384 workers within 100 ms, without a load.
 #pragma once
@@ -12,6 +12,7 @@
 #include "base/ids.hpp"
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/plan.hpp"
+#include "coordinator/api/records.hpp"
 #include "coordinator/core/even_out.hpp"
 #include "moe/layout/placement.hpp"
 
@@ -39,7 +40,7 @@ struct PlannerInput {
   const Plan* previous = nullptr;  // null at the job's start; its donors play no part
   std::vector<Candidate> candidates;  // any order; each worker once
   Goal goal = Goal::kBalanced;
-  const std::vector<std::int64_t>* expert_load = nullptr;  // kBalanced: [layer * experts + expert] tokens that experts get; null: they are spread by count alone
+  const LoadRecord* load = nullptr;   // kBalanced: what experts get, of the job's model; null: they are placed by count alone
 };
 
 struct Planned {
@@ -48,7 +49,7 @@ struct Planned {
   std::string reason;              // for people: what it is and what it does not do
   std::int64_t bytes_to_move = 0;  // state (master and moments) that ranks keep now and did not before
   std::int64_t bytes_bound = 0;    // sum over ranks of max(0, balanced share - held before): no balanced plan moves less, and one by load may move more
-  std::optional<RankLoad> rank_load;  // with a load
+  std::optional<RankLoad> rank_load;  // where experts are placed by load
 };
 
 struct PlanningResult {

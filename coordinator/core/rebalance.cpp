@@ -32,13 +32,6 @@ bool is_time(const ClusterView& view, const JobView& job, const LoadMemory& memo
   return now.at - job.in_force_since >= view.timing().load_wait * (1 << std::min(memory.moves, kMostDoublings));
 }
 
-// What a move that was made eight steps ago would be worth now.
-RankLoad lasting(const JobSpec& spec, const Placement& placement, const LoadRecord& load) {
-  Placement moved = placement;
-  planning::even_out_groups(spec.model, planning::make_state_shape(spec.model), load.load_before, moved);
-  return {most_uneven(placement, spec.model, load.expert_load), most_uneven(moved, spec.model, load.expert_load)};
-}
-
 std::string stays(const LoadMove& move) {
   char text[160];
   std::snprintf(text, sizeof text, ", would save %.1f s in the %lld steps that are left, and costs %.1f s", seconds_saved(move), static_cast<long long>(move.steps_left), seconds_spent(move));
@@ -49,7 +42,7 @@ std::string stays(const LoadMove& move) {
 
 double seconds_saved(const LoadMove& move) {
   const double seconds = std::min(kHorizonSeconds, move.step_seconds * static_cast<double>(move.steps_left));
-  return (1 - move.load.by_load / move.load.by_count) * kExpertsShare * seconds;
+  return (1 - move.load.lasting / move.load.by_count) * kExpertsShare * seconds;
 }
 
 double seconds_spent(const LoadMove& move) { return static_cast<double>(move.bytes) / kBytesPerSecond / move.ranks + kRegroupSeconds; }
@@ -59,13 +52,10 @@ std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadM
   const Plan& plan = job.plan->value;
   const auto* load = job.newest_load();
   const ProgressRecord* progress = newest_progress(job);
-  if (spec.elastic.load_gain <= 0 || load == nullptr || load->value.epoch != plan.epoch || load->mod_revision == memory.looked_at) return std::nullopt;
+  if (load == nullptr || load->value.epoch != plan.epoch || load->mod_revision == memory.looked_at) return std::nullopt;
   if (progress == nullptr || !(progress->tokens_per_second > 0) || !is_time(view, job, memory, now)) return std::nullopt;
   memory.looked_at = load->mod_revision;
   memory.finding.clear();
-  if (load->value.load_before.size() != load->value.expert_load.size()) return std::nullopt;
-  const RankLoad found = lasting(spec, plan.placement, load->value);
-  if (found.by_count - found.by_load < spec.elastic.load_gain) return std::nullopt;
 
   PlanDraft draft;
   draft.members = plan.members;
@@ -74,8 +64,8 @@ std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadM
   draft.cause = "load";
   draft.reason = "experts change places by the tokens that they get";
   auto drafted = make_plan(view, job, draft, now);
-  if (!drafted || drafted->plan.placement == plan.placement) return std::nullopt;
-  const LoadMove move{found, drafted->bytes_to_move, plan.placement.num_ranks(), static_cast<double>(tokens_of_step(spec)) / progress->tokens_per_second,
+  if (!drafted || !drafted->rank_load || drafted->plan.placement == plan.placement) return std::nullopt;
+  const LoadMove move{*drafted->rank_load, drafted->bytes_to_move, plan.placement.num_ranks(), static_cast<double>(tokens_of_step(spec)) / progress->tokens_per_second,
                       spec.steps - progress->step.value};
   if (seconds_saved(move) > seconds_spent(move)) return std::move(drafted->plan);
   memory.finding = stays(move);

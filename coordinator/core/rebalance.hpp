@@ -1,7 +1,6 @@
 // rebalance.hpp: whether experts shall change places because some get more tokens than others, and the plan in which they do. Pure; level-triggered, a part of decide.
 //
-// Judged by how long such a move lasts: what experts would gain now if they lay by the load of eight steps before. While routers find their ways, that is nothing.
-// Worth it when the heaviest rank's load over the mean falls by the job's load_gain, and when the steps that are left, up to ten minutes of them, save more time than the move takes:
+// Worth it when the planner places experts by load at all (even_out.hpp), and when the steps that are left, up to ten minutes of them, save more time than the move takes:
 // experts are taken as half of a step's time, the move as 1 GB/s for each rank and one second for the regroup. Looked at once for each load that an agent writes.
 #pragma once
 
@@ -22,7 +21,7 @@ struct LoadMemory {
 };
 
 struct LoadMove {
-  RankLoad load;                  // by_load: where experts lie by the load before, under the load of now
+  RankLoad load;                  // `lasting` counts
   std::int64_t bytes = 0;         // to move
   int ranks = 1;                  // that hold state
   double step_seconds = 0;

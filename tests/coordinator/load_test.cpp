@@ -9,6 +9,7 @@ using Load = std::vector<std::int64_t>;
 const Load kEven(16, 100);
 const Load kSkewed = {400, 400, 50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50, 50, 50};   // [2 layers * 8 experts]
 const Load kSkewedElsewhere = {50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50, 50, 50, 400, 400};
+const Load kSkewedBefore = {50, 50, 400, 400, 50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50};   // whoever follows it leaves the popular ones of kSkewed where they are
 
 void put_load(CoreWorld& w, const Load& load, const Load& before, std::int64_t step, const std::string& node = "node-0") {
   w.etcd.put(w.keys.load("job", NodeId(node)), to_json(LoadRecord{w.epoch(), Step(step), load, before}));
@@ -32,6 +33,13 @@ void train_unevenly(CoreWorld& w, const Load& load, const JobSpec& job = one_gro
   w.train_on(2, job);
   report_progress(w, step);
   put_load(w, load, step);
+}
+
+// One more worker, ready to join.
+void join(CoreWorld& w) {
+  w.put_node(w.record("node-5"));
+  w.set_worker("node-5", WorkerState::kReady);
+  w.warm("node-5");
 }
 
 TEST(ByLoad, experts_change_places_once_when_routers_are_uneven) {
@@ -121,9 +129,7 @@ TEST(ByLoad, a_job_may_say_never) {
   train_unevenly(w, kSkewed, job);
   w.advance(60'000);
   EXPECT_EQ(w.plans.size(), 1U);
-  w.put_node(w.record("node-5"));
-  w.set_worker("node-5", WorkerState::kReady);
-  w.warm("node-5");
+  join(w);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.plan().reason.find("heaviest"), std::string::npos) << w.plan().reason;
 }
@@ -173,12 +179,56 @@ TEST(ByLoad, a_loss_comes_first_and_begins_the_wait_anew) {
   EXPECT_NE(w.plan().cause, "load");
 }
 
+// One of three in a group leaves.
+Plan drained(const Load& load, const Load& before) {
+  CoreWorld w;
+  w.start();
+  w.train_on(3, one_group());
+  if (!load.empty()) put_load(w, load, before, 10);
+  w.etcd.put(w.keys.wishes("job") + "d", to_json(WishRecord{"drain", 0, NodeId("node-2")}));
+  w.pump();
+  EXPECT_EQ(w.plans.size(), 2U);
+  EXPECT_EQ(w.plan().cause, "drain");
+  return w.plan();
+}
+
+TEST(ByLoad, whoever_leaves_leaves_experts_placed_by_the_load_that_is_known_if_it_lasts) {
+  const Plan by_count = drained({}, {});
+  const Plan by_load = drained(kSkewed, kSkewed);
+  EXPECT_LE(most_uneven(by_load.placement, tiny_job().model, kSkewed), 1.04);
+  EXPECT_GT(most_uneven(by_count.placement, tiny_job().model, kSkewed), 1.2);
+  EXPECT_NE(by_load.reason.find("heaviest rank"), std::string::npos) << by_load.reason;
+  for (const Load& before : {kEven, kSkewedBefore, Load{}}) {
+    const Plan drifting = drained(kSkewed, before);
+    EXPECT_EQ(drifting.placement, by_count.placement);
+    EXPECT_EQ(drifting.reason, by_count.reason) << "nothing of the load";
+  }
+}
+
+TEST(ByLoad, joiners_find_experts_placed_by_count_while_routers_find_their_ways) {
+  const auto joined = [](const Load& load, const Load& before) {
+    CoreWorld w;
+    w.start();
+    w.train_on(2, one_group());
+    if (!load.empty()) put_load(w, load, before, 10);
+    join(w);
+    EXPECT_EQ(w.plans.size(), 2U);
+    EXPECT_EQ(w.plan().cause, "join");
+    return w.plan();
+  };
+  const Plan by_count = joined({}, {});
+  for (const Load& before : {kEven, Load{}}) {
+    const Plan drifting = joined(kSkewed, before);
+    EXPECT_EQ(drifting.placement, by_count.placement);
+    EXPECT_EQ(drifting.reason, by_count.reason) << "nothing of the load";
+  }
+  EXPECT_NE(joined(kSkewed, kSkewed).placement, by_count.placement);
+}
+
 TEST(ByLoad, joiners_find_experts_placed_by_the_load_that_is_known) {
   CoreWorld w;
   train_unevenly(w, kSkewed);
-  w.put_node(w.record("node-5"));
-  w.set_worker("node-5", WorkerState::kReady);
-  w.warm("node-5");
+  join(w);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.plan().cause, "join");
   EXPECT_NE(w.plan().reason.find("heaviest rank"), std::string::npos) << w.plan().reason;
@@ -222,7 +272,7 @@ TEST(ByLoad, a_takeover_moves_nothing_that_was_just_moved) {
 }
 
 TEST(Rebalance, what_is_saved_and_what_it_costs) {
-  const LoadMove move{{1.5, 1.2}, 4'000'000'000, 4, 0.5, 100};
+  const LoadMove move{{1.5, 1.1, 1.2}, 4'000'000'000, 4, 0.5, 100};
   EXPECT_DOUBLE_EQ(seconds_saved(move), 0.2 * 0.5 * 50);
   EXPECT_DOUBLE_EQ(seconds_spent(move), 2);
   LoadMove long_one = move;

@@ -259,11 +259,12 @@ TEST(Planner, workers_of_one_host_lie_in_one_group_at_the_start) {
 TEST(Planner, popular_experts_of_one_rank_change_places_once_and_stay_then) {
   const JobSpec job = planner_job(2, 8, 2);
   const Plan plan = make(job, nullptr, first(4), Goal::kBalanced);   // 2 groups of 2
-  const std::vector<std::int64_t> load = {900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50};
+  const LoadRecord load = testing::steady({900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50});
   const auto evened = make_placement({&job, &plan, candidates(first(4)), Goal::kBalanced, &load});
   ASSERT_TRUE(evened.planned && evened.planned->rank_load) << evened.reason;
   EXPECT_DOUBLE_EQ(evened.planned->rank_load->by_count, (2000.0 + 200) / (1200 + 200));
   EXPECT_DOUBLE_EQ(evened.planned->rank_load->by_load, 1);
+  EXPECT_DOUBLE_EQ(evened.planned->rank_load->lasting, 1);
   EXPECT_NE(evened.reason.find("heaviest rank 1.57 -> 1.00 x the mean"), std::string::npos) << evened.reason;
   const Plan next = next_plan(job, &plan, *evened.planned);
   EXPECT_EQ(testing::violations(next, job), "");
@@ -272,6 +273,33 @@ TEST(Planner, popular_experts_of_one_rank_change_places_once_and_stay_then) {
   const auto again = make_placement({&job, &next, candidates(first(4)), Goal::kBalanced, &load});
   ASSERT_TRUE(again.planned);
   EXPECT_EQ(again.planned->placement, next.placement);
+  EXPECT_FALSE(again.planned->rank_load) << "nothing is left to gain";
+}
+
+TEST(Planner, experts_lie_by_count_while_the_load_says_nothing_of_later) {
+  const JobSpec job = planner_job(2, 8, 2);
+  const Plan plan = make(job, nullptr, first(4), Goal::kBalanced);
+  const std::vector<std::int64_t> load = {900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50};
+  const std::vector<std::int64_t> elsewhere = {100, 100, 900, 900, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50};
+  const std::vector<std::int64_t> even(16, 100);
+  for (const LoadRecord& record : {testing::load_record(load, even), testing::load_record(load, elsewhere), testing::load_record(load, {})}) {
+    const auto planned = make_placement({&job, &plan, candidates(first(4)), Goal::kBalanced, &record});
+    ASSERT_TRUE(planned.planned);
+    EXPECT_EQ(planned.planned->placement, plan.placement) << planned.reason;
+    EXPECT_FALSE(planned.planned->rank_load);
+    EXPECT_EQ(planned.reason.find("heaviest"), std::string::npos) << planned.reason;
+  }
+}
+
+TEST(Planner, what_is_gained_by_load_is_at_least_what_the_job_asks_for) {
+  JobSpec job = planner_job(2, 8, 1);
+  const Plan plan = make(job, nullptr, first(2), Goal::kBalanced);
+  const LoadRecord load = testing::steady({900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50});
+  const double gain = 2200.0 / 1400 - 1;
+  for (const auto& [wanted, by_load] : {std::pair{gain - 0.01, true}, {gain + 0.01, false}, {0.0, false}}) {   // 0: never
+    job.elastic.load_gain = wanted;
+    EXPECT_EQ(make_placement({&job, &plan, candidates(first(2)), Goal::kBalanced, &load}).planned->rank_load.has_value(), by_load) << wanted;
+  }
 }
 
 TEST(Planner, chains_follow_the_sizes_of_the_groups) {

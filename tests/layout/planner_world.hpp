@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace regroup::testing {
@@ -45,6 +46,9 @@ inline std::vector<std::int64_t> random_load(const JobSpec& job, std::mt19937& r
   for (std::int64_t& tokens : load) tokens = 1 << random() % 10;
   return load;
 }
+
+inline LoadRecord load_record(std::vector<std::int64_t> now, std::vector<std::int64_t> before) { return {Epoch(1), Step(16), std::move(now), std::move(before)}; }
+inline LoadRecord steady(const std::vector<std::int64_t>& load) { return load_record(load, load); }
 
 inline Plan next_plan(const JobSpec& job, const Plan* previous, const Planned& planned) {
   Plan plan;
