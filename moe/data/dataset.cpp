@@ -3,73 +3,15 @@
 #include "base/check.hpp"
 #include "moe/data/checksum.hpp"
 #include "moe/data/index_file.hpp"
-#include "moe/data/mixture.hpp"
+#include "moe/data/mapped_file.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 namespace regroup {
 namespace {
-
-class MappedFile {
- public:
-  static Result<MappedFile> open(const std::string& path, bool may_be_absent = false) {
-    MappedFile file;
-    file.path_ = path;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-      if (may_be_absent && errno == ENOENT) return file;
-      return Error{Code::kNotFound, "cannot read " + path + ": " + std::strerror(errno) + "; `regroup data prepare` makes it"};
-    }
-    struct stat status {};
-    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-      ::close(fd);
-      return Error{Code::kBadInput, path + " is not a regular file"};
-    }
-    file.exists_ = true;
-    file.size_ = static_cast<std::size_t>(status.st_size);
-    if (file.size_ > 0) {
-      void* data = ::mmap(nullptr, file.size_, PROT_READ, MAP_SHARED, fd, 0);
-      if (data == MAP_FAILED) {
-        const int error = errno;
-        ::close(fd);
-        return Error{Code::kUnavailable, "cannot map " + path + ": " + std::strerror(error)};
-      }
-      file.data_ = static_cast<const char*>(data);
-    }
-    ::close(fd);
-    return file;
-  }
-  MappedFile() = default;
-  MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
-  MappedFile& operator=(MappedFile&& other) noexcept {
-    std::swap(path_, other.path_);
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    std::swap(exists_, other.exists_);
-    return *this;
-  }
-  ~MappedFile() {
-    if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::span<const char> bytes() const { return {data_, size_}; }
-  [[nodiscard]] bool exists() const { return exists_; }
-
- private:
-  std::string path_;
-  const char* data_ = nullptr;
-  std::size_t size_ = 0;
-  bool exists_ = false;
-};
 
 // PREFIX.json, as far as a reader needs it.
 struct Record {
@@ -198,48 +140,6 @@ class MappedDataset final : public Dataset {
   }
 };
 
-class MixedDataset final : public Dataset {
- public:
-  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture, std::uint64_t seed) : sets_(std::move(sets)), mixture_(std::move(mixture)), seed_(seed) {}
-
-  [[nodiscard]] std::int64_t num_tokens() const override { return sum(&Dataset::num_tokens); }
-  [[nodiscard]] std::int64_t num_documents() const override { return sum(&Dataset::num_documents); }
-  [[nodiscard]] std::int64_t num_sequences() const override { return sum(&Dataset::num_sequences); }
-  Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
-    CHECK(sample_index >= 0, "sample", sample_index);
-    const auto [source, sample] = mixture_.place(sample_index, seed_);
-    return sets_[static_cast<std::size_t>(source)]->fill(sample, tokens);
-  }
-  void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
-    const auto [source, sample] = mixture_.place(sample_index, seed_);
-    sets_[static_cast<std::size_t>(source)]->document_starts(sample, starts);
-  }
-  [[nodiscard]] std::string digest() const override {
-    Xxh3 all;
-    for (std::size_t i = 0; i < sets_.size(); ++i) {
-      const std::string line = sets_[i]->digest() + " " + std::to_string(mixture_.counts()[i]) + "\n";
-      all.add(line.data(), line.size());
-    }
-    return all.hex();
-  }
-  [[nodiscard]] std::string tokenizer() const override { return sets_.front()->tokenizer(); }
-  [[nodiscard]] Result<void> verify() const override {
-    for (const auto& set : sets_)
-      if (auto good = set->verify(); !good) return good;
-    return {};
-  }
-
- private:
-  [[nodiscard]] std::int64_t sum(std::int64_t (Dataset::*of)() const) const {
-    std::int64_t all = 0;
-    for (const auto& set : sets_) all += (*set.*of)();
-    return all;
-  }
-  std::vector<std::unique_ptr<Dataset>> sets_;
-  Mixture mixture_;
-  std::uint64_t seed_;
-};
-
 Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) {
   auto record = read_record(data.json);
   if (!record) return record.error();
@@ -308,23 +208,6 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::i
   const auto pinned = data->record.sums_xxh3.empty() ? data->verify() : open_sums(*data, prefix);
   if (!pinned) return pinned.error();
   return std::unique_ptr<Dataset>(std::move(data));
-}
-
-Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& sources, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
-  if (sources.empty()) return Error{Code::kBadInput, "no data is given"};
-  std::vector<std::unique_ptr<Dataset>> sets;
-  std::vector<double> weights;
-  for (const DataSource& source : sources) {
-    // Sets of one size must not be shuffled alike; the first one is, so that a mixture of one is that one.
-    auto set = open(source.prefix, vocab_size, sequence_length, seed + sets.size() * 0x9e3779b97f4a7c15ULL);
-    if (!set) return set.error();
-    sets.push_back(std::move(*set));
-    weights.push_back(source.weight);
-  }
-  if (sets.size() == 1) return std::move(sets.front());
-  auto mixture = Mixture::make(weights);
-  if (!mixture) return mixture.error().within("data");
-  return std::unique_ptr<Dataset>(std::make_unique<MixedDataset>(std::move(sets), std::move(*mixture), seed));
 }
 
 }  // namespace regroup

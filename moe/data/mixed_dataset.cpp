@@ -1,0 +1,71 @@
+// mixed_dataset.cpp: several sets as one: mixture.hpp says whose sample comes next.
+#include "base/check.hpp"
+#include "moe/data/checksum.hpp"
+#include "moe/data/dataset.hpp"
+#include "moe/data/mixture.hpp"
+
+namespace regroup {
+namespace {
+
+class MixedDataset final : public Dataset {
+ public:
+  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture, std::uint64_t seed) : sets_(std::move(sets)), mixture_(std::move(mixture)), seed_(seed) {}
+
+  [[nodiscard]] std::int64_t num_tokens() const override { return sum(&Dataset::num_tokens); }
+  [[nodiscard]] std::int64_t num_documents() const override { return sum(&Dataset::num_documents); }
+  [[nodiscard]] std::int64_t num_sequences() const override { return sum(&Dataset::num_sequences); }
+  Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
+    CHECK(sample_index >= 0, "sample", sample_index);
+    const auto [source, sample] = mixture_.place(sample_index, seed_);
+    return sets_[static_cast<std::size_t>(source)]->fill(sample, tokens);
+  }
+  void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
+    const auto [source, sample] = mixture_.place(sample_index, seed_);
+    sets_[static_cast<std::size_t>(source)]->document_starts(sample, starts);
+  }
+  [[nodiscard]] std::string digest() const override {
+    Xxh3 all;
+    for (std::size_t i = 0; i < sets_.size(); ++i) {
+      const std::string line = sets_[i]->digest() + " " + std::to_string(mixture_.counts()[i]) + "\n";
+      all.add(line.data(), line.size());
+    }
+    return all.hex();
+  }
+  [[nodiscard]] std::string tokenizer() const override { return sets_.front()->tokenizer(); }
+  [[nodiscard]] Result<void> verify() const override {
+    for (const auto& set : sets_)
+      if (auto good = set->verify(); !good) return good;
+    return {};
+  }
+
+ private:
+  [[nodiscard]] std::int64_t sum(std::int64_t (Dataset::*of)() const) const {
+    std::int64_t all = 0;
+    for (const auto& set : sets_) all += (*set.*of)();
+    return all;
+  }
+  std::vector<std::unique_ptr<Dataset>> sets_;
+  Mixture mixture_;
+  std::uint64_t seed_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& sources, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
+  if (sources.empty()) return Error{Code::kBadInput, "no data is given"};
+  std::vector<std::unique_ptr<Dataset>> sets;
+  std::vector<double> weights;
+  for (const DataSource& source : sources) {
+    // Sets of one size must not be shuffled alike; the first one is, so that a mixture of one is that one.
+    auto set = open(source.prefix, vocab_size, sequence_length, seed + sets.size() * 0x9e3779b97f4a7c15ULL);
+    if (!set) return set.error();
+    sets.push_back(std::move(*set));
+    weights.push_back(source.weight);
+  }
+  if (sets.size() == 1) return std::move(sets.front());
+  auto mixture = Mixture::make(weights);
+  if (!mixture) return mixture.error().within("data");
+  return std::unique_ptr<Dataset>(std::make_unique<MixedDataset>(std::move(sets), std::move(*mixture), seed));
+}
+
+}  // namespace regroup
