@@ -1,0 +1,151 @@
+// What becomes of a worker's words: of the slot it is in, of the job's progress, of its snapshots. Part of Agent.
+#include "agent/core/agent.hpp"
+
+#include <algorithm>
+
+namespace regroup::agent {
+namespace {
+
+constexpr int kSpareAfterCommits = 2;
+
+}  // namespace
+
+void Agent::on(const WorkerSays& event) {
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;   // killed meanwhile
+  std::visit([&](const auto& message) { said(*slot, message); }, event.message);
+}
+
+void Agent::said(Slot& slot, const Hello& message) {
+  slot.worker.address = message.address;
+  slot.worker.fingerprint = message.fingerprint;
+}
+
+void Agent::said(Slot& slot, const StateChanged& message) {
+  const bool was_ready = slot.worker.state != WorkerState::kStarting;
+  if (slot.worker.state == WorkerState::kFinished && message.state == WorkerState::kWaiting) return;   // it has nothing left to wait for
+  slot.worker.state = message.state;
+  slot.worker.epoch = message.epoch;
+  slot.worker.text = message.text;
+  if (message.state == WorkerState::kFailed) {
+    act(KillWorker{slot.worker.id, "it cannot start: " + message.text});
+  } else if (!was_ready) {
+    tell_plan(slot);
+  }
+  if (message.state == WorkerState::kWaiting && slot.part_of > Epoch(0)) {
+    progress_.state = "waiting: " + message.text;
+    progress_is_new_ = true;
+  }
+}
+
+void Agent::said(Slot& slot, const Suspects& message) {
+  act(PutLeased{keys_.suspect(suspect_name(slot.worker.id)), to_json(SuspectRecord{suspect_name(slot.worker.id), message.epoch, message.suspicions})});
+}
+
+void Agent::said(Slot& slot, const Committed& message) {
+  const CommitReport& report = message.report;
+  slot.failures = 0;
+  // Not during the first steps, in which everybody waits for a core.
+  if (++slot.commits >= kSpareAfterCommits && facts_.keeps_spare && !has_spare_) {
+    has_spare_ = true;
+    act(KeepSpare{});
+  }
+  // That an epoch has committed tells the coordinator that it is in force: no second is lost on that.
+  const bool at_once = report.epoch > progress_.epoch;
+  progress_.epoch = report.epoch;
+  progress_.step = report.step;
+  progress_.loss = report.loss;
+  progress_.bad = report.bad;
+  progress_.tokens_per_second = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
+  progress_.state = "training";
+  progress_is_new_ = true;
+  if (at_once || now_.at - progress_written_ >= facts_.progress_every) write_progress();
+  if (plan_ && plan_->epoch == report.epoch && plan_->members.front().worker == slot.worker.id) {
+    load_.add(report);
+    write_load();
+  }
+}
+
+void Agent::said(Slot&, const Regrouped&) {}   // counted and journalled by the shell
+
+void Agent::said(Slot& slot, const NeedArena& message) { act(GrantArena{slot.worker.id, message.slots, message.bytes}); }
+
+void Agent::said(Slot& slot, const SnapshotTaken& message) {
+  slot.unsafe = message;
+  take(slot);
+  // Written once, whatever becomes of the copy at the buddy.
+  slot.unsafe->make_durable = false;
+}
+
+void Agent::take(Slot& slot) {
+  slot.offer_again_at.reset();
+  // One checkpoint has one fingerprint; where the members' may differ, none of theirs is it.
+  const std::string fingerprint = job_ && job_->allow_mixed_fingerprints ? "mixed" : slot.worker.fingerprint;
+  act(TakeSnapshot{slot.worker.id, *slot.unsafe, plan_ ? buddy_of(*plan_, slot.worker.id) : "", fingerprint});
+}
+
+void Agent::on(const SnapshotKept& event) {
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;
+  const bool newest = slot->unsafe && slot->unsafe->info.step == event.step && slot->unsafe->info.epoch == event.epoch;
+  act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, event.problem.empty() ? SnapshotNews::kSafe : SnapshotNews::kKept}});
+  if (!newest) return;
+  if (event.problem.empty()) {
+    slot->unsafe.reset();
+    slot->offer_again_at.reset();
+  } else {
+    slot->offer_again_at = now_.at + facts_.snapshot_retry;
+  }
+}
+
+void Agent::on(const CheckpointSaved& event) {
+  if (event.committed && event.problem.empty() && job_) {
+    act(PutLasting{keys_.checkpoint(job_->name, event.step), to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
+  }
+  Slot* slot = slot_of(event.worker);
+  if (slot == nullptr) return;
+  slot->saved = event;
+  act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, SnapshotNews::kSaveEnded}});
+}
+
+void Agent::said(Slot& slot, const Finished& message) {
+  slot.worker.state = WorkerState::kFinished;
+  if (message.weights_sha256.empty()) return;
+  progress_.epoch = std::max(progress_.epoch, slot.part_of);
+  progress_.step = message.step;
+  progress_.state = "finished";
+  progress_.weights_sha256 = message.weights_sha256;
+  write_progress();
+}
+
+void Agent::said(Slot&, const Validated& message) {
+  progress_.validation_step = message.step;
+  progress_.validation_loss = message.loss;
+  progress_is_new_ = true;
+}
+
+void Agent::said(Slot& slot, const GaveUp& message) {
+  slot.worker.state = WorkerState::kFinished;
+  progress_.epoch = std::max(progress_.epoch, slot.part_of);
+  progress_.step = message.step;
+  progress_.state = kFailedProgress + message.reason;
+  write_progress();
+}
+
+void Agent::said(Slot& slot, const Stopped& message) {
+  slot.worker.state = WorkerState::kFinished;
+  const bool tried = slot.saved && slot.saved->step == message.step;
+  progress_.epoch = message.epoch;
+  progress_.step = message.step;
+  progress_.state = kStoppedProgress;
+  if (!tried) progress_.state += ": there was no memory for its copy";
+  if (tried && !slot.saved->committed) progress_.state += ": " + slot.saved->problem;
+  write_progress();
+}
+
+void Agent::said(Slot& slot, const Fault& message) {
+  slot.worker.state = WorkerState::kFailed;
+  slot.worker.text = message.text;
+}
+
+}  // namespace regroup::agent
