@@ -5,6 +5,11 @@
 #include <algorithm>
 
 namespace regroup {
+namespace {
+
+using std::chrono::milliseconds;
+
+}  // namespace
 
 std::shared_ptr<Link> IoThread::find_link(const WorkerId& id) {
   const auto found = links_.find(id);
@@ -14,7 +19,7 @@ std::shared_ptr<Link> IoThread::find_link(const WorkerId& id) {
 std::shared_ptr<Link> IoThread::make_link(const WorkerId& id) {
   if (auto known = find_link(id)) return known;
   auto link = std::make_shared<Link>(id, state_.unmatched);
-  link->inbox.close_below(floor_, {Code::kNewerEpoch, "epoch " + std::to_string(floor_.value) + " is there: stop and go on in it"});
+  link->inbox.close_below(floor_, newer_epoch(floor_));
   link->inbox.open(entered_, false);
   std::lock_guard lock(links_mutex_);
   links_.emplace(id, link);
@@ -130,6 +135,43 @@ void IoThread::forget_strangers() {
     disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " takes no part and is silent"});
     std::lock_guard lock(links_mutex_);
     it = links_.erase(it);
+  }
+}
+
+void IoThread::tick() {
+  next_tick_ = now_ + std::max(options_.heartbeat / 4, milliseconds(1));
+  if (now_ >= next_beat_) {
+    next_beat_ = now_ + options_.heartbeat;
+    send_beats();
+  }
+  std::vector<std::shared_ptr<Link>> links;
+  for (auto& [id, link] : links_) links.push_back(link);
+  for (const auto& link : links) judge(link);
+}
+
+void IoThread::send_beats() {
+  const Frame beat{FrameType::kBeat, entered_.value, state_.progress.load(), state_.waiting.load() ? 1u : 0u, 0, 0};
+  for (auto& [id, link] : links_) {
+    if (!link->lanes[0]) continue;
+    link->lanes[0]->queue_beat(beat);
+    list(link->lanes[0]);
+  }
+}
+
+void IoThread::judge(const std::shared_ptr<Link>& link) {
+  if (!link->connected()) return;
+  if (link->lanes[0]->paused || link->lanes[0]->readable || link->lanes[1]->readable) link->pulse.heard(running_);  // it is we who do not read
+  const auto hang_limit = link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
+  switch (link->pulse.check(running_, 5 * options_.heartbeat, hang_limit)) {
+    case Pulse::Verdict::kNone: break;
+    case Pulse::Verdict::kSilence: {
+      const Error why{Code::kPeerLost, "peer " + to_string(link->id) + " is silent"};
+      lose_transfers(link, why);
+      if (entering_ && link->takes_part) finish_enter(why);
+      report_lost(link, "silence");
+      break;
+    }
+    case Pulse::Verdict::kHang: report_lost(link, "hang"); break;
   }
 }
 

@@ -1,7 +1,5 @@
 #include "mesh/io_thread.hpp"
 
-#include "base/log.hpp"
-
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -18,8 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr int kMostEvents = 256;
-
-Error newer_epoch(Epoch epoch) { return {Code::kNewerEpoch, "epoch " + std::to_string(epoch.value) + " is there: stop and go on in it"}; }
 
 // Many peers, two sockets each: the usual soft limit of 1,024 is soon reached.
 void raise_file_limit() {
@@ -164,52 +160,7 @@ void IoThread::take_commands() {
   }
 }
 
-void IoThread::on(Announce& command) {
-  if (command.newer <= floor_) return;
-  cut_all(command.newer, newer_epoch(command.newer));
-  if (entering_ && entering_->epoch < command.newer) finish_enter(newer_epoch(command.newer));
-}
-
 void IoThread::on(Warm& command) { want(command.peers); }
-
-void IoThread::on(Enter& command) {
-  const auto& request = command.request;
-  finish_enter(newer_epoch(request->epoch));  // one that timed out
-  const bool passed = state_.newest > request->epoch.value;
-  cut_all(request->epoch, newer_epoch(request->epoch));
-  for (auto& [id, link] : links_) {
-    for (auto& connection : link->lanes) {
-      if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));  // of the same epoch, entered anew
-    }
-    link->takes_part = false;
-  }
-  entered_ = request->epoch;
-  std::vector<std::shared_ptr<Link>> links;
-  for (const ResolvedPeer& peer : request->peers) {
-    if (peer.id == options_.self) {
-      links.push_back(nullptr);
-      continue;
-    }
-    const auto link = make_link(peer.id);
-    link->takes_part = true;
-    link->pulse.restart(running_);
-    links.push_back(link);
-  }
-  for (auto& [id, link] : links_) link->inbox.open(entered_, link->takes_part);
-  {
-    std::lock_guard lock(request->mutex);
-    request->links = std::move(links);
-    request->begun = true;
-  }
-  request->changed.notify_all();
-  entering_ = request;
-  if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
-  want(request->peers);
-  forget_strangers();
-  Resume resume;
-  on(resume);
-  check_enter();
-}
 
 void IoThread::on(SendLarge& command) {
   Error why;
@@ -231,18 +182,6 @@ void IoThread::on(Resume&) {
   for (const auto& connection : paused) {
     if (connection->link->lanes[static_cast<std::size_t>(connection->lane)] == connection) list(connection);
   }
-}
-
-void IoThread::cut_all(Epoch below, const Error& why) {
-  floor_ = std::max(floor_, below);
-  for (auto& [id, link] : links_) {
-    link->inbox.close_below(below, why);
-    for (auto& connection : link->lanes) {
-      if (connection) connection->cut(below, why);
-    }
-  }
-  Resume resume;
-  on(resume);
 }
 
 void IoThread::list(const std::shared_ptr<Connection>& connection) {
@@ -301,62 +240,6 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
 
 void IoThread::take_beat(Connection& connection) {
   if (const auto beat = connection.take_beat()) connection.link->pulse.beat(running_, beat->tag, beat->total != 0);
-}
-
-void IoThread::tick() {
-  next_tick_ = now_ + std::max(options_.heartbeat / 4, milliseconds(1));
-  if (now_ >= next_beat_) {
-    next_beat_ = now_ + options_.heartbeat;
-    send_beats();
-  }
-  std::vector<std::shared_ptr<Link>> links;
-  for (auto& [id, link] : links_) links.push_back(link);
-  for (const auto& link : links) judge(link);
-}
-
-void IoThread::send_beats() {
-  const Frame beat{FrameType::kBeat, entered_.value, state_.progress.load(), state_.waiting.load() ? 1u : 0u, 0, 0};
-  for (auto& [id, link] : links_) {
-    if (!link->lanes[0]) continue;
-    link->lanes[0]->queue_beat(beat);
-    list(link->lanes[0]);
-  }
-}
-
-void IoThread::judge(const std::shared_ptr<Link>& link) {
-  if (!link->connected()) return;
-  if (link->lanes[0]->paused || link->lanes[0]->readable || link->lanes[1]->readable) link->pulse.heard(running_);  // it is we who do not read
-  const auto hang_limit = link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
-  switch (link->pulse.check(running_, 5 * options_.heartbeat, hang_limit)) {
-    case Pulse::Verdict::kNone: break;
-    case Pulse::Verdict::kSilence: {
-      const Error why{Code::kPeerLost, "peer " + to_string(link->id) + " is silent"};
-      lose_transfers(link, why);
-      if (entering_ && link->takes_part) finish_enter(why);
-      report_lost(link, "silence");
-      break;
-    }
-    case Pulse::Verdict::kHang: report_lost(link, "hang"); break;
-  }
-}
-
-void IoThread::finish_enter(Result<void> outcome) {
-  if (!entering_) return;
-  {
-    std::lock_guard lock(entering_->mutex);
-    entering_->done = true;
-    entering_->outcome = std::move(outcome);
-  }
-  entering_->changed.notify_all();
-  entering_.reset();
-}
-
-void IoThread::check_enter() {
-  if (!entering_) return;
-  for (const auto& link : entering_->links) {
-    if (link && !link->connected()) return;
-  }
-  finish_enter({});
 }
 
 }  // namespace regroup

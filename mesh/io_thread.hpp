@@ -87,14 +87,16 @@ class IoThread : public Connector::Owner {
   bool read_from(const std::shared_ptr<Connection>& connection, int most_reads);
   void take_beat(Connection& connection);
 
-  void tick();
-  void send_beats();
-  void judge(const std::shared_ptr<Link>& link);
+  // How epochs are entered and cut off (io_epochs.cpp; on(Announce) and on(Enter) too).
+  static Error newer_epoch(Epoch epoch);
   void cut_all(Epoch below, const Error& why);
   void finish_enter(Result<void> outcome);
   void check_enter();
 
-  // How links come and go (io_links.cpp).
+  // How links come, prove to be alive and go (io_links.cpp).
+  void tick();
+  void send_beats();
+  void judge(const std::shared_ptr<Link>& link);
   std::shared_ptr<Link> find_link(const WorkerId& id) override;
   std::shared_ptr<Link> make_link(const WorkerId& id) override;
   void on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) override;

@@ -1,0 +1,86 @@
+// io_epochs.cpp: how an epoch is entered, and how older ones are cut off. Part of IoThread.
+#include "mesh/io_thread.hpp"
+
+#include <algorithm>
+
+namespace regroup {
+
+Error IoThread::newer_epoch(Epoch epoch) { return {Code::kNewerEpoch, "epoch " + std::to_string(epoch.value) + " is there: stop and go on in it"}; }
+
+void IoThread::on(Announce& command) {
+  if (command.newer <= floor_) return;
+  cut_all(command.newer, newer_epoch(command.newer));
+  if (entering_ && entering_->epoch < command.newer) finish_enter(newer_epoch(command.newer));
+}
+
+void IoThread::on(Enter& command) {
+  const auto& request = command.request;
+  finish_enter(newer_epoch(request->epoch));  // one that timed out
+  const bool passed = state_.newest > request->epoch.value;
+  cut_all(request->epoch, newer_epoch(request->epoch));
+  for (auto& [id, link] : links_) {
+    for (auto& connection : link->lanes) {
+      if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));  // of the same epoch, entered anew
+    }
+    link->takes_part = false;
+  }
+  entered_ = request->epoch;
+  std::vector<std::shared_ptr<Link>> links;
+  for (const ResolvedPeer& peer : request->peers) {
+    if (peer.id == options_.self) {
+      links.push_back(nullptr);
+      continue;
+    }
+    const auto link = make_link(peer.id);
+    link->takes_part = true;
+    link->pulse.restart(running_);
+    links.push_back(link);
+  }
+  for (auto& [id, link] : links_) link->inbox.open(entered_, link->takes_part);
+  {
+    std::lock_guard lock(request->mutex);
+    request->links = std::move(links);
+    request->begun = true;
+  }
+  request->changed.notify_all();
+  entering_ = request;
+  if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
+  want(request->peers);
+  forget_strangers();
+  Resume resume;
+  on(resume);
+  check_enter();
+}
+
+void IoThread::cut_all(Epoch below, const Error& why) {
+  floor_ = std::max(floor_, below);
+  for (auto& [id, link] : links_) {
+    link->inbox.close_below(below, why);
+    for (auto& connection : link->lanes) {
+      if (connection) connection->cut(below, why);
+    }
+  }
+  Resume resume;
+  on(resume);
+}
+
+void IoThread::finish_enter(Result<void> outcome) {
+  if (!entering_) return;
+  {
+    std::lock_guard lock(entering_->mutex);
+    entering_->done = true;
+    entering_->outcome = std::move(outcome);
+  }
+  entering_->changed.notify_all();
+  entering_.reset();
+}
+
+void IoThread::check_enter() {
+  if (!entering_) return;
+  for (const auto& link : entering_->links) {
+    if (link && !link->connected()) return;
+  }
+  finish_enter({});
+}
+
+}  // namespace regroup
