@@ -7,7 +7,11 @@
 
 #include "coordinator/api/store.hpp"
 
+#include <thread>
+
 namespace regroup {
+
+struct MemoryServer;
 
 class MemoryStore : public Store {
  public:
@@ -35,10 +39,9 @@ class MemoryStore : public Store {
   // Waits until every callback queued so far has run. Not from a callback.
   void drain();
 
-  struct Impl;
-
  private:
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<MemoryServer> server_;
+  std::thread thread_;
 };
 
 }  // namespace regroup
