@@ -1,15 +1,9 @@
 #include "checkpoint/io/reader.hpp"
 
 #include "base/check.hpp"
-#include "checkpoint/io/checksum.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <tuple>
 
@@ -28,10 +22,6 @@ std::int64_t most_at_once(const FilePlan& plan) {
   return most;
 }
 
-Error damaged(const std::string& path, std::int64_t lo, std::int64_t hi, const std::string& how) {
-  return {Code::kCorrupt, path + " bytes [" + std::to_string(lo) + ", " + std::to_string(hi) + ") " + how};
-}
-
 }  // namespace
 
 struct CheckpointReader::Fragment {
@@ -47,16 +37,7 @@ struct CheckpointReader::Fragment {
 };
 
 CheckpointReader::CheckpointReader(std::string directory, Manifest manifest, FilePlan plan)
-    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)), most_at_once_(most_at_once(plan_)),
-      buffer_(static_cast<std::byte*>(std::aligned_alloc(kFilePage, static_cast<std::size_t>((most_at_once_ + kFilePage - 1) / kFilePage * kFilePage + 2 * kFilePage)))) {
-  CHECK(buffer_ != nullptr, "no memory to read into");
-}
-
-void CheckpointReader::Free::operator()(std::byte* memory) const { std::free(memory); }
-
-CheckpointReader::~CheckpointReader() {
-  for (int fd : fds_) ::close(fd);
-}
+    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)), files_(most_at_once(plan_)) {}
 
 Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::string& directory) {
   const std::string manifest_path = directory + "/" + kManifestName;
@@ -76,33 +57,9 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::stri
   }
   if (auto ok = check_cover(manifest->files, manifest->extents); !ok) return ok.error().within(manifest_path);
   std::unique_ptr<CheckpointReader> reader(new CheckpointReader(directory, std::move(*manifest), std::move(*plan)));
-  reader->bytes_read_ = static_cast<std::int64_t>(text->size());
-  if (auto ok = reader->open_files(); !ok) return ok.error();
+  reader->manifest_bytes_ = static_cast<std::int64_t>(text->size());
+  if (auto ok = reader->files_.open(directory, reader->plan_.files()); !ok) return ok.error();
   return reader;
-}
-
-Result<void> CheckpointReader::open_files() {
-  for (const PlannedFile& planned : plan_.files()) {
-    const std::string path = directory_ + "/" + planned.name;
-    auto file = open_file(path, O_RDONLY);
-    if (!file) return file.error().code == Code::kNotFound ? Error{Code::kCorrupt, path + " is missing"} : file.error();
-    auto size = file_size(*file, path);
-    if (!size) return size.error();
-    if (*size != planned.bytes) return Error{Code::kCorrupt, path + " has " + std::to_string(*size) + " bytes instead of " + std::to_string(planned.bytes)};
-    std::string header(planned.header.size(), '\0');
-    if (auto ok = read_at(file->fd(), path, std::as_writable_bytes(std::span(header)), 0); !ok) return ok;
-    bytes_read_ += static_cast<std::int64_t>(header.size());
-    if (header != planned.header) {
-      const auto at = std::mismatch(header.begin(), header.end(), planned.header.begin()).first - header.begin();
-      return damaged(path, at, static_cast<std::int64_t>(header.size()), "do not hold the header of its model");
-    }
-    // Past the cache: nothing is read twice, a copy less, and exactly what is asked for (readahead beyond a shard's end would fetch what another node needs).
-    auto direct = open_file(path, O_RDONLY | O_DIRECT);
-    if (direct && ::pread(direct->fd(), buffer_.get(), kFilePage, 0) >= 0) file = std::move(direct);
-    else ::posix_fadvise(file->fd(), 0, 0, POSIX_FADV_RANDOM);
-    fds_.push_back(file->release());
-  }
-  return {};
 }
 
 Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const {
@@ -128,53 +85,6 @@ Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, s
   return {};
 }
 
-Result<std::span<const std::byte>> CheckpointReader::read_bytes(int file, std::int64_t lo, std::int64_t hi) {
-  CHECK(hi - lo <= most_at_once_, "bytes", lo, hi);
-  // Whole pages, as direct reads want them; the file may end inside the last one.
-  const std::int64_t page_lo = lo / kFilePage * kFilePage;
-  const std::int64_t page_hi = (hi + kFilePage - 1) / kFilePage * kFilePage;
-  for (std::int64_t at = page_lo; at < hi;) {
-    const ssize_t n = ::pread(fds_[static_cast<std::size_t>(file)], buffer_.get() + (at - page_lo), static_cast<std::size_t>(page_hi - at), at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return file_error("read", path_of(file), errno);
-    at += n;
-    bytes_read_ += n;
-    if (at < hi && (n == 0 || at % kFilePage != 0)) return damaged(path_of(file), at, hi, "are missing: the file was cut off");
-  }
-  return std::span<const std::byte>(buffer_.get() + (lo - page_lo), static_cast<std::size_t>(hi - lo));
-}
-
-Result<std::span<const std::byte>> CheckpointReader::read_pieces(const Extent& extent, std::int64_t first, std::int64_t end) {
-  const std::int64_t lo = std::max(extent.offset, first * kChecksumBytes);
-  const std::int64_t hi = std::min(extent.end(), end * kChecksumBytes);
-  auto bytes = read_bytes(extent.file, lo, hi);
-  if (!bytes) return bytes.error();
-  for (std::int64_t piece = first; piece < end; ++piece) {
-    const std::int64_t from = std::max(lo, piece * kChecksumBytes);
-    const std::int64_t to = std::min(hi, (piece + 1) * kChecksumBytes);
-    const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - extent.piece_of(extent.offset))];
-    if (checksum(bytes->subspan(static_cast<std::size_t>(from - lo), static_cast<std::size_t>(to - from))) != expected)
-      return damaged(path_of(extent.file), from, to, "do not match their checksum: the file is damaged");
-  }
-  return bytes;
-}
-
-Result<std::span<const std::byte>> CheckpointReader::piece_of_columns(const Extent& extent, std::int64_t piece, std::span<const std::byte> bytes, std::int64_t offset) {
-  const std::int64_t lo = std::max(extent.from, piece * extent.piece_bytes());
-  const std::int64_t hi = std::min(extent.end(), (piece + 1) * extent.piece_bytes());
-  piece_.resize(static_cast<std::size_t>(hi - lo));
-  for (std::int64_t at = lo; at < hi;) {
-    const std::int64_t now = std::min(hi - at, extent.rows.run - at % extent.rows.run);
-    std::memcpy(piece_.data() + (at - lo), bytes.data() + (extent.offset + extent.rows.place(at) - offset), static_cast<std::size_t>(now));
-    at += now;
-  }
-  const std::uint64_t expected = extent.checksums[static_cast<std::size_t>(piece - extent.piece_of(extent.from))];
-  if (checksum(piece_) != expected)
-    return damaged(path_of(extent.file), extent.offset + extent.rows.place(lo), extent.offset + extent.rows.place(hi - 1) + 1,
-                   "do not match their checksum, in rows of " + std::to_string(extent.rows.run) + " bytes every " + std::to_string(extent.rows.stride) + ": the file is damaged");
-  return std::span<const std::byte>(piece_);
-}
-
 Result<void> CheckpointReader::read_fragments(std::vector<Fragment>& fragments) {
   const auto columns = std::partition(fragments.begin(), fragments.end(), [](const Fragment& f) { return !f.extent->rows; });
   if (auto ok = read_runs({fragments.begin(), columns}); !ok) return ok;
@@ -198,7 +108,7 @@ Result<void> CheckpointReader::read_runs(std::span<Fragment> fragments) {
     const auto [end, end_piece] = group_end(i);
     const Extent& extent = *fragments[i].extent;
     const std::int64_t first_piece = fragments[i].piece();
-    auto bytes = read_pieces(extent, first_piece, end_piece);
+    auto bytes = files_.read_pieces(extent, first_piece, end_piece);
     if (!bytes) return bytes.error();
     const std::int64_t lo = std::max(extent.offset, first_piece * kChecksumBytes);
     for (; i < end; ++i) std::memcpy(fragments[i].into, bytes->data() + (fragments[i].offset - lo), static_cast<std::size_t>(fragments[i].bytes));
@@ -216,11 +126,11 @@ Result<void> CheckpointReader::read_columns(std::span<Fragment> fragments) {
     std::size_t end = i + 1;
     for (; end < fragments.size() && fragments[end].extent->file == file && std::max(hi, fragments[end].place_end()) - lo <= kBatchBytes && fragments[end].place() <= hi + kChecksumBytes; ++end)
       hi = std::max(hi, fragments[end].place_end());
-    auto bytes = read_bytes(file, lo, hi);
+    auto bytes = files_.read_bytes(file, lo, hi);
     if (!bytes) return bytes.error();
     for (; i < end; ++i) {
       const Fragment& fragment = fragments[i];
-      auto piece = piece_of_columns(*fragment.extent, fragment.piece(), *bytes, lo);
+      auto piece = files_.piece_of_columns(*fragment.extent, fragment.piece(), *bytes, lo);
       if (!piece) return piece.error();
       const std::int64_t first = std::max(fragment.extent->from, fragment.piece() * fragment.extent->piece_bytes());
       std::memcpy(fragment.into, piece->data() + (fragment.offset - first), static_cast<std::size_t>(fragment.bytes));
@@ -283,7 +193,7 @@ Result<void> CheckpointReader::read(int unit, Interval blocks, StateArray array,
 }
 
 Result<void> CheckpointReader::stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take) {
-  CHECK(file >= 0 && file < static_cast<int>(fds_.size()), "file", file);
+  CHECK(file >= 0 && file < static_cast<int>(plan_.files().size()), "file", file);
   if (auto ok = take(std::as_bytes(std::span(plan_.files()[static_cast<std::size_t>(file)].header))); !ok) return ok;   // equal to the file's: compared when opened
   const auto& extents = manifest_.extents;
   for (std::size_t i = 0; i < extents.size(); ++i) {
@@ -299,7 +209,7 @@ Result<void> CheckpointReader::stream_file(int file, const std::function<Result<
     const std::int64_t end = extent.piece_of(extent.end() - 1) + 1;
     for (std::int64_t piece = extent.piece_of(extent.offset); piece < end;) {
       const std::int64_t next = std::min(end, piece + kBatchBytes / kChecksumBytes);
-      auto bytes = read_pieces(extent, piece, next);
+      auto bytes = files_.read_pieces(extent, piece, next);
       if (!bytes) return bytes.error();
       if (auto ok = take(*bytes); !ok) return ok;
       piece = next;
@@ -318,11 +228,11 @@ Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns, co
   for (std::int64_t row = 0; row < num_rows; row += rows.piece_rows()) {
     const std::int64_t end = std::min(num_rows, row + rows.piece_rows());
     const std::int64_t lo = columns.front().offset + row * rows.stride;
-    auto bytes = read_bytes(columns.front().file, lo, columns.front().offset + end * rows.stride);
+    auto bytes = files_.read_bytes(columns.front().file, lo, columns.front().offset + end * rows.stride);
     if (!bytes) return bytes.error();
     for (const Extent& extent : columns) {
       if (extent.end() <= row * rows.run || extent.from >= end * rows.run) continue;
-      if (auto piece = piece_of_columns(extent, row / rows.piece_rows(), *bytes, lo); !piece) return piece.error();
+      if (auto piece = files_.piece_of_columns(extent, row / rows.piece_rows(), *bytes, lo); !piece) return piece.error();
     }
     if (auto ok = take(*bytes); !ok) return ok;
   }

@@ -5,6 +5,7 @@
 
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/manifest.hpp"
+#include "checkpoint/io/checked_files.hpp"
 
 #include <functional>
 #include <memory>
@@ -18,9 +19,6 @@ class CheckpointReader {
  public:
   // Checks the manifest's digest, that it fits the plan of its shape, the files' sizes and headers.
   static Result<std::unique_ptr<CheckpointReader>> open(const std::string& directory);
-  ~CheckpointReader();
-  CheckpointReader(const CheckpointReader&) = delete;
-  CheckpointReader& operator=(const CheckpointReader&) = delete;
 
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
@@ -36,38 +34,24 @@ class CheckpointReader {
   // Calls `take` with the verified bytes of a file in order, header included. An error of `take` ends it.
   Result<void> stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take);
 
-  [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }   // from files, headers and manifest included
+  [[nodiscard]] std::int64_t bytes_read() const { return manifest_bytes_ + files_.bytes_read(); }   // from files, headers and manifest included
 
  private:
   struct Fragment;   // of one extent, inside one batch of whole pieces; of columns, inside one piece
   CheckpointReader(std::string directory, Manifest manifest, FilePlan plan);
-  Result<void> open_files();
   // Adds what of the file's range lies in which extent.
   Result<void> add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const;
   Result<void> read_fragments(std::vector<Fragment>& fragments);   // runs, and columns
   Result<void> read_runs(std::span<Fragment> fragments);
   Result<void> read_columns(std::span<Fragment> fragments);
-  // Bytes [lo, hi) of a file, at most most_at_once_, unverified, valid until the next call.
-  Result<std::span<const std::byte>> read_bytes(int file, std::int64_t lo, std::int64_t hi);
-  // The verified bytes of pieces [first, end) of one extent, valid until the next call.
-  Result<std::span<const std::byte>> read_pieces(const Extent& extent, std::int64_t first, std::int64_t end);
-  // Bytes [lo, hi) of columns that are one piece, put together from `bytes`, which start at `offset` of the file, and verified; valid until the next call.
-  Result<std::span<const std::byte>> piece_of_columns(const Extent& extent, std::int64_t piece, std::span<const std::byte> bytes, std::int64_t offset);
   // A whole matrix whose columns the extents are.
   Result<void> stream_matrix(std::span<const Extent> columns, const std::function<Result<void>(std::span<const std::byte>)>& take);
-  [[nodiscard]] std::string path_of(int file) const { return directory_ + "/" + manifest_.files[static_cast<std::size_t>(file)].name; }
 
   std::string directory_;
   Manifest manifest_;
   FilePlan plan_;
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-  std::vector<int> fds_;     // past the page cache where the file system can
-  std::int64_t most_at_once_ = 0;
-  std::unique_ptr<std::byte, Free> buffer_;
-  std::vector<std::byte> piece_;
-  std::int64_t bytes_read_ = 0;
+  CheckedFiles files_;
+  std::int64_t manifest_bytes_ = 0;
 };
 
 }  // namespace regroup
