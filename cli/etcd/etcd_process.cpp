@@ -1,11 +1,9 @@
 #include "cli/etcd/etcd_process.hpp"
 
-#include <arpa/inet.h>
+#include "cli/etcd/loopback.hpp"
+
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,71 +53,7 @@ int start_child(const std::vector<std::string>& arguments, int out, bool own_gro
   _exit(127);
 }
 
-int connect_to(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    close(fd);
-    return -1;
-  }
-  return fd;
-}
-
-// Whether we could listen there. Asked before a start, because what already answers on that port would pass for ours.
-bool is_free(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int yes = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool free = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  if (fd >= 0) close(fd);
-  return free;
-}
-
-// GET /health says "true" when the member has a leader.
-bool healthy(int port) {
-  const int fd = connect_to(port);
-  if (fd < 0) return false;
-  const std::string request = "GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
-  std::string answer;
-  if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
-    char buffer[1024];
-    pollfd wait{fd, POLLIN, 0};
-    while (poll(&wait, 1, 1000) > 0) {
-      const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
-      if (got <= 0) break;
-      answer.append(buffer, static_cast<std::size_t>(got));
-    }
-  }
-  close(fd);
-  return answer.find("\"health\":\"true\"") != std::string::npos;
-}
-
 }  // namespace
-
-std::vector<int> free_ports(int count) {
-  std::vector<int> ports;
-  std::vector<int> sockets;
-  for (int i = 0; i < count; ++i) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) break;
-    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-    ports.push_back(ntohs(address.sin_port));
-    sockets.push_back(fd);
-  }
-  for (const int fd : sockets) close(fd);
-  return ports;
-}
 
 Result<std::unique_ptr<EtcdProcess>> EtcdProcess::launch(const EtcdProcessOptions& given) {
   EtcdProcessOptions options = given;
@@ -223,7 +157,7 @@ Result<void> EtcdProcess::wait_ready() {
                                           ") is in use; choose another one or stop what listens there"};
       return Error{Code::kBadInput, "etcd ended at its start, see " + options_.log_file + ": " + words};
     }
-    if (healthy(options_.client_port)) return {};
+    if (is_healthy(options_.client_port)) return {};
     std::this_thread::sleep_for(milliseconds(10));
   }
   return Error{Code::kTimeout, "etcd on port " + std::to_string(options_.client_port) + " does not answer, see " + options_.log_file};

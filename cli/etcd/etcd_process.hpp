@@ -61,7 +61,4 @@ class EtcdProcess {
 // A cluster of members that know each other, all ready.
 Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members);
 
-// Ports that were free a moment ago, all different.
-std::vector<int> free_ports(int count);
-
 }  // namespace regroup

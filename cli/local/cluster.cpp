@@ -1,5 +1,6 @@
 #include "cli/local/cluster.hpp"
 
+#include "cli/etcd/loopback.hpp"
 #include "cli/local/child.hpp"
 
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // The shared contract on a real etcd.
+#include "cli/etcd/loopback.hpp"
 #include "tests/etcd/election_suite.hpp"
 #include "tests/etcd/etcd_world.hpp"
 
