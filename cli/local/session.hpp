@@ -1,0 +1,63 @@
+// session.hpp: one local run from its first process until its job is over or interrupted: starts them, reads their journals, does what shall happen, sees that it gets on.
+#pragma once
+
+#include "cli/local/child.hpp"
+#include "cli/local/cluster.hpp"
+#include "cli/local/happenings.hpp"
+#include "cli/local/job_watch.hpp"
+#include "cli/local/journal.hpp"
+#include "cli/local/local_run.hpp"
+#include "cli/local/report.hpp"
+#include "cli/local/story.hpp"
+#include "coordinator/api/keys.hpp"
+#include "coordinator/api/store.hpp"
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <optional>
+
+namespace regroup {
+
+class LocalSession {
+ public:
+  // `interrupted`: how often a signal came; the first time the step under way is saved, the second time ends every wait.
+  LocalSession(const LocalOptions& options, LiveLine& live, const volatile std::sig_atomic_t& interrupted);
+
+  // Until the job is over or interrupted; an error says why it went wrong.
+  Result<void> run();
+  [[nodiscard]] const RunRecord& record() const { return record_; }
+  [[nodiscard]] double seconds() const { return static_cast<double>(wall_ms() - started_ms_) / 1000; }
+  void shut_down(double seconds);   // of everything that was started; it gets so long to end by itself
+
+ private:
+  Result<void> start();
+  Result<void> start_node(const std::string& node);
+  Result<void> loop();
+  Result<void> wait_for_the_end();
+  Result<void> save_and_stop();
+  void read_journals();
+  Result<void> check_progress();
+  void note(const std::string& text);
+  void show_live();
+
+  const LocalOptions& options_;
+  LiveLine& live_;
+  const volatile std::sig_atomic_t& interrupted_;
+  Keys keys_;
+  std::int64_t started_ms_ = wall_ms();
+  std::unique_ptr<Cluster> cluster_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<JobWatch> watch_;
+  std::map<std::string, FileTail> journals_;
+  RunRecord record_;
+  Story story_;
+  std::optional<Happenings> happenings_;
+  std::int64_t last_progress_ms_ = wall_ms();
+  std::string job_state_told_, job_state_;
+};
+
+// Of the job, as its directory says: once every agent and coordinator is gone, etcd's index may be behind.
+std::optional<Step> newest_checkpoint(const std::string& dir);
+
+}  // namespace regroup
