@@ -1,7 +1,8 @@
 #include "coordinator/etcd/etcd_rpc.hpp"
 
-#include "base/check.hpp"
 #include "base/log.hpp"
+#include "coordinator/etcd/etcd_streams.hpp"
+#include "coordinator/etcd/etcd_wire.hpp"
 
 #include "etcd.grpc.pb.h"
 #include <grpc/support/log.h>
@@ -12,7 +13,6 @@
 #include <fstream>
 #include <mutex>
 #include <random>
-#include <set>
 #include <sstream>
 #include <thread>
 
@@ -21,197 +21,12 @@ namespace {
 
 using std::chrono::steady_clock;
 
-std::chrono::system_clock::time_point on_wall_clock(Deadline deadline) {
-  const auto left = deadline - steady_clock::now();
-  return std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(left);
-}
-
-// A read may be repeated anyway, so `writes` alone decides between "nothing happened" and "who knows".
-Error error_of(const grpc::Status& status, const std::string& endpoint, bool writes) {
-  const std::string& text = status.error_message();
-  const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
-  const std::string context = "etcd at " + endpoint + ": " + text;
-  switch (status.error_code()) {
-    case grpc::StatusCode::NOT_FOUND: return {Code::kNotFound, context};
-    case grpc::StatusCode::OUT_OF_RANGE: return {Code::kConflict, context};
-    case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::FAILED_PRECONDITION:
-    case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::UNAUTHENTICATED:
-    case grpc::StatusCode::UNIMPLEMENTED: return {Code::kBadInput, context};
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:  // too large for the server is final, "too many requests" and a full disk are not
-      return {says("larger than max") ? Code::kBadInput : Code::kUnavailable, context};
-    case grpc::StatusCode::DEADLINE_EXCEEDED: return {writes ? Code::kUnknown : Code::kTimeout, context};
-    default: break;
-  }
-  // Refused at the door: by gRPC because no connection stands, by etcd (asked with hasleader) because its member has no leader.
-  const bool never_sent = says("failed to connect to all addresses") || says("etcdserver: no leader");
-  return {writes && !never_sent ? Code::kUnknown : Code::kUnavailable, context};
-}
-
-KeyValue from_wire(const etcdserverpb::KeyValue& kv) {
-  return {kv.key(), kv.value(), kv.create_revision(), kv.mod_revision(), kv.version(), kv.lease()};
-}
-
-void to_wire(const Compare& from, etcdserverpb::Compare& to) {
-  to.set_result(etcdserverpb::Compare::EQUAL);
-  to.set_key(from.key);
-  switch (from.target) {
-    case Compare::Target::kCreateRevision:
-      to.set_target(etcdserverpb::Compare::CREATE);
-      to.set_create_revision(from.number);
-      break;
-    case Compare::Target::kModRevision:
-      to.set_target(etcdserverpb::Compare::MOD);
-      to.set_mod_revision(from.number);
-      break;
-    case Compare::Target::kVersion:
-      to.set_target(etcdserverpb::Compare::VERSION);
-      to.set_version(from.number);
-      break;
-    case Compare::Target::kValue:
-      to.set_target(etcdserverpb::Compare::VALUE);
-      to.set_value(from.value);
-      break;
-  }
-}
-
-void to_wire(const Op& from, etcdserverpb::RequestOp& to) {
-  switch (from.kind) {
-    case Op::Kind::kPut:
-      to.mutable_request_put()->set_key(from.key);
-      to.mutable_request_put()->set_value(from.value);
-      to.mutable_request_put()->set_lease(from.lease);
-      break;
-    case Op::Kind::kDelete: to.mutable_request_delete_range()->set_key(from.key); break;
-    case Op::Kind::kDeletePrefix:
-      to.mutable_request_delete_range()->set_key(range_begin_of(from.key));
-      to.mutable_request_delete_range()->set_range_end(range_end_of(from.key));
-      break;
-    case Op::Kind::kGet: to.mutable_request_range()->set_key(from.key); break;
-  }
-}
-
 struct Endpoint {
   std::string name;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<etcdserverpb::KV::Stub> kv;
   std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   std::unique_ptr<etcdserverpb::Lease::Stub> lease;
-};
-
-// The streams of each endpoint, so that those of one that disappointed can be cancelled.
-struct StreamRegistry {
-  std::mutex mutex;
-  std::set<std::pair<int, EtcdStream*>> streams;
-};
-
-// What both kinds of stream share: the context, its place in the registry, the end.
-template <class Base, class Request, class Response>
-class Stream : public Base {
- public:
-  Stream(std::shared_ptr<StreamRegistry> registry, int endpoint) : registry_(std::move(registry)), endpoint_(endpoint) {
-    context_.AddMetadata("hasleader", "true");
-    const std::lock_guard<std::mutex> lock(registry_->mutex);
-    registry_->streams.emplace(endpoint_, this);
-  }
-  ~Stream() override {
-    {
-      const std::lock_guard<std::mutex> lock(registry_->mutex);
-      registry_->streams.erase({endpoint_, this});
-    }
-    context_.TryCancel();
-    if (call_ && !finished_) finish();
-  }
-  void cancel() override { context_.TryCancel(); }
-  std::string reason() override {
-    if (!call_) return "never opened";
-    if (!finished_) finish();
-    return status_.ok() ? "the server ended the stream" : status_.error_message();
-  }
-
- protected:
-  void finish() {
-    Response rest;
-    while (call_->Read(&rest)) {
-    }
-    status_ = call_->Finish();
-    finished_ = true;
-  }
-
-  std::shared_ptr<StreamRegistry> registry_;
-  int endpoint_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<Request, Response>> call_;
-  grpc::Status status_;
-  bool finished_ = false;
-};
-
-class GrpcWatchStream : public Stream<WatchStream, etcdserverpb::WatchRequest, etcdserverpb::WatchResponse> {
- public:
-  GrpcWatchStream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Watch::Stub& stub, Deadline end)
-      : Stream(std::move(registry), endpoint), stub_(stub) {
-    context_.set_deadline(on_wall_clock(end));
-  }
-
-  bool start(const std::string& key, const std::string& range_end, std::int64_t start_revision) override {
-    call_ = stub_.Watch(&context_);
-    etcdserverpb::WatchRequest request;
-    etcdserverpb::WatchCreateRequest& create = *request.mutable_create_request();
-    create.set_key(key);
-    create.set_range_end(range_end);
-    create.set_start_revision(start_revision);
-    create.set_fragment(true);
-    return call_->Write(request);
-  }
-
-  bool read(WatchReply& reply) override {
-    etcdserverpb::WatchResponse response;
-    if (!call_->Read(&response)) return false;
-    reply = {};
-    reply.cluster = response.header().cluster_id();
-    reply.revision = response.header().revision();
-    reply.compact_revision = response.compact_revision();
-    reply.created = response.created();
-    reply.canceled = response.canceled();
-    reply.fragment = response.fragment();
-    reply.cancel_reason = response.cancel_reason();
-    for (const etcdserverpb::Event& event : response.events()) {
-      const bool put = event.type() == etcdserverpb::Event::PUT;
-      reply.events.push_back({put ? WatchEvent::Kind::kPut : WatchEvent::Kind::kDelete, from_wire(event.kv())});
-    }
-    return true;
-  }
-
- private:
-  etcdserverpb::Watch::Stub& stub_;
-};
-
-class GrpcKeepAliveStream : public Stream<KeepAliveStream, etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse> {
- public:
-  GrpcKeepAliveStream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Lease::Stub& stub)
-      : Stream(std::move(registry), endpoint), stub_(stub) {}
-
-  bool start() override {
-    call_ = stub_.LeaseKeepAlive(&context_);
-    return true;
-  }
-
-  bool write(std::int64_t lease) override {
-    etcdserverpb::LeaseKeepAliveRequest request;
-    request.set_id(lease);
-    return call_->Write(request);
-  }
-
-  bool read(KeepAliveReply& reply) override {
-    etcdserverpb::LeaseKeepAliveResponse response;
-    if (!call_->Read(&response)) return false;
-    reply = {response.id(), std::chrono::seconds(response.ttl())};
-    return true;
-  }
-
- private:
-  etcdserverpb::Lease::Stub& stub_;
 };
 
 class GrpcEtcdRpc : public EtcdRpc {
@@ -247,9 +62,7 @@ class GrpcEtcdRpc : public EtcdRpc {
     int expected = endpoint;
     if (favourite_.compare_exchange_strong(expected, (endpoint + 1) % num_endpoints()))
       log::warn("etcd_endpoint_failed", {{"endpoint", name(endpoint)}, {"next", name((endpoint + 1) % num_endpoints())}});
-    const std::lock_guard<std::mutex> lock(registry_->mutex);
-    for (const auto& [at, stream] : registry_->streams)
-      if (at == endpoint) stream->cancel();
+    cancel_streams(*registry_, endpoint);
   }
 
   Result<RangePage> range(int endpoint, const std::string& key, const std::string& range_end, std::int64_t limit, std::int64_t revision,
@@ -319,10 +132,10 @@ class GrpcEtcdRpc : public EtcdRpc {
   }
 
   std::unique_ptr<WatchStream> watch_stream(int endpoint, Deadline end) override {
-    return std::make_unique<GrpcWatchStream>(registry_, endpoint, *endpoints_[endpoint].watch, end);
+    return open_watch_stream(registry_, endpoint, *endpoints_[endpoint].watch, end);
   }
   std::unique_ptr<KeepAliveStream> keep_alive_stream(int endpoint) override {
-    return std::make_unique<GrpcKeepAliveStream>(registry_, endpoint, *endpoints_[endpoint].lease);
+    return open_keep_alive_stream(registry_, endpoint, *endpoints_[endpoint].lease);
   }
 
  private:

@@ -38,7 +38,7 @@ OUTSIDE = {
     "nccl": "moe/train/",
     "spdlog/": "base/log.cpp",
     "prometheus/": "metrics/exporter.cpp",
-    "grpc": "coordinator/etcd/etcd_rpc.cpp",
+    "grpc": "coordinator/etcd/etcd_rpc.cpp coordinator/etcd/etcd_streams.hpp coordinator/etcd/etcd_streams.cpp coordinator/etcd/etcd_wire.hpp coordinator/etcd/etcd_wire.cpp",
     "boost/asio": "metrics/http_server.cpp agent/ coordinator/shell.cpp coordinator/main.cpp",
     "yaml-cpp/": "cli/yaml_section.hpp",
     "CLI/": "cli/ coordinator/main.cpp agent/main.cpp tests/checkpoint/cli_test.cpp",
