@@ -172,6 +172,7 @@ Result<void> LocalSession::wait_for_the_end() {
 
 // As `regroup stop`: the members save the step under way.
 Result<void> LocalSession::save_and_stop() {
+  read_journals();   // what was committed since the last look is worth saving
   if (options_.job.snapshots.checkpoint_dir.empty() || record_.first_commit_at_ms() == 0) return {};
   WishRecord wish;
   wish.kind = "stop";
