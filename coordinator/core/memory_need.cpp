@@ -91,6 +91,8 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   // Rows that are sent stay until the wave ends, or two calls later, the answers of every slice too; from the others come as many as go to them.
   const std::int64_t sent_layers = job.recompute == Recompute::kNone ? num_sparse : std::min<std::int64_t>(num_sparse, 2);
   if (members > 1) per_token += sent_layers * (1 + slices) * k * h * (members - 1) / members * size;
+  // What is computed again lies between what stays, and the heap does not fill all holes: the peak has as much more as a layer's rows and answers (tests/train/memory_test.cpp).
+  if (job.recompute != Recompute::kNone) per_token += 2 * k * h * size;
   need.activations = tokens * per_token;
   const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);   // the rows of one expert, evenly
   const std::int64_t travelling = members > 1 ? tokens * (copies + slices) * k * h * (members - 1) / members : 0;
