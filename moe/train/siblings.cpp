@@ -50,6 +50,7 @@ std::vector<Join> joins_of(const std::vector<Part>& parts) {
 Siblings::Siblings(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool) : view_(view), mesh_(mesh), pool_(pool) {
   for (const auto& [key, shard] : store.all()) exchanges_[key];
   Numbering numbering;
+  const std::size_t num_sent = cover(view_.group().first_chain, view_.group().end_chain).size();
   const auto& groups = view_.plan.placement.groups;
   for (const Unit& unit : view_.job->units) {
     const IntervalSet mine = view_.kept(unit.index, view_.self);
@@ -63,9 +64,8 @@ Siblings::Siblings(const EpochView& view, Mesh& mesh, const ShardStore& store, F
           Exchange exchange;
           exchange.rank = rank;
           exchange.blocks = overlap;
-          exchange.sent = cover(view_.group().first_chain, view_.group().end_chain);
           exchange.received = cover(theirs.first_chain, theirs.end_chain);
-          exchange.first_sent = numbering.take(view_.self, rank, exchange.sent.size());
+          exchange.first_sent = numbering.take(view_.self, rank, num_sent);
           exchange.first_received = numbering.take(rank, view_.self, exchange.received.size());
           exchanges_.at({unit.index, shard->blocks.lo}).with.push_back(std::move(exchange));
         }

@@ -37,7 +37,7 @@ class Siblings {
   struct Exchange {  // with one owner in another group
     Rank rank;
     Interval blocks;
-    std::vector<TreeNode> sent, received;    // nodes of our group, of theirs
+    std::vector<TreeNode> received;          // nodes of their group
     int first_sent = 0, first_received = 0;  // running numbers of the transfers
     std::vector<Floats> values;              // received
     std::vector<TransferPtr> receives;
