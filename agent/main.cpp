@@ -1,4 +1,5 @@
 // regroup-agent: the daemon of a node. Registers it, runs its workers, keeps their snapshots.
+#include "agent/api/socket_directory.hpp"
 #include "agent/shell.hpp"
 #include "base/log.hpp"
 #include "coordinator/api/keys.hpp"
@@ -8,18 +9,17 @@
 #include "metrics/http_server.hpp"
 
 #include <CLI/CLI.hpp>
-
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 namespace {
@@ -94,15 +94,27 @@ std::string take_directory(const std::string& directory) {
   return "";
 }
 
-// Unix socket paths have at most 107 characters: a deep directory gets a short one in /tmp, named by what it stands for so that the next agent in `directory` finds it again.
-std::string socket_directory(const std::string& directory) {
-  if (directory.size() + std::string("/w00.000000").size() < sizeof(sockaddr_un::sun_path)) return directory;
-  const std::string shorter = "/tmp/regroup-" + std::to_string(getuid()) + "-" + std::to_string(std::hash<std::string>{}(directory));
-  std::error_code error;
-  fs::create_directories(shorter, error);
-  ::chmod(shorter.c_str(), 0700);
-  return shorter;
-}
+// The directory of the sockets, while the agent lives.
+class SocketDirectory {
+ public:
+  explicit SocketDirectory(const std::string& directory) : path_(agent::socket_directory(directory)), temporary_(path_ != directory) {
+    if (!temporary_) return;
+    std::error_code error;
+    fs::create_directories(path_, error);
+    ::chmod(path_.c_str(), 0700);
+  }
+  ~SocketDirectory() {
+    std::error_code error;
+    if (temporary_) fs::remove_all(path_, error);
+  }
+  SocketDirectory(const SocketDirectory&) = delete;
+  SocketDirectory& operator=(const SocketDirectory&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  const std::string path_;
+  const bool temporary_;
+};
 
 }  // namespace
 
@@ -140,7 +152,9 @@ int main(int argc, char** argv) {
   if (access(o.shell.worker_program.c_str(), X_OK) != 0) return fail("there is no worker program " + o.shell.worker_program + "; give it with --worker");
   if (const std::string problem = take_directory(o.directory); !problem.empty()) return fail(problem);
   o.shell.directory = o.directory;
-  o.shell.sockets = o.address.empty() ? socket_directory(o.directory) : "tcp:" + o.address;
+  std::optional<SocketDirectory> sockets;
+  if (o.address.empty()) sockets.emplace(o.directory);
+  o.shell.sockets = sockets ? sockets->path() : "tcp:" + o.address;
   const std::string peer_port = o.address.empty() ? "unix:" + o.shell.sockets + "/agent" : o.shell.sockets + ":0";
 
   log::start("agent " + facts.node.value, level_of(o.log_level), o.log_file);

@@ -1,5 +1,6 @@
 #include "cli/local/cluster.hpp"
 
+#include "agent/api/socket_directory.hpp"
 #include "cli/etcd/loopback.hpp"
 #include "cli/local/child.hpp"
 
@@ -108,6 +109,8 @@ void Cluster::kill_node(const std::string& node) {
   expected_.insert(agent_pid(node));
   signal_node(node, SIGKILL);
   nodes_.erase(node);
+  std::error_code error;
+  if (!agent::sockets_fit(node_dir(node))) fs::remove_all(agent::socket_directory(node_dir(node)), error);
 }
 
 void Cluster::drain_node(const std::string& node) {

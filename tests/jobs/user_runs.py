@@ -142,13 +142,18 @@ def stopped(world):
 
 
 def interrupted(world):
-    """Ctrl-C saves the step under way, leaves no process, says how to go on, and going on ends with the same bits."""
-    directory, job = world.fresh("interrupted"), world.job("interrupted", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 50")
+    """Ctrl-C saves the step under way, leaves no process and no sockets, says how to go on, and going on ends with the same bits."""
+    directory = os.path.join(world.fresh("interrupted"), "deeper-than-the-path-of-a-socket-may-be-" * 3)   # so its sockets lie in /tmp
+    os.makedirs(os.path.dirname(directory))
+    job = world.job("interrupted", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 50")
     process, at = start_local(world, job, directory, "--nodes", "3"), 5 + random.randrange(40)
     eventually(f"step {at} is committed", lambda: max(committed(directory), default=0) >= at, 60)
+    sockets = {path for entry in os.listdir("/proc") if entry.isdigit() and directory in _command_line(entry) for path in _unix_sockets(entry) if path.startswith("/tmp/")}
+    check(len(sockets) >= 3, "sockets of three agents:", sockets)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     check(process.returncode == 130, process.returncode, err)
+    check(not any(os.path.exists(os.path.dirname(path)) for path in sockets), "left behind:", sockets)
     command = re.search(r"goes on from the checkpoint of step (\d+) with: regroup (.*)$", err.strip())
     check(command, err)
     check(int(command.group(1)) == max(committed(directory)), "stopped after", at, ": saved is step", command.group(1), "of", max(committed(directory)))
@@ -171,6 +176,17 @@ def interrupted(world):
     check("no checkpoint was written yet" in process.communicate(timeout=30)[1])
     err = world.cli("local", job, "--dir", directory, status=1)[1]
     check("nothing to go on from" in err, err)
+
+
+def _unix_sockets(pid):
+    """Paths that a process listens on or was dialled at."""
+    try:
+        inodes = {os.readlink(f"/proc/{pid}/fd/{fd}")[len("socket:["):-1] for fd in os.listdir(f"/proc/{pid}/fd")}
+    except OSError:
+        return []
+    with open("/proc/net/unix", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return [row[7] for row in rows if len(row) == 8 and row[6] in inodes]
 
 
 def _command_line(pid):

@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "agent": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd agent/api agent/core agent/snapshots",
     "cli/etcd": "base",
     "cli/checkpoint": "cli base moe/layout checkpoint/core checkpoint/io",
-    "cli/local": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd cli cli/etcd",
+    "cli/local": API + " checkpoint/core checkpoint/io coordinator/api coordinator/etcd agent/api cli cli/etcd",
     "cli": API + " moe/data checkpoint/core checkpoint/io coordinator/api coordinator/core coordinator/etcd agent/api cli/etcd cli/checkpoint cli/local",
     "tests": "*",
     "bench": "*",
