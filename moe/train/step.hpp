@@ -11,9 +11,7 @@
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/experts.hpp"
 #include "moe/train/gather.hpp"
-#include "moe/train/ops/attention.hpp"
-#include "moe/train/ops/mlp.hpp"
-#include "moe/train/ops/router.hpp"
+#include "moe/train/model.hpp"
 #include "moe/train/reduction.hpp"
 #include "moe/train/shards.hpp"
 #include "moe/train/trace.hpp"
@@ -57,34 +55,13 @@ class StepRunner {
   std::string weights_digest(Step step);
 
  private:
-  struct LayerSaved {
-    ops::AttentionSaved attention;
-    ops::RouterSaved router;
-    ops::MlpSaved mlp;
-    ops::Routing routing;
-    at::Tensor outputs;
-    at::Tensor input;   // recompute: full; then the others are there only between the repeated forward and the backward
-  };
   void run_wave(int wave);
-  void load(const Dataset& data, std::int64_t first_sample);   // tokens and targets of a microbatch
-  at::Tensor forward(Pass pass);
-  // x -> the layer's output; fills `saved`. kAgain: before the backward, for `saved` alone, from the same input and with the same jitter.
-  at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, Pass pass);
-  void backward(int wave, at::Tensor dx, std::int64_t targets);
-  void serve(int wave);                              // idle in that wave: only the experts held here, and the others' leaves
-  void serve_forward(Pass pass);
-  void reduce(int dense_unit, int wave);             // adds the wave's leaves; after the last wave the unit's sums go to the siblings at once
   std::vector<MicrobatchLoss> validation_losses(Step name);
   [[nodiscard]] Vote make_vote() const;
   VoteRecord vote();
   void update(const VoteRecord& record);
   void point();                                      // progress and interruption
   [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
-  [[nodiscard]] const ComputeForm& form(int index) const { return view_.job->forms[static_cast<std::size_t>(index)]; }
-  [[nodiscard]] int head_unit() const { return static_cast<int>(view_.job->units.size()) - 1; }
-  ops::DenseWeights dense(int layer);
-  ops::HeadWeights head();
-  ops::HeadWeights head_leaf();
 
   const EpochView& view_;
   Mesh& mesh_;
@@ -93,19 +70,13 @@ class StepRunner {
   const Dataset* validation_data_;
   StepHooks hooks_;
   BadSteps bad_;
-  ops::Dims dims_;
-  ops::Rope rope_;
-  std::optional<DenseGather> gather_;                // spares have none of the three
+  std::optional<DenseGather> gather_;  // spares have none of the four
   std::vector<ComputeForm> flat_forms_;
   std::optional<DenseGather> flat_gather_;           // of the master weights, for the digest of a job that computes in another precision
   std::optional<WholeExperts> whole_experts_;        // while the digest is made
   std::optional<Reduction> reduction_;
   std::optional<ExpertExchange> experts_;
-  std::vector<LayerSaved> layers_;
-  int microbatch_ = 0;                               // that is computed
-  at::Tensor tokens_, targets_;
-  std::vector<std::int64_t> documents_;              // of that microbatch: the tokens of each; empty unless they are separate
-  ops::AuxStats aux_;
+  std::optional<Model> model_;
   Step step_;
   bool voted_ = false;
   std::vector<std::byte> vote_bytes_;

@@ -1,7 +1,6 @@
 #include "moe/train/validation.hpp"
 
 #include "moe/train/interrupt.hpp"
-#include "moe/train/ops/head.hpp"
 #include "moe/train/step.hpp"
 #include "moe/train/tags.hpp"
 #include "moe/train/wire.hpp"
@@ -32,9 +31,8 @@ Result<ValidationRecord> count_validation(const JobView& job, Step step, const s
   return record;
 }
 
-// Forward alone, with what no step remembers: no jitter, no balance, no loads. The weights are at rest.
+// The weights are at rest.
 std::vector<MicrobatchLoss> StepRunner::validation_losses(Step name) {
-  const JobSpec& spec = view_.job->spec;
   std::vector<MicrobatchLoss> losses;
   gather_->begin(name);
   experts_->begin_step(name);
@@ -44,12 +42,9 @@ std::vector<MicrobatchLoss> StepRunner::validation_losses(Step name) {
     experts_->begin_wave(wave, microbatches);
     const int microbatch = microbatches[static_cast<std::size_t>(view_.member)];
     if (microbatch < 0) {
-      serve_forward(Pass::kValidate);
+      model_->serve_validation();
     } else {
-      load(*validation_data_, static_cast<std::int64_t>(microbatch) * spec.sequences_per_microbatch);
-      const at::Tensor x = forward(Pass::kValidate);
-      const ops::HeadResult result = ops::head_forward(head(), x, targets_, dims_);
-      losses.push_back({microbatch, result.loss_sum, result.num_targets});
+      losses.push_back(model_->validate(microbatch, *validation_data_));
     }
     experts_->end_wave();
   }
