@@ -1,6 +1,5 @@
 #include "moe/train/step.hpp"
 
-#include "base/digest.hpp"
 #include "base/log.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/state.hpp"
@@ -29,7 +28,7 @@ class Stopwatch {
 }  // namespace
 
 StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)
-    : view_(view), mesh_(mesh), store_(store), data_(data), validation_data_(validation_data), hooks_(std::move(hooks)), bad_(bad) {
+    : view_(view), mesh_(mesh), store_(store), data_(data), validation_data_(validation_data), hooks_(std::move(hooks)), bad_(bad), weights_digest_(view_, mesh_, store_) {
   if (view_.group_index < 0) return;
   gather_.emplace(view_, mesh_, store_, view_.job->forms, hooks_.trace);
   reduction_.emplace(view_, mesh_, store_, pool);
@@ -169,44 +168,6 @@ void StepRunner::update(const VoteRecord& record) {
   voted_ = false;
 }
 
-std::string StepRunner::weights_digest(Step step) {
-  const Step tag_step(step.value + 1);
-  std::vector<std::string> lines;
-  const auto add_lines = [&](const Unit& u, const float* flat) {
-    for (const TensorSpec& tensor : u.tensors) lines.push_back(tensor_line(tensor.name, tensor.shape, flat + tensor.offset));
-  };
-  if (view_.group_index == 0) {
-    // In fp32, whatever is computed in.
-    if (view_.job->spec.precision != Precision::kFp32) {
-      flat_forms_ = compute_forms(view_.job->units, Precision::kFp32);
-      flat_gather_.emplace(view_, mesh_, store_, flat_forms_);
-    }
-    DenseGather& gather = flat_gather_ ? *flat_gather_ : *gather_;
-    gather.begin(tag_step);
-    for (const Unit& u : view_.job->units) {
-      if (u.is_expert()) continue;
-      const auto* flat = reinterpret_cast<const float*>(gather.weights(u.index));
-      if (view_.member == 0) add_lines(u, flat);
-    }
-    gather.end();
-    flat_gather_.reset();
-    whole_experts_.emplace(view_, mesh_, store_);
-    for (std::string& line : whole_experts_->digest_lines(tag_step)) lines.push_back(std::move(line));
-    whole_experts_.reset();
-  }
-  std::string mine;
-  for (const std::string& line : lines) mine += line + "\n";
-  const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(tag_step, TransferOp::kDigest), std::as_bytes(std::span(mine.data(), mine.size())), Lane::kBulk));
-  lines.clear();
-  for (const auto& bytes : all) {
-    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = text.find('\n', at);
-      lines.push_back(text.substr(at, end - at));
-      at = end + 1;
-    }
-  }
-  return regroup::weights_digest(lines);
-}
+std::string StepRunner::weights_digest(Step step) { return weights_digest_.make(step, gather_ ? &*gather_ : nullptr); }
 
 }  // namespace regroup

@@ -17,7 +17,7 @@
 #include "moe/train/trace.hpp"
 #include "moe/train/validation.hpp"
 #include "moe/train/vote.hpp"
-#include "moe/train/whole_experts.hpp"
+#include "moe/train/weights_digest.hpp"
 
 #include <functional>
 #include <memory>
@@ -51,7 +51,7 @@ class StepRunner {
   [[nodiscard]] const BadSteps& bad() const { return bad_; }
   // Applies the prepared step. Not interruptible.
   void roll_forward(const VoteRecord& record);
-  // SHA-256 of the weights by the digest's rule, the same on every member. All members call it.
+  // Of the weights after `step`, which are this state's. All members call it.
   std::string weights_digest(Step step);
 
  private:
@@ -71,12 +71,10 @@ class StepRunner {
   StepHooks hooks_;
   BadSteps bad_;
   std::optional<DenseGather> gather_;  // spares have none of the four
-  std::vector<ComputeForm> flat_forms_;
-  std::optional<DenseGather> flat_gather_;           // of the master weights, for the digest of a job that computes in another precision
-  std::optional<WholeExperts> whole_experts_;        // while the digest is made
   std::optional<Reduction> reduction_;
   std::optional<ExpertExchange> experts_;
   std::optional<Model> model_;
+  WeightsDigest weights_digest_;
   Step step_;
   bool voted_ = false;
   std::vector<std::byte> vote_bytes_;
