@@ -1,11 +1,5 @@
 #include "moe/train/validation.hpp"
 
-#include "moe/train/interrupt.hpp"
-#include "moe/train/step.hpp"
-#include "moe/train/tags.hpp"
-#include "moe/train/wire.hpp"
-
-#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -29,44 +23,6 @@ Result<ValidationRecord> count_validation(const JobView& job, Step step, const s
     record.targets += losses[i]->targets;
   }
   return record;
-}
-
-// The weights are at rest.
-std::vector<MicrobatchLoss> StepRunner::validation_losses(Step name) {
-  std::vector<MicrobatchLoss> losses;
-  gather_->begin(name);
-  experts_->begin_step(name);
-  for (int wave = 0; wave < view_.validation_waves(); ++wave) {
-    const std::vector<int> microbatches = view_.validation_microbatches(wave);
-    if (std::all_of(microbatches.begin(), microbatches.end(), [](int m) { return m < 0; })) continue;
-    experts_->begin_wave(wave, microbatches);
-    const int microbatch = microbatches[static_cast<std::size_t>(view_.member)];
-    if (microbatch < 0) {
-      model_->serve_validation();
-    } else {
-      losses.push_back(model_->validate(microbatch, *validation_data_));
-    }
-    experts_->end_wave();
-  }
-  gather_->end();
-  return losses;
-}
-
-ValidationRecord StepRunner::validate(Step step) {
-  const Step name = validation_name(step);
-  std::vector<MicrobatchLoss> mine;
-  if (gather_) mine = validation_losses(name);
-  hooks_.interrupt();
-  WireWriter out;
-  out.put(mine);
-  vote_bytes_ = out.bytes();
-  std::vector<std::vector<MicrobatchLoss>> all;
-  for (const auto& bytes : must(all_gather_v(mesh_, view_.member_ranks(), make_tag(name, TransferOp::kVote), vote_bytes_))) {
-    WireReader in(bytes);
-    all.push_back(in.get_vector<MicrobatchLoss>());
-    if (!in.ok()) throw Interrupted{{Code::kCorrupt, "a member's validation losses are cut short"}};
-  }
-  return must(count_validation(*view_.job, step, all));
 }
 
 }  // namespace regroup
