@@ -1,0 +1,41 @@
+// look.hpp: one look at one job: what is known of it, and the decision as it takes shape. Pure; what the questions of decide share.
+#pragma once
+
+#include "coordinator/core/cluster_view.hpp"
+#include "coordinator/core/decide.hpp"
+#include "coordinator/core/newcomers.hpp"
+#include "coordinator/core/plan_draft.hpp"
+#include "coordinator/core/roster.hpp"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace regroup {
+
+// "1 node", "2 nodes".
+std::string count(std::size_t n, const std::string& noun);
+std::size_t num_nodes(const std::vector<Participant>& participants);
+
+// Its arguments must outlive it.
+struct Look {
+  Look(const ClusterView& view, const JobView& job, JobMemory& memory, const Now& now);
+
+  void say(const std::string& state, const std::string& reason);
+  void note(const std::string& text) { decision.notes.push_back(text); }
+  // The draft's plan is the decision; where none is possible, the job waits and says why.
+  void publish(const PlanDraft& draft);
+  Newcomers newcomers() { return find_newcomers(view, job, roster, decision.notes); }
+  // Those that may have snapshots: of usable nodes, and of nodes that shall leave.
+  [[nodiscard]] std::vector<NodeId> agents() const;
+
+  const ClusterView& view;
+  const JobView& job;
+  JobMemory& memory;
+  const Now& now;
+  const JobSpec& spec;
+  Roster roster;
+  Decision decision;
+};
+
+}  // namespace regroup

@@ -1,0 +1,120 @@
+#include "coordinator/core/recover.hpp"
+
+#include "coordinator/core/first_plan.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace regroup {
+namespace {
+
+// What the workers hold: the pending plan's parent, unless somebody is known to have switched. `parent` keeps it.
+const Plan* held_layout(const Look& look, const Losses& losses, std::optional<Plan>& parent) {
+  const Plan& plan = look.job.plan->value;
+  if (!look.job.pending() || losses.spoken_epoch == plan.epoch) return &plan;
+  const auto text = look.job.history.find(plan.parent.value);
+  if (text == look.job.history.end()) return &plan;
+  auto read = plan_from_json(text->second);
+  if (!read) return &plan;
+  parent = std::move(*read);
+  return &*parent;
+}
+
+}  // namespace
+
+void after_loss(Look& look, const Losses& losses) {
+  const Plan& plan = look.job.plan->value;
+  std::set<WorkerId> lost;
+  std::set<NodeId> doubtful;  // nobody on that node has said anything since
+  PlanDraft draft;
+  draft.cause = losses.lost.front().cause;
+  for (const Loss& loss : losses.lost) {
+    lost.insert(loss.worker);
+    if (!loss.agent_speaks) doubtful.insert(loss.worker.node);
+    draft.detected_at_ms = draft.detected_at_ms == 0 ? loss.detected_at_ms : std::min(draft.detected_at_ms, loss.detected_at_ms);
+    if (loss.cause == "node_lost") draft.cause = "node_lost";
+    if (lost.size() <= 4) draft.reason += (draft.reason.empty() ? "" : ", ") + loss.text;
+  }
+  if (lost.size() > 4) draft.reason += " and " + count(lost.size() - 4, "other");
+  const auto alive = [&](const std::vector<Participant>& from) {
+    std::vector<Participant> result;
+    std::copy_if(from.begin(), from.end(), std::back_inserter(result), [&](const Participant& p) { return !lost.contains(p.worker); });
+    return result;
+  };
+  draft.members = alive(plan.members);
+  if (!look.job.in_force()) draft.donors = alive(plan.donors);
+  if (draft.members.empty()) return first_plan(look, draft.donors);
+
+  draft.goal = Goal::kSoonest;
+  std::optional<Plan> parent;
+  draft.previous = held_layout(look, losses, parent);
+  const bool complete = look.job.in_force() && covers_all(plan, lost);
+  for (const NodeId& node : look.agents()) {
+    if (!complete || !doubtful.contains(node)) draft.snapshot_nodes.push_back(node);
+  }
+  const auto need = static_cast<std::size_t>(look.spec.elastic.min_nodes);
+  const std::string story = draft.reason;
+  if (num_nodes(draft.members) < need) {
+    const Newcomers found = look.newcomers();
+    draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
+    draft.goal = Goal::kBalanced;
+    if (num_nodes(draft.members) < need) {
+      return look.say("waiting",
+                      "lost " + story + "; " + count(num_nodes(draft.members), "node") + " left, the job needs at least " + std::to_string(need) + ": the others keep their state and wait for nodes");
+    }
+  }
+  draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " + count(num_nodes(draft.members), "node") + " go on";
+  look.publish(draft);
+  if (!look.decision.plan && draft.goal == Goal::kSoonest) {  // the survivors alone do not fit: with whoever is ready
+    const Newcomers found = look.newcomers();
+    if (found.ready.empty()) return;
+    draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
+    draft.goal = Goal::kBalanced;
+    look.publish(draft);
+  }
+}
+
+bool waits_for_state(const Look& look) {
+  const Plan& plan = look.job.plan->value;
+  if (look.now.at - look.job.plan->last_changed < look.view.timing().stuck_wait) return false;
+  return std::all_of(plan.members.begin(), plan.members.end(), [&](const Participant& member) {
+    const WorkerRecord* record = look.view.slot_of(member.worker);
+    return record != nullptr && record->id == member.worker && record->state == WorkerState::kWaiting;
+  });
+}
+
+void bring_help(Look& look) {
+  const Plan& plan = look.job.plan->value;
+  const Newcomers found = look.newcomers();
+  std::vector<NodeId> new_agents;
+  for (const NodeId& node : look.agents()) {
+    const auto on_node = [&](const auto& p) { return p.worker.node == node; };
+    const bool asked = std::any_of(plan.members.begin(), plan.members.end(), on_node) || std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
+                       std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(), [&](const SnapshotDonor& d) { return d.node == node; });
+    if (!asked) new_agents.push_back(node);
+  }
+  const bool checkpoint = !look.job.checkpoints.empty() && plan.checkpoint_step != look.job.checkpoints.rbegin()->first;
+  const WorkerRecord* first = look.view.slot_of(plan.members.front().worker);
+  look.say("waiting", "the members wait for a complete source of state: " + (first != nullptr ? first->text : std::string()));
+  if (found.ready.empty() && new_agents.empty() && !checkpoint) {
+    look.memory.first_help.reset();
+    return;
+  }
+  if (!look.memory.first_help) look.memory.first_help = look.now.at;
+  if (look.now.at - *look.memory.first_help < look.view.timing().join_batch) return;
+  PlanDraft draft;
+  draft.members = plan.members;
+  draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
+  draft.donors = plan.donors;
+  draft.snapshot_nodes = look.agents();
+  draft.previous = &plan;
+  draft.cause = "join";
+  draft.reason = "the members lack state that " + count(found.ready.size(), "newcomer") + ", " + count(new_agents.size(), "agent") + (checkpoint ? " or a newer checkpoint" : "") + " may have";
+  look.publish(draft);
+}
+
+}  // namespace regroup
