@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace regroup::agent {
 namespace {
@@ -16,8 +16,13 @@ using Clock = std::chrono::steady_clock;
 }  // namespace
 
 AgentShell::AgentShell(Store& store, ShellOptions options)
-    : store_(store), options_(std::move(options)), keys_(options_.facts.cluster), core_(options_.facts),
-      journal_(options_.directory + "/journal.jsonl", options_.facts.node), granting_(std::make_unique<Lane>()) {}
+    : store_(store),
+      options_(std::move(options)),
+      keys_(options_.facts.cluster),
+      core_(options_.facts),
+      journal_(options_.directory + "/journal.jsonl", options_.facts.node),
+      workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address}, [this](Event event) { post(std::move(event)); }),
+      granting_(std::make_unique<Lane>()) {}
 
 Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options, const std::string& keeper_listen) {
   // The keeper's address belongs to the node's facts, so it comes first; nothing is taken before run().
@@ -37,12 +42,10 @@ Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions 
 }
 
 AgentShell::~AgentShell() {
-  assignment_watch_.reset();
-  spec_watch_.reset();
-  plan_watch_.reset();
+  watches_.reset();
   registration_.reset();
   granting_.reset();
-  workers_.clear();
+  workers_.end_all();
   keeper_.reset();
 }
 
@@ -74,13 +77,7 @@ int AgentShell::run() {
     journal_.lease_lost();
   };
   registration_ = std::make_unique<Registration>(store_, registration, events);
-  assignment_watch_ = store_.watch(keys_.assignment(options_.facts.node), [this](const WatchUpdate& update) {
-    for (const WatchEvent& event : update.events) {
-      if (event.kv.key != keys_.assignment(options_.facts.node)) continue;   // a longer name that begins like ours
-      const auto record = event.kind == WatchEvent::Kind::kPut ? assignment_from_json(event.kv.value) : Result<AssignmentRecord>(AssignmentRecord{});
-      if (record) post(Assigned{record->job});
-    }
-  });
+  watches_ = std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
 
   std::unique_lock lock(mutex_);
   auto next_tick = Clock::now();
@@ -103,11 +100,8 @@ int AgentShell::run() {
   }
   const std::string refused = refused_;
   lock.unlock();
-  assignment_watch_.reset();
-  spec_watch_.reset();
-  plan_watch_.reset();
-  workers_.clear();
-  spare_.reset();
+  watches_.reset();
+  workers_.end_all();
   registration_->leave();
   if (refused.empty()) return 0;
   log::error("node_refused", {{"reason", refused}});
@@ -131,7 +125,6 @@ void AgentShell::observe(const Event& event) {
     counters_.change([&](auto& c) { account(c, *saved, wall_ms); });
     if (!saved->problem.empty()) log::error("checkpoint_failed", {{"step", saved->step.value}, {"reason", saved->problem}, {"note", "training goes on"}});
   } else if (const auto* ended = std::get_if<WorkerEnded>(&event)) {
-    const auto process = workers_.find(ended->worker);
     bool asked = true;
     std::string text;
     for (const Slot& slot : core_.slots()) {
@@ -146,7 +139,7 @@ void AgentShell::observe(const Event& event) {
         ++c.worker_failures;
         ++c.suspicions["exit"];   // the agent's own evidence; workers report the others
       });
-    if (process != workers_.end()) workers_.erase(process);
+    workers_.forget(ended->worker);
   } else if (const auto* planned = std::get_if<PlanKnown>(&event)) {
     journal_.plan(planned->plan);
     log::info("plan_seen", {{"epoch", planned->plan.epoch.value}, {"cause", planned->plan.cause}, {"members", planned->plan.members.size()}, {"reason", planned->plan.reason}});
@@ -161,35 +154,8 @@ void AgentShell::perform(const Action& action) {
 
 void AgentShell::do_one(const FollowJob& action) {
   log::info("follows_job", {{"job", action.job}});
-  watch_job(action.job);
-}
-
-void AgentShell::watch_job(const std::string& job) {
-  spec_watch_.reset();
-  plan_watch_.reset();
-  counters_.change([&](auto& c) { follow(c, job); });
-  if (job.empty()) return;
-  // Two narrow watches: everything else under the job (every node's progress) is none of our business.
-  spec_watch_ = store_.watch(keys_.spec(job), [this, key = keys_.spec(job)](const WatchUpdate& update) {
-    for (const WatchEvent& event : update.events) {
-      if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
-      if (auto spec = job_from_json(event.kv.value)) {
-        post(JobKnown{std::move(*spec)});
-      } else {
-        log::error("job_unreadable", {{"key", key}, {"error", to_string(spec.error())}});
-      }
-    }
-  });
-  plan_watch_ = store_.watch(keys_.current_plan(job), [this, key = keys_.current_plan(job)](const WatchUpdate& update) {
-    for (const WatchEvent& event : update.events) {
-      if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
-      if (auto plan = plan_from_json(event.kv.value)) {
-        post(PlanKnown{std::move(*plan)});
-      } else {
-        log::error("plan_unreadable", {{"key", key}, {"error", to_string(plan.error())}});
-      }
-    }
-  });
+  counters_.change([&](auto& c) { follow(c, action.job); });
+  watches_->follow(action.job);
 }
 
 void AgentShell::do_one(const WorkFor& action) {
@@ -201,56 +167,35 @@ void AgentShell::do_one(const WorkFor& action) {
 }
 
 void AgentShell::do_one(const StartWorker& action) {
-  WorkerEvents events;
-  events.on_message = [this, id = action.worker](FromWorker message) { post(WorkerSays{id, std::move(message)}); };
-  events.on_ended = [this, id = action.worker](int signal, int status) { post(WorkerEnded{id, signal, status}); };
-  auto started = new_process();
+  const auto pid = workers_.start(action);
   counters_.change([](auto& c) { ++c.worker_starts; });
-  if (!started) {
-    log::error("worker_not_started", {{"reason", to_string(started.error())}});
+  if (!pid) {
+    log::error("worker_not_started", {{"reason", to_string(pid.error())}});
     return post(WorkerEnded{action.worker, 0, 127});
   }
-  (*started)->listen_to(std::move(events));
-  const bool tcp = options_.sockets.starts_with("tcp:");
-  const std::string listen = tcp ? options_.sockets + ":0" : "unix:" + options_.sockets + "/w" + std::to_string(action.worker.slot) + "." + std::to_string(action.worker.start);
-  std::string profile;
-  if (action.job.profile.steps > 0) {
-    profile = to_string(action.worker) + ".json";
-    std::replace(profile.begin(), profile.end(), '/', '.');
-    profile = options_.directory + "/profile/" + action.job.name + "." + profile;
-  }
-  (*started)->tell(Welcome{action.job, action.worker, listen, options_.facts.agent_address, action.highest_epoch, profile});
-  journal_.started(action.worker, (*started)->pid());
-  log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", (*started)->pid()}});
-  workers_[action.worker] = std::move(*started);
-}
-
-Result<std::unique_ptr<WorkerProcess>> AgentShell::new_process() {
-  if (spare_ && !spare_->has_ended()) return std::move(spare_);
-  spare_.reset();
-  return WorkerProcess::start(options_.worker_program);
+  journal_.started(action.worker, *pid);
+  log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", *pid}});
 }
 
 void AgentShell::do_one(const KeepSpare&) {
-  auto started = WorkerProcess::start(options_.worker_program);
-  if (!started) return log::warn("no_spare", {{"reason", to_string(started.error())}, {"note", "the next worker starts more slowly"}});
-  log::info("spare_started", {{"pid", (*started)->pid()}});
-  spare_ = std::move(*started);
+  const auto pid = workers_.start_spare();
+  if (!pid) return log::warn("no_spare", {{"reason", to_string(pid.error())}, {"note", "the next worker starts more slowly"}});
+  log::info("spare_started", {{"pid", *pid}});
 }
 
 void AgentShell::do_one(const KillWorker& action) {
   log::info("worker_killed", {{"worker", to_string(action.worker)}, {"reason", action.reason}});
-  if (const auto found = workers_.find(action.worker); found != workers_.end()) found->second->kill();
+  if (const auto found = workers_.find(action.worker)) found->kill();
 }
 
 void AgentShell::do_one(const Tell& action) {
-  if (const auto found = workers_.find(action.worker); found != workers_.end()) found->second->tell(action.message);
+  if (const auto found = workers_.find(action.worker)) found->tell(action.message);
 }
 
 void AgentShell::do_one(const GrantArena& action) {
   const auto found = workers_.find(action.worker);
-  if (found == workers_.end()) return;
-  granting_->post([this, action, worker = found->second] {
+  if (!found) return;
+  granting_->post([this, action, worker = found] {
     auto slots = keeper_->grant(action.worker, action.slots, action.bytes);
     if (!slots) {
       log::error("no_memory_for_snapshots", {{"bytes", action.bytes}, {"slots", action.slots}, {"reason", to_string(slots.error())}, {"note", "the worker goes on without"}});

@@ -7,12 +7,12 @@
 #include "agent/journal.hpp"
 #include "agent/registration.hpp"
 #include "agent/snapshots/keeper.hpp"
-#include "agent/worker_process.hpp"
+#include "agent/watches.hpp"
+#include "agent/workers.hpp"
 #include "metrics/counters.hpp"
 
 #include <condition_variable>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -59,8 +59,6 @@ class AgentShell {
   void do_one(const PutLasting& action);
   void do_one(const Refused& action);
   void do_one(const Quit& action);
-  Result<std::unique_ptr<WorkerProcess>> new_process();   // the spare where there is one
-  void watch_job(const std::string& job);
   void refresh_status();
 
   Store& store_;
@@ -76,11 +74,10 @@ class AgentShell {
   bool quit_ = false;
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;
-  std::map<WorkerId, std::shared_ptr<WorkerProcess>> workers_;
-  std::unique_ptr<WorkerProcess> spare_;
+  Workers workers_;
   std::unique_ptr<Lane> granting_;         // clears memory for arenas, which takes long
   std::unique_ptr<Registration> registration_;
-  std::unique_ptr<Watch> assignment_watch_, spec_watch_, plan_watch_;
+  std::unique_ptr<Watches> watches_;
 };
 
 }  // namespace regroup::agent

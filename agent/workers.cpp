@@ -1,0 +1,54 @@
+#include "agent/workers.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace regroup::agent {
+
+Result<int> Workers::start(const StartWorker& order) {
+  WorkerEvents events;
+  events.on_message = [this, id = order.worker](FromWorker message) { post_(WorkerSays{id, std::move(message)}); };
+  events.on_ended = [this, id = order.worker](int signal, int status) { post_(WorkerEnded{id, signal, status}); };
+  auto started = new_process();
+  if (!started) return started.error();
+  (*started)->listen_to(std::move(events));
+  const bool tcp = options_.sockets.starts_with("tcp:");
+  const std::string listen = tcp ? options_.sockets + ":0" : "unix:" + options_.sockets + "/w" + std::to_string(order.worker.slot) + "." + std::to_string(order.worker.start);
+  std::string profile;
+  if (order.job.profile.steps > 0) {
+    profile = to_string(order.worker) + ".json";
+    std::replace(profile.begin(), profile.end(), '/', '.');
+    profile = options_.directory + "/profile/" + order.job.name + "." + profile;
+  }
+  (*started)->tell(Welcome{order.job, order.worker, listen, options_.agent_address, order.highest_epoch, profile});
+  const int pid = (*started)->pid();
+  workers_[order.worker] = std::move(*started);
+  return pid;
+}
+
+Result<std::unique_ptr<WorkerProcess>> Workers::new_process() {
+  if (spare_ && !spare_->has_ended()) return std::move(spare_);
+  spare_.reset();
+  return WorkerProcess::start(options_.program);
+}
+
+Result<int> Workers::start_spare() {
+  auto started = WorkerProcess::start(options_.program);
+  if (!started) return started.error();
+  spare_ = std::move(*started);
+  return spare_->pid();
+}
+
+std::shared_ptr<WorkerProcess> Workers::find(const WorkerId& worker) const {
+  const auto found = workers_.find(worker);
+  return found != workers_.end() ? found->second : nullptr;
+}
+
+void Workers::forget(const WorkerId& worker) { workers_.erase(worker); }
+
+void Workers::end_all() {
+  workers_.clear();
+  spare_.reset();
+}
+
+}  // namespace regroup::agent

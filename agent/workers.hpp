@@ -1,0 +1,47 @@
+// workers.hpp: the worker processes of this node: those that carry out plans, and the spare that becomes the next of them.
+//
+// Threads: main's alone (workers die with the thread that started them). What workers say, and their end, is posted from threads of theirs.
+#pragma once
+
+#include "agent/core/agent.hpp"
+#include "agent/worker_process.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace regroup::agent {
+
+struct WorkersOptions {
+  std::string program;
+  std::string sockets;        // directory of unix sockets, or "tcp:HOST"
+  std::string directory;      // of this agent: below it a worker's profile
+  std::string agent_address;  // where the keeper is asked for snapshots
+};
+
+class Workers {
+ public:
+  // `post` takes WorkerSays and WorkerEnded; any thread.
+  Workers(WorkersOptions options, std::function<void(Event)> post) : options_(std::move(options)), post_(std::move(post)) {}
+
+  // The spare where there is one. Gives the process id; kUnavailable as WorkerProcess::start.
+  Result<int> start(const StartWorker& order);
+  Result<int> start_spare();
+  [[nodiscard]] std::shared_ptr<WorkerProcess> find(const WorkerId& worker) const;  // null: it has ended
+  void forget(const WorkerId& worker);
+  void end_all();                                                     // the spare, too
+  [[nodiscard]] std::size_t size() const { return workers_.size(); }  // without the spare
+
+ private:
+  Result<std::unique_ptr<WorkerProcess>> new_process();
+
+  WorkersOptions options_;
+  std::function<void(Event)> post_;
+  std::map<WorkerId, std::shared_ptr<WorkerProcess>> workers_;
+  std::unique_ptr<WorkerProcess> spare_;
+};
+
+}  // namespace regroup::agent
