@@ -17,53 +17,20 @@
 // A frame is a u32 length and that many bytes of JSON. Before the proof a frame has at most 4 KiB, after it 16 MiB; a longer one ends the connection.
 // Bulk of a piece of a snapshot: for each of 3 arrays, for each block one u64 XXH3 of the block's bytes; then the 3 arrays. The checksums are those taken when the
 // snapshot was made, so they hold from the first owner's memory to the last reader's.
-//
-// PeerSocket: one thread at a time. Every call ends: by the bytes, by `idle` without a single byte, or by `until` when set.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "agent/api/peer_socket.hpp"
 
-#include <sys/uio.h>
-
-#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
-#include <span>
+#include <string>
+#include <vector>
 
 namespace regroup {
 
 inline constexpr std::size_t kPeerMaxHello = 4 << 10;
 inline constexpr std::size_t kPeerMaxFrame = 16 << 20;
-
-class PeerSocket {
- public:
-  // "unix:PATH" or "tcp:HOST:PORT". kBadInput (no such form), kUnavailable (nobody listens), kTimeout.
-  static Result<PeerSocket> dial(const std::string& address, std::chrono::milliseconds timeout);
-  PeerSocket(int fd, std::chrono::milliseconds idle);   // takes a connected socket
-  PeerSocket(PeerSocket&& other) noexcept;
-  PeerSocket& operator=(PeerSocket&& other) noexcept;
-  ~PeerSocket();
-
-  void set_until(std::chrono::steady_clock::time_point until) { until_ = until; }
-  void clear_until() { until_ = std::chrono::steady_clock::time_point::max(); }
-  Result<void> write(std::vector<iovec> parts);
-  Result<void> read(void* into, std::size_t bytes);     // kPeerLost at the end of the stream
-  Result<void> write_frame(const std::string& json);
-  Result<std::string> read_frame(std::size_t max_bytes);   // kCorrupt when longer
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  Result<void> wait_for(short what);
-  int fd_ = -1;
-  std::chrono::milliseconds idle_;
-  std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::time_point::max();
-};
-
-// A listening socket and the address that others dial (the port filled in). A stale unix socket file is replaced. kBadInput, kUnavailable (in use).
-struct Listener {
-  int fd = -1;
-  std::string address;
-};
-Result<Listener> listen_at(const std::string& address);
 
 // Both sides of the proof; kBadInput: wrong secret or unknown job (the two look alike to a stranger).
 Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const std::string& secret);
