@@ -5,15 +5,14 @@
 #pragma once
 
 #include "mesh/mesh.hpp"
-#include "moe/layout/route.hpp"
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/inventory.hpp"
 #include "moe/train/shards.hpp"
+#include "moe/train/state_move.hpp"
 #include "moe/train/step.hpp"
 #include "moe/train/tags.hpp"
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,11 +52,8 @@ class RegroupAttempt {
   std::vector<std::vector<std::byte>> gather(TransferOp op, std::int64_t index, std::span<const std::byte> mine);
   void agree();
   void make_store(const ShardStore* held);
-  void move();
-  void fetch_from_agents(const std::vector<Piece>& pieces);
   std::optional<Step> load_checkpoint();
   void initialise();
-  std::span<float> part(const ShardStore& of, const Piece& piece, int array) const;
 
   Mesh& mesh_;
   const EpochView& view_;
@@ -66,7 +62,7 @@ class RegroupAttempt {
   std::function<void()> interrupt_;
   Known known_;
   std::vector<ShardPtr> created_;        // shards of `store` that the old store did not have as they are
-  std::map<int, std::vector<std::uint64_t>> hashes_;   // receiver -> checksums of what it gets, in order
+  std::optional<StateMove> move_;
 };
 
 }  // namespace regroup

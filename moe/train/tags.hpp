@@ -33,4 +33,7 @@ inline Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {
   return Tag{(static_cast<std::uint64_t>(step.value) << 32) | (static_cast<std::uint64_t>(op) << 26) | static_cast<std::uint64_t>(index)};
 }
 
+// Transfers of a regroup carry no step: they are named within the epoch.
+inline constexpr Step kNoStep{0};
+
 }  // namespace regroup
