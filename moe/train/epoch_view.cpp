@@ -4,6 +4,15 @@
 
 namespace regroup {
 
+std::optional<Rank> rank_in(const Plan& plan, const WorkerId& worker) {
+  const auto is_self = [&](const Participant& participant) { return participant.worker == worker; };
+  const auto member = std::find_if(plan.members.begin(), plan.members.end(), is_self);
+  if (member != plan.members.end()) return Rank(static_cast<int>(member - plan.members.begin()));
+  const auto donor = std::find_if(plan.donors.begin(), plan.donors.end(), is_self);
+  if (donor != plan.donors.end()) return Rank(static_cast<int>(plan.members.size() + static_cast<std::size_t>(donor - plan.donors.begin())));
+  return std::nullopt;
+}
+
 EpochView::EpochView(const JobView& job_view, Plan p, Rank rank) : job(&job_view), plan(std::move(p)), self(rank) {
   if (!is_donor()) {
     group_index = plan.placement.group_of(self);

@@ -6,6 +6,7 @@
 #include "moe/layout/placement.hpp"
 #include "moe/layout/units.hpp"
 
+#include <optional>
 #include <vector>
 
 namespace regroup {
@@ -26,6 +27,9 @@ struct ExpertSlice {
   int expert = 0;
   int slice = 0;
 };
+
+// Donors follow the members; none: the plan goes without this worker.
+std::optional<Rank> rank_in(const Plan& plan, const WorkerId& worker);
 
 struct EpochView {
   const JobView* job = nullptr;

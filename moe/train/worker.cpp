@@ -1,6 +1,7 @@
 #include "moe/train/worker.hpp"
 
 #include "base/log.hpp"
+#include "moe/train/hang_limit.hpp"
 #include "moe/train/initial_weights.hpp"
 #include "moe/train/interrupt.hpp"
 #include "moe/train/ops/machine.hpp"
@@ -36,22 +37,9 @@ Worker::Worker(AgentLink& link, Welcome welcome)
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
-  auto data = Dataset::open(data_sources(spec), spec.model.vocab_size, spec.sequence_length, spec.seed);
+  auto data = open_job_data(spec);
   if (!data) return data.error();
   data_ = std::move(*data);
-  if (!spec.data_digest.empty() && data_->digest() != spec.data_digest) {
-    return Error{Code::kBadInput, "the data at " + data_sources(spec).front().prefix + (spec.data_mix.empty() ? "" : " or of another set of the mix") +
-                                      " is not what the job was submitted with (digest " + data_->digest() + ", expected " + spec.data_digest + ")"};
-  }
-  if (spec.validation.due_at_all()) {
-    auto validation = Dataset::open(spec.validation.data_prefix, spec.model.vocab_size, spec.sequence_length, spec.seed);
-    if (!validation) return validation.error().within("validation");
-    validation_data_ = std::move(*validation);
-    if (!spec.validation.data_digest.empty() && validation_data_->digest() != spec.validation.data_digest) {
-      return Error{Code::kBadInput, "the validation data at " + spec.validation.data_prefix + " is not what the job was submitted with (digest " + validation_data_->digest() + ", expected " +
-                                        spec.validation.data_digest + ")"};
-    }
-  }
   MeshOptions options;
   options.self = welcome_.self;
   options.listen = welcome_.mesh_listen;
@@ -70,22 +58,13 @@ Result<void> Worker::prepare() {
   return {};
 }
 
-std::optional<Rank> Worker::rank_in(const Plan& plan) const {
-  const auto is_self = [&](const Participant& participant) { return participant.worker == welcome_.self; };
-  const auto member = std::find_if(plan.members.begin(), plan.members.end(), is_self);
-  if (member != plan.members.end()) return Rank(static_cast<int>(member - plan.members.begin()));
-  const auto donor = std::find_if(plan.donors.begin(), plan.donors.end(), is_self);
-  if (donor != plan.donors.end()) return Rank(static_cast<int>(plan.members.size() + static_cast<std::size_t>(donor - plan.donors.begin())));
-  return std::nullopt;
-}
-
 void Worker::run() {
   std::string waiting_for = "the first plan";
   for (;;) {
     mesh_->set_progress(0);   // who waits for a plan, or for the agent, does not hang
     const Plan plan = link_.wait_for_plan(tried_, waiting_for);
     tried_ = plan.epoch;
-    if (!rank_in(plan)) {
+    if (!rank_in(plan, welcome_.self)) {
       waiting_for = "a plan with this worker in it; epoch " + std::to_string(plan.epoch.value) + " goes without";
       continue;
     }
@@ -138,7 +117,7 @@ void Worker::enter(const Plan& plan) {
   must(mesh_->enter(plan.epoch, peers, std::chrono::milliseconds(job_.spec.heartbeat_ms) * 50));
   // Only now no transfer of an older epoch touches a buffer any more.
   attempt_.reset();
-  entering_ = std::make_unique<Epochal>(EpochView(job_, plan, *rank_in(plan)));
+  entering_ = std::make_unique<Epochal>(EpochView(job_, plan, *rank_in(plan, welcome_.self)));
   const auto connected = Clock::now();
   attempt_ = std::make_unique<RegroupAttempt>(*mesh_, entering_->view, state_, current_ ? current_->runner.get() : nullptr,
                                               [this, epoch = plan.epoch] { interrupt_if_stopped(epoch); });
@@ -171,7 +150,7 @@ void Worker::enter(const Plan& plan) {
     log::info("state_given_away", {{"epoch", plan.epoch.value}});
     return;
   }
-  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_, validation_data_.get(), pool_, hooks(), state_.bad);
+  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_.training, data_.validation.get(), pool_, hooks(), state_.bad);
   if (settlement.source == SettleSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, job_.spec);
@@ -197,7 +176,7 @@ void Worker::train() {
   const JobSpec& spec = job_.spec;
   // Who begins again from a checkpoint of a job that gave up wants one more try.
   if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != word_of(SettleSource::kCheckpoint)) return give_up();
-  std::vector<double> seconds;
+  HangLimit hang_limit(spec.heartbeat_ms);
   for (;;) {
     validate();
     if (state_.live->value >= spec.steps) break;
@@ -229,12 +208,7 @@ void Worker::train() {
       log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "an earlier one is still being written by " + std::to_string(record.saving) + " of the members"}});
     }
     link_.send(Committed{report});
-    seconds.push_back(report.seconds);
-    if (seconds.size() > 16) seconds.erase(seconds.begin());
-    std::vector<double> sorted = seconds;
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
-    const double median_ms = sorted[sorted.size() / 2] * 1000;
-    mesh_->set_hang_limit(std::chrono::milliseconds(static_cast<std::int64_t>(std::max(50.0 * spec.heartbeat_ms, 10 * median_ms))));
+    mesh_->set_hang_limit(hang_limit.after_step(report.seconds));
 
     if (durable) mesh_->set_progress(0);
     snapshots_.committed(step, state_.store, state_.bad, record.acked_snapshot, durable);

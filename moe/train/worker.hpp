@@ -3,6 +3,7 @@
 
 #include "moe/train/agent_link.hpp"
 #include "moe/train/epoch_view.hpp"
+#include "moe/train/job_data.hpp"
 #include "moe/train/regroup.hpp"
 #include "moe/train/snapshots.hpp"
 #include "moe/train/step.hpp"
@@ -34,14 +35,13 @@ class Worker {
   void wait_for_the_others();            // what this job has still to write is written, and nobody is counted on any more
   StepHooks hooks();
   void interrupt_if_stopped(Epoch current) const;
-  [[nodiscard]] std::optional<Rank> rank_in(const Plan& plan) const;
 
   AgentLink& link_;
   Welcome welcome_;
   JobView job_;
   Trace trace_;
   std::unique_ptr<Mesh> mesh_;
-  std::unique_ptr<Dataset> data_, validation_data_;
+  JobData data_;
   CarriedState state_;
   FloatPool pool_;
   Snapshots snapshots_;
