@@ -58,7 +58,6 @@ void improve(Look& look) {
   draft.when = When::kBoundary;
   draft.previous = &plan;
   std::set<NodeId> left;
-  std::string causes;
   for (const Participant& member : plan.members) {
     if (look.roster.leaving.contains(member.worker.node)) {
       draft.donors.push_back(member);
