@@ -2,6 +2,7 @@
 #include "mesh/mesh.hpp"
 
 #include <cstring>
+#include <optional>
 
 namespace regroup {
 namespace {
@@ -36,15 +37,19 @@ Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::
   for_others(mesh, ranks, [&](std::size_t i) { sends.push_back(mesh.send(ranks[i], tag, mine, lane)); });
   std::vector<std::vector<std::byte>> out(ranks.size());
   out[own].assign(mine.begin(), mine.end());
-  for (std::size_t i = 0; i < ranks.size(); ++i) {
+  std::optional<Error> problem;
+  for (std::size_t i = 0; i < ranks.size() && !problem; ++i) {
     if (i == own) continue;
     auto message = mesh.wait_message(receives[i]);
-    if (!message) return message.error();
-    out[i] = std::move(*message);
+    if (message)
+      out[i] = std::move(*message);
+    else
+      problem = message.error();
   }
-  for (const TransferPtr& send : sends) {
-    if (auto done = mesh.wait(send); !done) return done.error();
+  for (const TransferPtr& send : sends) {  // also when it failed: `mine` is the caller's again
+    if (auto done = mesh.wait(send); !done && !problem) problem = done.error();
   }
+  if (problem) return *problem;
   return out;
 }
 

@@ -101,9 +101,9 @@ class Mesh {
 
 // Collectives as direct exchanges among `ranks` (ascending, containing self); every rank calls with the same tag. What goes to self is copied.
 Result<void> barrier(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag);
-// [i] = what ranks[i] gave.
+// [i] = what ranks[i] gave. Also after an error `mine` is the caller's again; it returns once the sends to those who are left have ended.
 Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag, std::span<const std::byte> mine, Lane lane = Lane::kControl);
-// out[i] goes to ranks[i]; in[i] is filled by ranks[i]; sizes are known on both sides.
+// out[i] goes to ranks[i]; in[i] is filled by ranks[i]; sizes are known on both sides. After an error both stay valid until enter() returned.
 Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag, const std::vector<std::span<const std::byte>>& out, const std::vector<std::span<std::byte>>& in);
 
 }  // namespace regroup

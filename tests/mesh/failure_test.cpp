@@ -104,6 +104,39 @@ TEST(MeshFailure, the_death_of_one_peer_disturbs_no_exchange_with_another) {
   EXPECT_EQ(other->wait(), 0);
 }
 
+TEST(MeshFailure, a_gather_that_loses_a_peer_returns_when_nobody_reads_its_bytes_any_more) {
+  constexpr std::size_t kBytes = 10'000'000;
+  World world(3);
+  Told told;
+  std::vector<std::unique_ptr<Mesh>> meshes;
+  for (int i = 0; i < 3; ++i) {
+    auto options = world.options(i);
+    if (i == 1) options.max_unmatched_bytes = 1;  // so what rank 0 gives stays unsent until rank 1 asks for it
+    auto mesh = Mesh::open(options, i == 0 ? told.events() : MeshEvents{});
+    MESH_OK(mesh);
+    meshes.push_back(std::move(*mesh));
+  }
+  for (auto& mesh : meshes) MESH_OK(mesh->enter(Epoch{1}, world.peers, kGenerous));
+  auto mine = pattern(kBytes, 1);
+  std::atomic<bool> returned{false};
+  std::thread gathering([&] {
+    const auto all = all_gather_v(*meshes[0], all_ranks(3), Tag{1}, mine, Lane::kBulk);
+    std::memset(mine.data(), 0xdd, mine.size());
+    returned = true;
+    ASSERT_FALSE(all);
+    EXPECT_EQ(all.error().code, Code::kPeerLost);
+  });
+  MESH_OK(meshes[1]->wait(meshes[1]->send(Rank{0}, Tag{1}, {})));
+  meshes[2].reset();
+  ASSERT_TRUE(told.wait_for([&] { return told.count("eof") == 1; }));
+  for (const auto until = Clock::now() + 300ms; !returned && Clock::now() < until;) std::this_thread::yield();
+  EXPECT_FALSE(returned);
+  const auto given = meshes[1]->wait_message(meshes[1]->receive_message(Rank{0}, Tag{1}));
+  gathering.join();
+  MESH_OK(given);
+  EXPECT_TRUE(*given == pattern(kBytes, 1));
+}
+
 TEST(MeshFailure, a_stopped_peer_is_silent_after_five_beats_and_accuses_nobody_when_it_wakes) {
   World world(2);
   world.heartbeat = 100ms;
