@@ -24,9 +24,9 @@ std::uint64_t next_instance() {
 
 }  // namespace
 
-Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, std::size_t max_message_bytes, MeshCounters& counters)
-    : EpollTarget(Kind::kConnection), lane(l), link(std::move(to)), instance(next_instance()), epoll_fd_(epoll_fd), max_message_bytes_(max_message_bytes),
-      counters_(counters), fd_(fd), read_fd_(fd) {}
+Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, const MeshOptions& options, MeshCounters& counters)
+    : EpollTarget(Kind::kConnection), lane(l), link(std::move(to)), instance(next_instance()), epoll_fd_(epoll_fd), max_message_bytes_(options.max_message_bytes),
+      peer_pid_(l == Lane::kBulk && options.read_peer_memory ? peer_pid(fd) : 0), reach_word_(fresh_word()), counters_(counters), fd_(fd), read_fd_(fd) {}
 
 Connection::~Connection() {
   if (fd_ >= 0) ::close(fd_);
@@ -35,6 +35,7 @@ Connection::~Connection() {
 void Connection::start() {
   epoll_event event{kWatched, {.ptr = static_cast<EpollTarget*>(this)}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, read_fd_, &event);
+  if (peer_pid_ > 0) queue_frame({FrameType::kReach, 0, reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
 }
 
 void Connection::watch_writable(bool on) {
@@ -49,7 +50,7 @@ bool Connection::try_send_small(std::span<const std::byte> frame, std::span<cons
   if (!lock) return false;
   if (fd_ < 0) return true;  // lost: receives from this peer say so
   std::size_t sent = 0;
-  const bool direct = outbox_.empty() && !blocked_;
+  const bool direct = outbox_.idle() && !blocked_;
   if (direct) {
     iovec iov[2] = {{const_cast<std::byte*>(frame.data()), frame.size()}, {const_cast<std::byte*>(payload.data()), payload.size()}};
     msghdr message{};
@@ -120,7 +121,7 @@ Outbox::Write Connection::write_some(std::size_t piece_bytes) {
 Connection::Read Connection::read_some(ReadScratch& scratch, std::size_t& bytes) {
   bytes = 0;
   if (paused) {
-    if (!open_piece()) return Read::kPaused;
+    if (const Read opened = open_piece(); opened != Read::kMore) return opened;
     paused = false;
     const std::vector<std::byte> rest = std::move(backlog_);
     backlog_.clear();
@@ -162,37 +163,95 @@ Connection::Read Connection::feed(std::span<const std::byte> bytes) {
       bytes = bytes.subspan(part);
       continue;
     }
-    const std::size_t part = std::min(kFrameBytes - head_have_, bytes.size());
+    const std::size_t head_bytes = head_have_ < kFrameBytes ? kFrameBytes : head_.size();
+    const std::size_t part = std::min(head_bytes - head_have_, bytes.size());
     std::memcpy(head_.data() + head_have_, bytes.data(), part);
     head_have_ += part;
     bytes = bytes.subspan(part);
-    if (head_have_ < kFrameBytes) break;
-    if (!decode_frame(head_.data(), frame_)) return Read::kBadFrame;
-    if (frame_.type == FrameType::kBeat) {
-      beat_ = frame_;
-      head_have_ = 0;
-      continue;
+    if (head_have_ < head_bytes) break;
+    if (head_have_ == kFrameBytes) {
+      if (!decode_frame(head_.data(), frame_)) return Read::kBadFrame;
+      if (frame_.type == FrameType::kOffer) continue;
     }
-    if (frame_.total > max_message_bytes_) return Read::kBadFrame;
-    if (!open_piece()) {
+    const Read taken = take_frame();
+    if (taken == Read::kPaused) {
       paused = true;
       backlog_.assign(bytes.begin(), bytes.end());
-      return Read::kPaused;
     }
+    if (taken != Read::kMore) return taken;
   }
   return Read::kMore;
 }
 
-bool Connection::open_piece() {
-  Inbox::Piece piece = link->inbox.begin_piece(frame_);
-  if (piece.place == Inbox::Place::kPause) return false;
+Connection::Read Connection::take_frame() {
+  switch (frame_.type) {
+    case FrameType::kData:
+    case FrameType::kOffer:
+      if (frame_.total > max_message_bytes_) return Read::kBadFrame;
+      return open_piece();
+    case FrameType::kBeat: beat_ = frame_; break;
+    case FrameType::kReach:
+      if (peer_pid_ > 0 && holds_word(frame_.tag, frame_.total)) queue_frame({FrameType::kReachable});
+      break;
+    case FrameType::kReachable: {
+      std::lock_guard lock(mutex_);
+      outbox_.offer_from_now_on();
+      break;
+    }
+    case FrameType::kTaken: {
+      std::lock_guard lock(mutex_);
+      if (!outbox_.taken()) return Read::kBadFrame;
+    }
+  }
+  head_have_ = 0;
+  return Read::kMore;
+}
+
+Connection::Read Connection::open_piece() {
+  const bool offered = frame_.type == FrameType::kOffer;
+  if (offered && peer_pid_ <= 0) return Read::kBadFrame;
+  const Offer offer = offered ? decode_offer(head_.data() + kFrameBytes) : Offer{};
+  // Of a message whose sender took it back, pieces before this one may not have been read either: it would not fit to what has come.
+  const bool withdrawn = offered && !holds_word(offer.seal_address, offer.seal);
+  Inbox::Piece piece = withdrawn ? Inbox::Piece{} : link->inbox.begin_piece(frame_);
+  if (piece.place == Inbox::Place::kPause) return Read::kPaused;
   head_have_ = 0;
   if (piece.place == Inbox::Place::kDrop) ++counters_.stale_dropped;
   message_ = std::move(piece.message);
   target_ = piece.target;
+  if (offered) return fetch(offer);
   piece_left_ = frame_.length;
   if (piece_left_ == 0) finish_piece();
-  return true;
+  return Read::kMore;
+}
+
+Connection::Read Connection::fetch(const Offer& offer) {
+  if (message_ && target_) {
+    const int failed = read_peer_memory(peer_pid_, offer.address, {target_, frame_.length});
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (!holds_word(offer.seal_address, offer.seal)) {
+      message_.reset();  // taken back meanwhile: its sender is in a newer epoch, or has lost us
+    } else if (failed != 0) {
+      return Read::kBadFrame;
+    } else {
+      counters_.bytes_received += frame_.length;
+      counters_.bytes_fetched += frame_.length;
+    }
+  }
+  finish_piece();
+  queue_frame({FrameType::kTaken});
+  return Read::kMore;
+}
+
+bool Connection::holds_word(std::uint64_t address, std::uint64_t word) const {
+  std::uint64_t found = 0;
+  return read_peer_memory(peer_pid_, address, std::as_writable_bytes(std::span(&found, 1))) == 0 && found == word;
+}
+
+void Connection::queue_frame(const Frame& frame) {
+  std::vector<std::byte> bytes(kFrameBytes);
+  encode_frame(frame, bytes.data());
+  queue_small(std::move(bytes));
 }
 
 void Connection::advance(std::size_t bytes) {

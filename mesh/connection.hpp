@@ -6,6 +6,7 @@
 
 #include "mesh/inbox.hpp"
 #include "mesh/outbox.hpp"
+#include "mesh/peer_memory.hpp"
 
 #include <array>
 #include <optional>
@@ -21,7 +22,7 @@ struct EpollTarget {
 };
 
 struct MeshCounters {
-  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, messages_sent{0}, messages_received{0}, refused{0}, stale_dropped{0};
+  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, bytes_fetched{0}, messages_sent{0}, messages_received{0}, refused{0}, stale_dropped{0};
 };
 
 // Where bytes go that have no place of their own; one for an I/O thread.
@@ -34,7 +35,7 @@ class Connection : public EpollTarget {
  public:
   enum class Read { kDrained, kMore, kPaused, kEof, kBadFrame };
 
-  Connection(int epoll_fd, int fd, Lane lane, std::shared_ptr<Link> link, std::size_t max_message_bytes, MeshCounters& counters);
+  Connection(int epoll_fd, int fd, Lane lane, std::shared_ptr<Link> link, const MeshOptions& options, MeshCounters& counters);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -43,7 +44,7 @@ class Connection : public EpollTarget {
   bool try_send_small(std::span<const std::byte> frame, std::span<const std::byte> payload);
 
   // I/O thread.
-  void start();  // bytes begin to be reported by epoll
+  void start();  // bytes begin to be reported by epoll; asks the peer whether it can read our memory
   Read read_some(ReadScratch& scratch, std::size_t& bytes);
   Read take_first(std::string_view bytes);  // what came right behind the handshake
   Outbox::Write write_some(std::size_t piece_bytes);
@@ -62,13 +63,19 @@ class Connection : public EpollTarget {
 
  private:
   Read feed(std::span<const std::byte> bytes);
-  bool open_piece();
+  Read take_frame();
+  Read open_piece();
+  Read fetch(const Offer& offer);
+  [[nodiscard]] bool holds_word(std::uint64_t address, std::uint64_t word) const;  // their memory
+  void queue_frame(const Frame& frame);
   void advance(std::size_t bytes);
   void finish_piece();
   void watch_writable(bool on);
 
   const int epoll_fd_;
   const std::size_t max_message_bytes_;
+  const pid_t peer_pid_;            // of whom memory is read; 0: of nobody
+  const std::uint64_t reach_word_;  // they find it if they can read ours
   MeshCounters& counters_;
 
   std::mutex mutex_;
@@ -78,7 +85,7 @@ class Connection : public EpollTarget {
 
   // Reading: I/O thread only.
   int read_fd_;
-  std::array<std::byte, kFrameBytes> head_;
+  std::array<std::byte, kFrameBytes + kOfferBytes> head_;
   std::size_t head_have_ = 0, piece_left_ = 0;
   Frame frame_;
   std::byte* target_ = nullptr;

@@ -13,7 +13,7 @@ namespace regroup {
 namespace {
 
 constexpr std::string_view kMagic = "RGH1";
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kHeadBytes = 8, kNonceBytes = 16, kMacBytes = 32, kMaxBytes = 1024;
 constexpr std::uint8_t kHelloKind = 1, kChallengeKind = 2, kProofKind = 3, kVerdictKind = 4;
 

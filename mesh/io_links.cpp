@@ -29,7 +29,7 @@ std::shared_ptr<Link> IoThread::make_link(const WorkerId& id) {
 void IoThread::on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) {
   auto& place = link->lanes[static_cast<std::size_t>(lane)];
   if (place) disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " connected anew"});
-  const auto connection = std::make_shared<Connection>(epoll_, fd, lane, link, options_.max_message_bytes, state_.counters);
+  const auto connection = std::make_shared<Connection>(epoll_, fd, lane, link, options_, state_.counters);
   {
     std::lock_guard lock(link->mutex);
     place = connection;

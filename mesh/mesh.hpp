@@ -36,6 +36,7 @@ struct MeshOptions {
   std::string secret;                            // of the job; both sides prove it (HMAC over fresh nonces)
   std::chrono::milliseconds heartbeat{200};
   std::size_t piece_bytes = 256 * 1024;          // bulk goes in pieces of at most this
+  bool read_peer_memory = true;                  // bulk from a process of this machine is copied from its memory, where the kernel lets us; else through the socket
   std::size_t max_message_bytes = 1ull << 31;
   std::size_t max_unmatched_bytes = 1ull << 30;  // of messages that came before their receive; past it their connection is not read
 };
@@ -94,9 +95,9 @@ class Mesh {
   virtual Result<std::vector<std::byte>> wait_message(const TransferPtr& transfer) = 0;
 
   struct Counters {
-    std::uint64_t bytes_sent = 0, bytes_received = 0, messages_sent = 0, messages_received = 0, refused = 0, stale_dropped = 0;
+    std::uint64_t bytes_sent = 0, bytes_received = 0, bytes_fetched = 0, messages_sent = 0, messages_received = 0, refused = 0, stale_dropped = 0;
   };
-  [[nodiscard]] virtual Counters counters() const = 0;
+  [[nodiscard]] virtual Counters counters() const = 0;   // fetched: those of the received that were copied from the peer's memory
 };
 
 // Collectives as direct exchanges among `ranks` (ascending, containing self); every rank calls with the same tag. What goes to self is copied.

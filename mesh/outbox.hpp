@@ -2,6 +2,7 @@
 //
 // Small messages are private copies and go first; large ones go straight from the caller's buffer in pieces, in order. Between two pieces small messages and beats
 // get their turn. cut() ends the large ones of old epochs: the piece under way is finished from a private copy, the rest is never sent.
+// To a peer that can read our memory the pieces of large messages are offered instead (wire.hpp); a few at a time, and a message is done when its last offer was taken.
 #pragma once
 
 #include "mesh/transfer.hpp"
@@ -17,13 +18,15 @@ class Outbox {
  public:
   enum class Write { kIdle, kMore, kBlocked, kBroken };
 
-  [[nodiscard]] bool empty() const { return small_.empty() && large_.empty() && !beat_; }
+  [[nodiscard]] bool idle() const;  // nothing that could be written now
   void push_small(std::vector<std::byte> frame_and_payload, std::size_t already_written = 0);
   void push_large(TransferPtr send);
   void set_beat(const Frame& beat) { beat_ = beat; }  // replaces one that has not gone out yet
 
   // At most one system call and one piece.
   Write write_some(int fd, std::size_t piece_bytes, std::size_t& written);
+  void offer_from_now_on() { offers_ = true; }
+  bool taken();  // the oldest offer; false: there is none
   // Large messages of epochs below `below` end with `why`.
   void cut(Epoch below, const Error& why);
 
@@ -37,9 +40,15 @@ class Outbox {
     TransferPtr send;
     std::size_t offset = 0;      // of the piece under way
     std::size_t piece = 0;       // its length
-    std::size_t piece_sent = 0;  // header included
-    std::array<std::byte, kFrameBytes> header;
+    std::size_t piece_sent = 0;  // of what goes through the socket, header included
+    bool offered = false;        // the piece under way
+    std::array<std::byte, kFrameBytes + kOfferBytes> header;
+
+    [[nodiscard]] std::size_t header_bytes() const { return offered ? kFrameBytes + kOfferBytes : kFrameBytes; }
+    [[nodiscard]] std::size_t socket_bytes() const { return offered ? header_bytes() : kFrameBytes + piece; }
   };
+  void begin_piece(Large& large, std::size_t piece_bytes) const;
+  [[nodiscard]] bool may_begin_piece() const;
   void take_beat();
   Write write_small(int fd, std::size_t& written);
   Write write_piece(int fd, std::size_t piece_bytes, std::size_t& written);
@@ -47,7 +56,9 @@ class Outbox {
 
   std::deque<Small> small_;
   std::deque<Large> large_;
+  std::deque<TransferPtr> offered_;  // not taken yet, oldest first; set where the offer was its message's last
   std::optional<Frame> beat_;
+  bool offers_ = false;
 };
 
 }  // namespace regroup

@@ -197,7 +197,7 @@ Result<std::vector<std::byte>> SocketMesh::wait_message(const TransferPtr& trans
 
 Mesh::Counters SocketMesh::counters() const {
   const MeshCounters& c = state_.counters;
-  return {c.bytes_sent, c.bytes_received, c.messages_sent, c.messages_received, c.refused, c.stale_dropped};
+  return {c.bytes_sent, c.bytes_received, c.bytes_fetched, c.messages_sent, c.messages_received, c.refused, c.stale_dropped};
 }
 
 }  // namespace regroup

@@ -1,6 +1,7 @@
 // transfer.hpp: one send or receive under way, shared by the main thread that waits for it and the I/O thread that finishes it.
 //
 // Everything but `state` is written before `state` leaves kPending by the thread that finishes it and read afterwards by the one that waits.
+// `seal` is read by other processes: while it is there, `out` is still theirs to read.
 #pragma once
 
 #include "mesh/mesh.hpp"
@@ -36,9 +37,11 @@ class Transfer {
   std::size_t moved = 0;
   Error error;
   std::atomic<int> state{kPending};
+  std::atomic<std::uint64_t> seal{0};  // kSend, once it was offered
 
  private:
   void settle(State s) {
+    seal.store(0, std::memory_order_seq_cst);  // before the owner of the buffer may know
     state.store(s, std::memory_order_release);
     state.notify_all();
   }

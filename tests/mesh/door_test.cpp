@@ -1,70 +1,12 @@
 // At the door: secrets, garbage, oversize frames, two who dial each other at once.
 #include "mesh/address.hpp"
-#include "mesh/handshake.hpp"
 #include "mesh/wire.hpp"
-#include "tests/mesh/world.hpp"
-
-#include <fcntl.h>
-#include <poll.h>
+#include "tests/mesh/raw_peer.hpp"
 
 #include <random>
 
 namespace regroup::test {
 namespace {
-
-// A blocking socket to a mesh, for those who do not follow the rules.
-class RawSocket {
- public:
-  explicit RawSocket(const std::string& address) {
-    auto parsed = parse_address(address);
-    fd_ = start_connect(*parsed);
-    ::fcntl(fd_, F_SETFL, 0);
-  }
-  ~RawSocket() { ::close(fd_); }
-  bool write(std::string_view bytes) const { return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()); }
-  // Empty at the end.
-  [[nodiscard]] std::string read() const {
-    char buffer[4096];
-    pollfd ready{fd_, POLLIN, 0};
-    if (::poll(&ready, 1, 60'000) != 1) return "timeout";
-    const auto n = ::recv(fd_, buffer, sizeof(buffer), 0);
-    return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
-  }
-  // The rest of what comes until the other side closes.
-  [[nodiscard]] bool closed() const {
-    for (std::string got = read(); !got.empty(); got = read()) {
-      if (got == "timeout") return false;
-    }
-    return true;
-  }
-
- private:
-  int fd_;
-};
-
-Handshake::Next shake(const RawSocket& socket, Handshake& handshake) {
-  for (;;) {
-    socket.write(handshake.output());
-    handshake.output().clear();
-    const auto got = socket.read();
-    if (got.empty()) return Handshake::Next::kRefused;
-    const auto next = handshake.feed(got);
-    if (next == Handshake::Next::kProve) {
-      handshake.prove();
-    } else if (next != Handshake::Next::kMore) {
-      return next;
-    }
-  }
-}
-
-template <class F>
-bool eventually(F condition) {
-  for (int i = 0; i < 60'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(1ms);
-  }
-  return false;
-}
 
 TEST(MeshDoor, a_peer_with_another_secret_is_refused_by_both_sides) {
   World world(2);

@@ -1,0 +1,40 @@
+#include "mesh/peer_memory.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <atomic>
+#include <cerrno>
+#include <random>
+
+namespace regroup {
+
+pid_t peer_pid(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0 || address.ss_family != AF_UNIX) return 0;
+  ucred peer{};
+  length = sizeof(peer);
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid > 0 ? peer.pid : 0;
+}
+
+int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into) {
+  while (!into.empty()) {
+    const iovec ours{into.data(), into.size()};
+    const iovec theirs{reinterpret_cast<void*>(address), into.size()};
+    const ssize_t n = ::process_vm_readv(pid, &ours, 1, &theirs, 1, 0);
+    if (n < 0) return errno;
+    if (n == 0) return EFAULT;
+    address += static_cast<std::uint64_t>(n);
+    into = into.subspan(static_cast<std::size_t>(n));
+  }
+  return 0;
+}
+
+std::uint64_t fresh_word() {
+  static std::atomic<std::uint64_t> last{std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
+  const std::uint64_t word = ++last;
+  return word != 0 ? word : ++last;
+}
+
+}  // namespace regroup

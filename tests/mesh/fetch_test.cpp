@@ -1,0 +1,124 @@
+// Bulk between processes of one machine: fetched from the sender's memory where that may be read, and never once the sender has taken it back.
+#include "mesh/peer_memory.hpp"
+#include "mesh/wire.hpp"
+#include "tests/mesh/raw_peer.hpp"
+
+#include <sys/prctl.h>
+
+#include <cstring>
+
+namespace regroup::test {
+namespace {
+
+constexpr std::size_t kBytes = 5'000'000;
+
+// "" or why this machine does not let a process read another one's memory.
+std::string why_not() {
+  std::uint64_t word = fresh_word(), found = 0;
+  Signal go;
+  Child child([&] {
+    go.await();
+    return 0;
+  });
+  const int failed = read_peer_memory(child.pid(), reinterpret_cast<std::uint64_t>(&word), std::as_writable_bytes(std::span(&found, 1)));
+  go.tell();
+  child.wait();
+  return failed == 0 ? "" : std::string("a child's memory cannot be read: ") + std::strerror(failed);
+}
+
+// Bytes that rank 0 fetched of `kBytes` that a process sent it.
+std::uint64_t fetched(bool we_read, bool they_offer) {
+  World world(2);
+  Child child([&] {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    auto options = world.options(1);
+    options.read_peer_memory = they_offer;
+    auto mesh = Mesh::open(options, {});
+    const auto message = pattern(kBytes, 1);
+    if (!mesh || !meet(**mesh, world) || !(*mesh)->enter(Epoch{1}, world.peers, kGenerous)) return 1;
+    // There and back on the lane on which rank 0 is asked whether it reaches us, so by then it has answered.
+    if (!(*mesh)->wait((*mesh)->send(Rank{0}, Tag{0}, {})) || !(*mesh)->wait_message((*mesh)->receive_message(Rank{0}, Tag{1}))) return 2;
+    return (*mesh)->wait((*mesh)->send(Rank{0}, Tag{2}, message)) && (*mesh)->wait_message((*mesh)->receive_message(Rank{0}, Tag{3})) ? 0 : 3;
+  });
+  auto options = world.options(0);
+  options.read_peer_memory = we_read;
+  auto mesh = Mesh::open(options, {});
+  EXPECT_TRUE(mesh && meet(**mesh, world) && (*mesh)->enter(Epoch{1}, world.peers, kGenerous));
+  std::vector<std::byte> in(kBytes);
+  const auto receive = (*mesh)->receive(Rank{1}, Tag{2}, in);
+  EXPECT_TRUE((*mesh)->wait_message((*mesh)->receive_message(Rank{1}, Tag{0})));
+  EXPECT_TRUE((*mesh)->wait((*mesh)->send(Rank{1}, Tag{1}, {})));
+  EXPECT_TRUE((*mesh)->wait(receive));
+  EXPECT_TRUE(in == pattern(kBytes, 1));
+  EXPECT_TRUE((*mesh)->wait((*mesh)->send(Rank{1}, Tag{3}, {})));
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_GE((*mesh)->counters().bytes_received, kBytes);
+  return (*mesh)->counters().bytes_fetched;
+}
+
+TEST(MeshFetch, bulk_of_another_process_is_fetched_unless_either_side_will_not) {
+  if (const auto why = why_not(); !why.empty()) GTEST_SKIP() << why;
+  EXPECT_EQ(fetched(true, true), kBytes);
+  EXPECT_EQ(fetched(false, true), 0u);
+  EXPECT_EQ(fetched(true, false), 0u);
+}
+
+// One that is connected to rank 0 of `world` and follows no rules.
+struct RawPeer {
+  explicit RawPeer(const World& world) : control(world.peers[0].address), bulk(world.peers[0].address) {
+    Handshake first = Handshake::dial(worker(5), worker(0), Lane::kControl, "a secret");
+    Handshake second = Handshake::dial(worker(5), worker(0), Lane::kBulk, "a secret");
+    EXPECT_EQ(shake(control, first), Handshake::Next::kAccepted);
+    EXPECT_EQ(shake(bulk, second), Handshake::Next::kAccepted);
+  }
+  void offer(std::uint64_t tag, std::span<const std::byte> bytes, const std::uint64_t& seal, std::uint64_t said) const {
+    std::string frame(kFrameBytes + kOfferBytes, '\0');
+    auto* out = reinterpret_cast<std::byte*>(frame.data());
+    encode_frame({FrameType::kOffer, 1, tag, bytes.size(), 0, static_cast<std::uint32_t>(bytes.size())}, out);
+    encode_offer({reinterpret_cast<std::uint64_t>(bytes.data()), reinterpret_cast<std::uint64_t>(&seal), said}, out + kFrameBytes);
+    bulk.write(frame);
+  }
+  RawSocket control, bulk;
+};
+
+TEST(MeshFetch, what_its_sender_has_taken_back_never_comes_and_what_follows_does) {
+  World world(1);
+  auto mesh = world.open(0);
+  const RawPeer peer(world);
+  ASSERT_TRUE(eventually([&] { return mesh->connected(worker(5)); }));
+  MESH_OK(mesh->enter(Epoch{1}, {world.peers[0], {worker(5), ""}}, kGenerous));
+  const auto message = pattern(kBytes, 4);
+  std::vector<std::byte> in(kBytes);
+  const auto taken_back = mesh->receive(Rank{1}, Tag{1}, in);
+  const std::uint64_t seal = fresh_word(), broken = 0;
+  peer.offer(1, message, broken, seal);
+  peer.offer(2, message, seal, seal);
+  const auto got = mesh->wait_message(mesh->receive_message(Rank{1}, Tag{2}));
+  MESH_OK(got);
+  EXPECT_TRUE(*got == message);
+  EXPECT_FALSE(mesh->ready(taken_back));
+  EXPECT_TRUE(mesh->connected(worker(5)));
+}
+
+TEST(MeshFetch, an_offer_of_memory_that_is_not_there_ends_the_connection_and_an_answer_to_none_too) {
+  for (const bool answer : {false, true}) {
+    World world(1);
+    auto mesh = world.open(0);
+    const RawPeer peer(world);
+    ASSERT_TRUE(eventually([&] { return mesh->connected(worker(5)); }));
+    MESH_OK(mesh->enter(Epoch{1}, {world.peers[0], {worker(5), ""}}, kGenerous));
+    if (answer) {
+      std::string frame(kFrameBytes, '\0');
+      encode_frame({FrameType::kTaken}, reinterpret_cast<std::byte*>(frame.data()));
+      peer.bulk.write(frame);
+    } else {
+      const std::uint64_t seal = fresh_word();
+      peer.offer(1, {reinterpret_cast<const std::byte*>(8), kBytes}, seal, seal);
+    }
+    EXPECT_EQ(mesh->wait_message(mesh->receive_message(Rank{1}, Tag{1})).error().code, Code::kPeerLost);
+    EXPECT_EQ(mesh->counters().refused, 1u);
+  }
+}
+
+}  // namespace
+}  // namespace regroup::test
