@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -76,7 +77,10 @@ int AgentShell::run() {
     counters_.change([](auto& c) { ++c.lease_losses; });
     journal_.lease_lost();
   };
-  registration_ = std::make_unique<Registration>(store_, registration, events);
+  {
+    const std::lock_guard core_lock(core_mutex_);
+    registration_ = std::make_unique<Registration>(store_, registration, events);
+  }
   watches_ = std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
 
   std::unique_lock lock(mutex_);
@@ -90,12 +94,14 @@ int AgentShell::run() {
       happened.emplace_back(Tick{keeper_->saves_under_way()});
       next_tick = Clock::now() + options_.tick;
     }
-    for (const Event& event : happened) {
-      observe(event);
-      for (const Action& action : core_.step(read_clocks(), event)) perform(action);
-      if (quit_) break;
+    {
+      const std::lock_guard core_lock(core_mutex_);
+      for (const Event& event : happened) {
+        observe(event);
+        for (const Action& action : core_.step(read_clocks(), event)) perform(action);
+        if (quit_) break;
+      }
     }
-    refresh_status();
     lock.lock();
   }
   const std::string refused = refused_;
@@ -222,25 +228,24 @@ void AgentShell::do_one(const Quit& action) {
   quit_ = true;
 }
 
-void AgentShell::refresh_status() {
-  counters_.change([&](metrics::AgentCounters& c) {
-    c.workers = static_cast<int>(workers_.size());
-    c.registered = registration_->registered();
-    c.draining = core_.draining();
-  });
-  nlohmann::json status = {{"node", options_.facts.node.value}, {"cluster", options_.facts.cluster}, {"registered", registration_->registered()}, {"draining", core_.draining()},
+metrics::AgentCounters AgentShell::counters() const {
+  metrics::AgentCounters counters = counters_.copy();
+  const std::lock_guard core_lock(core_mutex_);
+  counters.workers = static_cast<int>(std::count_if(core_.slots().begin(), core_.slots().end(), [](const Slot& slot) { return slot.running; }));
+  counters.registered = registered();
+  counters.draining = core_.draining();
+  return counters;
+}
+
+std::string AgentShell::status_json() const {
+  const std::lock_guard core_lock(core_mutex_);
+  nlohmann::json status = {{"node", options_.facts.node.value}, {"cluster", options_.facts.cluster}, {"registered", registered()}, {"draining", core_.draining()},
                            {"job", core_.job() ? core_.job()->name : ""}, {"epoch", core_.plan() ? core_.plan()->epoch.value : 0}, {"workers", nlohmann::json::array()}};
   for (const Slot& slot : core_.slots()) {
     status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", to_string(slot.worker.state)},
                                  {"text", slot.worker.text}, {"starts", slot.starts}});
   }
-  const std::lock_guard lock(mutex_);
-  status_json_ = status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::string AgentShell::status_json() const {
-  const std::lock_guard lock(mutex_);
-  return status_json_;
+  return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace regroup::agent

@@ -36,8 +36,9 @@ class AgentShell {
 
   int run();                        // exit status: 0 drained, 1 refused
   void terminate();                 // any thread: drain and go; the second time: go now
-  [[nodiscard]] metrics::AgentCounters counters() const { return counters_.copy(); }
-  [[nodiscard]] std::string status_json() const;   // any thread
+  // Any thread; made when asked for.
+  [[nodiscard]] metrics::AgentCounters counters() const;
+  [[nodiscard]] std::string status_json() const;
   [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
 
  private:
@@ -59,18 +60,17 @@ class AgentShell {
   void do_one(const PutLasting& action);
   void do_one(const Refused& action);
   void do_one(const Quit& action);
-  void refresh_status();
 
   Store& store_;
   ShellOptions options_;
   Keys keys_;
+  mutable std::mutex core_mutex_;          // held by run() for a batch of events, and by those who read the core for a page
   Agent core_;
   metrics::Guarded<metrics::AgentCounters> counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Event> inbox_;
   std::string refused_;                    // another agent has our name
-  std::string status_json_ = "{}";
   bool quit_ = false;
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;

@@ -6,7 +6,6 @@
 #include "agent/core/agent.hpp"
 #include "agent/worker_process.hpp"
 
-#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,8 +31,7 @@ class Workers {
   Result<int> start_spare();
   [[nodiscard]] std::shared_ptr<WorkerProcess> find(const WorkerId& worker) const;  // null: it has ended
   void forget(const WorkerId& worker);
-  void end_all();                                                     // the spare, too
-  [[nodiscard]] std::size_t size() const { return workers_.size(); }  // without the spare
+  void end_all();                                                                   // the spare, too
 
  private:
   Result<std::unique_ptr<WorkerProcess>> new_process();

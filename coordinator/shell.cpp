@@ -78,17 +78,20 @@ void CoordinatorShell::run() {
         if (answer || answer.error().code == Code::kNotFound) post(EtcdContact{});
       });
     }
-    for (Event& event : events) {
-      if (auto* gained = std::get_if<LeadershipGained>(&event)) {
-        gained->key = election.fence().key;
-        log::info("leadership_gained", {{"id", options_.id}, {"revision", gained->create_revision}});
-        counters_.change([](auto& c) { ++c.leaderships; });
-      } else if (std::holds_alternative<LeadershipLost>(event)) {
-        log::warn("leadership_lost", {{"id", options_.id}});
+    {
+      const std::lock_guard core_lock(core_mutex_);
+      for (Event& event : events) {
+        if (auto* gained = std::get_if<LeadershipGained>(&event)) {
+          gained->key = election.fence().key;
+          log::info("leadership_gained", {{"id", options_.id}, {"revision", gained->create_revision}});
+          counters_.change([](auto& c) { ++c.leaderships; });
+        } else if (std::holds_alternative<LeadershipLost>(event)) {
+          log::warn("leadership_lost", {{"id", options_.id}});
+        }
+        for (const Action& action : core_.step(read_clocks(), event)) perform(action);
       }
-      for (const Action& action : core_.step(read_clocks(), event)) perform(action);
+      tell_contact();
     }
-    refresh_counters();
     lock.lock();
   }
   lock.unlock();
@@ -175,29 +178,26 @@ void CoordinatorShell::scan(const ScanCheckpoints& request) {
   post(answer);
 }
 
-void CoordinatorShell::refresh_counters() {
+void CoordinatorShell::tell_contact() {
+  const bool connected = core_.view().session(read_clocks()) > Span(0);
+  if (connected == connected_) return;
+  connected_ = connected;
+  if (connected) {
+    log::info("etcd_answers");
+  } else {
+    log::warn("etcd_does_not_answer", {{"note", "jobs go on; no member can be replaced until it does"}});
+  }
+}
+
+metrics::CoordinatorCounters CoordinatorShell::counters() {
+  const std::lock_guard core_lock(core_mutex_);
   const ClusterView& view = core_.view();
-  const bool connected = view.session(read_clocks()) > Span(0);
-  if (connected != connected_) {
-    connected_ = connected;
-    if (connected) {
-      log::info("etcd_answers");
-    } else {
-      log::warn("etcd_does_not_answer", {{"note", "jobs go on; no member can be replaced until it does"}});
-    }
-  }
-  nlohmann::json status = {{"id", options_.id}, {"cluster", options_.cluster}, {"leading", core_.leads()}, {"nodes", view.nodes().size()}, {"jobs", nlohmann::json::object()}};
-  for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = nlohmann::json::parse(to_json(job));
-  {
-    const std::lock_guard lock(mutex_);
-    status_json_ = status.dump();
-  }
   counters_.change([&](metrics::CoordinatorCounters& c) {
     c.leading = core_.leads();
     c.nodes = static_cast<int>(view.nodes().size());
     c.free_nodes = 0;
     for (const auto& [id, node] : view.nodes()) c.free_nodes += view.assignments().contains(id) ? 0 : 1;
-    c.store_connected = connected;
+    c.store_connected = connected_;
     for (const auto& [name, job] : view.jobs()) {
       metrics::JobCounters& counters = c.jobs[name];
       if (job.plan) {
@@ -213,11 +213,14 @@ void CoordinatorShell::refresh_counters() {
     }
     std::erase_if(c.jobs, [&](const auto& entry) { return !view.jobs().contains(entry.first); });
   });
+  return counters_.copy();
 }
 
 std::string CoordinatorShell::status_json() const {
-  const std::lock_guard lock(mutex_);
-  return status_json_;
+  const std::lock_guard core_lock(core_mutex_);
+  nlohmann::json status = {{"id", options_.id}, {"cluster", options_.cluster}, {"leading", core_.leads()}, {"nodes", core_.view().nodes().size()}, {"jobs", nlohmann::json::object()}};
+  for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = nlohmann::json::parse(to_json(job));
+  return status.dump();
 }
 
 }  // namespace regroup

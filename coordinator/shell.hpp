@@ -31,8 +31,9 @@ class CoordinatorShell {
   CoordinatorShell(Store& store, CoordinatorOptions options);
   void run();                 // until stop()
   void stop();                // any thread; resigns
-  [[nodiscard]] metrics::CoordinatorCounters counters() const { return counters_.copy(); }
-  [[nodiscard]] std::string status_json() const;   // any thread
+  // Any thread; made when asked for.
+  [[nodiscard]] metrics::CoordinatorCounters counters();
+  [[nodiscard]] std::string status_json() const;
 
  private:
   void post(Event event);
@@ -40,16 +41,16 @@ class CoordinatorShell {
   void write(const Write& write);                       // on the writer's thread
   WriteFinished read_back(const Write& write);
   void scan(const ScanCheckpoints& request);            // on the scanner's thread
-  void refresh_counters();
+  void tell_contact();                                  // when it changed
 
   Store& store_;
   CoordinatorOptions options_;
+  mutable std::mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Coordinator core_;
   metrics::Guarded<metrics::CoordinatorCounters> counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Event> inbox_;
-  std::string status_json_ = "{}";
   bool stopped_ = false;
   bool connected_ = true;        // as last logged
   std::atomic<bool> leads_{false};
