@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <limits>
 #include <thread>
 
 namespace regroup {
@@ -138,6 +139,16 @@ Result<void> Happenings::perform(const ScenarioEvent& event) {
     }
   }
   return {};
+}
+
+std::int64_t Happenings::next_due_ms() const {
+  std::int64_t next = std::numeric_limits<std::int64_t>::max();
+  for (const Due& due : due_) next = std::min(next, due.at_ms);
+  if (over() || world_.record.first_commit_at_ms() == 0) return next;
+  const ScenarioEvent& event = events_[next_event_];
+  const std::int64_t at = world_.record.first_commit_at_ms() + event.at_ms;
+  // Past and still not done: it waits for its epoch, of which a journal tells.
+  return event.at_step >= 0 || at < wall_ms() ? next : std::min(next, at);
 }
 
 Result<void> Happenings::do_due() {

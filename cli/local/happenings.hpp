@@ -33,6 +33,8 @@ class Happenings {
 
   // Does what is due by now. An error ends the run.
   Result<void> do_due();
+  // When do_due has something to do by time alone, as far as known now: wall clock; max: never.
+  [[nodiscard]] std::int64_t next_due_ms() const;
   [[nodiscard]] bool over() const { return next_event_ >= events_.size(); }
 
  private:

@@ -6,6 +6,7 @@
 #include "coordinator/api/records.hpp"
 #include "coordinator/api/store.hpp"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,7 +15,8 @@ namespace regroup {
 
 class JobWatch {
  public:
-  JobWatch(Store& store, const Keys& keys, const std::string& job);
+  // `on_change`: what it says is new; on a thread of the store.
+  JobWatch(Store& store, const Keys& keys, const std::string& job, std::function<void()> on_change);
   [[nodiscard]] JobStatus status() const;
   [[nodiscard]] JobOutcome outcome() const;   // state "" = not over
 

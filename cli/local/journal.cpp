@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <limits>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -86,18 +88,35 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   return out;
 }
 
+FileTail::~FileTail() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+FileTail::FileTail(FileTail&& other) noexcept
+    : path_(std::move(other.path_)), rest_(std::move(other.rest_)), fd_(std::exchange(other.fd_, -1)), offset_(other.offset_) {}
+
+bool FileTail::open() {
+  struct stat now {};
+  if (fd_ >= 0 && ::fstat(fd_, &now) == 0 && now.st_nlink > 0) return true;
+  if (fd_ >= 0) {
+    ::close(fd_);
+    offset_ = 0;
+    rest_.clear();
+  }
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  return fd_ >= 0;
+}
+
 std::vector<std::string> FileTail::read_new_lines() {
   std::vector<std::string> lines;
-  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return lines;
+  if (!open()) return lines;
   char buffer[1 << 16];
   for (;;) {
-    const ssize_t n = ::pread(fd, buffer, sizeof buffer, offset_);
+    const ssize_t n = ::pread(fd_, buffer, sizeof buffer, offset_);
     if (n <= 0) break;
     offset_ += n;
     rest_.append(buffer, static_cast<std::size_t>(n));
   }
-  ::close(fd);
   std::size_t begin = 0;
   for (std::size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', begin)) {
     lines.push_back(rest_.substr(begin, end - begin));

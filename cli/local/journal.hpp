@@ -42,14 +42,20 @@ struct JournalLine {
 // nothing for what is not such a line.
 std::optional<JournalLine> parse_journal_line(const std::string& line);
 
-// Follows one file that may not exist yet; gives whole lines only.
+// Follows one file that may not exist yet, or is made anew; gives whole lines only.
 class FileTail {
  public:
   explicit FileTail(std::string path) : path_(std::move(path)) {}
+  ~FileTail();
+  FileTail(FileTail&& other) noexcept;
+  FileTail& operator=(FileTail&&) = delete;
   std::vector<std::string> read_new_lines();
 
  private:
+  bool open();
+
   std::string path_, rest_;
+  int fd_ = -1;
   std::int64_t offset_ = 0;
 };
 

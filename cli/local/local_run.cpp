@@ -1,5 +1,6 @@
 #include "cli/local/local_run.hpp"
 
+#include "cli/local/alarm.hpp"
 #include "cli/local/profile.hpp"
 #include "cli/local/session.hpp"
 
@@ -11,7 +12,10 @@ namespace regroup {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;           // how often; the second time ends every wait
-void on_interrupt(int) { interrupted = interrupted + 1; }
+void on_interrupt(int signal) {
+  interrupted = interrupted + 1;
+  Alarm::ring_from_signal(signal);
+}
 
 std::string how_to_go_on(const LocalOptions& options) {
   const auto newest = newest_checkpoint(options.job.snapshots.checkpoint_dir);

@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr const char* kCluster = "local";
-constexpr milliseconds kLook{25};                    // how often the journals are read; the cores belong to the workers
+constexpr milliseconds kBetweenLooks{25};            // at least: what is written in one burst is read together; the cores belong to the workers
+constexpr milliseconds kLongestWait{250};            // for the live line and the limits
 constexpr std::int64_t kCheckpointWaitMs = 60'000;   // for the last checkpoint, after the last step
 constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
@@ -65,7 +66,7 @@ Result<void> LocalSession::start() {
   note(fmt::format("etcd on {}, {} coordinator{}; job {}: {} steps, {:.1f} M parameters{}", cluster_->endpoint(), options_.coordinators, options_.coordinators == 1 ? "" : "s",
                    options_.job.name, options_.job.steps, static_cast<double>(count_parameters(options_.job.model)) / 1e6,
                    *submitted == Submitted::kGoesOn ? "; it was begun in this directory and goes on" : ""));
-  watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name);
+  watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name, [this] { alarm_.ring(); });
 
   auto nodes = options_.first_nodes;
   if (nodes.empty())
@@ -79,12 +80,22 @@ Result<void> LocalSession::start() {
 }
 
 Result<void> LocalSession::start_node(const std::string& node) {
+  std::error_code error;
+  fs::create_directories(cluster_->node_dir(node), error);
+  alarm_.watch_directory(cluster_->node_dir(node));
   if (journals_.count(node) == 0) {
     FileTail tail(cluster_->node_dir(node) + "/journal.jsonl");
     tail.read_new_lines();   // of an earlier run in this directory
     journals_.emplace(node, std::move(tail));
   }
   return cluster_->start_node(node);
+}
+
+void LocalSession::wait_until_something_happens() {
+  std::this_thread::sleep_until(next_look_);
+  const auto due_in = happenings_->next_due_ms() - wall_ms();
+  alarm_.wait(std::min(kLongestWait, milliseconds(std::clamp<std::int64_t>(due_in, 0, kLongestWait.count()))));
+  next_look_ = std::chrono::steady_clock::now() + kBetweenLooks;
 }
 
 void LocalSession::read_journals() {
@@ -145,7 +156,7 @@ Result<void> LocalSession::loop() {
     if (auto good = check_progress(); !good) return good;
     if (!watch_->outcome().state.empty()) break;   // finished: the journals say so too, or never will
     show_live();
-    std::this_thread::sleep_for(kLook);
+    wait_until_something_happens();
   }
   return {};
 }
@@ -165,7 +176,7 @@ Result<void> LocalSession::wait_for_the_end() {
       note(over ? "warning   the last checkpoint did not become durable within a minute" : "warning   no coordinator wrote the job's outcome");
       return {};
     }
-    std::this_thread::sleep_for(kLook);
+    wait_until_something_happens();
   }
   return {};
 }
@@ -185,7 +196,7 @@ Result<void> LocalSession::save_and_stop() {
     read_journals();
     if (auto good = check_progress(); !good) return good;
     show_live();
-    std::this_thread::sleep_for(kLook);
+    wait_until_something_happens();
   }
   read_journals();
   if (const JobOutcome outcome = watch_->outcome(); !outcome.state.empty()) note("stopped   " + outcome.reason);

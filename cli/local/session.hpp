@@ -1,6 +1,7 @@
 // session.hpp: one local run from its first process until its job is over or interrupted: starts them, reads their journals, does what shall happen, sees that it gets on.
 #pragma once
 
+#include "cli/local/alarm.hpp"
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/happenings.hpp"
@@ -12,6 +13,7 @@
 #include "coordinator/api/keys.hpp"
 #include "coordinator/api/store.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <map>
 #include <memory>
@@ -37,6 +39,7 @@ class LocalSession {
   Result<void> wait_for_the_end();
   Result<void> save_and_stop();
   void read_journals();
+  void wait_until_something_happens();
   Result<void> check_progress();
   void note(const std::string& text);
   void show_live();
@@ -44,6 +47,8 @@ class LocalSession {
   const LocalOptions& options_;
   LiveLine& live_;
   const volatile std::sig_atomic_t& interrupted_;
+  Alarm alarm_;
+  std::chrono::steady_clock::time_point next_look_{};
   Keys keys_;
   std::int64_t started_ms_ = wall_ms();
   std::unique_ptr<Cluster> cluster_;

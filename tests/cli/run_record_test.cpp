@@ -55,6 +55,18 @@ TEST(FileTail, gives_whole_lines_only_and_waits_for_a_file_that_is_not_there) {
   std::remove(path.c_str());
 }
 
+TEST(FileTail, begins_anew_with_a_file_that_is_made_anew) {
+  const std::string path = testing::TempDir() + "tail-anew.jsonl";
+  std::ofstream(path) << "of the first, which is long\n";
+  FileTail tail(path);
+  EXPECT_EQ(tail.read_new_lines(), std::vector<std::string>{"of the first, which is long"});
+  std::remove(path.c_str());
+  EXPECT_TRUE(tail.read_new_lines().empty());
+  std::ofstream(path) << "of the second\n";
+  EXPECT_EQ(tail.read_new_lines(), std::vector<std::string>{"of the second"});
+  std::remove(path.c_str());
+}
+
 TEST(RunRecord, a_loss_without_lost_steps_is_timed_from_the_event) {
   RunRecord record;
   record.add(plan(1, "start", 0, 100));
