@@ -84,7 +84,7 @@ int AgentShell::run() {
   watches_ = std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
 
   std::unique_lock lock(mutex_);
-  auto next_tick = Clock::now();
+  Instant next_tick = Clock::now(), last_tick = next_tick;
   while (!quit_ && refused_.empty()) {
     changed_.wait_until(lock, next_tick, [&] { return !inbox_.empty() || !refused_.empty(); });
     std::deque<Event> happened;
@@ -92,7 +92,7 @@ int AgentShell::run() {
     lock.unlock();
     if (Clock::now() >= next_tick) {
       happened.emplace_back(Tick{keeper_->saves_under_way()});
-      next_tick = Clock::now() + options_.tick;
+      last_tick = Clock::now();
     }
     {
       const std::lock_guard core_lock(core_mutex_);
@@ -101,6 +101,7 @@ int AgentShell::run() {
         for (const Action& action : core_.step(read_clocks(), event)) perform(action);
         if (quit_) break;
       }
+      next_tick = core_.draining() ? last_tick + options_.drain_tick : std::min(last_tick + options_.tick, core_.next_look());
     }
     lock.lock();
   }

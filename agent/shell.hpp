@@ -25,7 +25,8 @@ struct ShellOptions {
   std::string sockets;              // directory of unix sockets, or "tcp:HOST"
   std::string worker_program;
   std::chrono::milliseconds lease_ttl{3000};
-  std::chrono::milliseconds tick{50};
+  std::chrono::milliseconds tick{1000};        // at least; the core says when it is to be looked at sooner
+  std::chrono::milliseconds drain_tick{50};    // saves that end are not told
 };
 
 class AgentShell {

@@ -25,13 +25,21 @@ Agent::Agent(NodeFacts facts) : facts_(std::move(facts)), keys_(facts_.cluster) 
 
 std::vector<Action> Agent::step(const Now& now, const Event& event) {
   now_ = now;
+  next_look_ = Instant::max();
   actions_.clear();
   if (quit_) return {};
   std::visit([this](const auto& e) { on(e); }, event);
+  do_due();
   start_due();
   write_own_suspicions();
   write_node();
   return std::move(actions_);
+}
+
+bool Agent::past(Instant at) {
+  if (now_.at >= at) return true;
+  next_look_ = std::min(next_look_, at);
+  return false;
 }
 
 Slot* Agent::slot_of(const WorkerId& worker) {
@@ -107,7 +115,7 @@ void Agent::start_due() {
   }
   if (!job_ || following_ != assigned_ || draining_since_) return;
   for (Slot& slot : slots_) {
-    if (slot.running || now_.at < slot.not_before) continue;
+    if (slot.running || !past(slot.not_before)) continue;
     slot.running = true;
     slot.commits = 0;
     has_spare_ = false;
@@ -179,23 +187,24 @@ void Agent::on(const Terminate&) {
 
 void Agent::quit_when_drained(int saves_under_way) {
   if (!draining_since_) return;
-  const bool limit = now_.at - *draining_since_ >= facts_.drain_limit;
+  const bool limit = past(*draining_since_ + facts_.drain_limit);
   if (!limit && (!idle() || saves_under_way > 0)) return;
   quit_ = true;
   act(Quit{limit ? "nobody let the node go within the limit" : "drained"});
 }
 
-void Agent::on(const Tick& event) {
+void Agent::on(const Tick& event) { quit_when_drained(event.saves_under_way); }
+
+void Agent::do_due() {
   for (Slot& slot : slots_) {
     if (!slot.running) continue;
-    if (slot.kill_at && now_.at >= *slot.kill_at) {
+    if (slot.kill_at && past(*slot.kill_at)) {
       slot.kill_at.reset();
       act(KillWorker{slot.worker.id, "it did not stop when asked"});
     }
-    if (slot.offer_again_at && now_.at >= *slot.offer_again_at) take(slot);
+    if (slot.offer_again_at && past(*slot.offer_again_at)) take(slot);
   }
-  if (progress_is_new_ && now_.at - progress_written_ >= facts_.progress_every) write_progress();
-  quit_when_drained(event.saves_under_way);
+  if (progress_is_new_ && past(progress_written_ + facts_.progress_every)) write_progress();
 }
 
 }  // namespace regroup::agent

@@ -51,6 +51,8 @@ class Agent {
   explicit Agent(NodeFacts facts);
 
   [[nodiscard]] std::vector<Action> step(const Now& now, const Event& event);
+  // When time alone makes the next difference, for which it wants a Tick; max: never. While it drains, saves that end make one too: then it wants ticks often.
+  [[nodiscard]] Instant next_look() const { return next_look_; }
 
   [[nodiscard]] const std::optional<JobSpec>& job() const { return job_; }
   [[nodiscard]] const std::optional<Plan>& plan() const { return plan_; }
@@ -81,6 +83,8 @@ class Agent {
   void said(Slot& slot, const Stopped& message);
   void said(Slot& slot, const Fault& message);
 
+  bool past(Instant at);                            // every comparison with the time; the next look is at the soonest that is not past
+  void do_due();
   Slot* slot_of(const WorkerId& worker);            // while that very worker runs
   void start_due();
   void leave_job(const std::string& reason);
@@ -98,6 +102,7 @@ class Agent {
   NodeFacts facts_;
   Keys keys_;
   Now now_;
+  Instant next_look_ = Instant::max();
   std::vector<Action> actions_;
   std::vector<Slot> slots_;
   std::string assigned_;                            // what etcd says

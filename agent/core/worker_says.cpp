@@ -59,7 +59,7 @@ void Agent::said(Slot& slot, const Committed& message) {
   progress_.tokens_per_second = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
   progress_.state = "training";
   progress_is_new_ = true;
-  if (at_once || now_.at - progress_written_ >= facts_.progress_every) write_progress();
+  if (at_once || past(progress_written_ + facts_.progress_every)) write_progress();
   if (plan_ && plan_->epoch == report.epoch && plan_->members.front().worker == slot.worker.id) {
     load_.add(report);
     write_load();

@@ -68,6 +68,7 @@ class World {
   }
   NodeRecord node() { return *node_from_json(etcd.at("/regroup/c/nodes/n")); }
   Agent& core() { return core_; }
+  const Agent& core() const { return core_; }
   // Steps [first, last] of an epoch, a second apart, whose experts get this.
   void commit(const WorkerId& id, std::uint64_t epoch, std::int64_t first, std::int64_t last, const std::vector<std::int64_t>& load) {
     for (std::int64_t step = first; step <= last; ++step) {
