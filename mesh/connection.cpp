@@ -1,5 +1,6 @@
 #include "mesh/connection.hpp"
 
+#include "base/log.hpp"
 #include "mesh/link.hpp"
 
 #include <sys/epoll.h>
@@ -17,6 +18,11 @@ namespace {
 constexpr std::uint32_t kWatched = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::size_t kBulkHeadBytes = 4096;  // read ahead on the bulk lane: payload should go straight to its place
 
+bool holds_word(pid_t pid, std::uint64_t address, std::uint64_t word) {
+  std::uint64_t found = 0;
+  return read_peer_memory(pid, address, std::as_writable_bytes(std::span(&found, 1))) == 0 && found == word;
+}
+
 std::uint64_t next_instance() {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
@@ -26,7 +32,7 @@ std::uint64_t next_instance() {
 
 Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, const MeshOptions& options, MeshCounters& counters)
     : EpollTarget(Kind::kConnection), lane(l), link(std::move(to)), instance(next_instance()), epoll_fd_(epoll_fd), max_message_bytes_(options.max_message_bytes),
-      peer_pid_(l == Lane::kBulk && options.read_peer_memory ? peer_pid(fd) : 0), reach_word_(fresh_word()), counters_(counters), fd_(fd), read_fd_(fd) {}
+      reads_memory_(l == Lane::kBulk && options.read_peer_memory), reach_word_(fresh_word()), counters_(counters), fd_(fd), read_fd_(fd) {}
 
 Connection::~Connection() {
   if (fd_ >= 0) ::close(fd_);
@@ -35,7 +41,7 @@ Connection::~Connection() {
 void Connection::start() {
   epoll_event event{kWatched, {.ptr = static_cast<EpollTarget*>(this)}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, read_fd_, &event);
-  if (peer_pid_ > 0) queue_frame({FrameType::kReach, 0, reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
+  if (reads_memory_) queue_frame({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
 }
 
 void Connection::watch_writable(bool on) {
@@ -190,10 +196,9 @@ Connection::Read Connection::take_frame() {
       if (frame_.total > max_message_bytes_) return Read::kBadFrame;
       return open_piece();
     case FrameType::kBeat: beat_ = frame_; break;
-    case FrameType::kReach:
-      if (peer_pid_ > 0 && holds_word(frame_.tag, frame_.total)) queue_frame({FrameType::kReachable});
-      break;
+    case FrameType::kReach: reach(frame_); break;
     case FrameType::kReachable: {
+      log::debug("mesh_peer_reads_our_memory", {{"peer", to_string(link->id)}});
       std::lock_guard lock(mutex_);
       outbox_.offer_from_now_on();
       break;
@@ -212,7 +217,7 @@ Connection::Read Connection::open_piece() {
   if (offered && peer_pid_ <= 0) return Read::kBadFrame;
   const Offer offer = offered ? decode_offer(head_.data() + kFrameBytes) : Offer{};
   // Of a message whose sender took it back, pieces before this one may not have been read either: it would not fit to what has come.
-  const bool withdrawn = offered && !holds_word(offer.seal_address, offer.seal);
+  const bool withdrawn = offered && !holds_word(peer_pid_, offer.seal_address, offer.seal);
   Inbox::Piece piece = withdrawn ? Inbox::Piece{} : link->inbox.begin_piece(frame_);
   if (piece.place == Inbox::Place::kPause) return Read::kPaused;
   head_have_ = 0;
@@ -229,7 +234,7 @@ Connection::Read Connection::fetch(const Offer& offer) {
   if (message_ && target_) {
     const int failed = read_peer_memory(peer_pid_, offer.address, {target_, frame_.length});
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (!holds_word(offer.seal_address, offer.seal)) {
+    if (!holds_word(peer_pid_, offer.seal_address, offer.seal)) {
       message_.reset();  // taken back meanwhile: its sender is in a newer epoch, or has lost us
     } else if (failed != 0) {
       return Read::kBadFrame;
@@ -243,9 +248,11 @@ Connection::Read Connection::fetch(const Offer& offer) {
   return Read::kMore;
 }
 
-bool Connection::holds_word(std::uint64_t address, std::uint64_t word) const {
-  std::uint64_t found = 0;
-  return read_peer_memory(peer_pid_, address, std::as_writable_bytes(std::span(&found, 1))) == 0 && found == word;
+void Connection::reach(const Frame& asked) {
+  const auto pid = static_cast<pid_t>(asked.epoch);
+  if (!reads_memory_ || pid <= 0 || !holds_word(pid, asked.tag, asked.total)) return;  // on another machine that pid is anybody's, and the word is not there
+  peer_pid_ = pid;
+  queue_frame({FrameType::kReachable});
 }
 
 void Connection::queue_frame(const Frame& frame) {

@@ -66,7 +66,7 @@ class Connection : public EpollTarget {
   Read take_frame();
   Read open_piece();
   Read fetch(const Offer& offer);
-  [[nodiscard]] bool holds_word(std::uint64_t address, std::uint64_t word) const;  // their memory
+  void reach(const Frame& asked);
   void queue_frame(const Frame& frame);
   void advance(std::size_t bytes);
   void finish_piece();
@@ -74,7 +74,7 @@ class Connection : public EpollTarget {
 
   const int epoll_fd_;
   const std::size_t max_message_bytes_;
-  const pid_t peer_pid_;            // of whom memory is read; 0: of nobody
+  const bool reads_memory_;
   const std::uint64_t reach_word_;  // they find it if they can read ours
   MeshCounters& counters_;
 
@@ -84,6 +84,7 @@ class Connection : public EpollTarget {
   bool blocked_ = false, watching_ = false;
 
   // Reading: I/O thread only.
+  pid_t peer_pid_ = 0;  // once its memory was reached
   int read_fd_;
   std::array<std::byte, kFrameBytes + kOfferBytes> head_;
   std::size_t head_have_ = 0, piece_left_ = 0;

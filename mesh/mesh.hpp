@@ -36,7 +36,7 @@ struct MeshOptions {
   std::string secret;                            // of the job; both sides prove it (HMAC over fresh nonces)
   std::chrono::milliseconds heartbeat{200};
   std::size_t piece_bytes = 256 * 1024;          // bulk goes in pieces of at most this
-  bool read_peer_memory = true;                  // bulk from a process of this machine is copied from its memory, where the kernel lets us; else through the socket
+  bool read_peer_memory = true;                  // bulk from a process of this machine is copied from its memory, where the kernel lets it; else it goes through the socket
   std::size_t max_message_bytes = 1ull << 31;
   std::size_t max_unmatched_bytes = 1ull << 30;  // of messages that came before their receive; past it their connection is not read
 };

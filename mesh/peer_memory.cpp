@@ -1,6 +1,5 @@
 #include "mesh/peer_memory.hpp"
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <atomic>
@@ -8,15 +7,6 @@
 #include <random>
 
 namespace regroup {
-
-pid_t peer_pid(int fd) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof(address);
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0 || address.ss_family != AF_UNIX) return 0;
-  ucred peer{};
-  length = sizeof(peer);
-  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid > 0 ? peer.pid : 0;
-}
 
 int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into) {
   while (!into.empty()) {

@@ -1,6 +1,6 @@
 // peer_memory.hpp: the memory of a process on this machine, read without its help: one copy instead of two through a socket.
 //
-// The kernel decides who may (man process_vm_readv: same user, no ptrace restriction between the two, a pid that both see). Any thread.
+// The kernel decides who may (man process_vm_readv: same user, no ptrace restriction between the two, a pid that means the same to both). Any thread.
 #pragma once
 
 #include <sys/types.h>
@@ -10,9 +10,6 @@
 #include <span>
 
 namespace regroup {
-
-// Of the process at the other end of a Unix socket; 0: not one that we see.
-pid_t peer_pid(int fd);
 
 // 0, or errno: ESRCH and EFAULT when the process or that memory is gone.
 int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into);

@@ -188,6 +188,7 @@ TEST(MeshExchange, over_tcp_with_addresses_learned_from_the_meshes) {
     options.self = worker(i);
     options.listen = "tcp:127.0.0.1:0";
     options.secret = "s";
+    options.read_peer_memory = false;  // every byte through TCP
     auto mesh = Mesh::open(options, {});
     MESH_OK(mesh);
     peers.push_back({worker(i), (*mesh)->address()});

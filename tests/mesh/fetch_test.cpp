@@ -63,6 +63,34 @@ TEST(MeshFetch, bulk_of_another_process_is_fetched_unless_either_side_will_not) 
   EXPECT_EQ(fetched(true, false), 0u);
 }
 
+TEST(MeshFetch, over_tcp_too_when_both_are_on_one_machine) {
+  if (const auto why = why_not(); !why.empty()) GTEST_SKIP() << why;
+  World world(2);
+  std::vector<std::unique_ptr<Mesh>> meshes;
+  for (int i = 0; i < 2; ++i) {
+    world.peers[static_cast<std::size_t>(i)].address = "tcp:127.0.0.1:0";
+    meshes.push_back(world.open(i));
+    world.peers[static_cast<std::size_t>(i)].address = meshes.back()->address();
+  }
+  const auto message = pattern(kBytes, 3);
+  std::thread other([&] {
+    Mesh& mesh = *meshes[1];
+    MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
+    MESH_OK(mesh.wait(mesh.send(Rank{0}, Tag{0}, {})));
+    MESH_OK(mesh.wait_message(mesh.receive_message(Rank{0}, Tag{1})));
+    MESH_OK(mesh.wait(mesh.send(Rank{0}, Tag{2}, message)));
+  });
+  Mesh& mesh = *meshes[0];
+  EXPECT_TRUE(mesh.enter(Epoch{1}, world.peers, kGenerous));
+  EXPECT_TRUE(mesh.wait_message(mesh.receive_message(Rank{1}, Tag{0})));
+  EXPECT_TRUE(mesh.wait(mesh.send(Rank{1}, Tag{1}, {})));
+  const auto got = mesh.wait_message(mesh.receive_message(Rank{1}, Tag{2}));
+  other.join();
+  MESH_OK(got);
+  EXPECT_TRUE(*got == message);
+  EXPECT_EQ(mesh.counters().bytes_fetched, kBytes);
+}
+
 // One that is connected to rank 0 of `world` and follows no rules.
 struct RawPeer {
   explicit RawPeer(const World& world) : control(world.peers[0].address), bulk(world.peers[0].address) {
@@ -78,6 +106,13 @@ struct RawPeer {
     encode_offer({reinterpret_cast<std::uint64_t>(bytes.data()), reinterpret_cast<std::uint64_t>(&seal), said}, out + kFrameBytes);
     bulk.write(frame);
   }
+  // Says where its memory is, so that offers are believed; the answer, if any, is not read.
+  void introduce() const {
+    std::string frame(kFrameBytes, '\0');
+    encode_frame({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&word), word}, reinterpret_cast<std::byte*>(frame.data()));
+    bulk.write(frame);
+  }
+  const std::uint64_t word = fresh_word();
   RawSocket control, bulk;
 };
 
@@ -91,6 +126,7 @@ TEST(MeshFetch, what_its_sender_has_taken_back_never_comes_and_what_follows_does
   std::vector<std::byte> in(kBytes);
   const auto taken_back = mesh->receive(Rank{1}, Tag{1}, in);
   const std::uint64_t seal = fresh_word(), broken = 0;
+  peer.introduce();
   peer.offer(1, message, broken, seal);
   peer.offer(2, message, seal, seal);
   const auto got = mesh->wait_message(mesh->receive_message(Rank{1}, Tag{2}));
@@ -100,14 +136,16 @@ TEST(MeshFetch, what_its_sender_has_taken_back_never_comes_and_what_follows_does
   EXPECT_TRUE(mesh->connected(worker(5)));
 }
 
-TEST(MeshFetch, an_offer_of_memory_that_is_not_there_ends_the_connection_and_an_answer_to_none_too) {
-  for (const bool answer : {false, true}) {
+TEST(MeshFetch, an_offer_of_memory_that_is_not_there_or_of_a_stranger_and_an_answer_to_none_end_the_connection) {
+  enum class Sin { kNoMemory, kStranger, kAnswer };
+  for (const Sin sin : {Sin::kNoMemory, Sin::kStranger, Sin::kAnswer}) {
     World world(1);
     auto mesh = world.open(0);
     const RawPeer peer(world);
     ASSERT_TRUE(eventually([&] { return mesh->connected(worker(5)); }));
     MESH_OK(mesh->enter(Epoch{1}, {world.peers[0], {worker(5), ""}}, kGenerous));
-    if (answer) {
+    if (sin != Sin::kStranger) peer.introduce();
+    if (sin == Sin::kAnswer) {
       std::string frame(kFrameBytes, '\0');
       encode_frame({FrameType::kTaken}, reinterpret_cast<std::byte*>(frame.data()));
       peer.bulk.write(frame);
