@@ -41,7 +41,7 @@ Connection::~Connection() {
 void Connection::start() {
   epoll_event event{kWatched, {.ptr = static_cast<EpollTarget*>(this)}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, read_fd_, &event);
-  if (reads_memory_) queue_frame({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
+  if (reads_memory_) send_frame({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
 }
 
 void Connection::watch_writable(bool on) {
@@ -54,7 +54,19 @@ void Connection::watch_writable(bool on) {
 bool Connection::try_send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) {
   std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock) return false;
-  if (fd_ < 0) return true;  // lost: receives from this peer say so
+  send_small(frame, payload);
+  return true;
+}
+
+void Connection::send_frame(const Frame& frame) {
+  std::array<std::byte, kFrameBytes> bytes;
+  encode_frame(frame, bytes.data());
+  std::lock_guard lock(mutex_);
+  send_small(bytes, {});
+}
+
+void Connection::send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) {
+  if (fd_ < 0) return;  // lost: receives from this peer say so
   std::size_t sent = 0;
   const bool direct = outbox_.idle() && !blocked_;
   if (direct) {
@@ -65,7 +77,7 @@ bool Connection::try_send_small(std::span<const std::byte> frame, std::span<cons
     const ssize_t n = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n > 0) sent = static_cast<std::size_t>(n);
     counters_.bytes_sent += sent;
-    if (sent == frame.size() + payload.size()) return true;
+    if (sent == frame.size() + payload.size()) return;
   }
   std::vector<std::byte> bytes(frame.begin(), frame.end());
   bytes.insert(bytes.end(), payload.begin(), payload.end());
@@ -74,7 +86,6 @@ bool Connection::try_send_small(std::span<const std::byte> frame, std::span<cons
     blocked_ = true;
     watch_writable(true);
   }
-  return true;
 }
 
 void Connection::queue_small(std::vector<std::byte> frame_and_payload) {
@@ -90,6 +101,14 @@ void Connection::queue_large(TransferPtr send) {
 void Connection::queue_beat(const Frame& beat) {
   std::lock_guard lock(mutex_);
   outbox_.set_beat(beat);
+}
+
+bool Connection::taken(int offers) {
+  std::lock_guard lock(mutex_);
+  for (; offers > 0; --offers) {
+    if (!outbox_.taken()) return false;
+  }
+  return true;
 }
 
 void Connection::cut(Epoch below, const Error& why) {
@@ -203,10 +222,7 @@ Connection::Read Connection::take_frame() {
       outbox_.offer_from_now_on();
       break;
     }
-    case FrameType::kTaken: {
-      std::lock_guard lock(mutex_);
-      if (!outbox_.taken()) return Read::kBadFrame;
-    }
+    case FrameType::kTaken: ++answers_; break;
   }
   head_have_ = 0;
   return Read::kMore;
@@ -244,7 +260,9 @@ Connection::Read Connection::fetch(const Offer& offer) {
     }
   }
   finish_piece();
-  queue_frame({FrameType::kTaken});
+  const auto& control = link->lanes[static_cast<std::size_t>(Lane::kControl)];
+  if (!control) return Read::kBadFrame;
+  control->send_frame({FrameType::kTaken});
   return Read::kMore;
 }
 
@@ -252,13 +270,7 @@ void Connection::reach(const Frame& asked) {
   const auto pid = static_cast<pid_t>(asked.epoch);
   if (!reads_memory_ || pid <= 0 || !holds_word(pid, asked.tag, asked.total)) return;  // on another machine that pid is anybody's, and the word is not there
   peer_pid_ = pid;
-  queue_frame({FrameType::kReachable});
-}
-
-void Connection::queue_frame(const Frame& frame) {
-  std::vector<std::byte> bytes(kFrameBytes);
-  encode_frame(frame, bytes.data());
-  queue_small(std::move(bytes));
+  send_frame({FrameType::kReachable});
 }
 
 void Connection::advance(std::size_t bytes) {

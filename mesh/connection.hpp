@@ -42,6 +42,7 @@ class Connection : public EpollTarget {
 
   // Any thread: false when the lock is taken (hand it to the I/O thread instead).
   bool try_send_small(std::span<const std::byte> frame, std::span<const std::byte> payload);
+  void send_frame(const Frame& frame);
 
   // I/O thread.
   void start();  // bytes begin to be reported by epoll; asks the peer whether it can read our memory
@@ -55,6 +56,8 @@ class Connection : public EpollTarget {
   void on_writable();
   void close(const Error& why);
   std::optional<Frame> take_beat() { return std::exchange(beat_, std::nullopt); }
+  int take_answers() { return std::exchange(answers_, 0); }
+  bool taken(int offers);  // of the other side's; false: there were not so many
 
   const Lane lane;
   const std::shared_ptr<Link> link;
@@ -67,7 +70,7 @@ class Connection : public EpollTarget {
   Read open_piece();
   Read fetch(const Offer& offer);
   void reach(const Frame& asked);
-  void queue_frame(const Frame& frame);
+  void send_small(std::span<const std::byte> frame, std::span<const std::byte> payload);  // under the lock
   void advance(std::size_t bytes);
   void finish_piece();
   void watch_writable(bool on);
@@ -93,6 +96,7 @@ class Connection : public EpollTarget {
   std::shared_ptr<Incoming> message_;
   std::vector<std::byte> backlog_;  // read but not taken, while paused
   std::optional<Frame> beat_;
+  int answers_ = 0;  // taken frames that came
 };
 
 }  // namespace regroup

@@ -221,6 +221,11 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
     const Connection::Read result = connection->read_some(scratch_, bytes);
     if (bytes > 0) connection->link->pulse.heard(running_);
     take_beat(*connection);
+    if (!take_answers(*connection)) {
+      ++state_.counters.refused;
+      on_broken(connection, "answered an offer that was not made");
+      return false;
+    }
     switch (result) {
       case Connection::Read::kMore: break;
       case Connection::Read::kDrained: connection->readable = false; return true;
@@ -235,6 +240,15 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
         return false;
     }
   }
+  return true;
+}
+
+bool IoThread::take_answers(Connection& connection) {
+  const int answers = connection.take_answers();
+  if (answers == 0) return true;
+  const auto& bulk = connection.link->lanes[static_cast<std::size_t>(Lane::kBulk)];
+  if (!bulk || !bulk->taken(answers)) return false;
+  list(bulk);
   return true;
 }
 

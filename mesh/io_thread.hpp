@@ -86,6 +86,7 @@ class IoThread : public Connector::Owner {
   bool serve_one(const std::shared_ptr<Connection>& connection, int most_reads, int most_writes);
   bool read_from(const std::shared_ptr<Connection>& connection, int most_reads);
   void take_beat(Connection& connection);
+  bool take_answers(Connection& connection);
 
   // How epochs are entered and cut off (io_epochs.cpp; on(Announce) and on(Enter) too).
   static Error newer_epoch(Epoch epoch);

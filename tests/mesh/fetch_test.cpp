@@ -136,6 +136,35 @@ TEST(MeshFetch, what_its_sender_has_taken_back_never_comes_and_what_follows_does
   EXPECT_TRUE(mesh->connected(worker(5)));
 }
 
+TEST(MeshFetch, one_who_reads_no_more_of_a_peer_for_now_can_still_send_to_it) {
+  World world(2);
+  std::vector<std::unique_ptr<Mesh>> meshes;
+  for (int i = 0; i < 2; ++i) {
+    auto options = world.options(i);
+    if (i == 0) options.max_unmatched_bytes = 1;
+    auto mesh = Mesh::open(options, {});
+    MESH_OK(mesh);
+    meshes.push_back(std::move(*mesh));
+  }
+  const auto message = pattern(kBytes, 5);
+  std::thread other([&] {
+    Mesh& mesh = *meshes[1];
+    MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
+    const auto stays = mesh.send(Rank{0}, Tag{1}, message);  // rank 0 asks for it last
+    const auto got = mesh.wait_message(mesh.receive_message(Rank{0}, Tag{2}));
+    MESH_OK(got);
+    EXPECT_TRUE(*got == message);
+    MESH_OK(mesh.wait(stays));
+  });
+  Mesh& mesh = *meshes[0];
+  EXPECT_TRUE(mesh.enter(Epoch{1}, world.peers, kGenerous));
+  EXPECT_TRUE(mesh.wait(mesh.send(Rank{1}, Tag{2}, message)));
+  const auto got = mesh.wait_message(mesh.receive_message(Rank{1}, Tag{1}));
+  other.join();
+  MESH_OK(got);
+  EXPECT_TRUE(*got == message);
+}
+
 TEST(MeshFetch, an_offer_of_memory_that_is_not_there_or_of_a_stranger_and_an_answer_to_none_end_the_connection) {
   enum class Sin { kNoMemory, kStranger, kAnswer };
   for (const Sin sin : {Sin::kNoMemory, Sin::kStranger, Sin::kAnswer}) {
@@ -144,13 +173,13 @@ TEST(MeshFetch, an_offer_of_memory_that_is_not_there_or_of_a_stranger_and_an_ans
     const RawPeer peer(world);
     ASSERT_TRUE(eventually([&] { return mesh->connected(worker(5)); }));
     MESH_OK(mesh->enter(Epoch{1}, {world.peers[0], {worker(5), ""}}, kGenerous));
+    const std::uint64_t seal = fresh_word();  // until rank 0 has looked
     if (sin != Sin::kStranger) peer.introduce();
     if (sin == Sin::kAnswer) {
       std::string frame(kFrameBytes, '\0');
       encode_frame({FrameType::kTaken}, reinterpret_cast<std::byte*>(frame.data()));
-      peer.bulk.write(frame);
+      peer.control.write(frame);
     } else {
-      const std::uint64_t seal = fresh_word();
       peer.offer(1, {reinterpret_cast<const std::byte*>(8), kBytes}, seal, seal);
     }
     EXPECT_EQ(mesh->wait_message(mesh->receive_message(Rank{1}, Tag{1})).error().code, Code::kPeerLost);
