@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "mesh/link.hpp"
+#include "mesh/peer_memory.hpp"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -17,11 +18,6 @@ namespace {
 
 constexpr std::uint32_t kWatched = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr std::size_t kBulkHeadBytes = 4096;  // read ahead on the bulk lane: payload should go straight to its place
-
-bool holds_word(pid_t pid, std::uint64_t address, std::uint64_t word) {
-  std::uint64_t found = 0;
-  return read_peer_memory(pid, address, std::as_writable_bytes(std::span(&found, 1))) == 0 && found == word;
-}
 
 std::uint64_t next_instance() {
   static std::atomic<std::uint64_t> last{0};
@@ -217,6 +213,7 @@ Connection::Read Connection::take_frame() {
     case FrameType::kBeat: beat_ = frame_; break;
     case FrameType::kReach: reach(frame_); break;
     case FrameType::kReachable: {
+      if (!reads_memory_) return Read::kBadFrame;  // we did not ask
       log::debug("mesh_peer_reads_our_memory", {{"peer", to_string(link->id)}});
       std::lock_guard lock(mutex_);
       outbox_.offer_from_now_on();
@@ -226,51 +223,6 @@ Connection::Read Connection::take_frame() {
   }
   head_have_ = 0;
   return Read::kMore;
-}
-
-Connection::Read Connection::open_piece() {
-  const bool offered = frame_.type == FrameType::kOffer;
-  if (offered && peer_pid_ <= 0) return Read::kBadFrame;
-  const Offer offer = offered ? decode_offer(head_.data() + kFrameBytes) : Offer{};
-  // Of a message whose sender took it back, pieces before this one may not have been read either: it would not fit to what has come.
-  const bool withdrawn = offered && !holds_word(peer_pid_, offer.seal_address, offer.seal);
-  Inbox::Piece piece = withdrawn ? Inbox::Piece{} : link->inbox.begin_piece(frame_);
-  if (piece.place == Inbox::Place::kPause) return Read::kPaused;
-  head_have_ = 0;
-  if (piece.place == Inbox::Place::kDrop) ++counters_.stale_dropped;
-  message_ = std::move(piece.message);
-  target_ = piece.target;
-  if (offered) return fetch(offer);
-  piece_left_ = frame_.length;
-  if (piece_left_ == 0) finish_piece();
-  return Read::kMore;
-}
-
-Connection::Read Connection::fetch(const Offer& offer) {
-  if (message_ && target_) {
-    const int failed = read_peer_memory(peer_pid_, offer.address, {target_, frame_.length});
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (!holds_word(peer_pid_, offer.seal_address, offer.seal)) {
-      message_.reset();  // taken back meanwhile: its sender is in a newer epoch, or has lost us
-    } else if (failed != 0) {
-      return Read::kBadFrame;
-    } else {
-      counters_.bytes_received += frame_.length;
-      counters_.bytes_fetched += frame_.length;
-    }
-  }
-  finish_piece();
-  const auto& control = link->lanes[static_cast<std::size_t>(Lane::kControl)];
-  if (!control) return Read::kBadFrame;
-  control->send_frame({FrameType::kTaken});
-  return Read::kMore;
-}
-
-void Connection::reach(const Frame& asked) {
-  const auto pid = static_cast<pid_t>(asked.epoch);
-  if (!reads_memory_ || pid <= 0 || !holds_word(pid, asked.tag, asked.total)) return;  // on another machine that pid is anybody's, and the word is not there
-  peer_pid_ = pid;
-  send_frame({FrameType::kReachable});
 }
 
 void Connection::advance(std::size_t bytes) {

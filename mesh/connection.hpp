@@ -6,7 +6,8 @@
 
 #include "mesh/inbox.hpp"
 #include "mesh/outbox.hpp"
-#include "mesh/peer_memory.hpp"
+
+#include <sys/types.h>
 
 #include <array>
 #include <optional>

@@ -6,7 +6,7 @@
 //
 // Threads: one I/O thread inside. send, receive, wait, enter and the collectives: the main thread only. announce, warm, state: any thread. Events: on the I/O thread.
 // Memory: a buffer given to send or receive stays valid until wait() of that operation returned (with any result) or enter() returned. After an abort the transport
-//   touches no buffer of the caller any more, from the moment that wait() or enter() returned.
+//   touches no buffer of the caller any more, from the moment that wait() or enter() returned; a peer of this machine may still read what was being sent, in vain.
 // Deadlines: derived from the heartbeat h. A peer is lost by end of file and a refused redial, or by 5 h without any frame. A peer that beats never expires.
 // Errors: kNewerEpoch, kPeerLost (the peer's id is in the text), kTimeout (enter only).
 #pragma once

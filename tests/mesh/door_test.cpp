@@ -8,6 +8,15 @@
 namespace regroup::test {
 namespace {
 
+template <class F>
+bool eventually(F condition) {
+  for (int i = 0; i < 60'000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(1ms);
+  }
+  return false;
+}
+
 TEST(MeshDoor, a_peer_with_another_secret_is_refused_by_both_sides) {
   World world(2);
   auto mesh = world.open(0);
@@ -86,29 +95,24 @@ TEST(MeshDoor, an_oversize_or_malformed_frame_of_a_proved_peer_ends_its_connecti
     return all;
   }();
   std::uint64_t refused = mesh->counters().refused;
+  int round = 0;
   for (const std::string& frame : frames) {
-    RawSocket control(world.peers[0].address), bulk(world.peers[0].address);
-    Handshake first = Handshake::dial(worker(5), worker(0), Lane::kControl, "a secret");
-    Handshake second = Handshake::dial(worker(5), worker(0), Lane::kBulk, "a secret");
-    ASSERT_EQ(shake(control, first), Handshake::Next::kAccepted);
-    ASSERT_EQ(shake(bulk, second), Handshake::Next::kAccepted);
-    ASSERT_TRUE(eventually([&] { return mesh->connected(worker(5)); }));
-    bulk.write(frame);
-    EXPECT_TRUE(bulk.closed());
-    EXPECT_TRUE(control.closed());
+    const int met = round++;
+    const RawPeer peer(world);
+    ASSERT_TRUE(told.wait_for([&] { return told.connected > met; }));
+    peer.bulk.write(frame);
+    EXPECT_TRUE(peer.bulk.closed());
+    EXPECT_TRUE(peer.control.closed());
     EXPECT_EQ(mesh->counters().refused, ++refused);
   }
 }
 
 TEST(MeshDoor, a_frame_cut_anywhere_into_small_writes_is_read_as_one) {
   World world(1);
-  auto mesh = world.open(0);
-  RawSocket control(world.peers[0].address), bulk(world.peers[0].address);
-  Handshake first = Handshake::dial(worker(5), worker(0), Lane::kControl, "a secret");
-  Handshake second = Handshake::dial(worker(5), worker(0), Lane::kBulk, "a secret");
-  ASSERT_EQ(shake(control, first), Handshake::Next::kAccepted);
-  ASSERT_EQ(shake(bulk, second), Handshake::Next::kAccepted);
-  ASSERT_TRUE(eventually([&] { return mesh->connected(worker(5)); }));
+  Told told;
+  auto mesh = world.open(0, told.events());
+  const RawPeer peer(world);
+  ASSERT_TRUE(told.wait_for([&] { return told.connected == 1; }));
   const std::vector<Peer> peers = {world.peers[0], {worker(5), ""}};
   MESH_OK(mesh->enter(Epoch{1}, peers, kGenerous));
   std::mt19937 random(2);
@@ -123,7 +127,7 @@ TEST(MeshDoor, a_frame_cut_anywhere_into_small_writes_is_read_as_one) {
   }
   for (std::size_t at = 0; at < stream.size();) {
     const std::size_t part = std::min<std::size_t>(1 + random() % 70, stream.size() - at);
-    bulk.write(std::string_view(stream).substr(at, part));
+    peer.bulk.write(std::string_view(stream).substr(at, part));
     at += part;
   }
   for (std::uint64_t tag = 0; tag < 3; ++tag) {

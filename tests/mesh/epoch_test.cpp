@@ -196,7 +196,7 @@ TEST(MeshEpoch, two_hundred_aborts_in_the_middle_of_bulk_leave_the_next_epoch_in
     }
   });
   EXPECT_GT(cut, kRounds / 2);  // else the test aborted nothing
-  std::printf("%d transfers cut, %d received whole beside an abort\n", cut.load(), whole.load());
+  EXPECT_GT(whole, 0);          // else it looked at none that came beside an abort
 }
 
 TEST(MeshEpoch, a_message_longer_than_its_buffer_and_a_tag_used_twice_are_errors_of_that_receive_alone) {

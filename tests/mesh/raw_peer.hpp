@@ -3,6 +3,8 @@
 
 #include "mesh/address.hpp"
 #include "mesh/handshake.hpp"
+#include "mesh/peer_memory.hpp"
+#include "mesh/wire.hpp"
 #include "tests/mesh/world.hpp"
 
 #include <fcntl.h>
@@ -55,13 +57,29 @@ inline Handshake::Next shake(const RawSocket& socket, Handshake& handshake) {
   }
 }
 
-template <class F>
-bool eventually(F condition) {
-  for (int i = 0; i < 60'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(1ms);
+// Both lanes to rank 0 of `world`, as worker 5.
+struct RawPeer {
+  explicit RawPeer(const World& world) : control(world.peers[0].address), bulk(world.peers[0].address) {
+    Handshake first = Handshake::dial(worker(5), worker(0), Lane::kControl, "a secret");
+    Handshake second = Handshake::dial(worker(5), worker(0), Lane::kBulk, "a secret");
+    EXPECT_EQ(shake(control, first), Handshake::Next::kAccepted);
+    EXPECT_EQ(shake(bulk, second), Handshake::Next::kAccepted);
   }
-  return false;
-}
+  static std::string bytes_of(const Frame& frame) {
+    std::string bytes(kFrameBytes, '\0');
+    encode_frame(frame, reinterpret_cast<std::byte*>(bytes.data()));
+    return bytes;
+  }
+  // Says where its memory is, so that offers are believed; the answer, if any, is not read.
+  void introduce() const { bulk.write(bytes_of({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&word), word})); }
+  void offer(std::uint64_t tag, std::span<const std::byte> bytes, const std::uint64_t& seal, std::uint64_t said) const {
+    std::string place(kOfferBytes, '\0');
+    encode_offer({reinterpret_cast<std::uint64_t>(bytes.data()), reinterpret_cast<std::uint64_t>(&seal), said}, reinterpret_cast<std::byte*>(place.data()));
+    bulk.write(bytes_of({FrameType::kOffer, 1, tag, bytes.size(), 0, static_cast<std::uint32_t>(bytes.size())}) + place);
+  }
+
+  const std::uint64_t word = fresh_word();
+  const RawSocket control, bulk;
+};
 
 }  // namespace regroup::test
