@@ -1,7 +1,7 @@
 // bad_steps_json.hpp: bad steps in messages: [total, in a row] (frozen).
 #pragma once
 
-#include "moe/layout/bad_steps.hpp"
+#include "layout/bad_steps.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -9,7 +9,7 @@
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/plan.hpp"
 #include "coordinator/api/records.hpp"
-#include "moe/layout/bad_steps.hpp"
+#include "layout/bad_steps.hpp"
 
 #include <cstdint>
 #include <map>

@@ -1,7 +1,7 @@
 #include "agent/snapshots/kept_snapshot.hpp"
 
 #include "agent/api/peer_wire.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <xxhash.h>
 

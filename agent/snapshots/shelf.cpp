@@ -1,6 +1,6 @@
 #include "agent/snapshots/shelf.hpp"
 
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <tuple>

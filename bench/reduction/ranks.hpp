@@ -2,7 +2,7 @@
 #pragma once
 
 #include "coordinator/api/job_spec.hpp"
-#include "moe/layout/placement.hpp"
+#include "layout/placement.hpp"
 
 #include <cstdint>
 #include <string>

@@ -2,7 +2,7 @@
 //
 //   bench-head [ROWS VOCAB HIDDEN [ROUNDS]]     without: 4,096 rows of a vocabulary of 32,000, hidden 256
 #include "bench/thread_clock.hpp"
-#include "moe/layout/head_pieces.hpp"
+#include "layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"

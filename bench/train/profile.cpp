@@ -2,7 +2,7 @@
 //
 //   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread; TOKENS: attention within documents of so many
 #include "bench/thread_clock.hpp"
-#include "moe/layout/head_pieces.hpp"
+#include "layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "moe/train/ops/state.hpp"

@@ -11,7 +11,7 @@
 #include "checkpoint/core/manifest.hpp"
 #include "checkpoint/core/part.hpp"
 #include "checkpoint/core/safetensors_header.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <map>
 #include <string>

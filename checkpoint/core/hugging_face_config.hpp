@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "moe/layout/model_shape.hpp"
+#include "layout/model_shape.hpp"
 
 #include <string>
 

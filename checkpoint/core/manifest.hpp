@@ -8,8 +8,8 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "moe/layout/bad_steps.hpp"
-#include "moe/layout/model_shape.hpp"
+#include "layout/bad_steps.hpp"
+#include "layout/model_shape.hpp"
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 // part.hpp: one owner's share of a checkpoint, as bytes in memory. Pure.
 #pragma once
 
-#include "moe/layout/interval.hpp"
+#include "layout/interval.hpp"
 
 #include <cstddef>
 

@@ -1,7 +1,7 @@
 // shape_json.hpp: a model's shape as JSON, for manifests. Every field is there; names are those of ModelShape. Pure.
 #pragma once
 
-#include "moe/layout/model_shape.hpp"
+#include "layout/model_shape.hpp"
 
 #include <string>
 

@@ -7,8 +7,8 @@
 
 #include "base/result.hpp"
 #include "checkpoint/io/posix_file.hpp"
-#include "moe/layout/interval.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/interval.hpp"
+#include "layout/units.hpp"
 
 #include <functional>
 #include <memory>

@@ -1,7 +1,7 @@
 #include "cli/plan/what_if.hpp"
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/tree.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/tree.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <map>

@@ -3,7 +3,7 @@
 #include "coordinator/api/plan.hpp"
 #include "coordinator/core/group_layout.hpp"
 #include "coordinator/core/planner.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <cstdio>

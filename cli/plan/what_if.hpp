@@ -4,7 +4,7 @@
 #include "base/result.hpp"
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/core/memory_need.hpp"
-#include "moe/layout/placement.hpp"
+#include "layout/placement.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -3,8 +3,8 @@
 
 #include "base/result.hpp"
 #include "moe/data/source.hpp"
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/model_shape.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/model_shape.hpp"
 
 #include <cstdint>
 #include <string>

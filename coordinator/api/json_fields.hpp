@@ -5,7 +5,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "moe/layout/interval.hpp"
+#include "layout/interval.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -4,7 +4,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "coordinator/api/job_spec.hpp"
-#include "moe/layout/placement.hpp"
+#include "layout/placement.hpp"
 
 #include <optional>
 #include <string>

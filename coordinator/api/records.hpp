@@ -3,7 +3,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "moe/layout/bad_steps.hpp"
+#include "layout/bad_steps.hpp"
 
 #include <cstdint>
 #include <map>

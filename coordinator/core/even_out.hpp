@@ -9,8 +9,8 @@
 
 #include "coordinator/api/records.hpp"
 #include "coordinator/core/group_layout.hpp"
-#include "moe/layout/model_shape.hpp"
-#include "moe/layout/placement.hpp"
+#include "layout/model_shape.hpp"
+#include "layout/placement.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -2,7 +2,7 @@
 
 #include "base/check.hpp"
 #include "coordinator/core/heavy_shares.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <numeric>

@@ -5,9 +5,9 @@
 // Keep all: nothing that a member holds moves; what nobody holds goes to the least loaded.
 #pragma once
 
-#include "moe/layout/interval.hpp"
-#include "moe/layout/model_shape.hpp"
-#include "moe/layout/placement.hpp"
+#include "layout/interval.hpp"
+#include "layout/model_shape.hpp"
+#include "layout/placement.hpp"
 
 #include <cstdint>
 #include <vector>

@@ -1,7 +1,7 @@
 #include "coordinator/core/grouping.hpp"
 
 #include "base/check.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <numeric>

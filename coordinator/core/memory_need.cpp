@@ -1,9 +1,9 @@
 #include "coordinator/core/memory_need.hpp"
 
 #include "coordinator/core/planner.hpp"
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/head_pieces.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/head_pieces.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <bit>

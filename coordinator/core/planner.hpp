@@ -14,7 +14,7 @@
 #include "coordinator/api/plan.hpp"
 #include "coordinator/api/records.hpp"
 #include "coordinator/core/even_out.hpp"
-#include "moe/layout/placement.hpp"
+#include "layout/placement.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "coordinator/api/plan.hpp"
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/placement.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/placement.hpp"
+#include "layout/units.hpp"
 
 #include <optional>
 #include <vector>

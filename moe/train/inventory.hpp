@@ -1,9 +1,9 @@
-// inventory.hpp: what the participants of a new epoch tell each other before they settle. Wire form and the exchange; the decision is moe/layout/settle.hpp.
+// inventory.hpp: what the participants of a new epoch tell each other before they settle. Wire form and the exchange; the decision is layout/settle.hpp.
 #pragma once
 
 #include "agent/api/snapshot_client.hpp"
 #include "mesh/mesh.hpp"
-#include "moe/layout/settle.hpp"
+#include "layout/settle.hpp"
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/validation.hpp"
 

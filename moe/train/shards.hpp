@@ -1,9 +1,9 @@
 // shards.hpp: the training state that this worker keeps: master weights and both moments of blocks of units.
 #pragma once
 
-#include "moe/layout/interval.hpp"
-#include "moe/layout/settle.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/interval.hpp"
+#include "layout/settle.hpp"
+#include "layout/units.hpp"
 #include "moe/train/floats.hpp"
 
 #include <map>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "mesh/mesh.hpp"
-#include "moe/layout/tree.hpp"
+#include "layout/tree.hpp"
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/floats.hpp"
 #include "moe/train/shards.hpp"

@@ -1,11 +1,11 @@
 // state_move.hpp: what the new layout wants of this worker and it does not hold, from whoever does: other workers' live state, agents' snapshots. What others want of it goes to them.
 //
-// Who sends what is routed alike by all (moe/layout/route.hpp), from what the participants said that they hold. All participants call it. Each piece is compared with its sender's checksum.
+// Who sends what is routed alike by all (layout/route.hpp), from what the participants said that they hold. All participants call it. Each piece is compared with its sender's checksum.
 // One thread. Throws Interrupted; keeps what its transfers may still touch, so it and both stores live until the mesh has entered the next epoch, or until run() has returned.
 #pragma once
 
 #include "mesh/mesh.hpp"
-#include "moe/layout/route.hpp"
+#include "layout/route.hpp"
 #include "moe/train/epoch_view.hpp"
 #include "moe/train/inventory.hpp"
 #include "moe/train/shards.hpp"

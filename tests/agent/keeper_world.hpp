@@ -3,7 +3,7 @@
 
 #include "agent/api/snapshot_client.hpp"
 #include "agent/snapshots/keeper.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 #include "tests/checkpoint/support.hpp"
 
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // `regroup plan` on imagined clusters: published figures of real models, conservation, and what a loss costs.
 #include "cli/job_file.hpp"
 #include "cli/plan/plan_command.hpp"
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/units.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "moe/layout/route.hpp"
+#include "layout/route.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
-#include "moe/layout/settle.hpp"
+#include "layout/settle.hpp"
 
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <gtest/gtest.h>
 

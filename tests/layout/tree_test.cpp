@@ -1,4 +1,4 @@
-#include "moe/layout/tree.hpp"
+#include "layout/tree.hpp"
 
 #include <gtest/gtest.h>
 

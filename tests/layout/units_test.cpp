@@ -1,4 +1,4 @@
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The head where its work is cut into pieces: against autograd in fp64, and what memory it takes.
-#include "moe/layout/head_pieces.hpp"
+#include "layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "tests/ops/reference.hpp"

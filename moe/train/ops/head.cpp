@@ -1,7 +1,7 @@
 #include "moe/train/ops/head.hpp"
 
 #include "base/check.hpp"
-#include "moe/layout/head_pieces.hpp"
+#include "layout/head_pieces.hpp"
 #include "moe/train/ops/gemm.hpp"
 #include "moe/train/ops/kernels.hpp"
 #include "moe/train/ops/typed.hpp"

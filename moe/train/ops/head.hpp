@@ -1,4 +1,4 @@
-// head.hpp: final norm, logits and cross-entropy in pieces of rows (moe/layout/head_pieces.hpp), so that the logits of a large vocabulary never exist at once: besides activations of x's
+// head.hpp: final norm, logits and cross-entropy in pieces of rows (layout/head_pieces.hpp), so that the logits of a large vocabulary never exist at once: besides activations of x's
 // size a call takes no more than two pieces of at most 64 MiB, and one row in fp32.
 #pragma once
 

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "coordinator/api/job_spec.hpp"
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/interval.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/interval.hpp"
+#include "layout/units.hpp"
 #include "moe/train/ops/bf16.hpp"
 
 #include <cstddef>

@@ -4,9 +4,9 @@
 // view weights, gradient leaves (one microbatch) and accumulators (a chain); what a function does to its leaf is said there.
 #pragma once
 
-#include "moe/layout/compute_form.hpp"
-#include "moe/layout/model_shape.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/compute_form.hpp"
+#include "layout/model_shape.hpp"
+#include "layout/units.hpp"
 
 #include <ATen/core/Tensor.h>
 

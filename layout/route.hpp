@@ -3,7 +3,7 @@
 // Order: equal inputs give equal output on every machine (ties break by id). Cost: O(pieces * holders of a piece).
 #pragma once
 
-#include "moe/layout/interval.hpp"
+#include "layout/interval.hpp"
 
 #include <cstdint>
 #include <functional>

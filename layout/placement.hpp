@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "moe/layout/interval.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/interval.hpp"
+#include "layout/units.hpp"
 
 #include <cstdint>
 #include <vector>

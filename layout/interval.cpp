@@ -1,4 +1,4 @@
-#include "moe/layout/interval.hpp"
+#include "layout/interval.hpp"
 
 #include "base/check.hpp"
 

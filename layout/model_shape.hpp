@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "moe/layout/architecture.hpp"
+#include "layout/architecture.hpp"
 
 #include <cstdint>
 #include <optional>

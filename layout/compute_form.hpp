@@ -4,7 +4,7 @@
 // Any run of elements is one run of bytes: what an owner keeps of a unit travels as one piece in either form.
 #pragma once
 
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <cstdint>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "moe/layout/architecture.hpp"
+#include "layout/architecture.hpp"
 
 #include "base/check.hpp"
 

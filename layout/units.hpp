@@ -8,7 +8,7 @@
 // ascending (expert, slice), then the head. With tied embeddings the head holds the final norm only.
 #pragma once
 
-#include "moe/layout/model_shape.hpp"
+#include "layout/model_shape.hpp"
 
 #include <string>
 #include <vector>

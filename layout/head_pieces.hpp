@@ -1,7 +1,7 @@
 // head_pieces.hpp: in what pieces the head makes logits and their products. Functions of shape and precision alone, never of layout or free memory: another cut gives other bits.
 #pragma once
 
-#include "moe/layout/compute_form.hpp"
+#include "layout/compute_form.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "moe/layout/placement.hpp"
+#include "layout/placement.hpp"
 
 #include "base/check.hpp"
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "moe/layout/interval.hpp"
+#include "layout/interval.hpp"
 
 #include <cstdint>
 #include <optional>

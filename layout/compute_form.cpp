@@ -1,4 +1,4 @@
-#include "moe/layout/compute_form.hpp"
+#include "layout/compute_form.hpp"
 
 #include "base/check.hpp"
 

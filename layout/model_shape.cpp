@@ -1,4 +1,4 @@
-#include "moe/layout/model_shape.hpp"
+#include "layout/model_shape.hpp"
 
 #include <algorithm>
 #include <cmath>

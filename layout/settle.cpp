@@ -1,7 +1,7 @@
-#include "moe/layout/settle.hpp"
+#include "layout/settle.hpp"
 
 #include "base/check.hpp"
-#include "moe/layout/units.hpp"
+#include "layout/units.hpp"
 
 #include <algorithm>
 #include <map>
