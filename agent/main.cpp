@@ -3,8 +3,8 @@
 #include "agent/shell.hpp"
 #include "base/log.hpp"
 #include "coordinator/api/keys.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
-#include "coordinator/etcd/tls_options.hpp"
+#include "store/etcd/etcd_store.hpp"
+#include "store/etcd/tls_options.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
 

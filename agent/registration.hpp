@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <atomic>
 #include <chrono>

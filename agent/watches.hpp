@@ -4,7 +4,7 @@
 #pragma once
 
 #include "agent/core/agent.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <functional>
 #include <memory>

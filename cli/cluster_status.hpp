@@ -4,7 +4,7 @@
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/keys.hpp"
 #include "coordinator/api/records.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <map>
 #include <optional>

@@ -5,8 +5,8 @@
 #include "cli/submit.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/records.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
-#include "coordinator/etcd/tls_options.hpp"
+#include "store/etcd/etcd_store.hpp"
+#include "store/etcd/tls_options.hpp"
 
 #include <nlohmann/json.hpp>
 

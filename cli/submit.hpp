@@ -4,7 +4,7 @@
 #include "base/result.hpp"
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/keys.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <cstdint>
 #include <functional>

@@ -1,8 +1,8 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
 #include "base/log.hpp"
 #include "coordinator/api/keys.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
-#include "coordinator/etcd/tls_options.hpp"
+#include "store/etcd/etcd_store.hpp"
+#include "store/etcd/tls_options.hpp"
 #include "coordinator/shell.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"

@@ -5,9 +5,9 @@
 #pragma once
 
 #include "base/lane.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 #include "coordinator/core/coordinator.hpp"
-#include "coordinator/etcd/election.hpp"
+#include "coordinator/election.hpp"
 #include "metrics/counters.hpp"
 
 #include <atomic>

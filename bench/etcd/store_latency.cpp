@@ -1,6 +1,6 @@
 // store_latency: what the etcd client costs: a put, and the way from a put to a watch's callback in another client, on an etcd of its own.
 #include "cli/etcd/etcd_process.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
 #include <algorithm>
 #include <atomic>

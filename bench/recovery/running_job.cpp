@@ -4,7 +4,7 @@
 #include "cli/submit.hpp"
 #include "coordinator/api/job_status.hpp"
 #include "coordinator/api/records.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
 #include <algorithm>
 #include <thread>

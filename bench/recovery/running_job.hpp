@@ -7,7 +7,7 @@
 #include "coordinator/api/job_spec.hpp"
 #include "coordinator/api/keys.hpp"
 #include "coordinator/api/plan.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <functional>
 #include <map>

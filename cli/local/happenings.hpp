@@ -5,7 +5,7 @@
 #include "cli/local/run_record.hpp"
 #include "cli/local/scenario.hpp"
 #include "coordinator/api/keys.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <functional>
 #include <string>

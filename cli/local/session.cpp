@@ -4,7 +4,7 @@
 #include "checkpoint/io/catalog.hpp"
 #include "cli/submit.hpp"
 #include "coordinator/api/records.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -11,7 +11,7 @@
 #include "cli/local/report.hpp"
 #include "cli/local/story.hpp"
 #include "coordinator/api/keys.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <chrono>
 #include <csignal>

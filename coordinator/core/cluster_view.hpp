@@ -9,7 +9,7 @@
 #include "coordinator/api/keys.hpp"
 #include "coordinator/api/plan.hpp"
 #include "coordinator/api/records.hpp"
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <cstdint>
 #include <map>

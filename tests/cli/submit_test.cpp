@@ -1,7 +1,7 @@
 #include "cli/submit.hpp"
 
 #include "cli/cluster_status.hpp"
-#include "coordinator/etcd/memory_store.hpp"
+#include "tests/etcd/memory_store.hpp"
 
 #include <gtest/gtest.h>
 

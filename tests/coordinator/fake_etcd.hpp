@@ -1,7 +1,7 @@
 // fake_etcd.hpp: etcd's keys, revisions, transactions and leases as plain values, without threads: what cores are tested against.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <map>
 #include <string>

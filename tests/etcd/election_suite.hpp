@@ -1,7 +1,7 @@
 // election_suite.hpp: elections on either store; see store_suite.hpp for what a World is.
 #pragma once
 
-#include "coordinator/etcd/election.hpp"
+#include "coordinator/election.hpp"
 #include "tests/etcd/store_suite.hpp"
 
 namespace regroup::testing {

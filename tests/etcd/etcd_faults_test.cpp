@@ -1,5 +1,5 @@
 // A real etcd that is killed, frozen, restarted, compacted, wiped or reduced to two of three under the client.
-#include "coordinator/etcd/election.hpp"
+#include "coordinator/election.hpp"
 #include "tests/etcd/etcd_world.hpp"
 #include "tests/etcd/watch_log.hpp"
 

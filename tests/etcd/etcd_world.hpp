@@ -3,7 +3,7 @@
 
 #include "base/check.hpp"
 #include "cli/etcd/etcd_process.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
 #include <cstdio>
 

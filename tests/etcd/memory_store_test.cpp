@@ -1,4 +1,4 @@
-#include "coordinator/etcd/memory_store.hpp"
+#include "tests/etcd/memory_store.hpp"
 
 #include "tests/etcd/election_suite.hpp"
 

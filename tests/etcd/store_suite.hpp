@@ -1,4 +1,4 @@
-// store_suite.hpp: the contract of coordinator/api/store.hpp as tests. A World is one cluster with two clients; see memory_store_test.cpp and etcd_store_test.cpp.
+// store_suite.hpp: the contract of store/store.hpp as tests. A World is one cluster with two clients; see memory_store_test.cpp and etcd_store_test.cpp.
 //
 //   struct World { Store& store(); Store& other(); std::chrono::milliseconds short_ttl(); void drop_lease(std::int64_t id); }
 #pragma once

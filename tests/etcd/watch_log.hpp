@@ -1,7 +1,7 @@
 // watch_log.hpp: what a watch told, as a cache and as a record, with waits that end by a condition.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <condition_variable>
 #include <map>

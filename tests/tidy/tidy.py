@@ -72,7 +72,7 @@ def check_includes(tree):
             if not generated and not tree.exists(name):
                 tree.complain(path, number, f'"{name}" is no file of this tree (name it from the root)')
                 continue
-            there = here if generated and here == "coordinator/etcd" else folder_of(name)
+            there = here if generated and here == "store/etcd" else folder_of(name)
             if there != here and there not in may and "*" not in may:
                 tree.complain(path, number, f'{here} must not include {there or "generated code"} ("{name}")')
 

@@ -1,7 +1,7 @@
 // etcd_streams.hpp: the two streams of etcd_rpc.hpp on gRPC, and who is open at which endpoint. Private to this folder.
 #pragma once
 
-#include "coordinator/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_rpc.hpp"
 
 #include "etcd.grpc.pb.h"
 

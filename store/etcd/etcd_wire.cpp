@@ -1,4 +1,4 @@
-#include "coordinator/etcd/etcd_wire.hpp"
+#include "store/etcd/etcd_wire.hpp"
 
 namespace regroup {
 

@@ -3,7 +3,7 @@
 // Everything but run() is called with `mutex` held. Handles share it, so that watches and leases may outlive the store.
 #pragma once
 
-#include "coordinator/etcd/memory_keys.hpp"
+#include "tests/etcd/memory_keys.hpp"
 
 #include <condition_variable>
 #include <deque>

@@ -1,7 +1,7 @@
 // txn_check.hpp: what etcd refuses in a transaction, found before it is sent. Pure; both stores use it, so that a test in memory fails where etcd would.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 namespace regroup {
 

@@ -1,4 +1,4 @@
-#include "coordinator/etcd/memory_keys.hpp"
+#include "tests/etcd/memory_keys.hpp"
 
 namespace regroup {
 

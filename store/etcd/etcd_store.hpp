@@ -1,4 +1,4 @@
-// etcd_store.hpp: the store of coordinator/api/store.hpp on a real etcd (3.4 or later), over gRPC. No gRPC header is seen from here.
+// etcd_store.hpp: the store of store/store.hpp on a real etcd (3.4 or later), over gRPC. No gRPC header is seen from here.
 //
 // Calls: each ends within `timeout`. Reads are tried again on another endpoint while time is left; a write is sent once, and kUnknown says that it may have happened.
 // Watches: resume where a cut stream ended; after a compaction, or another cluster behind the same address, they list again and tell the difference.
@@ -6,7 +6,7 @@
 // Endpoints: one connection each; a call that fails moves everything, streams too, to the next one.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 namespace regroup {
 

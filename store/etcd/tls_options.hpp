@@ -1,7 +1,7 @@
 // tls_options.hpp: --etcd-ca, --etcd-cert and --etcd-key of every program that talks to etcd.
 #pragma once
 
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
 namespace regroup {
 

@@ -1,7 +1,7 @@
 // memory_keys.hpp: the keys of one MemoryStore: revisions, comparisons and operations as etcd has them. Pure. Private to this folder.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <map>
 #include <string>

@@ -1,4 +1,4 @@
-#include "coordinator/etcd/election.hpp"
+#include "coordinator/election.hpp"
 
 #include "base/log.hpp"
 

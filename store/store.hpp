@@ -1,4 +1,4 @@
-// store.hpp: the few things we ask of etcd. Implemented over gRPC (coordinator/etcd) and in memory for tests; one test suite holds both to this contract.
+// store.hpp: the few things we ask of etcd. Implemented over gRPC (store/etcd) and in memory for tests; one test suite holds both to this contract.
 //
 // Thread: any; calls block up to their deadline, so event loops call them from a pool. Callbacks run on a thread of the store, one at a time a
 // watch, and must not block or call the store.

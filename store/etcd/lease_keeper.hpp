@@ -4,7 +4,7 @@
 // renewal, counted from when it was sent, runs out) and runs on_lost. A stream that does not answer within a third of the TTL is replaced, on another endpoint if there is one.
 #pragma once
 
-#include "coordinator/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_rpc.hpp"
 
 namespace regroup {
 

@@ -5,7 +5,7 @@
 // Thread: the callbacks run on the election's own thread, may block and call the store. leader_revision() and fence(): any thread.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <optional>
 

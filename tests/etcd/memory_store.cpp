@@ -1,7 +1,7 @@
-#include "coordinator/etcd/memory_store.hpp"
+#include "tests/etcd/memory_store.hpp"
 
-#include "coordinator/etcd/memory_server.hpp"
-#include "coordinator/etcd/txn_check.hpp"
+#include "tests/etcd/memory_server.hpp"
+#include "store/txn_check.hpp"
 
 #include <algorithm>
 #include <thread>

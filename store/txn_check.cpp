@@ -1,4 +1,4 @@
-#include "coordinator/etcd/txn_check.hpp"
+#include "store/txn_check.hpp"
 
 #include <set>
 

@@ -4,7 +4,7 @@
 // revision is compacted, when the cluster behind the address is another one or went back in time, and every `repair_every`.
 #pragma once
 
-#include "coordinator/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_rpc.hpp"
 
 namespace regroup {
 

@@ -1,4 +1,4 @@
-#include "coordinator/etcd/lease_keeper.hpp"
+#include "store/etcd/lease_keeper.hpp"
 
 #include "base/log.hpp"
 

@@ -1,11 +1,11 @@
-// memory_store.hpp: the store of coordinator/api/store.hpp in this process, for tests and simulations: revisions, transactions, leases and watches as etcd has them.
+// memory_store.hpp: the store of store/store.hpp in this process, for tests and simulations: revisions, transactions, leases and watches as etcd has them.
 //
 // One MemoryStore is one cluster: everything that shares it sees the same keys. Thread: any. Callbacks run on the store's one thread.
 // Time: real by default, then leases end by themselves. With `now` given, they end only inside tick(), so that a test owns the clock.
 // A lease is renewed for as long as its handle lives and the store is reachable; TTLs are taken as asked, to the millisecond.
 #pragma once
 
-#include "coordinator/api/store.hpp"
+#include "store/store.hpp"
 
 #include <thread>
 

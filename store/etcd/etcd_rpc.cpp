@@ -1,8 +1,8 @@
-#include "coordinator/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_rpc.hpp"
 
 #include "base/log.hpp"
-#include "coordinator/etcd/etcd_streams.hpp"
-#include "coordinator/etcd/etcd_wire.hpp"
+#include "store/etcd/etcd_streams.hpp"
+#include "store/etcd/etcd_wire.hpp"
 
 #include "etcd.grpc.pb.h"
 #include <grpc/support/log.h>

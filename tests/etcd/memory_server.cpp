@@ -1,4 +1,4 @@
-#include "coordinator/etcd/memory_server.hpp"
+#include "tests/etcd/memory_server.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "coordinator/etcd/etcd_watch.hpp"
+#include "store/etcd/etcd_watch.hpp"
 
 #include "base/log.hpp"
 

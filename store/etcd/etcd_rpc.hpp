@@ -4,8 +4,8 @@
 // kNotFound (lease), kBadInput (etcd refuses it for good), kConflict (the revision asked for is compacted).
 #pragma once
 
-#include "coordinator/api/store.hpp"
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
 #include <thread>
 

@@ -1,9 +1,9 @@
-#include "coordinator/etcd/etcd_store.hpp"
+#include "store/etcd/etcd_store.hpp"
 
-#include "coordinator/etcd/etcd_rpc.hpp"
-#include "coordinator/etcd/etcd_watch.hpp"
-#include "coordinator/etcd/lease_keeper.hpp"
-#include "coordinator/etcd/txn_check.hpp"
+#include "store/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_watch.hpp"
+#include "store/etcd/lease_keeper.hpp"
+#include "store/txn_check.hpp"
 
 namespace regroup {
 namespace {

@@ -1,7 +1,7 @@
 // etcd_wire.hpp: our values as etcd's messages and back, and what an answer's status means to a caller. Pure. Private to this folder.
 #pragma once
 
-#include "coordinator/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_rpc.hpp"
 
 #include "etcd.pb.h"
 #include <grpcpp/support/status.h>

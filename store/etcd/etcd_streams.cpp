@@ -1,6 +1,6 @@
-#include "coordinator/etcd/etcd_streams.hpp"
+#include "store/etcd/etcd_streams.hpp"
 
-#include "coordinator/etcd/etcd_wire.hpp"
+#include "store/etcd/etcd_wire.hpp"
 
 namespace regroup {
 namespace {

@@ -1,4 +1,4 @@
-#include "coordinator/etcd/etcd_rpc.hpp"
+#include "store/etcd/etcd_rpc.hpp"
 
 namespace regroup {
 namespace {
