@@ -1,5 +1,5 @@
 // regroup-agent: the daemon of a node. Registers it, runs its workers, keeps their snapshots.
-#include "agent/api/socket_directory.hpp"
+#include "net/socket_directory.hpp"
 #include "agent/shell.hpp"
 #include "base/log.hpp"
 #include "coordinator/api/keys.hpp"

@@ -7,6 +7,7 @@
 
 #include "agent/api/worker_protocol.hpp"
 #include "base/lane.hpp"
+#include "net/framed_socket.hpp"
 
 #include <csignal>
 #include <functional>

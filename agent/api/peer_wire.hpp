@@ -19,7 +19,7 @@
 // snapshot was made, so they hold from the first owner's memory to the last reader's.
 #pragma once
 
-#include "agent/api/peer_socket.hpp"
+#include "net/peer_socket.hpp"
 
 #include <cstddef>
 #include <cstdint>

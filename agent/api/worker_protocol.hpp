@@ -13,7 +13,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -118,25 +117,5 @@ std::string to_json(const ToWorker& message);
 std::string to_json(const FromWorker& message);
 Result<ToWorker> to_worker_from_json(const std::string& text);
 Result<FromWorker> from_worker_from_json(const std::string& text);
-
-inline constexpr std::size_t kMaxFrameBytes = 64u << 20;   // a longer one is garbage: kCorrupt
-
-// One end of the socket, blocking. send: any thread; receive: one thread. `fd` of send is lent, of receive given (-1 = none).
-class FramedSocket {
- public:
-  explicit FramedSocket(int fd);                   // takes it
-  ~FramedSocket();
-  FramedSocket(const FramedSocket&) = delete;
-  FramedSocket& operator=(const FramedSocket&) = delete;
-  Result<void> send(const std::string& json, int fd = -1);
-  Result<std::pair<std::string, int>> receive();   // kPeerLost at the end of the stream
-  void shut_down();                                // wakes a receive
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  int fd_;
-  struct Lock;
-  std::unique_ptr<Lock> lock_;   // one sender at a time
-};
 
 }  // namespace regroup

@@ -1,6 +1,6 @@
 #include "cli/local/cluster.hpp"
 
-#include "agent/api/socket_directory.hpp"
+#include "net/socket_directory.hpp"
 #include "cli/etcd/loopback.hpp"
 #include "cli/local/child.hpp"
 

@@ -6,6 +6,7 @@
 
 #include "agent/api/worker_protocol.hpp"
 #include "mesh/mesh.hpp"
+#include "net/framed_socket.hpp"
 
 #include <chrono>
 #include <condition_variable>

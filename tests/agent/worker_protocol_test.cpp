@@ -1,4 +1,5 @@
 #include "agent/api/worker_protocol.hpp"
+#include "net/framed_socket.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 // At the door: secrets, garbage, oversize frames, two who dial each other at once.
-#include "mesh/address.hpp"
+#include "net/address.hpp"
 #include "mesh/wire.hpp"
 #include "tests/mesh/raw_peer.hpp"
 

@@ -1,7 +1,7 @@
 // raw_peer.hpp: a peer that speaks the mesh's protocol byte by byte, for those who do not follow the rules.
 #pragma once
 
-#include "mesh/address.hpp"
+#include "net/address.hpp"
 #include "mesh/handshake.hpp"
 #include "mesh/peer_memory.hpp"
 #include "mesh/wire.hpp"

@@ -1,4 +1,4 @@
-#include "agent/api/peer_socket.hpp"
+#include "net/peer_socket.hpp"
 
 #include <fcntl.h>
 #include <netdb.h>

@@ -1,4 +1,4 @@
-#include "mesh/address.hpp"
+#include "net/address.hpp"
 
 #include <arpa/inet.h>
 #include <netdb.h>
