@@ -1,7 +1,7 @@
 // account.hpp: adds what workers and the keeper report to the agent's counters. Pure.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "agent/snapshots/keeper.hpp"
 #include "metrics/counters.hpp"
 

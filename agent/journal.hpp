@@ -3,7 +3,7 @@
 // Every line has at_ms (wall clock), node and event; the reader is cli/local/journal.hpp. A journal that cannot be written is said once in the log; nothing else stops.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "agent/snapshots/keeper.hpp"
 
 #include <atomic>

@@ -2,7 +2,7 @@
 #include "net/socket_directory.hpp"
 #include "agent/shell.hpp"
 #include "base/log.hpp"
-#include "coordinator/api/keys.hpp"
+#include "api/keys.hpp"
 #include "store/etcd/etcd_store.hpp"
 #include "store/etcd/tls_options.hpp"
 #include "metrics/exporter.hpp"

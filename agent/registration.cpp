@@ -1,7 +1,7 @@
 #include "agent/registration.hpp"
 
 #include "base/log.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 
 #include <vector>
 

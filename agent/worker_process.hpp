@@ -5,7 +5,7 @@
 // Threads: start: main's. tell, kill: any; neither blocks (messages wait in a lane, so that a stopped worker stops nobody). Events: on a thread of this object; they must only post.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "base/lane.hpp"
 #include "net/framed_socket.hpp"
 

@@ -1,6 +1,6 @@
 #include "cli/cluster_status.hpp"
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

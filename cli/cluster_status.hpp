@@ -1,9 +1,9 @@
 // cluster_status.hpp: what `regroup status` shows, read from etcd once.
 #pragma once
 
-#include "coordinator/api/job_status.hpp"
-#include "coordinator/api/keys.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_status.hpp"
+#include "api/keys.hpp"
+#include "api/records.hpp"
 #include "store/store.hpp"
 
 #include <map>

@@ -1,7 +1,7 @@
 // commands.hpp: the program's subcommands, one function each. `*run` is set to what does the chosen one; it returns the exit status: 0 good, 1 failed, 2 wrong use.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <CLI/CLI.hpp>
 

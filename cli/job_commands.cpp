@@ -3,8 +3,8 @@
 #include "cli/job_file.hpp"
 #include "cli/progress_line.hpp"
 #include "cli/submit.hpp"
-#include "coordinator/api/job_status.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_status.hpp"
+#include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"
 #include "store/etcd/tls_options.hpp"
 

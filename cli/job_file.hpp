@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <cstdint>
 #include <string>

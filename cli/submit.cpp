@@ -2,8 +2,8 @@
 
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
-#include "coordinator/api/job_status.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_status.hpp"
+#include "api/records.hpp"
 #include "moe/data/dataset.hpp"
 
 #include <sys/random.h>

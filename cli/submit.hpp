@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/keys.hpp"
+#include "api/job_spec.hpp"
+#include "api/keys.hpp"
 #include "store/store.hpp"
 
 #include <cstdint>

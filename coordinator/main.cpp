@@ -1,6 +1,6 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
 #include "base/log.hpp"
-#include "coordinator/api/keys.hpp"
+#include "api/keys.hpp"
 #include "store/etcd/etcd_store.hpp"
 #include "store/etcd/tls_options.hpp"
 #include "coordinator/shell.hpp"

@@ -5,12 +5,12 @@
 // is followed by one without it, or when it says itself that it cannot go on: never because etcd or a coordinator is away.
 #pragma once
 
-#include "agent/api/keeper_reports.hpp"
-#include "agent/api/worker_protocol.hpp"
+#include "api/keeper_reports.hpp"
+#include "api/worker_protocol.hpp"
 #include "agent/core/load_mean.hpp"
 #include "agent/core/node_facts.hpp"
 #include "agent/core/slot.hpp"
-#include "coordinator/api/keys.hpp"
+#include "api/keys.hpp"
 
 #include <optional>
 #include <string>
@@ -123,8 +123,5 @@ class Agent {
 
 // The worker as part of a key.
 std::string suspect_name(const WorkerId& worker);
-
-// The agent address of the node that keeps a second copy of this worker's snapshots; empty when none is needed: another group is complete without this node, or there is no other node.
-std::string buddy_of(const Plan& plan, const WorkerId& worker);
 
 }  // namespace regroup::agent

@@ -4,9 +4,9 @@
 // of the tokens go to other experts than the record says, in the last eight steps or in those before.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "base/now.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 
 #include <cstdint>
 #include <optional>

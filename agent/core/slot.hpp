@@ -1,8 +1,8 @@
 // slot.hpp: room for one worker: who runs in it, and when the next one may start.
 #pragma once
 
-#include "agent/api/keeper_reports.hpp"
-#include "agent/api/worker_protocol.hpp"
+#include "api/keeper_reports.hpp"
+#include "api/worker_protocol.hpp"
 #include "agent/core/node_facts.hpp"
 
 #include <optional>

@@ -1,5 +1,6 @@
 // What becomes of a worker's words: of the slot it is in, of the job's progress, of its snapshots. Part of Agent.
 #include "agent/core/agent.hpp"
+#include "api/buddy.hpp"
 
 #include <algorithm>
 

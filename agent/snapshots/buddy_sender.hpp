@@ -4,7 +4,7 @@
 // The destructor breaks off what is under way and answers everything.
 #pragma once
 
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/shelf.hpp"
 
 #include <chrono>

@@ -8,8 +8,8 @@
 // for the piece under way, and answers every take and save that is left with a problem.
 #pragma once
 
-#include "agent/api/keeper_reports.hpp"
-#include "agent/api/worker_protocol.hpp"
+#include "api/keeper_reports.hpp"
+#include "api/worker_protocol.hpp"
 #include "checkpoint/io/cancel.hpp"
 
 #include <chrono>

@@ -1,6 +1,6 @@
 #include "agent/snapshots/kept_snapshot.hpp"
 
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "layout/units.hpp"
 
 #include <xxhash.h>

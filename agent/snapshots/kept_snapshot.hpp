@@ -3,7 +3,7 @@
 // Immutable once it lies on the shelf; only the bytes in a worker's slot may change under it, and then they no longer match.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "agent/snapshots/region.hpp"
 
 #include <memory>

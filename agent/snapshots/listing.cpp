@@ -1,6 +1,6 @@
 #include "agent/snapshots/listing.hpp"
 
-#include "agent/api/bad_steps_json.hpp"
+#include "api/bad_steps_json.hpp"
 #include "base/log.hpp"
 
 #include <nlohmann/json.hpp>

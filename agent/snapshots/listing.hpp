@@ -1,7 +1,7 @@
 // listing.hpp: which snapshots are still whole, and the answer to "list". Any thread.
 #pragma once
 
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/shelf.hpp"
 
 namespace regroup {

@@ -1,6 +1,6 @@
 #include "agent/snapshots/peer_requests.hpp"
 
-#include "agent/api/bad_steps_json.hpp"
+#include "api/bad_steps_json.hpp"
 #include "agent/snapshots/listing.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,7 +1,7 @@
 // peer_requests.hpp: answers one request of an admitted peer, and asks one: "put" from both sides. Blocking; no lock is held while bytes move.
 #pragma once
 
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/shelf.hpp"
 
 namespace regroup {

@@ -1,6 +1,6 @@
 #include "agent/snapshots/peer_server.hpp"
 
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/peer_requests.hpp"
 #include "base/log.hpp"
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "agent/snapshots/kept_snapshot.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <mutex>
 #include <vector>

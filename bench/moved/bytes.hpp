@@ -5,8 +5,8 @@
 #pragma once
 
 #include "cli/local/run_record.hpp"
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/plan.hpp"
+#include "api/job_spec.hpp"
+#include "api/plan.hpp"
 
 #include <cstdint>
 #include <map>

@@ -1,7 +1,7 @@
 // example_job.hpp: an endless job to measure: that of examples/, with data.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "base/result.hpp"
 
 #include <string>

@@ -2,8 +2,8 @@
 
 #include "cli/local/child.hpp"
 #include "cli/submit.hpp"
-#include "coordinator/api/job_status.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_status.hpp"
+#include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"
 
 #include <algorithm>

@@ -4,9 +4,9 @@
 #include "bench/recovery/timeline.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/run_record.hpp"
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/keys.hpp"
-#include "coordinator/api/plan.hpp"
+#include "api/job_spec.hpp"
+#include "api/keys.hpp"
+#include "api/plan.hpp"
 #include "store/store.hpp"
 
 #include <functional>

@@ -1,7 +1,7 @@
 // layout.hpp: equal groups of ranks for a job: dense blocks in even parts, experts in turn, chains in even parts.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "layout/placement.hpp"
 
 namespace regroup::bench {

@@ -1,7 +1,7 @@
 // ranks.hpp: one layout's ranks as threads of this process, each with a mesh of its own over Unix sockets, and the two ways to add on each of them.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "layout/placement.hpp"
 
 #include <cstdint>

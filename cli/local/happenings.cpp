@@ -1,7 +1,7 @@
 #include "cli/local/happenings.hpp"
 
 #include "cli/local/child.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 
 #include <fmt/format.h>
 

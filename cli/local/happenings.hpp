@@ -4,7 +4,7 @@
 #include "cli/local/cluster.hpp"
 #include "cli/local/run_record.hpp"
 #include "cli/local/scenario.hpp"
-#include "coordinator/api/keys.hpp"
+#include "api/keys.hpp"
 #include "store/store.hpp"
 
 #include <functional>

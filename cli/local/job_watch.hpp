@@ -1,9 +1,9 @@
 // job_watch.hpp: what etcd says about one job, kept by a watch. Any thread.
 #pragma once
 
-#include "coordinator/api/job_status.hpp"
-#include "coordinator/api/keys.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_status.hpp"
+#include "api/keys.hpp"
+#include "api/records.hpp"
 #include "store/store.hpp"
 
 #include <functional>

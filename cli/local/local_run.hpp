@@ -3,7 +3,7 @@
 
 #include "base/result.hpp"
 #include "cli/local/scenario.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <cstdio>
 #include <string>

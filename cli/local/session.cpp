@@ -3,7 +3,7 @@
 #include "base/log.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "cli/submit.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"
 
 #include <fmt/format.h>

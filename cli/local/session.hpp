@@ -10,7 +10,7 @@
 #include "cli/local/local_run.hpp"
 #include "cli/local/report.hpp"
 #include "cli/local/story.hpp"
-#include "coordinator/api/keys.hpp"
+#include "api/keys.hpp"
 #include "store/store.hpp"
 
 #include <chrono>

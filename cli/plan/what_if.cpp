@@ -1,6 +1,6 @@
 #include "cli/plan/what_if.hpp"
 
-#include "coordinator/api/plan.hpp"
+#include "api/plan.hpp"
 #include "coordinator/core/group_layout.hpp"
 #include "coordinator/core/planner.hpp"
 #include "layout/units.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "coordinator/core/memory_need.hpp"
 #include "layout/placement.hpp"
 

@@ -5,10 +5,10 @@
 #pragma once
 
 #include "base/now.hpp"
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/keys.hpp"
-#include "coordinator/api/plan.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_spec.hpp"
+#include "api/keys.hpp"
+#include "api/plan.hpp"
+#include "api/records.hpp"
 #include "store/store.hpp"
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 // it was read; so an action of a deposed leader, or one based on an old view, does nothing.
 #pragma once
 
-#include "coordinator/api/job_status.hpp"
+#include "api/job_status.hpp"
 #include "coordinator/core/cluster_view.hpp"
 #include "coordinator/core/decide.hpp"
 

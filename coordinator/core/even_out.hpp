@@ -7,7 +7,7 @@
 // Order: equal inputs give equal output on every machine. Cost: at most one swap an expert of a layer, each at most experts of the heaviest x experts of the layer.
 #pragma once
 
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 #include "coordinator/core/group_layout.hpp"
 #include "layout/model_shape.hpp"
 #include "layout/placement.hpp"

@@ -1,7 +1,7 @@
 // memory_need.hpp: what one worker's memory goes to, in bytes. Pure. The figures follow what the worker allocates, and a test compares them with its peak.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <cstdint>
 #include <string>

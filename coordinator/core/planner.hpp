@@ -10,9 +10,9 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/plan.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_spec.hpp"
+#include "api/plan.hpp"
+#include "api/records.hpp"
 #include "coordinator/core/even_out.hpp"
 #include "layout/placement.hpp"
 

@@ -1,6 +1,6 @@
 #include "coordinator/core/roster.hpp"
 
-#include "coordinator/api/job_status.hpp"
+#include "api/job_status.hpp"
 #include "coordinator/core/stopping.hpp"
 
 #include <algorithm>

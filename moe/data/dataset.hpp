@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "moe/data/source.hpp"
+#include "api/source.hpp"
 
 #include <cstdint>
 #include <memory>

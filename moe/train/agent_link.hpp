@@ -4,7 +4,7 @@
 // Threads: wait_* and next_*: the main thread. Everything else: any thread.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "mesh/mesh.hpp"
 #include "net/framed_socket.hpp"
 

@@ -1,7 +1,7 @@
 // epoch_view.hpp: one plan as seen by one worker: who am I, who is with me, what do I compute and keep. Derived, immutable.
 #pragma once
 
-#include "coordinator/api/plan.hpp"
+#include "api/plan.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/placement.hpp"
 #include "layout/units.hpp"

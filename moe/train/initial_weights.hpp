@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "moe/train/shards.hpp"
 #include "moe/train/step.hpp"
 

@@ -1,7 +1,7 @@
 // inventory.hpp: what the participants of a new epoch tell each other before they settle. Wire form and the exchange; the decision is layout/settle.hpp.
 #pragma once
 
-#include "agent/api/snapshot_client.hpp"
+#include "api/snapshots/snapshot_client.hpp"
 #include "mesh/mesh.hpp"
 #include "layout/settle.hpp"
 #include "moe/train/epoch_view.hpp"

@@ -1,7 +1,7 @@
 // job_data.hpp: the data sets of a job, opened, if they are those that the job was submitted with.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "moe/data/dataset.hpp"
 
 #include <memory>

@@ -5,7 +5,7 @@
 // One thread, under at::InferenceMode.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "mesh/mesh.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/train/epoch_view.hpp"

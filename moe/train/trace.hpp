@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/ids.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
 // The peer port against strangers, garbage and crowds.
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/peer_requests.hpp"
 #include "tests/agent/keeper_world.hpp"
 

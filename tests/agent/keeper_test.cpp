@@ -1,5 +1,5 @@
 // What is kept, for how long, and what a peer gets of it.
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "tests/agent/keeper_world.hpp"
 
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // keeper_world.hpp: keepers with real sockets, and stand-ins for their workers: real memfds filled with values that say where they belong.
 #pragma once
 
-#include "agent/api/snapshot_client.hpp"
+#include "api/snapshots/snapshot_client.hpp"
 #include "agent/snapshots/keeper.hpp"
 #include "layout/units.hpp"
 #include "tests/checkpoint/support.hpp"

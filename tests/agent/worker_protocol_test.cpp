@@ -1,4 +1,4 @@
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 #include "net/framed_socket.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 #include "tests/api/sample.hpp"
 
 #include <gtest/gtest.h>

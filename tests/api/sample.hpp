@@ -1,8 +1,8 @@
 // sample.hpp: a small job and plan that pass every check, for tests that break one thing at a time.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/plan.hpp"
+#include "api/job_spec.hpp"
+#include "api/plan.hpp"
 
 namespace regroup::testing {
 

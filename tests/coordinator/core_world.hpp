@@ -1,7 +1,7 @@
 // core_world.hpp: a coordinator's core, an etcd without threads and hand-made agents: the stage for tests of one situation.
 #pragma once
 
-#include "coordinator/api/job_status.hpp"
+#include "api/job_status.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "tests/coordinator/fake_etcd.hpp"
 

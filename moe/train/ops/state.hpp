@@ -3,7 +3,7 @@
 // Each element's result depends on that element alone, and a norm on its block alone: the bits are the same however a unit is cut.
 #pragma once
 
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/interval.hpp"
 #include "layout/units.hpp"

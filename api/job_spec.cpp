@@ -1,6 +1,6 @@
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
-#include "coordinator/api/json_fields.hpp"
+#include "api/json_fields.hpp"
 
 namespace regroup {
 namespace {

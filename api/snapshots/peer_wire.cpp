@@ -1,4 +1,4 @@
-#include "agent/api/peer_wire.hpp"
+#include "api/snapshots/peer_wire.hpp"
 
 #include <nlohmann/json.hpp>
 #include <openssl/crypto.h>

@@ -1,4 +1,4 @@
-#include "coordinator/api/plan.hpp"
+#include "api/plan.hpp"
 
 #include <algorithm>
 #include <map>

@@ -3,7 +3,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 #include "layout/placement.hpp"
 
 #include <optional>

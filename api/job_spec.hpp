@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "moe/data/source.hpp"
+#include "api/source.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/model_shape.hpp"
 

@@ -1,8 +1,8 @@
-#include "agent/core/agent.hpp"
+#include "api/buddy.hpp"
 
 #include <algorithm>
 
-namespace regroup::agent {
+namespace regroup {
 
 std::string buddy_of(const Plan& plan, const WorkerId& worker) {
   const auto node_of = [&](Rank rank) -> const NodeId& { return plan.members[static_cast<std::size_t>(rank.value)].worker.node; };
@@ -20,4 +20,4 @@ std::string buddy_of(const Plan& plan, const WorkerId& worker) {
   return "";
 }
 
-}  // namespace regroup::agent
+}  // namespace regroup

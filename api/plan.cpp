@@ -1,6 +1,6 @@
-#include "coordinator/api/plan.hpp"
+#include "api/plan.hpp"
 
-#include "coordinator/api/json_fields.hpp"
+#include "api/json_fields.hpp"
 
 #include <algorithm>
 

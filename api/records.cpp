@@ -1,6 +1,6 @@
-#include "coordinator/api/records.hpp"
+#include "api/records.hpp"
 
-#include "coordinator/api/json_fields.hpp"
+#include "api/json_fields.hpp"
 
 #include <charconv>
 #include <cstdio>

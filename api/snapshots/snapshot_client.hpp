@@ -1,7 +1,7 @@
 // snapshot_client.hpp: asks an agent's peer port for the snapshots it keeps. Blocking; one request at a time; used by workers at a regroup and by agents.
 #pragma once
 
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 
 #include <chrono>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "coordinator/api/job_spec.hpp"
+#include "api/job_spec.hpp"
 
 #include <algorithm>
 #include <cmath>

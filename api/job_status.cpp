@@ -1,6 +1,6 @@
-#include "coordinator/api/job_status.hpp"
+#include "api/job_status.hpp"
 
-#include "coordinator/api/json_fields.hpp"
+#include "api/json_fields.hpp"
 
 namespace regroup {
 

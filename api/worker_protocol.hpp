@@ -6,9 +6,9 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "coordinator/api/job_spec.hpp"
-#include "coordinator/api/plan.hpp"
-#include "coordinator/api/records.hpp"
+#include "api/job_spec.hpp"
+#include "api/plan.hpp"
+#include "api/records.hpp"
 #include "layout/bad_steps.hpp"
 
 #include <cstdint>

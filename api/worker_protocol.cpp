@@ -1,7 +1,7 @@
 // Frozen names: an agent and a worker of one protocol version must read each other's messages.
-#include "agent/api/worker_protocol.hpp"
+#include "api/worker_protocol.hpp"
 
-#include "agent/api/bad_steps_json.hpp"
+#include "api/bad_steps_json.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,7 +1,7 @@
-#include "agent/api/snapshot_client.hpp"
+#include "api/snapshots/snapshot_client.hpp"
 
-#include "agent/api/bad_steps_json.hpp"
-#include "agent/api/peer_wire.hpp"
+#include "api/bad_steps_json.hpp"
+#include "api/snapshots/peer_wire.hpp"
 
 #include <nlohmann/json.hpp>
 
