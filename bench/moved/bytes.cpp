@@ -1,6 +1,6 @@
 #include "bench/moved/bytes.hpp"
 
-#include "coordinator/core/group_layout.hpp"
+#include "coordinator/planner/group_layout.hpp"
 
 #include <algorithm>
 #include <set>

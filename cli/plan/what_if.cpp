@@ -1,8 +1,8 @@
 #include "cli/plan/what_if.hpp"
 
 #include "api/plan.hpp"
-#include "coordinator/core/group_layout.hpp"
-#include "coordinator/core/planner.hpp"
+#include "coordinator/planner/group_layout.hpp"
+#include "coordinator/planner/planner.hpp"
 #include "layout/units.hpp"
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 
 #include "base/result.hpp"
 #include "api/job_spec.hpp"
-#include "coordinator/core/memory_need.hpp"
+#include "coordinator/planner/memory_need.hpp"
 #include "layout/placement.hpp"
 
 #include <cstdint>

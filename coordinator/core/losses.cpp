@@ -1,7 +1,7 @@
 #include "coordinator/core/losses.hpp"
 
 #include "coordinator/core/blame.hpp"
-#include "coordinator/core/group_layout.hpp"
+#include "coordinator/planner/group_layout.hpp"
 
 #include <algorithm>
 #include <optional>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
-#include "coordinator/core/planner.hpp"
+#include "coordinator/planner/planner.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
-#include "coordinator/core/even_out.hpp"
+#include "coordinator/planner/even_out.hpp"
 
 #include <cstdint>
 #include <optional>

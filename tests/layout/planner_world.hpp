@@ -1,7 +1,7 @@
 // planner_world.hpp: jobs, workers and plans for the planner's tests.
 #pragma once
 
-#include "coordinator/core/planner.hpp"
+#include "coordinator/planner/planner.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The memory that a plan says a worker needs, against the peak of real workers.
-#include "coordinator/core/memory_need.hpp"
+#include "coordinator/planner/memory_need.hpp"
 #include "moe/train/ops/cpu.hpp"
 #include "moe/train/ops/machine.hpp"
 #include "tests/process_memory.hpp"

@@ -1,4 +1,4 @@
-#include "coordinator/core/grouping.hpp"
+#include "coordinator/planner/grouping.hpp"
 
 #include "base/check.hpp"
 #include "layout/units.hpp"

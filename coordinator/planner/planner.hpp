@@ -13,7 +13,7 @@
 #include "api/job_spec.hpp"
 #include "api/plan.hpp"
 #include "api/records.hpp"
-#include "coordinator/core/even_out.hpp"
+#include "coordinator/planner/even_out.hpp"
 #include "layout/placement.hpp"
 
 #include <cstdint>

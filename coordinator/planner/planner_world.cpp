@@ -1,4 +1,4 @@
-#include "coordinator/core/planner_world.hpp"
+#include "coordinator/planner/planner_world.hpp"
 
 #include "base/check.hpp"
 

@@ -1,6 +1,6 @@
-#include "coordinator/core/computing.hpp"
+#include "coordinator/planner/computing.hpp"
 
-#include "coordinator/core/memory_need.hpp"
+#include "coordinator/planner/memory_need.hpp"
 
 #include <algorithm>
 #include <limits>

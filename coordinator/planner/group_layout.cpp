@@ -1,7 +1,7 @@
-#include "coordinator/core/group_layout.hpp"
+#include "coordinator/planner/group_layout.hpp"
 
 #include "base/check.hpp"
-#include "coordinator/core/heavy_shares.hpp"
+#include "coordinator/planner/heavy_shares.hpp"
 #include "layout/units.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-#include "coordinator/core/memory_need.hpp"
+#include "coordinator/planner/memory_need.hpp"
 
-#include "coordinator/core/planner.hpp"
+#include "coordinator/planner/planner.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/head_pieces.hpp"
 #include "layout/units.hpp"

@@ -1,4 +1,4 @@
-#include "coordinator/core/heavy_shares.hpp"
+#include "coordinator/planner/heavy_shares.hpp"
 
 #include "base/check.hpp"
 

@@ -1,8 +1,8 @@
 // planner_world.hpp: the candidates as the planner sees them: ranks, and what each kept in the previous plan. Pure; a part of the planner.
 #pragma once
 
-#include "coordinator/core/group_layout.hpp"
-#include "coordinator/core/planner.hpp"
+#include "coordinator/planner/group_layout.hpp"
+#include "coordinator/planner/planner.hpp"
 
 #include <cstddef>
 #include <vector>

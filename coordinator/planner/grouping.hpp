@@ -1,7 +1,7 @@
 // grouping.hpp: which ranks form which group, and which chains each group computes. Pure; a part of the planner.
 #pragma once
 
-#include "coordinator/core/group_layout.hpp"
+#include "coordinator/planner/group_layout.hpp"
 
 #include <vector>
 

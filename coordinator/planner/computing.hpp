@@ -3,7 +3,7 @@
 // The smallest workers drop out until the rest can carry one copy among them. Of those, workers that hold state come first, then earlier ranks; the others are spares.
 #pragma once
 
-#include "coordinator/core/planner_world.hpp"
+#include "coordinator/planner/planner_world.hpp"
 
 #include <cstdint>
 #include <string>

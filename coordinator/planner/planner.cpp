@@ -1,12 +1,12 @@
-#include "coordinator/core/planner.hpp"
+#include "coordinator/planner/planner.hpp"
 
 #include "base/check.hpp"
-#include "coordinator/core/computing.hpp"
-#include "coordinator/core/even_out.hpp"
-#include "coordinator/core/group_layout.hpp"
-#include "coordinator/core/grouping.hpp"
-#include "coordinator/core/memory_need.hpp"
-#include "coordinator/core/planner_world.hpp"
+#include "coordinator/planner/computing.hpp"
+#include "coordinator/planner/even_out.hpp"
+#include "coordinator/planner/group_layout.hpp"
+#include "coordinator/planner/grouping.hpp"
+#include "coordinator/planner/memory_need.hpp"
+#include "coordinator/planner/planner_world.hpp"
 
 #include <algorithm>
 #include <map>

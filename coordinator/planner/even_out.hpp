@@ -8,7 +8,7 @@
 #pragma once
 
 #include "api/records.hpp"
-#include "coordinator/core/group_layout.hpp"
+#include "coordinator/planner/group_layout.hpp"
 #include "layout/model_shape.hpp"
 #include "layout/placement.hpp"
 

@@ -1,4 +1,4 @@
-#include "coordinator/core/even_out.hpp"
+#include "coordinator/planner/even_out.hpp"
 
 #include "base/check.hpp"
 
