@@ -1,9 +1,9 @@
 #include "bench/reduction/arrival_order.hpp"
 
 #include "mesh/transfer.hpp"
-#include "moe/train/interrupt.hpp"
-#include "moe/train/ops/state.hpp"
-#include "moe/train/tags.hpp"
+#include "moe/state/interrupt.hpp"
+#include "moe/ops/state.hpp"
+#include "moe/state/tags.hpp"
 
 #include <algorithm>
 #include <cstring>

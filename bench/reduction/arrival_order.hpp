@@ -1,14 +1,14 @@
-// arrival_order.hpp: the sums of moe/train/reduction.hpp without an order: what comes is added at once into the one accumulator of its shard. Here alone, to compare with.
+// arrival_order.hpp: the sums of moe/step/reduction.hpp without an order: what comes is added at once into the one accumulator of its shard. Here alone, to compare with.
 //
 // Takes the calls of Reduction in the same order. A group's whole part of a shard goes to its siblings as one buffer, where Reduction sends the nodes of `cover`: the same
 // bytes while each group's chains make one node. A sibling's part is added once the own one has left, since the transport reads it where it lies.
 #pragma once
 
 #include "mesh/mesh.hpp"
-#include "moe/train/epoch_view.hpp"
-#include "moe/train/floats.hpp"
-#include "moe/train/reduction.hpp"
-#include "moe/train/shards.hpp"
+#include "moe/state/epoch_view.hpp"
+#include "moe/state/floats.hpp"
+#include "moe/step/reduction.hpp"
+#include "moe/state/shards.hpp"
 
 #include <map>
 #include <vector>

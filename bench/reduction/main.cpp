@@ -6,7 +6,7 @@
 #include "bench/reduction/layout.hpp"
 #include "bench/reduction/ranks.hpp"
 #include "cli/job_file.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/machine.hpp"
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>

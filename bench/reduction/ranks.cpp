@@ -2,8 +2,8 @@
 
 #include "bench/reduction/arrival_order.hpp"
 #include "bench/reduction/step.hpp"
-#include "moe/train/interrupt.hpp"
-#include "moe/train/reduction.hpp"
+#include "moe/state/interrupt.hpp"
+#include "moe/step/reduction.hpp"
 
 #include <barrier>
 #include <chrono>

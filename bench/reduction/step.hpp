@@ -1,7 +1,7 @@
 // step.hpp: the calls that a step makes to its reduction, in StepRunner's order, without forward and backward.
 #pragma once
 
-#include "moe/train/epoch_view.hpp"
+#include "moe/state/epoch_view.hpp"
 
 #include <algorithm>
 #include <cstdint>

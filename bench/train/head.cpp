@@ -3,8 +3,8 @@
 //   bench-head [ROWS VOCAB HIDDEN [ROUNDS]]     without: 4,096 rows of a vocabulary of 32,000, hidden 256
 #include "bench/thread_clock.hpp"
 #include "layout/head_pieces.hpp"
-#include "moe/train/ops/gemm.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/gemm.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
 #include "tests/process_memory.hpp"
 

@@ -3,9 +3,9 @@
 //   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread; TOKENS: attention within documents of so many
 #include "bench/thread_clock.hpp"
 #include "layout/head_pieces.hpp"
-#include "moe/train/ops/gemm.hpp"
-#include "moe/train/ops/machine.hpp"
-#include "moe/train/ops/state.hpp"
+#include "moe/ops/gemm.hpp"
+#include "moe/ops/machine.hpp"
+#include "moe/ops/state.hpp"
 #include "tests/ops/single_rank.hpp"
 
 #include <c10/core/InferenceMode.h>

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 
-# What moe/train/ops/machine.hpp sets for a worker; read by the C library when a process starts.
+# What moe/ops/machine.hpp sets for a worker; read by the C library when a process starts.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": str(64 << 20), "MALLOC_ARENA_MAX": "1"}
 
 

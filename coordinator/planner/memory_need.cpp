@@ -54,7 +54,7 @@ std::int64_t kept_per_token(const JobSpec& job, bool sparse, std::int64_t copies
 // oneDNN and LibTorch's cache above it hold three or four descriptors of 258 KB of each shape (heaptrack, LibTorch 2.11).
 constexpr std::int64_t kProductShape = 1 << 20;
 
-// Of an expert's six products there is one for every size of segment (moe/train/ops/expert.hpp) between half and twice the mean; and those of a dense layer and the head.
+// Of an expert's six products there is one for every size of segment (moe/ops/expert.hpp) between half and twice the mean; and those of a dense layer and the head.
 std::int64_t product_shapes(std::int64_t mean_segment) { return 6 * std::min<std::int64_t>(32, ceil_div(3 * mean_segment, 2 * 16) + 1) + 12; }
 
 }  // namespace

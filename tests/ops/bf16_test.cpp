@@ -1,8 +1,8 @@
 // bf16: rounding, gradients against autograd in fp64, and the whole training curve against fp32.
-#include "moe/train/ops/expert.hpp"
-#include "moe/train/ops/machine.hpp"
-#include "moe/train/ops/state.hpp"
-#include "moe/train/ops/vec16.hpp"
+#include "moe/ops/expert.hpp"
+#include "moe/ops/machine.hpp"
+#include "moe/ops/state.hpp"
+#include "moe/ops/vec16.hpp"
 #include "tests/ops/reference.hpp"
 
 #include <c10/util/BFloat16.h>

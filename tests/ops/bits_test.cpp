@@ -1,7 +1,7 @@
 // What must not change a bit: addresses (multiples of 64 bytes), where a range is cut, what was computed before.
 #include "base/digest.hpp"
-#include "moe/train/ops/expert.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/expert.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
 
 #include <ATen/ops/empty.h>

@@ -1,8 +1,8 @@
 // Each operator's backward, and the whole model's, against autograd in fp64.
-#include "moe/train/ops/attention.hpp"
-#include "moe/train/ops/embedding.hpp"
-#include "moe/train/ops/expert.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/attention.hpp"
+#include "moe/ops/embedding.hpp"
+#include "moe/ops/expert.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/reference.hpp"
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // The head where its work is cut into pieces: against autograd in fp64, and what memory it takes.
 #include "layout/head_pieces.hpp"
-#include "moe/train/ops/gemm.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/gemm.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/reference.hpp"
 #include "tests/process_memory.hpp"
 

@@ -1,5 +1,5 @@
 // Exits 0 if a microbatch in steady state has no page fault. A program of its own: malloc's settings hold for a process.
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
 
 #include <c10/core/InferenceMode.h>

@@ -1,8 +1,8 @@
 // Routing's order, ties, empty experts and the load-balancing loss.
-#include "moe/train/ops/router.hpp"
+#include "moe/ops/router.hpp"
 
-#include "moe/train/ops/kernels.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/kernels.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
 
 #include <gtest/gtest.h>

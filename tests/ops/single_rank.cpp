@@ -1,11 +1,11 @@
 #include "tests/ops/single_rank.hpp"
 
 #include "base/random.hpp"
-#include "moe/train/ops/attention.hpp"
-#include "moe/train/ops/embedding.hpp"
-#include "moe/train/ops/expert.hpp"
-#include "moe/train/ops/mlp.hpp"
-#include "moe/train/ops/state.hpp"
+#include "moe/ops/attention.hpp"
+#include "moe/ops/embedding.hpp"
+#include "moe/ops/expert.hpp"
+#include "moe/ops/mlp.hpp"
+#include "moe/ops/state.hpp"
 
 #include <ATen/ops/empty.h>
 

@@ -1,9 +1,9 @@
 // single_rank.hpp: the operators put together to a whole model on one rank, in the plainest way: what a microbatch computes, without any exchange.
 #pragma once
 
-#include "moe/train/ops/head.hpp"
-#include "moe/train/ops/router.hpp"
-#include "moe/train/ops/weights.hpp"
+#include "moe/ops/head.hpp"
+#include "moe/ops/router.hpp"
+#include "moe/ops/weights.hpp"
 
 #include <functional>
 #include <map>

@@ -12,9 +12,9 @@
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "moe/data/dataset.hpp"
-#include "moe/train/ops/gemm.hpp"
-#include "moe/train/ops/kernels.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/gemm.hpp"
+#include "moe/ops/kernels.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
 #include "tests/train/cluster.hpp"
 

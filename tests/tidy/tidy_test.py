@@ -56,7 +56,7 @@ class Tidy(unittest.TestCase):
         self.expect("outside", "mesh/b.cpp", "#include <ATen/core/Tensor.h>\n", "belongs to")
         self.expect("outside", "mesh/b.cpp", "#include <spdlog/spdlog.h>\n", "belongs to base/log.cpp")
         self.expect("outside", "mesh/b.cpp", "#include <prometheus/metric.h>\n", "belongs to metrics/exporter.cpp")
-        self.expect("outside", "moe/train/x.cpp", "#include <torch/torch.h>\n", "whole library")
+        self.expect("outside", "moe/step/x.cpp", "#include <torch/torch.h>\n", "whole library")
 
     def test_cores_are_pure(self):
         self.expect("outside", "coordinator/core/c.cpp", "#include <thread>\n", "is pure")

@@ -1,5 +1,5 @@
 // What a worker tells its agent of itself. The worker is a process of its own: the end of its socket ends it.
-#include "moe/train/agent_link.hpp"
+#include "moe/worker/agent_link.hpp"
 #include "net/framed_socket.hpp"
 
 #include <gtest/gtest.h>

@@ -1,9 +1,9 @@
 #include "tests/train/cluster.hpp"
 
 #include "moe/data/dataset.hpp"
-#include "moe/train/initial_weights.hpp"
-#include "moe/train/interrupt.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/worker/initial_digest.hpp"
+#include "moe/state/interrupt.hpp"
+#include "moe/ops/machine.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -196,7 +196,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
       try {
         must(node.mesh->enter(plan.epoch, peers, std::chrono::seconds(60)));
         auto view = std::make_unique<EpochView>(job_, plan, Rank(static_cast<int>(rank)));
-        RegroupAttempt attempt(*node.mesh, *view, node.state, node.runner.get(), [] {});
+        RegroupAttempt attempt(*node.mesh, *view, node.state, node.runner ? node.runner->prepared() : Prepared{}, [] {});
         attempt.run();
         {
           const std::lock_guard lock(mutex);

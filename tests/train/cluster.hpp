@@ -1,8 +1,8 @@
 // cluster.hpp: a whole job inside one test process: ranks are threads, each with a mesh of its own over Unix sockets.
 #pragma once
 
-#include "moe/train/regroup.hpp"
-#include "moe/train/step.hpp"
+#include "moe/regroup/regroup.hpp"
+#include "moe/step/step.hpp"
 
 #include <memory>
 #include <string>

@@ -1,4 +1,4 @@
-#include "moe/train/hang_limit.hpp"
+#include "moe/worker/hang_limit.hpp"
 
 #include <gtest/gtest.h>
 

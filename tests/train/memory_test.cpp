@@ -1,7 +1,7 @@
 // The memory that a plan says a worker needs, against the peak of real workers.
 #include "coordinator/planner/memory_need.hpp"
-#include "moe/train/ops/cpu.hpp"
-#include "moe/train/ops/machine.hpp"
+#include "moe/ops/cpu.hpp"
+#include "moe/ops/machine.hpp"
 #include "tests/process_memory.hpp"
 #include "tests/train/cluster.hpp"
 

@@ -1,4 +1,4 @@
-#include "moe/train/snapshot_schedule.hpp"
+#include "moe/worker/snapshot_schedule.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,15 @@
+// initial_weights.hpp: a fresh job starts from the weights of a Hugging Face directory. Each worker reads the byte ranges of its own blocks.
+#pragma once
+
+#include "base/result.hpp"
+#include "api/job_spec.hpp"
+#include "moe/state/shards.hpp"
+
+#include <span>
+
+namespace regroup {
+
+// Master weights of these shards from job.initial_weights; moments stay as they are. Returns the bytes read.
+Result<std::int64_t> read_initial_weights(const JobSpec& job, std::span<const ShardPtr> shards);
+
+}  // namespace regroup

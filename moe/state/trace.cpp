@@ -1,0 +1,104 @@
+#include "moe/state/trace.hpp"
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+namespace regroup {
+namespace {
+
+template <class Clock>
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+}
+std::int64_t steady_ns() { return now_ns<std::chrono::steady_clock>(); }
+
+const char* category_of(const std::string& name) {
+  if (name == "gather" || name == "dispatch" || name == "reduce" || name == "vote" || name == "snapshot") return "exchange";
+  return name == "step" ? "step" : "compute";
+}
+
+}  // namespace
+
+void Trace::begin(Epoch epoch, Step step) {
+  records_ = !file_.empty() && step.value >= profile_.from_step && step.value < profile_.from_step + profile_.steps;
+  if (!records_) return;
+  if (done_.empty()) {
+    done_.reserve(4096);
+    wall_offset_ns_ = now_ns<std::chrono::system_clock>() - steady_ns();
+  }
+  epoch_ = epoch;
+  step_ = step;
+  wave = microbatch = layer = -1;
+}
+
+void Trace::add(const char* name, std::int64_t begin_ns) { done_.push_back({name, begin_ns, steady_ns(), epoch_, step_, wave, microbatch, layer}); }
+
+void Trace::end(std::int64_t begin_ns) {
+  if (!records_) return;
+  wave = microbatch = layer = -1;
+  add("step", begin_ns);
+  write();
+  records_ = false;
+}
+
+void Trace::write() const {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(file_).parent_path(), error);
+  const std::string unfinished = file_ + ".tmp";
+  std::FILE* out = std::fopen(unfinished.c_str(), "w");
+  if (out == nullptr) {
+    log::warn("profile_not_written", {{"file", file_}, {"reason", std::strerror(errno)}});
+    return;
+  }
+  const std::string name = to_string(worker_);
+  const auto pid = static_cast<int>(random_key(0, name) & 0x3fffffffu);   // the worker's, on whatever machine
+  std::fprintf(out, "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": %d, \"tid\": 0, \"args\": {\"name\": \"%s\"}}", pid, name.c_str());
+  for (const Done& span : done_) {
+    const auto micro = [](std::int64_t ns) { return static_cast<double>(ns) / 1e3; };
+    std::fprintf(out, ",\n{\"name\": \"%s\", \"cat\": \"%s\", \"ph\": \"X\", \"pid\": %d, \"tid\": 0, \"ts\": %.3f, \"dur\": %.3f, \"args\": {\"epoch\": %llu, \"step\": %lld", span.name,
+                 category_of(span.name), pid, micro(span.begin_ns + wall_offset_ns_), micro(span.end_ns - span.begin_ns), static_cast<unsigned long long>(span.epoch.value),
+                 static_cast<long long>(span.step.value));
+    if (span.wave >= 0) std::fprintf(out, ", \"wave\": %d", span.wave);
+    if (span.microbatch >= 0) std::fprintf(out, ", \"microbatch\": %d", span.microbatch);
+    if (span.layer >= 0) std::fprintf(out, ", \"layer\": %d", span.layer);
+    std::fputs("}}", out);
+  }
+  std::fputs("\n]}\n", out);
+  const bool good = std::ferror(out) == 0;
+  if (std::fclose(out) != 0 || !good) {
+    log::warn("profile_not_written", {{"file", file_}, {"reason", std::strerror(errno)}});
+    return;
+  }
+  std::filesystem::rename(unfinished, file_, error);
+}
+
+TracedSpan::TracedSpan(Trace* trace, const char* name, int layer) : trace_(trace != nullptr && trace->records() ? trace : nullptr), name_(name) {
+  if (trace_ == nullptr) return;
+  outer_layer_ = trace_->layer;
+  trace_->layer = layer;
+  begin_ns_ = steady_ns();
+}
+
+TracedSpan::~TracedSpan() {
+  if (trace_ == nullptr) return;
+  trace_->add(name_, begin_ns_);
+  trace_->layer = outer_layer_;
+}
+
+TracedStep::TracedStep(Trace* trace, Epoch epoch, Step step) : trace_(trace) {
+  if (trace_ == nullptr) return;
+  trace_->begin(epoch, step);
+  begin_ns_ = steady_ns();
+}
+
+TracedStep::~TracedStep() {
+  if (trace_ != nullptr) trace_->end(begin_ns_);
+}
+
+}  // namespace regroup

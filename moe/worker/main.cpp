@@ -1,0 +1,43 @@
+// regroup-worker: started by an agent with a socket as file descriptor 3; computes. It has no options: everything comes through the socket.
+#include "base/log.hpp"
+#include "moe/worker/agent_link.hpp"
+#include "moe/ops/machine.hpp"
+#include "moe/worker/worker.hpp"
+
+#include <c10/core/InferenceMode.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+int main(int argc, char**) {
+  using namespace regroup;
+  if (argc > 1 || fcntl(kWorkerSocket, F_GETFD) < 0) {
+    std::fputs("regroup-worker is started by regroup-agent, not by hand: it takes its job from the socket at file descriptor 3.\n", stderr);
+    return 2;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  ops::keep_freed_memory();
+  ops::settle_arithmetic();
+  const c10::InferenceMode inference;
+  AgentLink link(kWorkerSocket);
+  Welcome welcome = link.wait_welcome();
+  log::start("worker " + to_string(welcome.self));
+  try {
+    Worker worker(link, std::move(welcome));
+    if (const auto ready = worker.prepare(); !ready) {
+      log::error("worker_cannot_start", {{"reason", to_string(ready.error())}});
+      link.send(Fault{ready.error().context});
+      link.state(WorkerState::kFailed, ready.error().context);
+      pause();
+    }
+    worker.run();
+  } catch (const std::exception& error) {
+    log::error("worker_failed", {{"error", error.what()}});
+    link.send(Fault{error.what()});
+    return 1;
+  }
+}
