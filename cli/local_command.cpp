@@ -1,8 +1,8 @@
 #include "cli/commands.hpp"
-#include "cli/job_file.hpp"
-#include "cli/progress_line.hpp"
+#include "cli/job/job_file.hpp"
+#include "cli/job/progress_line.hpp"
 #include "cli/local/local_run.hpp"
-#include "cli/submit.hpp"
+#include "cli/job/submit.hpp"
 
 #include <cstdlib>
 #include <ctime>

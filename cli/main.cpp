@@ -1,9 +1,7 @@
 #include "base/log.hpp"
-#ifdef REGROUP_HAS_CHECKPOINT_COMMANDS
 #include "cli/checkpoint/checkpoint_commands.hpp"
-#endif
 #include "cli/commands.hpp"
-#include "cli/yaml_section.hpp"
+#include "cli/job/yaml_section.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -35,9 +33,7 @@ int main(int argc, char** argv) {
   regroup::add_job_commands(app, &run);
   regroup::add_data_commands(app, &run);
   regroup::add_plan_command(app, &run);
-#ifdef REGROUP_HAS_CHECKPOINT_COMMANDS
   regroup::add_checkpoint_commands(app, &run);
-#endif
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

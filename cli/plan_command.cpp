@@ -1,6 +1,6 @@
 // `regroup plan JOB.yaml`: parameters, work, memory, traffic, and what happens when nodes go, without a cluster.
 #include "cli/commands.hpp"
-#include "cli/job_file.hpp"
+#include "cli/job/job_file.hpp"
 #include "cli/plan/plan_command.hpp"
 
 #include <cstdio>

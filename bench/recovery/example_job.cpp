@@ -1,7 +1,7 @@
 #include "bench/recovery/example_job.hpp"
 
-#include "cli/job_file.hpp"
-#include "cli/submit.hpp"
+#include "cli/job/job_file.hpp"
+#include "cli/job/submit.hpp"
 #include "moe/data/prepare/prepare.hpp"
 
 #include <filesystem>

@@ -1,7 +1,7 @@
 #include "bench/recovery/running_job.hpp"
 
 #include "cli/local/child.hpp"
-#include "cli/submit.hpp"
+#include "cli/job/submit.hpp"
 #include "api/job_status.hpp"
 #include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"

@@ -5,7 +5,7 @@
 // bytes, since half of the chains make one node of the tree. Ratios are taken within a round.
 #include "bench/reduction/layout.hpp"
 #include "bench/reduction/ranks.hpp"
-#include "cli/job_file.hpp"
+#include "cli/job/job_file.hpp"
 #include "moe/ops/machine.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,7 +1,7 @@
 #include "cli/checkpoint/checkpoint_commands.hpp"
 
 #include "checkpoint/io/catalog.hpp"
-#include "cli/progress_line.hpp"
+#include "cli/job/progress_line.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>

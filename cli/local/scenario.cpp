@@ -1,6 +1,6 @@
 #include "cli/local/scenario.hpp"
 
-#include "cli/yaml_section.hpp"
+#include "cli/job/yaml_section.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -2,7 +2,7 @@
 
 #include "base/log.hpp"
 #include "checkpoint/io/catalog.hpp"
-#include "cli/submit.hpp"
+#include "cli/job/submit.hpp"
 #include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"
 

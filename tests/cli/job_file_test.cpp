@@ -1,4 +1,4 @@
-#include "cli/job_file.hpp"
+#include "cli/job/job_file.hpp"
 
 #include "checkpoint/core/hugging_face_config.hpp"
 

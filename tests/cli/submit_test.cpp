@@ -1,6 +1,6 @@
-#include "cli/submit.hpp"
+#include "cli/job/submit.hpp"
 
-#include "cli/cluster_status.hpp"
+#include "cli/job/cluster_status.hpp"
 #include "tests/etcd/memory_store.hpp"
 
 #include <gtest/gtest.h>

@@ -149,7 +149,7 @@ TEST(Stopping, a_stopped_job_that_is_submitted_again_resumes_with_a_later_epoch)
     idle.workers.clear();
     w.put_node(idle);
   }
-  w.etcd.erase(w.keys.outcome("job"));   // as cli/submit.cpp does
+  w.etcd.erase(w.keys.outcome("job"));   // as cli/job/submit.cpp does
   w.etcd.erase(w.keys.progress("job", NodeId("node-0")));
   w.etcd.erase(w.keys.current_plan("job"));
   w.pump();

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tidy.py ROOT CHECK: what a compiler does not see. Prints each violation as file:line: what; exit status 1 if there is one.
 
+layers     the table of layers.py has no circle and no folder that is not there
 includes   folders include only what lies below them; a name between quotes is a file of this tree
 outside    headers of libraries stay where they belong; pure folders stay pure
 lines      no line is much longer than .clang-format's limit, no tabs, no blanks at the end, a newline at the end
@@ -47,8 +48,9 @@ class Tree:
 
 
 def folder_of(path):
-    fitting = [f for f in layers.MAY_INCLUDE if path.startswith(f + "/")]
-    return max(fitting, key=len, default=None)
+    top = path.split("/")[0]
+    folder = top if layers.MAY_INCLUDE.get(top) == "*" else os.path.dirname(path)
+    return folder if folder in layers.MAY_INCLUDE else None
 
 
 def includes_of(tree, path):
@@ -56,6 +58,24 @@ def includes_of(tree, path):
         found = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
         if found:
             yield number, found[1] == '"', found[2]
+
+
+def check_layers(tree, may_include=layers.MAY_INCLUDE):
+    """The table itself: it names only folders that there are, and no two of them see each other, directly or around corners."""
+    table = {folder: [f for f in may.split() if f != "*"] for folder, may in may_include.items()}
+    for folder, may in table.items():
+        if not any(f.startswith(folder + "/") and f.endswith(SOURCES) for f in tree.files):
+            tree.complain("tests/tidy/layers.py", 1, f"there is no source in {folder}/")
+        for name in may:
+            if name not in table:
+                tree.complain("tests/tidy/layers.py", 1, f"{folder} may include {name}, which has no line of its own")
+    below = {folder: set(may) for folder, may in table.items()}
+    for _ in table:
+        for seen in below.values():
+            seen |= {deeper for folder in seen if folder in below for deeper in below[folder]}
+    for folder, seen in below.items():
+        if folder in seen:
+            tree.complain("tests/tidy/layers.py", 1, f"{folder} may include what includes it")
 
 
 def check_includes(tree):

@@ -1,4 +1,4 @@
-#include "cli/cluster_status.hpp"
+#include "cli/job/cluster_status.hpp"
 
 #include "api/job_spec.hpp"
 

@@ -1,8 +1,8 @@
-#include "cli/job_file.hpp"
+#include "cli/job/job_file.hpp"
 
 #include "checkpoint/core/hugging_face_config.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
-#include "cli/yaml_section.hpp"
+#include "cli/job/yaml_section.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "cli/submit.hpp"
+#include "cli/job/submit.hpp"
 
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/foreign_weights.hpp"

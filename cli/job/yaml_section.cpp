@@ -1,4 +1,4 @@
-#include "cli/yaml_section.hpp"
+#include "cli/job/yaml_section.hpp"
 
 #include <algorithm>
 #include <cmath>
