@@ -21,13 +21,14 @@ void add_expert_load(metrics::Training& training, const JobSpec& job, const std:
       sum += tokens;
       heaviest = std::max(heaviest, tokens);
     }
-    entry.max_over_mean = sum > 0 ? static_cast<double>(heaviest) * static_cast<double>(experts) / static_cast<double>(sum) : 0;
+    entry.max_over_mean =
+        sum > 0 ? static_cast<double>(heaviest) * static_cast<double>(experts) / static_cast<double>(sum) : 0;
   }
 }
 
 void add_commit(metrics::Training& training, const JobSpec* job, const CommitReport& report) {
   training.epoch = std::max(training.epoch, report.epoch.value);
-  if (report.step.value > training.step) {   // several workers of one node report the same step
+  if (report.step.value > training.step) {  // several workers of one node report the same step
     ++training.steps;
     training.checkpoints_left_out += report.checkpoint_left_out ? 1 : 0;
     training.bad_steps += !std::isfinite(report.grad_norm);
@@ -52,15 +53,19 @@ void add_regroup(metrics::Training& training, const Plan* plan, const RegroupRep
   training.regroup_seconds["agree"].observe(report.agree_ms / 1000);
   training.regroup_seconds["move"].observe(report.move_ms / 1000);
   training.regroup_seconds["first_commit"].observe(report.first_commit_ms / 1000);
-  if (plan != nullptr && plan->epoch == report.epoch && plan->detected_at_ms > 0) {   // clocks of several machines: never below 0
-    training.regroup_seconds["decide"].observe(static_cast<double>(std::max<std::int64_t>(0, plan->decided_at_ms - plan->detected_at_ms)) / 1000);
-    training.regroup_seconds["total"].observe(static_cast<double>(std::max<std::int64_t>(0, now_ms - plan->detected_at_ms)) / 1000);
+  // clocks of several machines: never below 0
+  if (plan != nullptr && plan->epoch == report.epoch && plan->detected_at_ms > 0) {
+    training.regroup_seconds["decide"].observe(
+        static_cast<double>(std::max<std::int64_t>(0, plan->decided_at_ms - plan->detected_at_ms)) / 1000);
+    training.regroup_seconds["total"].observe(
+        static_cast<double>(std::max<std::int64_t>(0, now_ms - plan->detected_at_ms)) / 1000);
   }
   training.bytes_moved[report.source] += static_cast<std::uint64_t>(report.bytes_moved);
   training.steps_lost += static_cast<std::uint64_t>(report.steps_lost);
 }
 
-void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double seconds, Step step, std::int64_t now_ms) {
+void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double seconds, Step step,
+                std::int64_t now_ms) {
   ++saving.attempts;
   if (!good) {
     ++saving.failures;
@@ -77,19 +82,21 @@ void add_saving(metrics::Saving& saving, bool good, std::int64_t bytes, double s
 void follow(metrics::AgentCounters& counters, const std::string& job) {
   if (counters.training.job == job) return;
   counters.training = {.job = job};
-  if (job.empty()) return;   // what was saved of the last one can be read until the next
+  if (job.empty()) return;  // what was saved of the last one can be read until the next
   counters.snapshots = {};
   counters.checkpoints = {};
 }
 
-void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms) {
+void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message,
+             std::int64_t now_ms) {
   if (const auto* validated = std::get_if<Validated>(&message)) {
     counters.training.validation_step = validated->step.value;
     counters.training.validation_loss = validated->loss;
     if (validated->seconds > 0) counters.training.validation_seconds = validated->seconds;
   }
   if (const auto* committed = std::get_if<Committed>(&message)) add_commit(counters.training, job, committed->report);
-  if (const auto* regrouped = std::get_if<Regrouped>(&message)) add_regroup(counters.training, plan, regrouped->report, now_ms);
+  if (const auto* regrouped = std::get_if<Regrouped>(&message))
+    add_regroup(counters.training, plan, regrouped->report, now_ms);
   if (const auto* suspects = std::get_if<Suspects>(&message)) {
     for (const Suspicion& suspicion : suspects->suspicions) ++counters.suspicions[suspicion.evidence];
   }

@@ -1,8 +1,8 @@
 // account.hpp: adds what workers and the keeper report to the agent's counters. Pure.
 #pragma once
 
-#include "api/worker_protocol.hpp"
 #include "agent/snapshots/keeper.hpp"
+#include "api/worker_protocol.hpp"
 #include "metrics/counters.hpp"
 
 #include <string>
@@ -13,7 +13,8 @@ namespace regroup::agent {
 void follow(metrics::AgentCounters& counters, const std::string& job);
 
 // `job`, `plan`: what the node works for; null where unknown.
-void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message, std::int64_t now_ms);
+void account(metrics::AgentCounters& counters, const JobSpec* job, const Plan* plan, const FromWorker& message,
+             std::int64_t now_ms);
 void account(metrics::AgentCounters& counters, const SnapshotKept& kept, std::int64_t now_ms);
 void account(metrics::AgentCounters& counters, const CheckpointSaved& saved, std::int64_t now_ms);
 

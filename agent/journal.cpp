@@ -3,12 +3,11 @@
 #include "base/log.hpp"
 
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 namespace regroup::agent {
@@ -22,14 +21,18 @@ struct Journal::Line {
   ordered_json& operator[](const char* key) { return fields[key]; }
 };
 
-Journal::Journal(const std::string& path, NodeId node) : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), node_(std::move(node)) {}
+Journal::Journal(const std::string& path, NodeId node)
+    : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), node_(std::move(node)) {}
 
 Journal::~Journal() {
   if (fd_ >= 0) ::close(fd_);
 }
 
 void Journal::write(const Line& line) {
-  ordered_json whole = {{"at_ms", std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()}, {"node", node_.value}};
+  ordered_json whole = {{"at_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
+                                      std::chrono::system_clock::now().time_since_epoch())
+                                      .count()},
+                        {"node", node_.value}};
   whole.update(line.fields);
   const std::string text = whole.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
   if (fd_ >= 0 && ::write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size())) return;
@@ -116,7 +119,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["steps_lost"] = r.steps_lost;
     write(line);
   } else if (const auto* finished = std::get_if<Finished>(&message)) {
-    if (finished->weights_sha256.empty()) return;   // one member computes the digest
+    if (finished->weights_sha256.empty()) return;  // one member computes the digest
     Line line("finished", worker);
     line["step"] = finished->step.value;
     line["weights_sha256"] = finished->weights_sha256;
@@ -167,7 +170,10 @@ void Journal::kept(const SnapshotKept& kept) {
 
 void Journal::saved(const CheckpointSaved& saved) {
   // Of a good save the commit is what counts; a failed part is told by whoever failed.
-  Line line(!saved.problem.empty() ? "checkpoint_failed" : saved.committed ? "checkpoint_durable" : "checkpoint_part", saved.worker);
+  Line line(!saved.problem.empty() ? "checkpoint_failed"
+            : saved.committed      ? "checkpoint_durable"
+                                   : "checkpoint_part",
+            saved.worker);
   line["step"] = saved.step.value;
   line["epoch"] = saved.epoch.value;
   line["bytes"] = saved.bytes;

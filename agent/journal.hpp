@@ -1,10 +1,12 @@
-// journal.hpp: what happened on this node, one JSON object a line in DIR/journal.jsonl: for people, `regroup local` and the benchmarks. Appended whole, never rewritten. Any thread.
+// journal.hpp: what happened on this node, one JSON object a line in DIR/journal.jsonl: for people, `regroup local` and
+// the benchmarks. Appended whole, never rewritten. Any thread.
 //
-// Every line has at_ms (wall clock), node and event; the reader is cli/local/journal.hpp. A journal that cannot be written is said once in the log; nothing else stops.
+// Every line has at_ms (wall clock), node and event; the reader is cli/local/journal.hpp. A journal that cannot be
+// written is said once in the log; nothing else stops.
 #pragma once
 
-#include "api/worker_protocol.hpp"
 #include "agent/snapshots/keeper.hpp"
+#include "api/worker_protocol.hpp"
 
 #include <atomic>
 #include <string>

@@ -1,12 +1,12 @@
 // regroup-agent: the daemon of a node. Registers it, runs its workers, keeps their snapshots.
-#include "net/socket_directory.hpp"
 #include "agent/shell.hpp"
-#include "base/log.hpp"
 #include "api/keys.hpp"
-#include "store/etcd/etcd_store.hpp"
-#include "store/etcd/tls_options.hpp"
+#include "base/log.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
+#include "net/socket_directory.hpp"
+#include "store/etcd/etcd_store.hpp"
+#include "store/etcd/tls_options.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -59,23 +59,39 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--cluster", o.shell.facts.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--node", o.node, "this node's name, unique in the cluster (default: the host name)");
   app.add_option("--dir", o.directory, "journal, lock and sockets; one agent a directory")->required();
-  app.add_option("--address", o.address, "this host's name or address as the others reach it; left out: unix sockets, all nodes on this machine");
+  app.add_option(
+      "--address", o.address,
+      "this host's name or address as the others reach it; left out: unix sockets, all nodes on this machine");
   app.add_option("--slots", o.shell.facts.slots, "workers at a time")->capture_default_str()->check(CLI::Range(1, 64));
-  app.add_flag("!--no-spare", o.shell.facts.keeps_spare, "keep no process ready that has loaded its libraries: saves 60 MB, a worker that takes another's place joins later");
-  app.add_option("--memory", o.memory_bytes, "what all workers together may use, such as 64GiB (default: the machine's)")->transform(CLI::AsSizeValue(false));
+  app.add_flag("!--no-spare", o.shell.facts.keeps_spare,
+               "keep no process ready that has loaded its libraries: saves 60 MB, a worker that takes another's place "
+               "joins later");
+  app.add_option("--memory", o.memory_bytes,
+                 "what all workers together may use, such as 64GiB (default: the machine's)")
+      ->transform(CLI::AsSizeValue(false));
   app.add_option("--zone", o.shell.facts.zone, "failure domain, for placement");
   app.add_option("--label", o.labels, "NAME=VALUE for people; may be repeated");
   app.add_option("--worker", o.shell.worker_program, "the worker's program (default: regroup-worker beside this one)");
-  app.add_option("--lease-seconds", o.lease_seconds, "the node counts as absent that long after its last sign of life")->capture_default_str()->check(CLI::Range(3.0, 600.0));
-  app.add_option("--drain-seconds", o.drain_seconds, "after SIGTERM: leave at the latest then, even if the job has not let the node go")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--lease-seconds", o.lease_seconds, "the node counts as absent that long after its last sign of life")
+      ->capture_default_str()
+      ->check(CLI::Range(3.0, 600.0));
+  app.add_option("--drain-seconds", o.drain_seconds,
+                 "after SIGTERM: leave at the latest then, even if the job has not let the node go")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--metrics", o.metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
   add_tls_options(app, o.etcd_options);
   app.add_option("--log-file", o.log_file, "append the log there instead of stderr");
-  app.add_option("--log-level", o.log_level, "debug, info, warn or error")->capture_default_str()->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  app.add_option("--log-level", o.log_level, "debug, info, warn or error")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
 }
 
 log::Level level_of(const std::string& word) {
-  return word == "debug" ? log::Level::kDebug : word == "warn" ? log::Level::kWarn : word == "error" ? log::Level::kError : log::Level::kInfo;
+  return word == "debug"   ? log::Level::kDebug
+         : word == "warn"  ? log::Level::kWarn
+         : word == "error" ? log::Level::kError
+                           : log::Level::kInfo;
 }
 
 // Made, ours alone, and locked for as long as this process lives.
@@ -97,7 +113,8 @@ std::string take_directory(const std::string& directory) {
 // The directory of the sockets, while the agent lives.
 class SocketDirectory {
  public:
-  explicit SocketDirectory(const std::string& directory) : path_(agent::socket_directory(directory)), temporary_(path_ != directory) {
+  explicit SocketDirectory(const std::string& directory)
+      : path_(agent::socket_directory(directory)), temporary_(path_ != directory) {
     if (!temporary_) return;
     std::error_code error;
     fs::create_directories(path_, error);
@@ -120,8 +137,10 @@ class SocketDirectory {
 
 int main(int argc, char** argv) {
   Options o;
-  CLI::App app{"The daemon of a node: registers it in etcd, runs the workers of the job that it is assigned to, keeps their snapshots in memory.\n"
-               "SIGTERM drains: the job moves away, then the agent ends. SIGKILL loses nothing that another node holds."};
+  CLI::App app{
+      "The daemon of a node: registers it in etcd, runs the workers of the job that it is assigned to, keeps their "
+      "snapshots in memory.\n"
+      "SIGTERM drains: the job moves away, then the agent ends. SIGKILL loses nothing that another node holds."};
   add_options(app, o);
   try {
     app.parse(argc, argv);
@@ -132,12 +151,16 @@ int main(int argc, char** argv) {
   agent::NodeFacts& facts = o.shell.facts;
   o.directory = fs::absolute(o.directory).lexically_normal().string();
   facts.node = NodeId(o.node.empty() ? host_name() : o.node);
-  if (!is_key_part(facts.node.value)) return fail("--node '" + facts.node.value + "': a name has no slash, colon or blank");
-  if (!is_key_part(facts.cluster)) return fail("--cluster '" + facts.cluster + "': a name has no slash, colon or blank");
-  if (!o.log_file.empty() && !std::ofstream(o.log_file, std::ios::app)) return fail("cannot write --log-file " + o.log_file + ": " + std::strerror(errno));
+  if (!is_key_part(facts.node.value))
+    return fail("--node '" + facts.node.value + "': a name has no slash, colon or blank");
+  if (!is_key_part(facts.cluster))
+    return fail("--cluster '" + facts.cluster + "': a name has no slash, colon or blank");
+  if (!o.log_file.empty() && !std::ofstream(o.log_file, std::ios::app))
+    return fail("cannot write --log-file " + o.log_file + ": " + std::strerror(errno));
   facts.incarnation = random_number();
   facts.memory_bytes = static_cast<std::int64_t>(o.memory_bytes);
-  if (facts.memory_bytes == 0) facts.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+  if (facts.memory_bytes == 0)
+    facts.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
   facts.metrics_address = o.metrics_address;
   facts.drain_limit = std::chrono::milliseconds(static_cast<std::int64_t>(o.drain_seconds * 1000));
   for (const std::string& label : o.labels) {
@@ -148,8 +171,10 @@ int main(int argc, char** argv) {
   facts.labels.emplace("host", host_name());
   facts.labels["directory"] = o.directory;
   o.shell.lease_ttl = std::chrono::milliseconds(static_cast<std::int64_t>(o.lease_seconds * 1000));
-  if (o.shell.worker_program.empty()) o.shell.worker_program = fs::read_symlink("/proc/self/exe").parent_path() / "regroup-worker";
-  if (access(o.shell.worker_program.c_str(), X_OK) != 0) return fail("there is no worker program " + o.shell.worker_program + "; give it with --worker");
+  if (o.shell.worker_program.empty())
+    o.shell.worker_program = fs::read_symlink("/proc/self/exe").parent_path() / "regroup-worker";
+  if (access(o.shell.worker_program.c_str(), X_OK) != 0)
+    return fail("there is no worker program " + o.shell.worker_program + "; give it with --worker");
   if (const std::string problem = take_directory(o.directory); !problem.empty()) return fail(problem);
   o.shell.directory = o.directory;
   std::optional<SocketDirectory> sockets;
@@ -187,13 +212,17 @@ int main(int argc, char** argv) {
     server = std::move(*started);
     log::info("metrics_served", {{"port", server->port()}});
   }
-  log::info("agent_started", {{"cluster", facts.cluster}, {"etcd", o.etcd}, {"dir", o.directory}, {"slots", facts.slots}, {"incarnation", facts.incarnation}});
+  log::info("agent_started", {{"cluster", facts.cluster},
+                              {"etcd", o.etcd},
+                              {"dir", o.directory},
+                              {"slots", facts.slots},
+                              {"incarnation", facts.incarnation}});
 
   std::thread on_signal([&] {
     for (int signal = 0; sigwait(&signals, &signal) == 0 && signal != SIGUSR1;) shell.terminate();
   });
   const int status = shell.run();
-  pthread_kill(on_signal.native_handle(), SIGUSR1);   // its wait ends
+  pthread_kill(on_signal.native_handle(), SIGUSR1);  // its wait ends
   on_signal.join();
   log::info("agent_stopped", {{"status", status}});
   return status;

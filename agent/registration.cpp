@@ -1,14 +1,14 @@
 #include "agent/registration.hpp"
 
-#include "base/log.hpp"
 #include "api/records.hpp"
+#include "base/log.hpp"
 
 #include <vector>
 
 namespace regroup::agent {
 namespace {
 
-constexpr std::size_t kOpsPerTransaction = 64;   // etcd refuses more than 128
+constexpr std::size_t kOpsPerTransaction = 64;  // etcd refuses more than 128
 
 }  // namespace
 
@@ -54,7 +54,8 @@ void Registration::leave() {
   changed_.notify_all();
   registered_ = false;
   if (!lease || lease->lost()) return;
-  if (const auto gone = lease->revoke(); !gone) log::warn("registration_not_revoked", {{"error", to_string(gone.error())}, {"note", "it ends with its lease"}});
+  if (const auto gone = lease->revoke(); !gone)
+    log::warn("registration_not_revoked", {{"error", to_string(gone.error())}, {"note", "it ends with its lease"}});
 }
 
 void Registration::pause(std::unique_lock<std::mutex>& lock) {
@@ -82,7 +83,7 @@ bool Registration::have_lease(std::unique_lock<std::mutex>& lock) {
     claimed_ = false;
     lock.unlock();
     log::warn("lease_lost", {{"key", options_.node_key}, {"note", "workers go on; the node registers again"}});
-    lost.reset();   // may wait for its callback, which wants the lock
+    lost.reset();  // may wait for its callback, which wants the lock
     events_.on_lease_lost();
     lock.lock();
   }
@@ -110,7 +111,8 @@ bool Registration::left_by_us(const std::string& text) const {
     const auto found = record->labels.find(name);
     return found == record->labels.end() ? std::string() : found->second;
   };
-  return record->incarnation == options_.incarnation || (label("host") == options_.host && label("directory") == options_.directory);
+  return record->incarnation == options_.incarnation ||
+         (label("host") == options_.host && label("directory") == options_.directory);
 }
 
 bool Registration::claim_node(std::unique_lock<std::mutex>& lock) {
@@ -126,7 +128,8 @@ bool Registration::claim_node(std::unique_lock<std::mutex>& lock) {
     taken = present.error();
   } else if (!present || left_by_us(present->value)) {
     const std::int64_t revision = present ? present->mod_revision : 0;
-    taken = store_.txn({{options_.node_key, Compare::Target::kModRevision, revision, ""}}, {{Op::Kind::kPut, options_.node_key, value, lease->id()}});
+    taken = store_.txn({{options_.node_key, Compare::Target::kModRevision, revision, ""}},
+                       {{Op::Kind::kPut, options_.node_key, value, lease->id()}});
     if (taken && !taken->succeeded) taken = Error{Code::kConflict, "somebody was faster"};
   } else if (const auto other = node_from_json(present->value)) {
     const auto host = other->labels.find("host");
@@ -148,7 +151,8 @@ bool Registration::claim_node(std::unique_lock<std::mutex>& lock) {
   if (now - *conflict_since_ > 2 * lease->ttl() + std::chrono::seconds(1) && !refused_) {
     refused_ = true;
     lock.unlock();
-    events_.on_refused("the name " + options_.node_key.substr(options_.node_key.rfind('/') + 1) + " is held by another live agent (" + holder + "); give this node another one with --node");
+    events_.on_refused("the name " + options_.node_key.substr(options_.node_key.rfind('/') + 1) +
+                       " is held by another live agent (" + holder + "); give this node another one with --node");
     lock.lock();
   }
   return false;
@@ -160,7 +164,8 @@ void Registration::write_some(std::unique_lock<std::mutex>& lock) {
   std::map<std::string, std::string> lasting;
   while (!leased_news_.empty() && ops.size() < kOpsPerTransaction) {
     auto node = leased_news_.extract(leased_news_.begin());
-    ops.push_back(node.mapped() ? Op{Op::Kind::kPut, node.key(), *node.mapped(), lease_->id()} : Op{Op::Kind::kDelete, node.key(), "", 0});
+    ops.push_back(node.mapped() ? Op{Op::Kind::kPut, node.key(), *node.mapped(), lease_->id()}
+                                : Op{Op::Kind::kDelete, node.key(), "", 0});
     leased.insert(std::move(node));
   }
   while (!lasting_news_.empty() && ops.size() < kOpsPerTransaction) {

@@ -1,10 +1,10 @@
 // registration.hpp: what this node says in etcd, kept true: leased keys while the node lives, lasting ones once.
 //
-// The caller says what shall stand there; a thread of its own writes what is new, as few transactions as possible, again and again until etcd has it. A lost lease is replaced and
-// everything leased is written anew: whoever reads sees the same node come back.
-// The node's own key is taken only when nobody else holds it. A key left by an agent that certainly is dead (it used our directory, whose lock we hold) is taken over at once; another one is
-// waited for until its lease must have ended, then the node is refused.
-// Threads: put_*, erase: any; they never block.
+// The caller says what shall stand there; a thread of its own writes what is new, as few transactions as possible,
+// again and again until etcd has it. A lost lease is replaced and everything leased is written anew: whoever reads sees
+// the same node come back. The node's own key is taken only when nobody else holds it. A key left by an agent that
+// certainly is dead (it used our directory, whose lock we hold) is taken over at once; another one is waited for until
+// its lease must have ended, then the node is refused. Threads: put_*, erase: any; they never block.
 #pragma once
 
 #include "base/ids.hpp"
@@ -26,14 +26,14 @@ namespace regroup::agent {
 struct RegistrationOptions {
   std::string node_key;
   std::uint64_t incarnation = 0;
-  std::string directory;                            // of this agent; its lock is held. As in the record's label "directory"
-  std::string host;                                 // as in the record's label "host"
+  std::string directory;  // of this agent; its lock is held. As in the record's label "directory"
+  std::string host;       // as in the record's label "host"
   std::chrono::milliseconds lease_ttl{3000};
   std::chrono::milliseconds retry{200};
 };
 
 struct RegistrationEvents {
-  std::function<void(const std::string& reason)> on_refused;   // once: another live agent has this node's name
+  std::function<void(const std::string& reason)> on_refused;  // once: another live agent has this node's name
   std::function<void()> on_lease_lost;
 };
 
@@ -63,8 +63,8 @@ class Registration {
   RegistrationEvents events_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::string, std::string> leased_;                        // what shall stand
-  std::map<std::string, std::optional<std::string>> leased_news_;    // not written yet under this lease; none: erase
+  std::map<std::string, std::string> leased_;                      // what shall stand
+  std::map<std::string, std::optional<std::string>> leased_news_;  // not written yet under this lease; none: erase
   std::map<std::string, std::string> lasting_news_;
   std::shared_ptr<Lease> lease_;
   std::atomic<bool> lease_lost_{false}, registered_{false};

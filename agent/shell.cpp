@@ -22,10 +22,12 @@ AgentShell::AgentShell(Store& store, ShellOptions options)
       keys_(options_.facts.cluster),
       core_(options_.facts),
       journal_(options_.directory + "/journal.jsonl", options_.facts.node),
-      workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address}, [this](Event event) { post(std::move(event)); }),
+      workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address},
+               [this](Event event) { post(std::move(event)); }),
       granting_(std::make_unique<Lane>()) {}
 
-Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options, const std::string& keeper_listen) {
+Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options,
+                                                     const std::string& keeper_listen) {
   // The keeper's address belongs to the node's facts, so it comes first; nothing is taken before run().
   auto target = std::make_shared<AgentShell*>(nullptr);
   KeeperEvents events;
@@ -81,7 +83,8 @@ int AgentShell::run() {
     const std::lock_guard core_lock(core_mutex_);
     registration_ = std::make_unique<Registration>(store_, registration, events);
   }
-  watches_ = std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
+  watches_ =
+      std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
 
   std::unique_lock lock(mutex_);
   Instant next_tick = Clock::now(), last_tick = next_tick;
@@ -101,7 +104,8 @@ int AgentShell::run() {
         for (const Action& action : core_.step(read_clocks(), event)) perform(action);
         if (quit_) break;
       }
-      next_tick = core_.draining() ? last_tick + options_.drain_tick : std::min(last_tick + options_.tick, core_.next_look());
+      next_tick =
+          core_.draining() ? last_tick + options_.drain_tick : std::min(last_tick + options_.tick, core_.next_look());
     }
     lock.lock();
   }
@@ -122,15 +126,19 @@ void AgentShell::observe(const Event& event) {
   const JobSpec* job = core_.job() ? &*core_.job() : nullptr;
   if (const auto* says = std::get_if<WorkerSays>(&event)) {
     journal_.said(says->worker, says->message);
-    counters_.change([&](auto& c) { account(c, job, core_.plan() ? &*core_.plan() : nullptr, says->message, wall_ms); });
+    counters_.change(
+        [&](auto& c) { account(c, job, core_.plan() ? &*core_.plan() : nullptr, says->message, wall_ms); });
   } else if (const auto* kept = std::get_if<SnapshotKept>(&event)) {
     journal_.kept(*kept);
     counters_.change([&](auto& c) { account(c, *kept, wall_ms); });
-    if (!kept->problem.empty()) log::warn("snapshot_not_safe", {{"step", kept->step.value}, {"buddy", kept->buddy}, {"reason", kept->problem}});
+    if (!kept->problem.empty())
+      log::warn("snapshot_not_safe", {{"step", kept->step.value}, {"buddy", kept->buddy}, {"reason", kept->problem}});
   } else if (const auto* saved = std::get_if<CheckpointSaved>(&event)) {
     journal_.saved(*saved);
     counters_.change([&](auto& c) { account(c, *saved, wall_ms); });
-    if (!saved->problem.empty()) log::error("checkpoint_failed", {{"step", saved->step.value}, {"reason", saved->problem}, {"note", "training goes on"}});
+    if (!saved->problem.empty())
+      log::error("checkpoint_failed",
+                 {{"step", saved->step.value}, {"reason", saved->problem}, {"note", "training goes on"}});
   } else if (const auto* ended = std::get_if<WorkerEnded>(&event)) {
     bool asked = true;
     std::string text;
@@ -140,16 +148,21 @@ void AgentShell::observe(const Event& event) {
       text = slot.worker.text;
     }
     journal_.ended(ended->worker, ended->signal, ended->status, asked, text);
-    log::info("worker_ended", {{"worker", to_string(ended->worker)}, {"signal", ended->signal}, {"status", ended->status}, {"asked", asked}});
+    log::info(
+        "worker_ended",
+        {{"worker", to_string(ended->worker)}, {"signal", ended->signal}, {"status", ended->status}, {"asked", asked}});
     if (!asked)
       counters_.change([](auto& c) {
         ++c.worker_failures;
-        ++c.suspicions["exit"];   // the agent's own evidence; workers report the others
+        ++c.suspicions["exit"];  // the agent's own evidence; workers report the others
       });
     workers_.forget(ended->worker);
   } else if (const auto* planned = std::get_if<PlanKnown>(&event)) {
     journal_.plan(planned->plan);
-    log::info("plan_seen", {{"epoch", planned->plan.epoch.value}, {"cause", planned->plan.cause}, {"members", planned->plan.members.size()}, {"reason", planned->plan.reason}});
+    log::info("plan_seen", {{"epoch", planned->plan.epoch.value},
+                            {"cause", planned->plan.cause},
+                            {"members", planned->plan.members.size()},
+                            {"reason", planned->plan.reason}});
   } else if (std::holds_alternative<Terminate>(event)) {
     log::info("asked_to_go", {{"draining_already", core_.draining()}});
   }
@@ -186,7 +199,8 @@ void AgentShell::do_one(const StartWorker& action) {
 
 void AgentShell::do_one(const KeepSpare&) {
   const auto pid = workers_.start_spare();
-  if (!pid) return log::warn("no_spare", {{"reason", to_string(pid.error())}, {"note", "the next worker starts more slowly"}});
+  if (!pid)
+    return log::warn("no_spare", {{"reason", to_string(pid.error())}, {"note", "the next worker starts more slowly"}});
   log::info("spare_started", {{"pid", *pid}});
 }
 
@@ -205,14 +219,20 @@ void AgentShell::do_one(const GrantArena& action) {
   granting_->post([this, action, worker = found] {
     auto slots = keeper_->grant(action.worker, action.slots, action.bytes);
     if (!slots) {
-      log::error("no_memory_for_snapshots", {{"bytes", action.bytes}, {"slots", action.slots}, {"reason", to_string(slots.error())}, {"note", "the worker goes on without"}});
+      log::error("no_memory_for_snapshots", {{"bytes", action.bytes},
+                                             {"slots", action.slots},
+                                             {"reason", to_string(slots.error())},
+                                             {"note", "the worker goes on without"}});
       return worker->tell(ArenaGrant{-1, action.bytes});
     }
-    for (std::size_t i = 0; i < slots->size(); ++i) worker->tell(ArenaGrant{static_cast<int>(i), action.bytes}, (*slots)[i]);
+    for (std::size_t i = 0; i < slots->size(); ++i)
+      worker->tell(ArenaGrant{static_cast<int>(i), action.bytes}, (*slots)[i]);
   });
 }
 
-void AgentShell::do_one(const TakeSnapshot& action) { keeper_->take({action.worker, action.taken, action.buddy, action.fingerprint}); }
+void AgentShell::do_one(const TakeSnapshot& action) {
+  keeper_->take({action.worker, action.taken, action.buddy, action.fingerprint});
+}
 void AgentShell::do_one(const CancelSaves& action) { keeper_->cancel_saves_before(action.before); }
 void AgentShell::do_one(const PutLeased& action) { registration_->put_leased(action.key, action.value); }
 void AgentShell::do_one(const EraseLeased& action) { registration_->erase_leased(action.key); }
@@ -232,7 +252,8 @@ void AgentShell::do_one(const Quit& action) {
 metrics::AgentCounters AgentShell::counters() const {
   metrics::AgentCounters counters = counters_.copy();
   const std::lock_guard core_lock(core_mutex_);
-  counters.workers = static_cast<int>(std::count_if(core_.slots().begin(), core_.slots().end(), [](const Slot& slot) { return slot.running; }));
+  counters.workers = static_cast<int>(
+      std::count_if(core_.slots().begin(), core_.slots().end(), [](const Slot& slot) { return slot.running; }));
   counters.registered = registered();
   counters.draining = core_.draining();
   return counters;
@@ -240,11 +261,20 @@ metrics::AgentCounters AgentShell::counters() const {
 
 std::string AgentShell::status_json() const {
   const std::lock_guard core_lock(core_mutex_);
-  nlohmann::json status = {{"node", options_.facts.node.value}, {"cluster", options_.facts.cluster}, {"registered", registered()}, {"draining", core_.draining()},
-                           {"job", core_.job() ? core_.job()->name : ""}, {"epoch", core_.plan() ? core_.plan()->epoch.value : 0}, {"workers", nlohmann::json::array()}};
+  nlohmann::json status = {{"node", options_.facts.node.value},
+                           {"cluster", options_.facts.cluster},
+                           {"registered", registered()},
+                           {"draining", core_.draining()},
+                           {"job", core_.job() ? core_.job()->name : ""},
+                           {"epoch", core_.plan() ? core_.plan()->epoch.value : 0},
+                           {"workers", nlohmann::json::array()}};
   for (const Slot& slot : core_.slots()) {
-    status["workers"].push_back({{"slot", slot.index}, {"running", slot.running}, {"id", to_string(slot.worker.id)}, {"state", to_string(slot.worker.state)},
-                                 {"text", slot.worker.text}, {"starts", slot.starts}});
+    status["workers"].push_back({{"slot", slot.index},
+                                 {"running", slot.running},
+                                 {"id", to_string(slot.worker.id)},
+                                 {"state", to_string(slot.worker.state)},
+                                 {"text", slot.worker.text},
+                                 {"starts", slot.starts}});
   }
   return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -1,6 +1,8 @@
-// shell.hpp: the agent's core among real things: etcd, worker processes, the snapshot keeper, the journal. Holds no policy.
+// shell.hpp: the agent's core among real things: etcd, worker processes, the snapshot keeper, the journal. Holds no
+// policy.
 //
-// Threads: run() is the core's only thread and must be the process's main one (workers die with the thread that started them). Everything else posts events.
+// Threads: run() is the core's only thread and must be the process's main one (workers die with the thread that started
+// them). Everything else posts events.
 #pragma once
 
 #include "agent/core/agent.hpp"
@@ -21,12 +23,12 @@ namespace regroup::agent {
 
 struct ShellOptions {
   NodeFacts facts;
-  std::string directory;            // of this agent: journal, lock
-  std::string sockets;              // directory of unix sockets, or "tcp:HOST"
+  std::string directory;  // of this agent: journal, lock
+  std::string sockets;    // directory of unix sockets, or "tcp:HOST"
   std::string worker_program;
   std::chrono::milliseconds lease_ttl{3000};
-  std::chrono::milliseconds tick{1000};        // at least; the core says when it is to be looked at sooner
-  std::chrono::milliseconds drain_tick{50};    // saves that end are not told
+  std::chrono::milliseconds tick{1000};      // at least; the core says when it is to be looked at sooner
+  std::chrono::milliseconds drain_tick{50};  // saves that end are not told
 };
 
 class AgentShell {
@@ -35,8 +37,8 @@ class AgentShell {
   static Result<std::unique_ptr<AgentShell>> open(Store& store, ShellOptions options, const std::string& keeper_listen);
   ~AgentShell();
 
-  int run();                        // exit status: 0 drained, 1 refused
-  void terminate();                 // any thread: drain and go; the second time: go now
+  int run();         // exit status: 0 drained, 1 refused
+  void terminate();  // any thread: drain and go; the second time: go now
   // Any thread; made when asked for.
   [[nodiscard]] metrics::AgentCounters counters() const;
   [[nodiscard]] std::string status_json() const;
@@ -65,18 +67,18 @@ class AgentShell {
   Store& store_;
   ShellOptions options_;
   Keys keys_;
-  mutable std::mutex core_mutex_;          // held by run() for a batch of events, and by those who read the core for a page
+  mutable std::mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Agent core_;
   metrics::Guarded<metrics::AgentCounters> counters_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Event> inbox_;
-  std::string refused_;                    // another agent has our name
+  std::string refused_;  // another agent has our name
   bool quit_ = false;
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;
   Workers workers_;
-  std::unique_ptr<Lane> granting_;         // clears memory for arenas, which takes long
+  std::unique_ptr<Lane> granting_;  // clears memory for arenas, which takes long
   std::unique_ptr<Registration> registration_;
   std::unique_ptr<Watches> watches_;
 };

@@ -7,9 +7,11 @@
 namespace regroup::agent {
 namespace {
 
-// Each value of one key as an event; what cannot be read is said in the log by the name `unreadable`. `post` outlives the watch.
+// Each value of one key as an event; what cannot be read is said in the log by the name `unreadable`. `post` outlives
+// the watch.
 template <class Known, class Parse>
-std::unique_ptr<Watch> watch_value(Store& store, const std::string& key, Parse parse, const char* unreadable, const std::function<void(Event)>& post) {
+std::unique_ptr<Watch> watch_value(Store& store, const std::string& key, Parse parse, const char* unreadable,
+                                   const std::function<void(Event)>& post) {
   return store.watch(key, [key, parse, unreadable, &post](const WatchUpdate& update) {
     for (const WatchEvent& event : update.events) {
       if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
@@ -24,11 +26,13 @@ std::unique_ptr<Watch> watch_value(Store& store, const std::string& key, Parse p
 
 }  // namespace
 
-Watches::Watches(Store& store, Keys keys, const NodeId& node, std::function<void(Event)> post) : store_(store), keys_(std::move(keys)), post_(std::move(post)) {
+Watches::Watches(Store& store, Keys keys, const NodeId& node, std::function<void(Event)> post)
+    : store_(store), keys_(std::move(keys)), post_(std::move(post)) {
   assignment_ = store_.watch(keys_.assignment(node), [this, key = keys_.assignment(node)](const WatchUpdate& update) {
     for (const WatchEvent& event : update.events) {
       if (event.kv.key != key) continue;  // a longer name that begins like ours
-      const auto record = event.kind == WatchEvent::Kind::kPut ? assignment_from_json(event.kv.value) : Result<AssignmentRecord>(AssignmentRecord{});
+      const auto record = event.kind == WatchEvent::Kind::kPut ? assignment_from_json(event.kv.value)
+                                                               : Result<AssignmentRecord>(AssignmentRecord{});
       if (record) post_(Assigned{record->job});
     }
   });

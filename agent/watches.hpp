@@ -1,4 +1,5 @@
-// watches.hpp: what etcd tells this agent, as events: the job that the node is assigned to, and of the job that is followed its spec and its current plan.
+// watches.hpp: what etcd tells this agent, as events: the job that the node is assigned to, and of the job that is
+// followed its spec and its current plan.
 //
 // Threads: the constructor, follow and the end: one. Events come on a thread of the store; none after the end.
 #pragma once

@@ -20,7 +20,8 @@
 namespace regroup::agent {
 namespace {
 
-// The allocator asks for huge pages: the kernel frees a dead worker's memory before it closes its sockets, so peers hear of the death later the more pages there are.
+// The allocator asks for huge pages: the kernel frees a dead worker's memory before it closes its sockets, so peers
+// hear of the death later the more pages there are.
 constexpr std::string_view kHugePages = "glibc.malloc.hugetlb";
 
 std::vector<std::string> worker_environment() {
@@ -43,16 +44,18 @@ std::vector<std::string> worker_environment() {
 }  // namespace
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program) {
-  if (::access(program.c_str(), X_OK) != 0) return Error{Code::kUnavailable, "cannot run " + program + ": " + std::strerror(errno)};
+  if (::access(program.c_str(), X_OK) != 0)
+    return Error{Code::kUnavailable, "cannot run " + program + ": " + std::strerror(errno)};
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return Error{Code::kUnavailable, std::string("a socket pair: ") + std::strerror(errno)};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return Error{Code::kUnavailable, std::string("a socket pair: ") + std::strerror(errno)};
   std::vector<std::string> environment = worker_environment();
   std::vector<char*> entries;
   for (std::string& entry : environment) entries.push_back(entry.data());
   entries.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) {   // only async-signal-safe calls: other threads may hold locks
+  if (pid == 0) {  // only async-signal-safe calls: other threads may hold locks
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
     sigset_t none;
@@ -84,7 +87,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& p
   return std::unique_ptr<WorkerProcess>(new WorkerProcess(pid, pidfd, ends[0]));
 }
 
-WorkerProcess::WorkerProcess(int pid, int pidfd, int socket) : pid_(pid), pidfd_(pidfd), socket_(socket), outgoing_(std::make_unique<Lane>()) {}
+WorkerProcess::WorkerProcess(int pid, int pidfd, int socket)
+    : pid_(pid), pidfd_(pidfd), socket_(socket), outgoing_(std::make_unique<Lane>()) {}
 
 WorkerProcess::~WorkerProcess() {
   kill();
@@ -93,7 +97,7 @@ WorkerProcess::~WorkerProcess() {
   } else {
     wait_for_end();
   }
-  socket_.shut_down();   // ends a message that was being written
+  socket_.shut_down();  // ends a message that was being written
   outgoing_.reset();
   ::close(pidfd_);
 }
@@ -118,7 +122,7 @@ siginfo_t WorkerProcess::wait_for_end() const {
 void WorkerProcess::tell(const ToWorker& message, int fd) {
   const int lent = fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   outgoing_->post([this, json = to_json(message), lent] {
-    (void)socket_.send(json, lent);   // a worker that is gone needs no message
+    (void)socket_.send(json, lent);  // a worker that is gone needs no message
     if (lent >= 0) ::close(lent);
   });
 }
@@ -129,7 +133,7 @@ void WorkerProcess::listen() {
   bool open = true;
   for (;;) {
     pollfd waits[2] = {{pidfd_, POLLIN, 0}, {open ? socket_.fd() : -1, POLLIN, 0}};
-    if (::poll(waits, 2, -1) < 0) continue;   // EINTR
+    if (::poll(waits, 2, -1) < 0) continue;  // EINTR
     // What it said before it ended comes first.
     if (waits[1].revents != 0) {
       auto received = socket_.receive();

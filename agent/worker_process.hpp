@@ -1,8 +1,9 @@
 // worker_process.hpp: one worker as a child process: its socket, its pidfd, its end.
 //
-// The child dies with this agent: it sees the end of the socket, and the kernel kills it when the *thread* that started it ends (PDEATHSIG), so start from main's.
-// It may wait under no name, with its libraries loaded, until somebody listens to it.
-// Threads: start: main's. tell, kill: any; neither blocks (messages wait in a lane, so that a stopped worker stops nobody). Events: on a thread of this object; they must only post.
+// The child dies with this agent: it sees the end of the socket, and the kernel kills it when the *thread* that started
+// it ends (PDEATHSIG), so start from main's. It may wait under no name, with its libraries loaded, until somebody
+// listens to it. Threads: start: main's. tell, kill: any; neither blocks (messages wait in a lane, so that a stopped
+// worker stops nobody). Events: on a thread of this object; they must only post.
 #pragma once
 
 #include "api/worker_protocol.hpp"
@@ -19,14 +20,14 @@ namespace regroup::agent {
 
 struct WorkerEvents {
   std::function<void(FromWorker)> on_message;
-  std::function<void(int signal, int status)> on_ended;    // last; exactly once
+  std::function<void(int signal, int status)> on_ended;  // last; exactly once
 };
 
 class WorkerProcess {
  public:
   // kUnavailable: no such program, no more processes.
   static Result<std::unique_ptr<WorkerProcess>> start(const std::string& program);
-  ~WorkerProcess();          // SIGKILL, and waits for its end
+  ~WorkerProcess();  // SIGKILL, and waits for its end
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 

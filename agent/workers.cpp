@@ -13,7 +13,9 @@ Result<int> Workers::start(const StartWorker& order) {
   if (!started) return started.error();
   (*started)->listen_to(std::move(events));
   const bool tcp = options_.sockets.starts_with("tcp:");
-  const std::string listen = tcp ? options_.sockets + ":0" : "unix:" + options_.sockets + "/w" + std::to_string(order.worker.slot) + "." + std::to_string(order.worker.start);
+  const std::string listen = tcp ? options_.sockets + ":0"
+                                 : "unix:" + options_.sockets + "/w" + std::to_string(order.worker.slot) + "." +
+                                       std::to_string(order.worker.start);
   std::string profile;
   if (order.job.profile.steps > 0) {
     profile = to_string(order.worker) + ".json";

@@ -1,6 +1,8 @@
-// workers.hpp: the worker processes of this node: those that carry out plans, and the spare that becomes the next of them.
+// workers.hpp: the worker processes of this node: those that carry out plans, and the spare that becomes the next of
+// them.
 //
-// Threads: main's alone (workers die with the thread that started them). What workers say, and their end, is posted from threads of theirs.
+// Threads: main's alone (workers die with the thread that started them). What workers say, and their end, is posted
+// from threads of theirs.
 #pragma once
 
 #include "agent/core/agent.hpp"
@@ -24,14 +26,15 @@ struct WorkersOptions {
 class Workers {
  public:
   // `post` takes WorkerSays and WorkerEnded; any thread.
-  Workers(WorkersOptions options, std::function<void(Event)> post) : options_(std::move(options)), post_(std::move(post)) {}
+  Workers(WorkersOptions options, std::function<void(Event)> post)
+      : options_(std::move(options)), post_(std::move(post)) {}
 
   // The spare where there is one. Gives the process id; kUnavailable as WorkerProcess::start.
   Result<int> start(const StartWorker& order);
   Result<int> start_spare();
   [[nodiscard]] std::shared_ptr<WorkerProcess> find(const WorkerId& worker) const;  // null: it has ended
   void forget(const WorkerId& worker);
-  void end_all();                                                                   // the spare, too
+  void end_all();  // the spare, too
 
  private:
   Result<std::unique_ptr<WorkerProcess>> new_process();

@@ -8,6 +8,9 @@
 namespace regroup {
 
 inline nlohmann::json bad_json(const BadSteps& bad) { return {bad.total, bad.in_a_row}; }
-inline BadSteps bad_from(const nlohmann::json& value) { return {value.at(0).get<std::int64_t>(), value.at(1).get<std::int64_t>()}; }   // throws what nlohmann throws
+// throws what nlohmann throws
+inline BadSteps bad_from(const nlohmann::json& value) {
+  return {value.at(0).get<std::int64_t>(), value.at(1).get<std::int64_t>()};
+}
 
 }  // namespace regroup

@@ -7,7 +7,8 @@
 
 namespace regroup {
 
-// The agent address of the node that keeps a second copy of this worker's snapshots; empty when none is needed: another group is complete without this node, or there is no other node.
+// The agent address of the node that keeps a second copy of this worker's snapshots; empty when none is needed: another
+// group is complete without this node, or there is no other node.
 std::string buddy_of(const Plan& plan, const WorkerId& worker);
 
 }  // namespace regroup

@@ -40,7 +40,8 @@ Json to_value(const ModelShape& shape) {
 ModelShape read_shape(const Field& in) {
   ModelShape shape;
   const ArchitectureInfo* architecture = find_architecture(in["model_type"].string());
-  if (architecture == nullptr) in["model_type"].fail("is '" + in["model_type"].string() + "', which is no model family known here");
+  if (architecture == nullptr)
+    in["model_type"].fail("is '" + in["model_type"].string() + "', which is no model family known here");
   shape.architecture = architecture->architecture;
   shape.vocab_size = in["vocab_size"].integer<std::int64_t>();
   shape.hidden_size = in["hidden_size"].integer<std::int64_t>();
@@ -123,7 +124,8 @@ JobSpec read_job(const Field& in) {
   job.seed = in["seed"].integer<std::uint64_t>();
   job.data_prefix = in["data_prefix"].string();
   if (const auto mix = in.find("data_mix"))
-    for (const Field& source : mix->items()) job.data_mix.push_back({source["prefix"].string(), source["weight"].real()});
+    for (const Field& source : mix->items())
+      job.data_mix.push_back({source["prefix"].string(), source["weight"].real()});
   job.data_digest = in["data_digest"].string();
   if (const auto separate = in.find("separate_documents")) job.separate_documents = separate->boolean();
   job.steps = in["steps"].integer<std::int64_t>();
@@ -135,7 +137,8 @@ JobSpec read_job(const Field& in) {
   job.elastic = read_elastic(in["elastic"]);
   job.snapshots = read_snapshots(in["snapshots"]);
   if (const auto validation = in.find("validation")) job.validation = read_validation(*validation);
-  if (const auto profile = in.find("profile")) job.profile = {(*profile)["from_step"].integer<std::int64_t>(), (*profile)["steps"].integer<int>()};
+  if (const auto profile = in.find("profile"))
+    job.profile = {(*profile)["from_step"].integer<std::int64_t>(), (*profile)["steps"].integer<int>()};
   job.heartbeat_ms = in["heartbeat_ms"].integer<int>();
   job.allow_mixed_fingerprints = in["allow_mixed_fingerprints"].boolean();
   return job;
@@ -182,12 +185,15 @@ std::string to_json(const JobSpec& job) {
                       {"keep_last", job.snapshots.keep_last}}},
                     {"heartbeat_ms", job.heartbeat_ms},
                     {"allow_mixed_fingerprints", job.allow_mixed_fingerprints}};
-  Json all = out;   // and what is absent where it says nothing
-  for (const DataSource& source : job.data_mix) all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
+  Json all = out;  // and what is absent where it says nothing
+  for (const DataSource& source : job.data_mix)
+    all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   if (job.separate_documents) all["separate_documents"] = true;
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
   if (job.validation.due_at_all()) {
-    all["validation"] = {{"data_prefix", job.validation.data_prefix}, {"data_digest", job.validation.data_digest}, {"interval", job.validation.interval},
+    all["validation"] = {{"data_prefix", job.validation.data_prefix},
+                         {"data_digest", job.validation.data_digest},
+                         {"interval", job.validation.interval},
                          {"microbatches", job.validation.microbatches}};
   }
   if (job.elastic.load_gain != ElasticSpec{}.load_gain) all["elastic"]["load_gain"] = job.elastic.load_gain;

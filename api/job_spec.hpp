@@ -1,8 +1,9 @@
-// job_spec.hpp: one training run as data. Written by `regroup submit|local` from the user's YAML, kept in etcd as JSON, read by all. Frozen once submitted.
+// job_spec.hpp: one training run as data. Written by `regroup submit|local` from the user's YAML, kept in etcd as JSON,
+// read by all. Frozen once submitted.
 #pragma once
 
-#include "base/result.hpp"
 #include "api/source.hpp"
+#include "base/result.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/model_shape.hpp"
 
@@ -12,10 +13,12 @@
 
 namespace regroup {
 
-// What a layer's forward keeps for its backward; the rest is made again, with the same bits. kExperts: all but the experts' inner products; kFull: its input alone.
+// What a layer's forward keeps for its backward; the rest is made again, with the same bits. kExperts: all but the
+// experts' inner products; kFull: its input alone.
 enum class Recompute { kNone, kExperts, kFull };
 
-// After the warm-up: kept, linear or half a cosine down to min_learning_rate at the last step, or kept and then linear down to it over the last decay_steps.
+// After the warm-up: kept, linear or half a cosine down to min_learning_rate at the last step, or kept and then linear
+// down to it over the last decay_steps.
 enum class ScheduleKind { kConstant, kLinear, kCosine, kWsd };
 
 struct OptimizerSpec {
@@ -25,10 +28,10 @@ struct OptimizerSpec {
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.1;
-  double clip_norm = 1.0;       // 0 = no clipping
+  double clip_norm = 1.0;  // 0 = no clipping
   int warmup_steps = 0;
   ScheduleKind schedule = ScheduleKind::kCosine;
-  int decay_steps = 0;          // of kWsd alone
+  int decay_steps = 0;  // of kWsd alone
   friend bool operator==(const OptimizerSpec&, const OptimizerSpec&) = default;
 };
 
@@ -37,54 +40,62 @@ struct ElasticSpec {
   int max_nodes = 1024;
   int max_groups = 2;
   std::int64_t worker_memory_bytes = 0;  // 0 = what the node's record says
-  double load_gain = 0.05;               // experts change places when the heaviest rank's load falls by so much, in means; 0 = never: they are placed by count alone
+  // experts change places when the heaviest rank's load falls by so much, in means; 0 = never: they are placed by count
+  // alone
+  double load_gain = 0.05;
   friend bool operator==(const ElasticSpec&, const ElasticSpec&) = default;
 };
 
 struct SnapshotSpec {
-  int snapshot_every_steps = 1;      // 0 = never; into the agent's memory and to a buddy
-  int checkpoint_every_steps = 0;    // 0 = only at the end
-  std::string checkpoint_dir;        // absolute; empty = no durable checkpoints
+  int snapshot_every_steps = 1;    // 0 = never; into the agent's memory and to a buddy
+  int checkpoint_every_steps = 0;  // 0 = only at the end
+  std::string checkpoint_dir;      // absolute; empty = no durable checkpoints
   int keep_last = 3;
   friend bool operator==(const SnapshotSpec&, const SnapshotSpec&) = default;
 };
 
 // The loss on a set that is not trained on.
 struct ValidationSpec {
-  std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx; empty = no validation
-  std::string data_digest;           // pinned at submit
-  std::int64_t interval = 0;         // after every step that it divides, and after the last one
-  int microbatches = 0;              // the first so many of the set, of the job's size: the same ones each time
+  std::string data_prefix;    // absolute path of PREFIX.bin / PREFIX.idx; empty = no validation
+  std::string data_digest;    // pinned at submit
+  std::int64_t interval = 0;  // after every step that it divides, and after the last one
+  int microbatches = 0;       // the first so many of the set, of the job's size: the same ones each time
   [[nodiscard]] bool due_at_all() const { return !data_prefix.empty(); }
-  [[nodiscard]] bool due(std::int64_t step, std::int64_t steps) const { return due_at_all() && step > 0 && (step % interval == 0 || step == steps); }
+  [[nodiscard]] bool due(std::int64_t step, std::int64_t steps) const {
+    return due_at_all() && step > 0 && (step % interval == 0 || step == steps);
+  }
   friend bool operator==(const ValidationSpec&, const ValidationSpec&) = default;
 };
 
-// Each worker writes a trace of steps [from_step, from_step + steps) into its agent's directory. No part of what is computed.
+// Each worker writes a trace of steps [from_step, from_step + steps) into its agent's directory. No part of what is
+// computed.
 struct ProfileSpec {
   std::int64_t from_step = 3;
-  int steps = 0;                     // 0 = none
+  int steps = 0;  // 0 = none
   friend bool operator==(const ProfileSpec&, const ProfileSpec&) = default;
 };
 
 struct JobSpec {
-  std::string name;                  // [a-z0-9-]{1,63}
-  std::string secret;                // hex, made at submit; peers of one job prove it to each other
+  std::string name;    // [a-z0-9-]{1,63}
+  std::string secret;  // hex, made at submit; peers of one job prove it to each other
   ModelShape model;
-  std::string initial_weights;       // absolute path of a Hugging Face directory, the same on every node; empty = random initial weights
-  std::string initial_digest;        // of those weights, as the design defines a weights digest; pinned at submit
-  Precision precision = Precision::kFp32;   // of weights and activations in products; master weights, moments and sums are fp32 in either
+  // absolute path of a Hugging Face directory, the same on every node; empty = random initial weights
+  std::string initial_weights;
+  std::string initial_digest;  // of those weights, as the design defines a weights digest; pinned at submit
+  // of weights and activations in products; master weights, moments and sums are fp32 in either
+  Precision precision = Precision::kFp32;
   Recompute recompute = Recompute::kNone;
-  int max_bad_steps = 10;            // so many steps in a row whose gradients are not finite, and the job has failed
-  double router_z_loss_coef = 0;     // of the routers' z-loss; 0 = none
+  int max_bad_steps = 10;         // so many steps in a row whose gradients are not finite, and the job has failed
+  double router_z_loss_coef = 0;  // of the routers' z-loss; 0 = none
   std::uint64_t seed = 0;
   std::string data_prefix;           // absolute path of PREFIX.bin / PREFIX.idx
   std::vector<DataSource> data_mix;  // two or more sets mixed by weights, instead of data_prefix
   std::string data_digest;           // Dataset::digest, pinned at submit
-  bool separate_documents = false;   // attention stays within a document, as Dataset::document_starts cuts them; positions and targets do not
+  // attention stays within a document, as Dataset::document_starts cuts them; positions and targets do not
+  bool separate_documents = false;
   std::int64_t steps = 0;
-  int microbatches = 0;              // M
-  int chains = 0;                    // C: a power of two that divides M, at least max_groups
+  int microbatches = 0;  // M
+  int chains = 0;        // C: a power of two that divides M, at least max_groups
   int sequences_per_microbatch = 0;
   int sequence_length = 0;
   OptimizerSpec optimizer;
@@ -92,7 +103,7 @@ struct JobSpec {
   SnapshotSpec snapshots;
   ValidationSpec validation;
   ProfileSpec profile;
-  int heartbeat_ms = 200;            // h: every other deadline is derived from it
+  int heartbeat_ms = 200;  // h: every other deadline is derived from it
   bool allow_mixed_fingerprints = false;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };

@@ -17,8 +17,10 @@ std::string to_json(const JobStatus& status) {
 }
 
 std::string to_json(const JobOutcome& outcome) {
-  return json::dump(
-      Json{{"state", outcome.state}, {"reason", outcome.reason}, {"step", outcome.step.value}, {"weights_sha256", outcome.weights_sha256}});
+  return json::dump(Json{{"state", outcome.state},
+                         {"reason", outcome.reason},
+                         {"step", outcome.step.value},
+                         {"weights_sha256", outcome.weights_sha256}});
 }
 
 Result<JobStatus> job_status_from_json(const std::string& text) {

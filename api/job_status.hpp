@@ -1,4 +1,5 @@
-// job_status.hpp: what the leading coordinator writes about a job, for people and the command line: jobs/<job>/status and jobs/<job>/outcome.
+// job_status.hpp: what the leading coordinator writes about a job, for people and the command line: jobs/<job>/status
+// and jobs/<job>/outcome.
 #pragma once
 
 #include "base/ids.hpp"
@@ -22,10 +23,10 @@ struct JobStatus {
 
 // Written once; the job is over.
 struct JobOutcome {
-  std::string state;                 // finished, stopped, failed
+  std::string state;  // finished, stopped, failed
   std::string reason;
-  Step step;                         // last one known to be committed
-  std::string weights_sha256;        // when finished
+  Step step;                   // last one known to be committed
+  std::string weights_sha256;  // when finished
   friend bool operator==(const JobOutcome&, const JobOutcome&) = default;
 };
 

@@ -1,6 +1,8 @@
-// json_fields.hpp: reading JSON objects field by field, with errors that name the field. For .cpp files only: it brings in nlohmann/json.
+// json_fields.hpp: reading JSON objects field by field, with errors that name the field. For .cpp files only: it brings
+// in nlohmann/json.
 //
-// Inside `read_json` a wrong or missing field throws; outside it is a Result with kBadInput: "plan: groups[1].first_chain is missing".
+// Inside `read_json` a wrong or missing field throws; outside it is a Result with kBadInput: "plan:
+// groups[1].first_chain is missing".
 #pragma once
 
 #include "base/ids.hpp"
@@ -41,7 +43,9 @@ class Field {
 
   [[nodiscard]] const Json& raw() const { return *value_; }
   [[nodiscard]] const std::string& path() const { return path_; }
-  [[noreturn]] void fail(const std::string& text) const { throw BadField{(path_.empty() ? "the document" : path_) + " " + text}; }
+  [[noreturn]] void fail(const std::string& text) const {
+    throw BadField{(path_.empty() ? "the document" : path_) + " " + text};
+  }
 
   [[nodiscard]] Field operator[](const char* name) const {
     if (!value_->is_object()) fail("must be an object");
@@ -61,7 +65,8 @@ class Field {
     if (!value_->is_array()) fail("must be a list");
     std::vector<Field> out;
     out.reserve(value_->size());
-    for (std::size_t i = 0; i < value_->size(); ++i) out.emplace_back((*value_)[i], path_ + "[" + std::to_string(i) + "]");
+    for (std::size_t i = 0; i < value_->size(); ++i)
+      out.emplace_back((*value_)[i], path_ + "[" + std::to_string(i) + "]");
     return out;
   }
 
@@ -107,7 +112,8 @@ class Field {
 
   [[nodiscard]] WorkerId worker() const {
     WorkerId id;
-    if (!parse_worker_id(string(), id)) fail("must be a worker id (node/incarnation/slot/start), not '" + string() + "'");
+    if (!parse_worker_id(string(), id))
+      fail("must be a worker id (node/incarnation/slot/start), not '" + string() + "'");
     return id;
   }
 
@@ -151,7 +157,8 @@ inline std::string dump(const Json& value) { return value.dump(-1, ' ', false, J
 template <class Read>
 auto read_json(const std::string& text, const char* what, Read read) -> Result<decltype(read(std::declval<Field>()))> {
   const Json document = Json::parse(text, nullptr, false);
-  if (document.is_discarded()) return Error{Code::kBadInput, std::string(what) + ": this is not JSON: '" + text.substr(0, 60) + "'"};
+  if (document.is_discarded())
+    return Error{Code::kBadInput, std::string(what) + ": this is not JSON: '" + text.substr(0, 60) + "'"};
   try {
     return read(Field(document, ""));
   } catch (const BadField& bad) {

@@ -9,7 +9,9 @@
 namespace regroup {
 
 // May this be the name of a cluster or a node?
-inline bool is_key_part(std::string_view name) { return !name.empty() && name.find_first_of("/: \t\n") == std::string_view::npos; }
+inline bool is_key_part(std::string_view name) {
+  return !name.empty() && name.find_first_of("/: \t\n") == std::string_view::npos;
+}
 
 class Keys {
  public:
@@ -28,16 +30,26 @@ class Keys {
   [[nodiscard]] std::string job(const std::string& name) const { return jobs() + name + "/"; }
   [[nodiscard]] std::string spec(const std::string& name) const { return job(name) + "spec"; }
   [[nodiscard]] std::string current_plan(const std::string& name) const { return job(name) + "plan/current"; }
-  [[nodiscard]] std::string plan(const std::string& name, Epoch epoch) const { return job(name) + "plan/" + std::to_string(epoch.value); }
+  [[nodiscard]] std::string plan(const std::string& name, Epoch epoch) const {
+    return job(name) + "plan/" + std::to_string(epoch.value);
+  }
   [[nodiscard]] std::string born(const std::string& name) const { return job(name) + "born"; }
   [[nodiscard]] std::string progress(const std::string& name) const { return job(name) + "progress/"; }
-  [[nodiscard]] std::string progress(const std::string& name, const NodeId& id) const { return progress(name) + id.value; }
-  [[nodiscard]] std::string load(const std::string& name, const NodeId& id) const { return job(name) + "load/" + id.value; }
+  [[nodiscard]] std::string progress(const std::string& name, const NodeId& id) const {
+    return progress(name) + id.value;
+  }
+  [[nodiscard]] std::string load(const std::string& name, const NodeId& id) const {
+    return job(name) + "load/" + id.value;
+  }
   [[nodiscard]] std::string checkpoints(const std::string& name) const { return job(name) + "checkpoints/"; }
-  [[nodiscard]] std::string checkpoint(const std::string& name, Step step) const { return checkpoints(name) + std::to_string(step.value); }
+  [[nodiscard]] std::string checkpoint(const std::string& name, Step step) const {
+    return checkpoints(name) + std::to_string(step.value);
+  }
   [[nodiscard]] std::string wishes(const std::string& name) const { return job(name) + "wishes/"; }
-  [[nodiscard]] std::string outcome(const std::string& name) const { return job(name) + "outcome"; }   // finished | failed, with a reason
-  [[nodiscard]] std::string status(const std::string& name) const { return job(name) + "status"; }     // what the coordinator does and waits for
+  // finished | failed, with a reason
+  [[nodiscard]] std::string outcome(const std::string& name) const { return job(name) + "outcome"; }
+  // what the coordinator does and waits for
+  [[nodiscard]] std::string status(const std::string& name) const { return job(name) + "status"; }
 
  private:
   std::string root_;

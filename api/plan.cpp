@@ -29,17 +29,23 @@ std::vector<Participant> read_participants(const Field& in) {
   return out;
 }
 
-bool keep_alike(const Group& a, const Group& b) { return a.expert_member == b.expert_member && a.dense_blocks == b.dense_blocks; }
+bool keep_alike(const Group& a, const Group& b) {
+  return a.expert_member == b.expert_member && a.dense_blocks == b.dense_blocks;
+}
 
 // Who keeps what stands once for all groups whose members keep alike: it is long, and most do.
 void write(const Placement& placement, Json& out) {
   Json groups = Json::array(), keeps = Json::array();
   std::vector<const Group*> written;
   for (const Group& group : placement.groups) {
-    const auto alike = std::find_if(written.begin(), written.end(), [&](const Group* other) { return keep_alike(group, *other); });
+    const auto alike =
+        std::find_if(written.begin(), written.end(), [&](const Group* other) { return keep_alike(group, *other); });
     Json ranks = Json::array();
     for (Rank rank : group.ranks) ranks.push_back(rank.value);
-    groups.push_back({{"ranks", std::move(ranks)}, {"keeps", alike - written.begin()}, {"first_chain", group.first_chain}, {"end_chain", group.end_chain}});
+    groups.push_back({{"ranks", std::move(ranks)},
+                      {"keeps", alike - written.begin()},
+                      {"first_chain", group.first_chain},
+                      {"end_chain", group.end_chain}});
     if (alike != written.end()) continue;
     written.push_back(&group);
     Json dense = Json::array();
@@ -84,7 +90,8 @@ Plan read_plan(const Field& in) {
   plan.placement = read_placement(in);
   plan.donors = read_participants(in["donors"]);
   for (const Field& donor : in["snapshot_donors"].items()) {
-    plan.snapshot_donors.push_back({donor["node"].id<NodeId>(), donor["agent_address"].string(), donor["through"].id<Rank>()});
+    plan.snapshot_donors.push_back(
+        {donor["node"].id<NodeId>(), donor["agent_address"].string(), donor["through"].id<Rank>()});
   }
   if (const auto step = in.find("checkpoint_step")) plan.checkpoint_step = step->id<Step>();
   plan.checkpoint_path = in["checkpoint_path"].string();
@@ -98,7 +105,8 @@ Plan read_plan(const Field& in) {
 std::string to_json(const Plan& plan) {
   Json snapshot_donors = Json::array();
   for (const SnapshotDonor& donor : plan.snapshot_donors) {
-    snapshot_donors.push_back({{"node", donor.node.value}, {"agent_address", donor.agent_address}, {"through", donor.through.value}});
+    snapshot_donors.push_back(
+        {{"node", donor.node.value}, {"agent_address", donor.agent_address}, {"through", donor.through.value}});
   }
   Json out = {{"epoch", plan.epoch.value},
               {"parent", plan.parent.value},

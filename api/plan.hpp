@@ -1,9 +1,9 @@
 // plan.hpp: who trains, who holds what. Immutable once published; all else is derived from it by pure functions.
 #pragma once
 
+#include "api/job_spec.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
-#include "api/job_spec.hpp"
 #include "layout/placement.hpp"
 
 #include <optional>
@@ -22,10 +22,10 @@ struct Participant {
   friend bool operator==(const Participant&, const Participant&) = default;
 };
 
-struct SnapshotDonor {          // an agent without a member of its own whose snapshots may be needed
+struct SnapshotDonor {  // an agent without a member of its own whose snapshots may be needed
   NodeId node;
   std::string agent_address;
-  Rank through;                 // the member that fetches its inventory and speaks for it
+  Rank through;  // the member that fetches its inventory and speaks for it
   friend bool operator==(const SnapshotDonor&, const SnapshotDonor&) = default;
 };
 
@@ -35,16 +35,17 @@ struct Plan {
   std::string job;
   Origin origin = Origin::kResume;
   When when = When::kNow;
-  bool ends = false;                        // at a boundary: nobody enters this plan; its members save the step before, and the job is stopped
-  std::string cause;                        // short, for metrics: start, worker_lost, node_lost, silent, join, drain, scale, ...
-  std::string reason;                       // a sentence, for people
-  std::vector<Participant> members;         // index = rank
-  Placement placement;                      // ranks not in any group are spares
-  std::vector<Participant> donors;          // live workers outside the plan that are asked for state; ranks members.size()...
+  // at a boundary: nobody enters this plan; its members save the step before, and the job is stopped
+  bool ends = false;
+  std::string cause;   // short, for metrics: start, worker_lost, node_lost, silent, join, drain, scale, ...
+  std::string reason;  // a sentence, for people
+  std::vector<Participant> members;  // index = rank
+  Placement placement;               // ranks not in any group are spares
+  std::vector<Participant> donors;   // live workers outside the plan that are asked for state; ranks members.size()...
   std::vector<SnapshotDonor> snapshot_donors;
-  std::optional<Step> checkpoint_step;      // newest durable checkpoint when the plan was made
-  std::string checkpoint_path;              // its directory
-  std::int64_t detected_at_ms = 0;          // wall clock of the first evidence and of the decision, for the regroup's report
+  std::optional<Step> checkpoint_step;  // newest durable checkpoint when the plan was made
+  std::string checkpoint_path;          // its directory
+  std::int64_t detected_at_ms = 0;  // wall clock of the first evidence and of the decision, for the regroup's report
   std::int64_t decided_at_ms = 0;
   friend bool operator==(const Plan&, const Plan&) = default;
 };

@@ -13,7 +13,8 @@ using json::Field;
 using json::Json;
 using json::read_json;
 
-constexpr json::Words<WorkerState, 7> kStateWords{{"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
+constexpr json::Words<WorkerState, 7> kStateWords{
+    {"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
 
 // As in worker ids: 64 bits do not survive tools that read JSON numbers as doubles.
 std::string hex(std::uint64_t value) {
@@ -26,7 +27,8 @@ std::uint64_t read_hex(const Field& in) {
   const std::string text = in.string();
   std::uint64_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (text.empty() || error != std::errc{} || rest != text.data() + text.size()) in.fail("must be a hexadecimal number, not '" + text + "'");
+  if (text.empty() || error != std::errc{} || rest != text.data() + text.size())
+    in.fail("must be a hexadecimal number, not '" + text + "'");
   return value;
 }
 
@@ -47,7 +49,8 @@ NodeRecord read_node(const Field& in) {
   record.version = in["version"].integer<int>();
   record.node = in["node"].id<NodeId>();
   if (record.version != kProtocolVersion) {
-    in["version"].fail("is " + std::to_string(record.version) + " on node " + record.node.value + ", this program speaks " + std::to_string(kProtocolVersion) +
+    in["version"].fail("is " + std::to_string(record.version) + " on node " + record.node.value +
+                       ", this program speaks " + std::to_string(kProtocolVersion) +
                        ": install the same Regroup on both");
   }
   record.incarnation = read_hex(in["incarnation"]);
@@ -110,7 +113,8 @@ Result<NoticeRecord> notice_from_json(const std::string& text) {
 
 std::string to_json(const SuspectRecord& record) {
   Json suspicions = Json::array();
-  for (const Suspicion& s : record.suspicions) suspicions.push_back({{"whom", to_string(s.whom)}, {"evidence", s.evidence}, {"seen_at_ms", s.seen_at_ms}});
+  for (const Suspicion& s : record.suspicions)
+    suspicions.push_back({{"whom", to_string(s.whom)}, {"evidence", s.evidence}, {"seen_at_ms", s.seen_at_ms}});
   return dump({{"reporter", record.reporter}, {"epoch", record.epoch.value}, {"suspicions", std::move(suspicions)}});
 }
 
@@ -118,7 +122,8 @@ Result<SuspectRecord> suspect_from_json(const std::string& text) {
   return read_json(text, "suspect record", [](const Field& in) {
     SuspectRecord record{in["reporter"].string(), in["epoch"].id<Epoch>(), {}};
     for (const Field& s : in["suspicions"].items()) {
-      record.suspicions.push_back({s["whom"].worker(), s["evidence"].string(), s["seen_at_ms"].integer<std::int64_t>()});
+      record.suspicions.push_back(
+          {s["whom"].worker(), s["evidence"].string(), s["seen_at_ms"].integer<std::int64_t>()});
     }
     return record;
   });
@@ -130,7 +135,9 @@ Result<AssignmentRecord> assignment_from_json(const std::string& text) {
   return read_json(text, "assignment", [](const Field& in) { return AssignmentRecord{in["job"].string()}; });
 }
 
-std::string to_json(const WishRecord& record) { return dump({{"kind", record.kind}, {"nodes", record.nodes}, {"node", record.node.value}, {"now", record.now}}); }
+std::string to_json(const WishRecord& record) {
+  return dump({{"kind", record.kind}, {"nodes", record.nodes}, {"node", record.node.value}, {"now", record.now}});
+}
 
 Result<WishRecord> wish_from_json(const std::string& text) {
   return read_json(text, "wish", [](const Field& in) {
@@ -154,21 +161,25 @@ std::string to_json(const ProgressRecord& record) {
 
 Result<ProgressRecord> progress_from_json(const std::string& text) {
   return read_json(text, "progress record", [](const Field& in) {
-    return ProgressRecord{in["epoch"].id<Epoch>(),
-                          in["step"].id<Step>(),
-                          in["loss"].real_or_nan(),
-                          in["tokens_per_second"].real_or_nan(),
-                          in["at_ms"].integer<std::int64_t>(),
-                          in["state"].string(),
-                          in["weights_sha256"].string(),
-                          {in["bad_steps"]["total"].integer<std::int64_t>(), in["bad_steps"]["in_a_row"].integer<std::int64_t>()},
-                          in["validation"]["step"].id<Step>(),
-                          in["validation"]["loss"].real_or_nan()};
+    return ProgressRecord{
+        in["epoch"].id<Epoch>(),
+        in["step"].id<Step>(),
+        in["loss"].real_or_nan(),
+        in["tokens_per_second"].real_or_nan(),
+        in["at_ms"].integer<std::int64_t>(),
+        in["state"].string(),
+        in["weights_sha256"].string(),
+        {in["bad_steps"]["total"].integer<std::int64_t>(), in["bad_steps"]["in_a_row"].integer<std::int64_t>()},
+        in["validation"]["step"].id<Step>(),
+        in["validation"]["loss"].real_or_nan()};
   });
 }
 
 std::string to_json(const LoadRecord& record) {
-  return dump({{"epoch", record.epoch.value}, {"step", record.step.value}, {"expert_load", record.expert_load}, {"load_before", record.load_before}});
+  return dump({{"epoch", record.epoch.value},
+               {"step", record.step.value},
+               {"expert_load", record.expert_load},
+               {"load_before", record.load_before}});
 }
 
 Result<LoadRecord> load_from_json(const std::string& text) {
@@ -181,12 +192,14 @@ Result<LoadRecord> load_from_json(const std::string& text) {
 }
 
 std::string to_json(const CheckpointRecord& record) {
-  return dump({{"step", record.step.value}, {"epoch", record.epoch.value}, {"path", record.path}, {"bytes", record.bytes}});
+  return dump(
+      {{"step", record.step.value}, {"epoch", record.epoch.value}, {"path", record.path}, {"bytes", record.bytes}});
 }
 
 Result<CheckpointRecord> checkpoint_from_json(const std::string& text) {
   return read_json(text, "checkpoint record", [](const Field& in) {
-    return CheckpointRecord{in["step"].id<Step>(), in["epoch"].id<Epoch>(), in["path"].string(), in["bytes"].integer<std::int64_t>()};
+    return CheckpointRecord{in["step"].id<Step>(), in["epoch"].id<Epoch>(), in["path"].string(),
+                            in["bytes"].integer<std::int64_t>()};
   });
 }
 

@@ -1,4 +1,5 @@
-// records.hpp: what agents, coordinators and the command line write into etcd, one struct a key, each with to_json / X_from_json.
+// records.hpp: what agents, coordinators and the command line write into etcd, one struct a key, each with to_json /
+// X_from_json.
 #pragma once
 
 #include "base/ids.hpp"
@@ -16,16 +17,17 @@ namespace regroup {
 inline constexpr int kProtocolVersion = 3;  // a record with another one is refused by name
 
 enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
-std::string to_string(WorkerState state);    // starting, ready, ...
+std::string to_string(WorkerState state);  // starting, ready, ...
 
 struct WorkerRecord {
   WorkerId id;
   std::string job;
-  std::string address;        // mesh listener; empty while starting
+  std::string address;  // mesh listener; empty while starting
   WorkerState state = WorkerState::kStarting;
-  Epoch epoch;                // warm: connected to every member of this plan; training: all its members hold their state; else the newest entered
+  // warm: connected to every member of this plan; training: all its members hold their state; else the newest entered
+  Epoch epoch;
   std::string fingerprint;
-  std::string text;           // what it waits for, or why it failed
+  std::string text;  // what it waits for, or why it failed
 };
 
 // nodes/<id>, leased. Written by its agent only.
@@ -41,25 +43,25 @@ struct NodeRecord {
   std::string zone;
   std::map<std::string, std::string> labels;
   std::vector<WorkerRecord> workers;
-  Epoch highest_epoch;        // seen by this agent, of the job it works for
+  Epoch highest_epoch;  // seen by this agent, of the job it works for
 };
 
 // notices/<node>: this node will go away.
 struct NoticeRecord {
   NodeId node;
-  std::string kind;           // drain, spot, maintenance
+  std::string kind;              // drain, spot, maintenance
   std::int64_t deadline_ms = 0;  // wall clock; 0 = none
 };
 
 // suspects/<reporter worker or node>: what a reporter saw, level-triggered.
 struct Suspicion {
   WorkerId whom;
-  std::string evidence;       // exit, eof, silence, hang, self
-  std::int64_t seen_at_ms = 0;   // wall clock
+  std::string evidence;         // exit, eof, silence, hang, self
+  std::int64_t seen_at_ms = 0;  // wall clock
 };
 struct SuspectRecord {
   std::string reporter;
-  Epoch epoch;                // of the reporter when it saw it
+  Epoch epoch;  // of the reporter when it saw it
   std::vector<Suspicion> suspicions;
 };
 
@@ -70,10 +72,10 @@ struct AssignmentRecord {
 
 // jobs/<job>/wishes/<id>: scale, drain, stop; removed when done.
 struct WishRecord {
-  std::string kind;           // scale, drain, undrain, stop
-  int nodes = 0;              // scale: how many
-  NodeId node;                // drain
-  bool now = false;           // stop: without saving
+  std::string kind;  // scale, drain, undrain, stop
+  int nodes = 0;     // scale: how many
+  NodeId node;       // drain
+  bool now = false;  // stop: without saving
 };
 
 // jobs/<job>/progress/<node>: a lower bound for people and status pages; never read by settle.
@@ -82,22 +84,25 @@ struct ProgressRecord {
   Step step;
   double loss = 0;
   double tokens_per_second = 0;
-  std::int64_t at_ms = 0;     // wall clock
-  std::string state;          // training, waiting: reason, finished, failed: reason, stopped, stopped: why that step is not saved
-  std::string weights_sha256; // when finished
-  BadSteps bad;               // up to `step`
-  Step validation_step{-1};   // of the newest validation; -1: none yet
+  std::int64_t at_ms = 0;  // wall clock
+  // training, waiting: reason, finished, failed: reason, stopped, stopped: why that step is not saved
+  std::string state;
+  std::string weights_sha256;  // when finished
+  BadSteps bad;                // up to `step`
+  Step validation_step{-1};    // of the newest validation; -1: none yet
   double validation_loss = 0;
 };
-inline constexpr const char* kFailedProgress = "failed: ";   // how the state of a job that gave up begins
-inline constexpr const char* kStoppedProgress = "stopped";   // ... of one whose last step was saved, or could not be
+inline constexpr const char* kFailedProgress = "failed: ";  // how the state of a job that gave up begins
+inline constexpr const char* kStoppedProgress = "stopped";  // ... of one whose last step was saved, or could not be
 
-// jobs/<job>/load/<node>: how many tokens of a step the experts get. Written by the agent of rank 0, seldom: when an epoch is eight steps old, and when it has changed.
+// jobs/<job>/load/<node>: how many tokens of a step the experts get. Written by the agent of rank 0, seldom: when an
+// epoch is eight steps old, and when it has changed.
 struct LoadRecord {
-  Epoch epoch;                           // in which it was measured
-  Step step;                             // the last one that counts
-  std::vector<std::int64_t> expert_load; // [layer * experts + expert] tokens of a step, of all layers: the mean of eight steps
-  std::vector<std::int64_t> load_before; // the eight steps before: whether routers are steady; empty: not known
+  Epoch epoch;  // in which it was measured
+  Step step;    // the last one that counts
+  // [layer * experts + expert] tokens of a step, of all layers: the mean of eight steps
+  std::vector<std::int64_t> expert_load;
+  std::vector<std::int64_t> load_before;  // the eight steps before: whether routers are steady; empty: not known
 };
 
 // jobs/<job>/checkpoints/<step>: an index; the directory is the truth.

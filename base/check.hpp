@@ -19,10 +19,10 @@ std::string values_to_string(const Values&... values) {
 
 }  // namespace regroup
 
-#define REGROUP_CHECK(condition, ...)                                                                                      \
-  do {                                                                                                             \
-    if (!(condition)) [[unlikely]]                                                                                 \
-      ::regroup::check_failed(__FILE__, __LINE__, #condition, ::regroup::values_to_string(__VA_ARGS__));            \
+#define REGROUP_CHECK(condition, ...)                                                                    \
+  do {                                                                                                   \
+    if (!(condition)) [[unlikely]]                                                                       \
+      ::regroup::check_failed(__FILE__, __LINE__, #condition, ::regroup::values_to_string(__VA_ARGS__)); \
   } while (false)
 
 // LibTorch's headers define a CHECK of their own: a file that includes ATen says REGROUP_CHECK.

@@ -1,6 +1,8 @@
-// digest.hpp: SHA-256, and the digest of a model's weights (frozen: printed, stored in manifests, compared between runs). Any thread.
+// digest.hpp: SHA-256, and the digest of a model's weights (frozen: printed, stored in manifests, compared between
+// runs). Any thread.
 //
-// A model's digest is the SHA-256 of its tensors' lines, sorted, each ended by '\n': "name F32 [2,3] sha256-hex-of-the-little-endian-bytes".
+// A model's digest is the SHA-256 of its tensors' lines, sorted, each ended by '\n': "name F32 [2,3]
+// sha256-hex-of-the-little-endian-bytes".
 #pragma once
 
 #include <cstddef>

@@ -7,7 +7,8 @@ namespace regroup {
 
 std::string to_string(const WorkerId& id) {
   char tail[64];
-  std::snprintf(tail, sizeof tail, "/%016llx/%d/%d", static_cast<unsigned long long>(id.incarnation), id.slot, id.start);
+  std::snprintf(tail, sizeof tail, "/%016llx/%d/%d", static_cast<unsigned long long>(id.incarnation), id.slot,
+                id.start);
   return id.node.value + tail;
 }
 
@@ -25,7 +26,8 @@ bool parse_worker_id(const std::string& text, WorkerId& id) {
     return error == std::errc{} && rest == field.data() + field.size() && !field.empty();
   };
   id.node = NodeId(text.substr(0, end));
-  return end > 0 && parse(fields[0], id.incarnation, 16) && parse(fields[1], id.slot, 10) && parse(fields[2], id.start, 10);
+  return end > 0 && parse(fields[0], id.incarnation, 16) && parse(fields[1], id.slot, 10) &&
+         parse(fields[2], id.start, 10);
 }
 
 }  // namespace regroup

@@ -19,10 +19,10 @@ struct Strong {
   friend std::ostream& operator<<(std::ostream& out, const Strong& id) { return out << id.value; }
 };
 
-using Epoch = Strong<struct EpochTag, std::uint64_t>;   // number of a plan; 0 = none yet
-using Step = Strong<struct StepTag, std::int64_t>;      // number of committed steps; 0 = initial weights
-using Rank = Strong<struct RankTag, int>;               // position of a worker in one plan; donors follow the members
-using NodeId = Strong<struct NodeIdTag, std::string>;   // configured, else the host name
+using Epoch = Strong<struct EpochTag, std::uint64_t>;  // number of a plan; 0 = none yet
+using Step = Strong<struct StepTag, std::int64_t>;     // number of committed steps; 0 = initial weights
+using Rank = Strong<struct RankTag, int>;              // position of a worker in one plan; donors follow the members
+using NodeId = Strong<struct NodeIdTag, std::string>;  // configured, else the host name
 
 // One life of one worker process.
 struct WorkerId {

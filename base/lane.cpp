@@ -2,18 +2,19 @@
 
 namespace regroup {
 
-Lane::Lane() : thread_([this] {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return stopped_ || !work_.empty(); });
-    if (stopped_) return;
-    const auto work = std::move(work_.front());
-    work_.pop_front();
-    lock.unlock();
-    work();
-    lock.lock();
-  }
-}) {}
+Lane::Lane()
+    : thread_([this] {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+          changed_.wait(lock, [&] { return stopped_ || !work_.empty(); });
+          if (stopped_) return;
+          const auto work = std::move(work_.front());
+          work_.pop_front();
+          lock.unlock();
+          work();
+          lock.lock();
+        }
+      }) {}
 
 Lane::~Lane() {
   {

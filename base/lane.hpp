@@ -12,10 +12,10 @@ namespace regroup {
 class Lane {
  public:
   Lane();
-  ~Lane();   // finishes what runs, drops the rest
+  ~Lane();  // finishes what runs, drops the rest
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
-  void post(std::function<void()> work);   // any thread
+  void post(std::function<void()> work);  // any thread
 
  private:
   std::mutex mutex_;

@@ -11,10 +11,14 @@ namespace {
 
 spdlog::level::level_enum spd(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarn: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarn:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -43,7 +47,8 @@ void start(std::string_view program, Level least, const std::string& path) {
   if (path.empty()) {
     logger = std::make_shared<spdlog::logger>(std::string(program), std::make_shared<spdlog::sinks::stderr_sink_mt>());
   } else {
-    logger = std::make_shared<spdlog::logger>(std::string(program), std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
+    logger = std::make_shared<spdlog::logger>(std::string(program),
+                                              std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
   }
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %n %v");
   logger->set_level(spd(least));

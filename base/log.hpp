@@ -2,7 +2,8 @@
 //
 //   log::info("plan_published", {{"epoch", plan.epoch.value}, {"reason", decision.reason}});
 //
-// warn = someone may look, error = someone must. Knows nothing of fmt or spdlog, so that files with ATen may include it.
+// warn = someone may look, error = someone must. Knows nothing of fmt or spdlog, so that files with ATen may include
+// it.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,17 @@ struct Field {
 void start(std::string_view program, Level least = Level::kInfo, const std::string& path = {});
 
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
-inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::kDebug, event, fields); }
-inline void info(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::kInfo, event, fields); }
-inline void warn(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::kWarn, event, fields); }
-inline void error(std::string_view event, std::initializer_list<Field> fields = {}) { write(Level::kError, event, fields); }
+inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) {
+  write(Level::kDebug, event, fields);
+}
+inline void info(std::string_view event, std::initializer_list<Field> fields = {}) {
+  write(Level::kInfo, event, fields);
+}
+inline void warn(std::string_view event, std::initializer_list<Field> fields = {}) {
+  write(Level::kWarn, event, fields);
+}
+inline void error(std::string_view event, std::initializer_list<Field> fields = {}) {
+  write(Level::kError, event, fields);
+}
 
 }  // namespace regroup::log

@@ -35,7 +35,9 @@ struct Error {
   [[nodiscard]] Error within(std::string_view outer) const { return {code, std::string(outer) + ": " + context}; }
 };
 
-inline std::string to_string(const Error& error) { return error.context + " (" + std::string(name_of(error.code)) + ")"; }
+inline std::string to_string(const Error& error) {
+  return error.context + " (" + std::string(name_of(error.code)) + ")";
+}
 
 [[noreturn]] inline void throw_exception_from_error(const Error& error, const boost::source_location&) {
   throw std::runtime_error(to_string(error));

@@ -1,4 +1,5 @@
-// commands.hpp: the program's subcommands, one function each. `*run` is set to what does the chosen one; it returns the exit status: 0 good, 1 failed, 2 wrong use.
+// commands.hpp: the program's subcommands, one function each. `*run` is set to what does the chosen one; it returns the
+// exit status: 0 good, 1 failed, 2 wrong use.
 #pragma once
 
 #include "api/job_spec.hpp"
@@ -10,13 +11,15 @@
 
 namespace regroup {
 
-void add_data_commands(CLI::App& app, std::function<int()>* run);     // data prepare
-void add_job_commands(CLI::App& app, std::function<int()>* run);      // submit, status, scale, drain, stop
-void add_plan_command(CLI::App& app, std::function<int()>* run);      // plan
-void add_local_command(CLI::App& app, std::function<int()>* run);     // local
+void add_data_commands(CLI::App& app, std::function<int()>* run);  // data prepare
+void add_job_commands(CLI::App& app, std::function<int()>* run);   // submit, status, scale, drain, stop
+void add_plan_command(CLI::App& app, std::function<int()>* run);   // plan
+void add_local_command(CLI::App& app, std::function<int()>* run);  // local
 
 // The exit status for what went wrong: a file that is not there or says what cannot be is wrong use.
-inline int exit_of(const Error& error) { return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1; }
+inline int exit_of(const Error& error) {
+  return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1;
+}
 
 // --profile and --profile-from; `where` says where the trace will lie.
 void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where);

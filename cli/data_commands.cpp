@@ -1,5 +1,7 @@
 #include "cli/commands.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -7,8 +9,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 namespace regroup {
 namespace {
@@ -29,7 +29,7 @@ int become_data_program(std::vector<std::string> arguments) {
 
 void add_data_commands(CLI::App& app, std::function<int()>* run) {
   CLI::App* data = app.add_subcommand("data", "prepare text for training, train a tokenizer, check a prepared set");
-  data->set_help_flag();   // the other program explains itself
+  data->set_help_flag();  // the other program explains itself
   data->prefix_command();
   data->callback([run, data] { *run = [arguments = data->remaining()] { return become_data_program(arguments); }; });
 }

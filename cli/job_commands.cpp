@@ -1,10 +1,10 @@
-#include "cli/job/cluster_status.hpp"
+#include "api/job_status.hpp"
+#include "api/records.hpp"
 #include "cli/commands.hpp"
+#include "cli/job/cluster_status.hpp"
 #include "cli/job/job_file.hpp"
 #include "cli/job/progress_line.hpp"
 #include "cli/job/submit.hpp"
-#include "api/job_status.hpp"
-#include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"
 #include "store/etcd/tls_options.hpp"
 
@@ -42,7 +42,8 @@ Result<void> find_local_cluster(Arguments& arguments) {
   std::ifstream in(arguments.dir + "/cluster.json");
   const auto json = nlohmann::json::parse(in, nullptr, false);
   if (!json.is_object() || !json.contains("etcd") || !json.contains("cluster"))
-    return Error{Code::kNotFound, arguments.dir + "/cluster.json cannot be read: is this the directory of a `regroup local`?"};
+    return Error{Code::kNotFound,
+                 arguments.dir + "/cluster.json cannot be read: is this the directory of a `regroup local`?"};
   arguments.etcd = json["etcd"].get<std::string>();
   arguments.cluster = json["cluster"].get<std::string>();
   return {};
@@ -50,15 +51,18 @@ Result<void> find_local_cluster(Arguments& arguments) {
 
 Result<std::unique_ptr<Store>> connect(Arguments& arguments) {
   if (auto found = find_local_cluster(arguments); !found) return found.error();
-  if (!is_key_part(arguments.cluster)) return Error{Code::kBadInput, "--cluster '" + arguments.cluster + "': a name has no slash, colon or blank"};
+  if (!is_key_part(arguments.cluster))
+    return Error{Code::kBadInput, "--cluster '" + arguments.cluster + "': a name has no slash, colon or blank"};
   auto store = EtcdStore::open(arguments.etcd, arguments.etcd_options);
   if (!store) return store.error();
   // Asked first, so that every command says the same when it is away.
   auto there = (*store)->get(Keys(arguments.cluster).leader());
   if (!there && there.error().code != Code::kNotFound)
-    return Error{there.error().code, "etcd at " + arguments.etcd + " does not answer; start it, or say where it is: " +
-                                         (arguments.dir.empty() ? "--etcd HOST:PORT, with --etcd-ca and a certificate where it speaks TLS, or --dir DIR of a running `regroup local`"
-                                                                : "the `regroup local` of " + arguments.dir + " seems to be over")};
+    return Error{there.error().code,
+                 "etcd at " + arguments.etcd + " does not answer; start it, or say where it is: " +
+                     (arguments.dir.empty() ? "--etcd HOST:PORT, with --etcd-ca and a certificate where it speaks TLS, "
+                                              "or --dir DIR of a running `regroup local`"
+                                            : "the `regroup local` of " + arguments.dir + " seems to be over")};
   return std::unique_ptr<Store>(std::move(*store));
 }
 
@@ -71,7 +75,9 @@ int submit_command(Arguments& arguments) {
   if (!file) return fail_of_file("submit", file.error());
   file->job.profile = arguments.profile;
   if (auto good = check_job(file->job); !good) return fail_of_file("submit", good.error().within("with --profile"));
-  if (file->job.snapshots.checkpoint_dir.empty()) file->notes.emplace_back("snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
+  if (file->job.snapshots.checkpoint_dir.empty())
+    file->notes.emplace_back(
+        "snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
   if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
   ProgressLine line("initial weights");
@@ -83,7 +89,9 @@ int submit_command(Arguments& arguments) {
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   const bool goes_on = *submitted == Submitted::kGoesOn;
   print_done(arguments, {{"job", file->job.name}, {"goes_on", goes_on}},
-             "job " + file->job.name + (goes_on ? " was stopped and goes on from its newest checkpoint" : " is submitted") + "; `regroup status` shows it");
+             "job " + file->job.name +
+                 (goes_on ? " was stopped and goes on from its newest checkpoint" : " is submitted") +
+                 "; `regroup status` shows it");
   return 0;
 }
 
@@ -97,13 +105,15 @@ int status_command(Arguments& arguments) {
 }
 
 // A wish lies under a name of its own kind: wishing twice is wishing once, the last one holds.
-int wish_command(Arguments& arguments, const char* command, const std::string& id, const WishRecord& wish, const std::string& text) {
+int wish_command(Arguments& arguments, const char* command, const std::string& id, const WishRecord& wish,
+                 const std::string& text) {
   auto store = connect(arguments);
   if (!store) return fail(command, store.error().context);
   const Keys keys(arguments.cluster);
   const Compare not_over{keys.outcome(arguments.job), Compare::Target::kCreateRevision, 0, {}};
   auto spec = (*store)->get(keys.spec(arguments.job));
-  if (!spec && spec.error().code == Code::kNotFound) return fail(command, "there is no job named " + arguments.job + "; `regroup status` lists them");
+  if (!spec && spec.error().code == Code::kNotFound)
+    return fail(command, "there is no job named " + arguments.job + "; `regroup status` lists them");
   if (!spec) return fail(command, spec.error().context);
   auto done = (*store)->txn({not_over}, {{Op::Kind::kPut, keys.wishes(arguments.job) + id, to_json(wish), 0}});
   if (!done) return fail(command, done.error().context);
@@ -118,7 +128,8 @@ Result<std::string> job_of_node(Arguments& arguments) {
   if (!store) return store.error();
   const Keys keys(arguments.cluster);
   auto node = (*store)->get(keys.node(NodeId(arguments.node)));
-  if (!node && node.error().code == Code::kNotFound) return Error{Code::kNotFound, "there is no node named " + arguments.node + "; `regroup status` lists them"};
+  if (!node && node.error().code == Code::kNotFound)
+    return Error{Code::kNotFound, "there is no node named " + arguments.node + "; `regroup status` lists them"};
   if (!node) return node.error();
   auto assignment = (*store)->get(keys.assignment(NodeId(arguments.node)));
   if (!assignment) return Error{Code::kNotFound, arguments.node + " works for no job"};
@@ -154,30 +165,45 @@ int drain_command(Arguments& arguments) {
   WishRecord wish;
   wish.kind = "drain";
   wish.node = NodeId(arguments.node);
-  return wish_command(arguments, "drain", "drain-" + arguments.node, wish, arguments.node + " leaves " + arguments.job + " at the next step boundary");
+  return wish_command(arguments, "drain", "drain-" + arguments.node, wish,
+                      arguments.node + " leaves " + arguments.job + " at the next step boundary");
 }
 
 void add_cluster_options(CLI::App* command, const std::shared_ptr<Arguments>& arguments) {
   command->add_option("--etcd", arguments->etcd, "of etcd")->capture_default_str()->type_name("HOST:PORT[,...]");
-  command->add_option("--cluster", arguments->cluster, "name of the cluster: the part of etcd's keys that is its own")->capture_default_str()->type_name("NAME");
+  command->add_option("--cluster", arguments->cluster, "name of the cluster: the part of etcd's keys that is its own")
+      ->capture_default_str()
+      ->type_name("NAME");
   add_tls_options(*command, arguments->etcd_options);
-  command->add_option("--dir", arguments->dir, "directory of a running `regroup local`, in place of --etcd and --cluster")->type_name("DIR");
+  command
+      ->add_option("--dir", arguments->dir, "directory of a running `regroup local`, in place of --etcd and --cluster")
+      ->type_name("DIR");
   command->add_flag("--json", arguments->json, "print JSON alone on standard output");
 }
 
-CLI::App* add_command(CLI::App& app, std::function<int()>* run, const char* name, const char* text, const std::shared_ptr<Arguments>& arguments, std::function<int(Arguments&)> body) {
+CLI::App* add_command(CLI::App& app, std::function<int()>* run, const char* name, const char* text,
+                      const std::shared_ptr<Arguments>& arguments, std::function<int(Arguments&)> body) {
   CLI::App* command = app.add_subcommand(name, text);
   add_cluster_options(command, arguments);
-  command->callback([run, arguments, body = std::move(body)] { *run = [arguments, body] { return body(*arguments); }; });
+  command->callback(
+      [run, arguments, body = std::move(body)] { *run = [arguments, body] { return body(*arguments); }; });
   return command;
 }
 
 }  // namespace
 
 void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where) {
-  auto* steps = command.add_option("--profile", profile.steps, "every worker writes what it did when in N steps " + where + ": a Chrome trace, which https://ui.perfetto.dev opens")
-                    ->check(CLI::Range(1, 1000))->type_name("N");
-  command.add_option("--profile-from", profile.from_step, "the first of those steps")->capture_default_str()->check(CLI::PositiveNumber)->needs(steps)->type_name("STEP");
+  auto* steps = command
+                    .add_option("--profile", profile.steps,
+                                "every worker writes what it did when in N steps " + where +
+                                    ": a Chrome trace, which https://ui.perfetto.dev opens")
+                    ->check(CLI::Range(1, 1000))
+                    ->type_name("N");
+  command.add_option("--profile-from", profile.from_step, "the first of those steps")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->needs(steps)
+      ->type_name("STEP");
 }
 
 void add_job_commands(CLI::App& app, std::function<int()>* run) {
@@ -185,10 +211,17 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
 
   auto a = fresh();
   CLI::App* command = add_command(app, run, "submit", "give a job to a cluster", a, submit_command);
-  command->add_option("JOB.yaml", a->job_file, "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")->required()->type_name("");
+  command
+      ->add_option("JOB.yaml", a->job_file,
+                   "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")
+      ->required()
+      ->type_name("");
   add_profile_options(*command, a->profile, "into its agent's --dir, profile/");
-  command->footer("The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free nodes in order of submission.\n"
-                  "A name is taken for good, also when its job is over; one that was stopped goes on. Exit status: 0 submitted, 1 refused, 2 something is wrong with a file or an option.");
+  command->footer(
+      "The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free "
+      "nodes in order of submission.\n"
+      "A name is taken for good, also when its job is over; one that was stopped goes on. Exit status: 0 submitted, 1 "
+      "refused, 2 something is wrong with a file or an option.");
 
   add_command(app, run, "status", "nodes, jobs, and what they wait for", fresh(), status_command);
 
@@ -197,28 +230,40 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
     WishRecord wish;
     wish.kind = "scale";
     wish.nodes = arguments.nodes;
-    return wish_command(arguments, "scale", "scale", wish, arguments.job + " will use " + std::to_string(arguments.nodes) + " nodes");
+    return wish_command(arguments, "scale", "scale", wish,
+                        arguments.job + " will use " + std::to_string(arguments.nodes) + " nodes");
   });
   command->add_option("JOB", a->job, "name of the job")->required()->type_name("");
-  command->add_option("--nodes", a->nodes, "how many; the job file's elastic.min_nodes and max_nodes are its limits")->required()->check(CLI::Range(1, 1 << 20))->type_name("N");
-  command->footer("No work is lost: the members change at a step boundary. `regroup status` shows when it is done.\n  regroup scale my-job --nodes 3");
+  command->add_option("--nodes", a->nodes, "how many; the job file's elastic.min_nodes and max_nodes are its limits")
+      ->required()
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
+  command->footer(
+      "No work is lost: the members change at a step boundary. `regroup status` shows when it is done.\n  regroup "
+      "scale my-job --nodes 3");
 
   a = fresh();
   command = add_command(app, run, "drain", "take a node out of its job at the next step boundary", a, drain_command);
   command->add_option("NODE", a->node, "its name, as `regroup status` shows it")->required()->type_name("");
   command->add_flag("--undo", a->undo, "the job may use the node again");
-  command->footer("The agent goes on running, other jobs may use the node. To stop the agent too, send it SIGTERM instead: it drains itself.");
+  command->footer(
+      "The agent goes on running, other jobs may use the node. To stop the agent too, send it SIGTERM instead: it "
+      "drains itself.");
 
   a = fresh();
-  command = add_command(app, run, "stop", "end a job: it saves the step under way and stops", a, [](Arguments& arguments) {
-    WishRecord wish;
-    wish.kind = "stop";
-    wish.now = arguments.now;
-    return wish_command(arguments, "stop", "stop", wish, arguments.job + (arguments.now ? " will stop without saving" : " will save and stop"));
-  });
+  command =
+      add_command(app, run, "stop", "end a job: it saves the step under way and stops", a, [](Arguments& arguments) {
+        WishRecord wish;
+        wish.kind = "stop";
+        wish.now = arguments.now;
+        return wish_command(arguments, "stop", "stop", wish,
+                            arguments.job + (arguments.now ? " will stop without saving" : " will save and stop"));
+      });
   command->add_option("JOB", a->job, "name of the job")->required()->type_name("");
   command->add_flag("--now", a->now, "do not save first; also of a job that is saving");
-  command->footer("The same job file submitted again goes on from there. A job without snapshots.dir stops at once, and so does one that nobody trains; `regroup status` says what was saved.");
+  command->footer(
+      "The same job file submitted again goes on from there. A job without snapshots.dir stops at once, and so does "
+      "one that nobody trains; `regroup status` says what was saved.");
 }
 
 }  // namespace regroup

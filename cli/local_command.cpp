@@ -1,8 +1,8 @@
 #include "cli/commands.hpp"
 #include "cli/job/job_file.hpp"
 #include "cli/job/progress_line.hpp"
-#include "cli/local/local_run.hpp"
 #include "cli/job/submit.hpp"
+#include "cli/local/local_run.hpp"
 
 #include <cstdlib>
 #include <ctime>
@@ -38,10 +38,13 @@ constexpr const char* kFooter = R"(EVENTS is a YAML list; each event happens onc
   - {at_step: 20, do: stop-etcd, seconds: 3}         SIGKILL, started again later
   - {at_step: 20, do: freeze-etcd, seconds: 6}       SIGSTOP
   - {at_step: 20, do: restart-all, nodes: 3}         SIGKILL of everything, then another number of nodes
-Without `node` the last of those that run is taken. With `at_epoch: 3` too, an event waits until epoch 3 is planned: a failure in the middle of a regroup.
+Without `node` the last of those that run is taken. With `at_epoch: 3` too, an event waits until epoch 3 is planned:
+a failure in the middle of a regroup.
 
-Ctrl-C saves the step under way and ends everything, a second one ends it at once; the same --dir goes on from the newest checkpoint.
-Exit status: 0 all steps are done and no member contradicted another; 1 failed; 2 something is wrong with a file or an option; 130 interrupted. The run can be watched: regroup status --dir DIR.)";
+Ctrl-C saves the step under way and ends everything, a second one ends it at once; the same --dir goes on from the
+newest checkpoint.
+Exit status: 0 all steps are done and no member contradicted another; 1 failed; 2 something is wrong with a file or an
+option; 130 interrupted. The run can be watched: regroup status --dir DIR.)";
 
 std::string default_dir(const std::string& job) {
   char text[32];
@@ -82,13 +85,16 @@ Result<void> read_scenario(Arguments& arguments) {
 // What would otherwise be found out at the end, or never.
 Result<void> check_options(const LocalOptions& options) {
   int joins = 0;
-  for (const ScenarioEvent& event : options.events) joins += event.deed == Deed::kJoin ? 1 : event.deed == Deed::kRestartAll ? event.count : 0;
+  for (const ScenarioEvent& event : options.events)
+    joins += event.deed == Deed::kJoin ? 1 : event.deed == Deed::kRestartAll ? event.count : 0;
   const int min_nodes = options.job.elastic.min_nodes;
   if (options.nodes + joins < min_nodes)
-    return Error{Code::kBadInput, "the job needs elastic.min_nodes = " + std::to_string(min_nodes) + " nodes and would wait for ever on --nodes " + std::to_string(options.nodes)};
+    return Error{Code::kBadInput, "the job needs elastic.min_nodes = " + std::to_string(min_nodes) +
+                                      " nodes and would wait for ever on --nodes " + std::to_string(options.nodes)};
   if (options.summary_file.empty()) return {};
   const bool existed = fs::exists(options.summary_file);
-  if (!std::ofstream(options.summary_file, std::ios::app)) return Error{Code::kBadInput, "cannot write --summary " + options.summary_file};
+  if (!std::ofstream(options.summary_file, std::ios::app))
+    return Error{Code::kBadInput, "cannot write --summary " + options.summary_file};
   if (!existed) fs::remove(options.summary_file);
   return {};
 }
@@ -98,7 +104,8 @@ int local_command(Arguments& arguments) {
   // The file is read twice: the directory's default holds the job's name, and the checkpoints' default the directory.
   auto file = load_job(arguments.job_file, "/unknown", arguments.steps);
   if (!file) return fail(file.error());
-  options.dir = options.dir.empty() ? default_dir(file->job.name) : fs::absolute(options.dir).lexically_normal().string();
+  options.dir =
+      options.dir.empty() ? default_dir(file->job.name) : fs::absolute(options.dir).lexically_normal().string();
   file = load_job(arguments.job_file, options.dir + "/checkpoints", arguments.steps);
   if (!file) return fail(file.error());
   options.job = file->job;
@@ -111,8 +118,10 @@ int local_command(Arguments& arguments) {
   if (auto pinned = pin_weights(options.job, line.callback()); !pinned) return fail(pinned.error());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   if (auto good = check_options(options); !good) return fail(good.error());
-  options.go_on_with = "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " + std::to_string(options.nodes) +
-                       (arguments.steps > 0 ? " --steps " + std::to_string(arguments.steps) : "") + (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "");
+  options.go_on_with = "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " +
+                       std::to_string(options.nodes) +
+                       (arguments.steps > 0 ? " --steps " + std::to_string(arguments.steps) : "") +
+                       (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "");
   options.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
   if (arguments.json) options.out = stderr;
   for (const auto& note : file->notes) std::fprintf(options.out, "note: %s\n", note.c_str());
@@ -129,22 +138,56 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
   auto arguments = std::make_shared<Arguments>();
   LocalOptions& options = arguments->options;
   // CLI11's own prints the largest double with all of its digits.
-  const auto positive = CLI::Validator([](const std::string& text) { return std::strtod(text.c_str(), nullptr) > 0 ? std::string() : "'" + text + "' must be above 0"; }, "");
-  CLI::App* command = app.add_subcommand("local", "train on this machine alone: real etcd, coordinators and agents, as in a cluster");
+  const auto positive = CLI::Validator(
+      [](const std::string& text) {
+        return std::strtod(text.c_str(), nullptr) > 0 ? std::string() : "'" + text + "' must be above 0";
+      },
+      "");
+  CLI::App* command =
+      app.add_subcommand("local", "train on this machine alone: real etcd, coordinators and agents, as in a cluster");
   command->footer(kFooter);
-  command->add_option("JOB.yaml", arguments->job_file, "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")->required()->type_name("");
-  command->add_option("--nodes", options.nodes, "agents, one worker each; with --trace: at most so many at once")->capture_default_str()->check(CLI::Range(1, 256))->type_name("N");
-  command->add_option("--coordinators", options.coordinators, "one leads, the others stand by")->capture_default_str()->check(CLI::Range(1, 9))->type_name("K");
-  command->add_option("--dir", options.dir, "everything goes there; a job begun there goes on from its newest checkpoint (default runs/NAME-TIME)")->type_name("DIR");
-  auto* events = command->add_option("--events", arguments->events, "what happens at which step, see below")->type_name("FILE");
-  auto* trace = command->add_option("--trace", arguments->trace, "availability trace: lines `milliseconds,add|remove,node[,node...]`; a removal is a SIGKILL of agent and worker")->type_name("FILE");
+  command
+      ->add_option("JOB.yaml", arguments->job_file,
+                   "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")
+      ->required()
+      ->type_name("");
+  command->add_option("--nodes", options.nodes, "agents, one worker each; with --trace: at most so many at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 256))
+      ->type_name("N");
+  command->add_option("--coordinators", options.coordinators, "one leads, the others stand by")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 9))
+      ->type_name("K");
+  command
+      ->add_option(
+          "--dir", options.dir,
+          "everything goes there; a job begun there goes on from its newest checkpoint (default runs/NAME-TIME)")
+      ->type_name("DIR");
+  auto* events =
+      command->add_option("--events", arguments->events, "what happens at which step, see below")->type_name("FILE");
+  auto* trace = command
+                    ->add_option("--trace", arguments->trace,
+                                 "availability trace: lines `milliseconds,add|remove,node[,node...]`; a removal is a "
+                                 "SIGKILL of agent and worker")
+                    ->type_name("FILE");
   trace->excludes(events);
-  command->add_option("--time-scale", arguments->time_scale, "the trace runs so many times faster")->needs(trace)->check(positive)->type_name("X");
+  command->add_option("--time-scale", arguments->time_scale, "the trace runs so many times faster")
+      ->needs(trace)
+      ->check(positive)
+      ->type_name("X");
   command->add_option("--summary", options.summary_file, "write the run's summary there as JSON")->type_name("FILE");
-  command->add_option("--groups", arguments->groups, "in place of the job's elastic.max_groups")->check(positive)->type_name("G");
+  command->add_option("--groups", arguments->groups, "in place of the job's elastic.max_groups")
+      ->check(positive)
+      ->type_name("G");
   command->add_option("--steps", arguments->steps, "in place of the job's steps")->check(positive)->type_name("N");
-  command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")->capture_default_str()->check(positive)->type_name("S");
-  command->add_flag("--metrics", options.metrics, "serve /metrics of each process on a free port; DIR/metrics.json names them, in the form of Prometheus' file_sd_configs");
+  command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")
+      ->capture_default_str()
+      ->check(positive)
+      ->type_name("S");
+  command->add_flag("--metrics", options.metrics,
+                    "serve /metrics of each process on a free port; DIR/metrics.json names them, in the form of "
+                    "Prometheus' file_sd_configs");
   add_profile_options(*command, arguments->profile, "into DIR/profile.json");
   command->add_flag("--json", arguments->json, "print the summary on standard output, all else on standard error");
   command->callback([run, arguments] { *run = [arguments] { return local_command(*arguments); }; });

@@ -15,9 +15,11 @@ std::string unknown_command(const CLI::App& app) {
   const auto words = app.remaining();
   if (words.empty() || words.front().starts_with("-")) return {};
   std::vector<std::string> known;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) known.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(command->get_name());
   const std::string near = regroup::nearest(words.front(), known);
-  return "'" + words.front() + "' is no command" + (near.empty() ? "; `regroup --help` lists them" : "; did you mean " + near + "?");
+  return "'" + words.front() + "' is no command" +
+         (near.empty() ? "; `regroup --help` lists them" : "; did you mean " + near + "?");
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // `regroup plan JOB.yaml`: parameters, work, memory, traffic, and what happens when nodes go, without a cluster.
+#include "cli/plan/plan_command.hpp"
+
 #include "cli/commands.hpp"
 #include "cli/job/job_file.hpp"
-#include "cli/plan/plan_command.hpp"
 
 #include <cstdio>
 #include <memory>
@@ -25,7 +26,8 @@ int plan_command(const Arguments& arguments) {
   if (!file) return fail(file.error());
   auto result = what_if(file->job, arguments.cluster, arguments.lose);
   if (!result) return fail(result.error());
-  std::printf("%s\n", arguments.json ? what_if_json(*result).c_str() : what_if_text(file->job, arguments.cluster, *result).c_str());
+  std::printf("%s\n", arguments.json ? what_if_json(*result).c_str()
+                                     : what_if_text(file->job, arguments.cluster, *result).c_str());
   return result->placement.groups.empty() ? 1 : 0;
 }
 
@@ -33,12 +35,19 @@ int plan_command(const Arguments& arguments) {
 
 void add_plan_command(CLI::App& app, std::function<int()>* run) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("plan", "what a job would be on a cluster: size, work, memory, groups, traffic, and what happens when nodes go");
+  CLI::App* command = app.add_subcommand(
+      "plan", "what a job would be on a cluster: size, work, memory, groups, traffic, and what happens when nodes go");
   command->add_option("JOB.yaml", arguments->job_file, "the job file; its data need not be there")->required();
   command->add_option("--nodes", arguments->cluster.nodes, "how many")->required()->check(CLI::Range(1, 16384));
-  command->add_option("--workers-per-node", arguments->cluster.workers_per_node, "workers (GPUs) a node")->capture_default_str()->check(CLI::Range(1, 64));
-  command->add_option("--memory", arguments->cluster.memory_bytes, "of a worker, as 80GiB; without it there is no limit")->transform(CLI::AsSizeValue(true));
-  command->add_option("--lose", arguments->lose, "how many nodes go, at most")->capture_default_str()->check(CLI::Range(0, 64));
+  command->add_option("--workers-per-node", arguments->cluster.workers_per_node, "workers (GPUs) a node")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command
+      ->add_option("--memory", arguments->cluster.memory_bytes, "of a worker, as 80GiB; without it there is no limit")
+      ->transform(CLI::AsSizeValue(true));
+  command->add_option("--lose", arguments->lose, "how many nodes go, at most")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 64));
   command->add_flag("--json", arguments->json, "print JSON");
   command->callback([run, arguments] { *run = [arguments] { return plan_command(*arguments); }; });
 }

@@ -33,8 +33,8 @@ struct Election::Impl {
   bool changed = false;                        // `candidates`
   std::map<std::string, KeyValue> candidates;  // by key, as the watch tells
   std::shared_ptr<Lease> lease;
-  std::string key;                             // ours; empty = no campaign
-  std::int64_t revision = 0;                   // create revision of it
+  std::string key;            // ours; empty = no campaign
+  std::int64_t revision = 0;  // create revision of it
   bool leading = false;
   std::thread thread;
 
@@ -79,8 +79,9 @@ struct Election::Impl {
       return false;
     }
     const std::string mine = options.prefix + "/" + hex((*granted)->id());
-    const auto done = store.txn({{mine, Compare::Target::kCreateRevision, 0, ""}}, {{Op::Kind::kPut, mine, options.name, (*granted)->id()}},
-                                {{Op::Kind::kGet, mine, "", 0}});
+    const auto done =
+        store.txn({{mine, Compare::Target::kCreateRevision, 0, ""}},
+                  {{Op::Kind::kPut, mine, options.name, (*granted)->id()}}, {{Op::Kind::kGet, mine, "", 0}});
     std::int64_t created = 0;
     if (done && done->succeeded) {
       created = done->revision;
@@ -156,7 +157,8 @@ struct Election::Impl {
   }
 };
 
-Election::Election(Store& store, ElectionOptions options, std::function<void(std::int64_t)> on_gained, std::function<void()> on_lost)
+Election::Election(Store& store, ElectionOptions options, std::function<void(std::int64_t)> on_gained,
+                   std::function<void()> on_lost)
     : impl_(std::make_unique<Impl>(store, std::move(options), std::move(on_gained), std::move(on_lost))) {
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }

@@ -1,20 +1,20 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
-#include "base/log.hpp"
 #include "api/keys.hpp"
-#include "store/etcd/etcd_store.hpp"
-#include "store/etcd/tls_options.hpp"
+#include "base/log.hpp"
 #include "coordinator/shell.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
+#include "store/etcd/etcd_store.hpp"
+#include "store/etcd/tls_options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <unistd.h>
 
 int main(int argc, char** argv) {
   using namespace regroup;
@@ -24,15 +24,19 @@ int main(int argc, char** argv) {
   options.id = host;
   std::string etcd = "127.0.0.1:2379", metrics_address, log_file, log_level = "info";
   EtcdOptions etcd_options;
-  CLI::App app{"Watches a cluster in etcd and publishes the plan of every job: who trains, who holds what.\n"
-               "Run two or three with different --id; one leads, the others take over within seconds. Keeps no state of its own: kill it whenever you like."};
+  CLI::App app{
+      "Watches a cluster in etcd and publishes the plan of every job: who trains, who holds what.\n"
+      "Run two or three with different --id; one leads, the others take over within seconds. Keeps no state of its "
+      "own: kill it whenever you like."};
   app.add_option("--etcd", etcd, "endpoints, separated by commas")->capture_default_str();
   app.add_option("--cluster", options.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--id", options.id, "name of this coordinator, for people")->capture_default_str();
   app.add_option("--metrics", metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
   add_tls_options(app, etcd_options);
   app.add_option("--log-file", log_file, "append the log there instead of stderr");
-  app.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str()->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  app.add_option("--log-level", log_level, "debug, info, warn or error")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -42,9 +46,15 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "regroup-coordinator: %s\n", text.c_str());
     return 2;
   };
-  if (!is_key_part(options.cluster)) return fail("--cluster '" + options.cluster + "': a name has no slash, colon or blank");
-  if (!log_file.empty() && !std::ofstream(log_file, std::ios::app)) return fail("cannot write --log-file " + log_file + ": " + std::strerror(errno));
-  log::start("coordinator " + options.id, log_level == "debug" ? log::Level::kDebug : log_level == "warn" ? log::Level::kWarn : log_level == "error" ? log::Level::kError : log::Level::kInfo,
+  if (!is_key_part(options.cluster))
+    return fail("--cluster '" + options.cluster + "': a name has no slash, colon or blank");
+  if (!log_file.empty() && !std::ofstream(log_file, std::ios::app))
+    return fail("cannot write --log-file " + log_file + ": " + std::strerror(errno));
+  log::start("coordinator " + options.id,
+             log_level == "debug"   ? log::Level::kDebug
+             : log_level == "warn"  ? log::Level::kWarn
+             : log_level == "error" ? log::Level::kError
+                                    : log::Level::kInfo,
              log_file);
   // Blocked before any thread starts, so that only the one that waits for them below gets them.
   sigset_t signals;
@@ -63,7 +73,9 @@ int main(int argc, char** argv) {
     pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-coordinator", "0.1.0"}); };
     pages.health = [&] {
       const auto counters = shell.counters();
-      return metrics::Health{counters.store_connected, counters.store_connected ? (counters.leading ? "leading" : "standing by") : "etcd does not answer"};
+      return metrics::Health{counters.store_connected, counters.store_connected
+                                                           ? (counters.leading ? "leading" : "standing by")
+                                                           : "etcd does not answer"};
     };
     pages.status = [&] { return shell.status_json(); };
     auto started = metrics::HttpServer::start(metrics_address, pages);

@@ -13,12 +13,18 @@ namespace {
 
 const char* word_of(Write::Kind kind) {
   switch (kind) {
-    case Write::Kind::kPublishPlan: return "publish_plan";
-    case Write::Kind::kAssign: return "assign";
-    case Write::Kind::kUnassign: return "unassign";
-    case Write::Kind::kStatus: return "status";
-    case Write::Kind::kOutcome: return "outcome";
-    case Write::Kind::kRemove: return "remove";
+    case Write::Kind::kPublishPlan:
+      return "publish_plan";
+    case Write::Kind::kAssign:
+      return "assign";
+    case Write::Kind::kUnassign:
+      return "unassign";
+    case Write::Kind::kStatus:
+      return "status";
+    case Write::Kind::kOutcome:
+      return "outcome";
+    case Write::Kind::kRemove:
+      return "remove";
   }
   return "?";
 }
@@ -106,10 +112,17 @@ void CoordinatorShell::perform(const Action& action) {
   const auto& write_action = std::get<Write>(action);
   if (write_action.plan) {
     const Plan& plan = *write_action.plan;
-    log::info("plan_decided", {{"job", plan.job}, {"epoch", plan.epoch.value}, {"parent", plan.parent.value}, {"cause", plan.cause}, {"members", plan.members.size()},
-                               {"groups", plan.placement.groups.size()}, {"when", plan.when == When::kNow ? "now" : "boundary"}, {"reason", plan.reason}});
+    log::info("plan_decided", {{"job", plan.job},
+                               {"epoch", plan.epoch.value},
+                               {"parent", plan.parent.value},
+                               {"cause", plan.cause},
+                               {"members", plan.members.size()},
+                               {"groups", plan.placement.groups.size()},
+                               {"when", plan.when == When::kNow ? "now" : "boundary"},
+                               {"reason", plan.reason}});
   } else {
-    log::info("write", {{"what", word_of(write_action.kind)}, {"key", write_action.key}, {"reason", write_action.reason}});
+    log::info("write",
+              {{"what", word_of(write_action.kind)}, {"key", write_action.key}, {"reason", write_action.reason}});
   }
   writer_.post([this, write_action] { write(write_action); });
 }
@@ -125,7 +138,8 @@ void CoordinatorShell::write(const Write& request) {
     finished = read_back(request);
   } else {
     finished.outcome = WriteOutcome::kFailed;
-    log::warn("write_failed", {{"what", word_of(request.kind)}, {"key", request.key}, {"error", to_string(done.error())}});
+    log::warn("write_failed",
+              {{"what", word_of(request.kind)}, {"key", request.key}, {"error", to_string(done.error())}});
   }
   counters_.change([&](auto& c) {
     c.store_errors += finished.outcome == WriteOutcome::kFailed ? 1 : 0;
@@ -134,15 +148,18 @@ void CoordinatorShell::write(const Write& request) {
     ++c.plans_published;
     metrics::JobCounters& job = c.jobs[request.plan->job];
     ++job.plans[request.plan->cause];
-    job.decide_seconds.observe(static_cast<double>(std::max<std::int64_t>(0, read_clocks().wall_ms - request.plan->detected_at_ms)) / 1000);
+    job.decide_seconds.observe(
+        static_cast<double>(std::max<std::int64_t>(0, read_clocks().wall_ms - request.plan->detected_at_ms)) / 1000);
   });
   if (request.plan && finished.outcome == WriteOutcome::kRefused) {
-    log::warn("plan_refused", {{"epoch", request.plan->epoch.value}, {"reason", "etcd holds another leader or another plan than this one was made from"}});
+    log::warn("plan_refused", {{"epoch", request.plan->epoch.value},
+                               {"reason", "etcd holds another leader or another plan than this one was made from"}});
   }
   post(finished);
 }
 
-// The transaction may have happened: the key tells. Asked until etcd answers; a deposed leader's fence makes a late transaction harmless.
+// The transaction may have happened: the key tells. Asked until etcd answers; a deposed leader's fence makes a late
+// transaction harmless.
 WriteFinished CoordinatorShell::read_back(const Write& request) {
   while (leads_) {
     const auto found = store_.get(request.key);
@@ -151,7 +168,8 @@ WriteFinished CoordinatorShell::read_back(const Write& request) {
       const bool same = !removes && found->value == request.value;
       return {request.id, same ? WriteOutcome::kDone : WriteOutcome::kRefused, found->mod_revision};
     }
-    if (found.error().code == Code::kNotFound) return {request.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
+    if (found.error().code == Code::kNotFound)
+      return {request.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
     log::warn("outcome_unknown", {{"key", request.key}, {"error", to_string(found.error())}});
     std::unique_lock lock(mutex_);
     if (changed_.wait_for(lock, options_.timing.retry, [&] { return stopped_; })) break;
@@ -171,7 +189,8 @@ void CoordinatorShell::scan(const ScanCheckpoints& request) {
     std::int64_t bytes = 0;
     for (const ManifestFile& file : found->manifest.files) bytes += file.bytes;
     answer.newest = CheckpointRecord{info.step, info.epoch, found->path, bytes};
-    for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"job", request.job}, {"reason", skipped}});
+    for (const std::string& skipped : found->skipped)
+      log::warn("checkpoint_skipped", {{"job", request.job}, {"reason", skipped}});
   } else if (found.error().code != Code::kNotFound) {
     answer.problem = found.error().context;
   }
@@ -207,7 +226,8 @@ metrics::CoordinatorCounters CoordinatorShell::counters() {
         counters.groups = static_cast<int>(plan.placement.groups.size());
         counters.spares = counters.members - plan.placement.num_ranks();
       }
-      for (const auto& [node, progress] : job.progress) counters.step = std::max(counters.step, progress.value.step.value);
+      for (const auto& [node, progress] : job.progress)
+        counters.step = std::max(counters.step, progress.value.step.value);
       const auto said = core_.statuses().find(name);
       counters.waiting = said != core_.statuses().end() && said->second.state == "waiting";
     }
@@ -218,7 +238,11 @@ metrics::CoordinatorCounters CoordinatorShell::counters() {
 
 std::string CoordinatorShell::status_json() const {
   const std::lock_guard core_lock(core_mutex_);
-  nlohmann::json status = {{"id", options_.id}, {"cluster", options_.cluster}, {"leading", core_.leads()}, {"nodes", core_.view().nodes().size()}, {"jobs", nlohmann::json::object()}};
+  nlohmann::json status = {{"id", options_.id},
+                           {"cluster", options_.cluster},
+                           {"leading", core_.leads()},
+                           {"nodes", core_.view().nodes().size()},
+                           {"jobs", nlohmann::json::object()}};
   for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = nlohmann::json::parse(to_json(job));
   return status.dump();
 }

@@ -1,14 +1,16 @@
-// shell.hpp: the coordinator's core among real things: etcd's watch, election and transactions, the clock, and the checkpoint directory. Holds no policy.
+// shell.hpp: the coordinator's core among real things: etcd's watch, election and transactions, the clock, and the
+// checkpoint directory. Holds no policy.
 //
-// Threads: run() is the core's only thread. Watch and election post events; a writer thread performs transactions in the order of the actions; a scanner reads directories; a
-// pulse asks etcd for a sign of life, since silence must be told from absence.
+// Threads: run() is the core's only thread. Watch and election post events; a writer thread performs transactions in
+// the order of the actions; a scanner reads directories; a pulse asks etcd for a sign of life, since silence must be
+// told from absence.
 #pragma once
 
 #include "base/lane.hpp"
-#include "store/store.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "coordinator/election.hpp"
 #include "metrics/counters.hpp"
+#include "store/store.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -29,8 +31,8 @@ struct CoordinatorOptions {
 class CoordinatorShell {
  public:
   CoordinatorShell(Store& store, CoordinatorOptions options);
-  void run();                 // until stop()
-  void stop();                // any thread; resigns
+  void run();   // until stop()
+  void stop();  // any thread; resigns
   // Any thread; made when asked for.
   [[nodiscard]] metrics::CoordinatorCounters counters();
   [[nodiscard]] std::string status_json() const;
@@ -38,10 +40,10 @@ class CoordinatorShell {
  private:
   void post(Event event);
   void perform(const Action& action);
-  void write(const Write& write);                       // on the writer's thread
+  void write(const Write& write);  // on the writer's thread
   WriteFinished read_back(const Write& write);
-  void scan(const ScanCheckpoints& request);            // on the scanner's thread
-  void tell_contact();                                  // when it changed
+  void scan(const ScanCheckpoints& request);  // on the scanner's thread
+  void tell_contact();                        // when it changed
 
   Store& store_;
   CoordinatorOptions options_;
@@ -52,7 +54,7 @@ class CoordinatorShell {
   std::condition_variable changed_;
   std::deque<Event> inbox_;
   bool stopped_ = false;
-  bool connected_ = true;        // as last logged
+  bool connected_ = true;  // as last logged
   std::atomic<bool> leads_{false};
   Lane writer_, scanner_, pulse_;
 };

@@ -1,7 +1,7 @@
 // architecture.hpp: what differs between the model families that are trained here: one row of a table each. Pure.
 //
-// A family is the same decoder (pre-norm, rotary grouped-query attention, top-k experts of silu(w1 x) * (w3 x)) under other names and with other options.
-// Adding one: a row in architecture.cpp, and its cases in tests/oracle.
+// A family is the same decoder (pre-norm, rotary grouped-query attention, top-k experts of silu(w1 x) * (w3 x)) under
+// other names and with other options. Adding one: a row in architecture.cpp, and its cases in tests/oracle.
 #pragma once
 
 #include <span>
@@ -16,15 +16,15 @@ enum class QkNorm { kNone, kHead, kWhole };
 
 struct ArchitectureInfo {
   Architecture architecture;
-  const char* model_type;     // config.json
-  const char* class_name;     // of transformers
+  const char* model_type;  // config.json
+  const char* class_name;  // of transformers
   // Names of a layer's tensors, behind "model.layers.N.".
   const char* gate;
-  const char* experts;        // before the expert's number
-  const char* w1;             // behind it: gate, up and down projection
+  const char* experts;  // before the expert's number
+  const char* w1;       // behind it: gate, up and down projection
   const char* w3;
   const char* w2;
-  const char* mlp[3];         // gate, up and down projection of a layer without experts; null where the family has none such
+  const char* mlp[3];  // gate, up and down projection of a layer without experts; null where the family has none such
   QkNorm qk_norm;
   // Keys of config.json, and what transformers takes where they are missing.
   const char* num_experts_key;

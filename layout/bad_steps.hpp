@@ -1,4 +1,5 @@
-// bad_steps.hpp: how many committed steps changed no weight, because their gradients were not finite. Part of the training state, wherever it goes: a function of its history. Pure.
+// bad_steps.hpp: how many committed steps changed no weight, because their gradients were not finite. Part of the
+// training state, wherever it goes: a function of its history. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +8,11 @@ namespace regroup {
 
 struct BadSteps {
   std::int64_t total = 0;
-  std::int64_t in_a_row = 0;   // up to the newest step
+  std::int64_t in_a_row = 0;  // up to the newest step
   // After one more step.
-  [[nodiscard]] constexpr BadSteps after(bool bad) const { return bad ? BadSteps{total + 1, in_a_row + 1} : BadSteps{total, 0}; }
+  [[nodiscard]] constexpr BadSteps after(bool bad) const {
+    return bad ? BadSteps{total + 1, in_a_row + 1} : BadSteps{total, 0};
+  }
   friend bool operator==(const BadSteps&, const BadSteps&) = default;
 };
 

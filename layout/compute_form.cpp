@@ -29,7 +29,8 @@ ComputeForm::ComputeForm(const Unit& unit, Precision precision) : precision_(pre
 
 std::int64_t ComputeForm::byte_of(std::int64_t element) const {
   if (precision_ == Precision::kFp32) return element * kFloatBytes;
-  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), element, [](std::int64_t e, const Piece& piece) { return e < piece.element; });
+  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), element,
+                                      [](std::int64_t e, const Piece& piece) { return e < piece.element; });
   if (after == pieces_.begin()) return 0;
   const auto at = static_cast<std::size_t>(after - pieces_.begin()) - 1;
   const std::int64_t within = std::min(element - pieces_[at].element, pieces_[at].numel);

@@ -14,8 +14,10 @@ void IntervalSet::add(Interval interval) {
   CHECK(interval.lo <= interval.hi, "interval", interval.lo, interval.hi);
   if (interval.lo == interval.hi) return;
   // [first, last): everything that overlaps or touches the new one.
-  const auto first = std::lower_bound(intervals_.begin(), intervals_.end(), interval.lo, [](const Interval& a, int lo) { return a.hi < lo; });
-  const auto last = std::upper_bound(first, intervals_.end(), interval.hi, [](int hi, const Interval& a) { return hi < a.lo; });
+  const auto first = std::lower_bound(intervals_.begin(), intervals_.end(), interval.lo,
+                                      [](const Interval& a, int lo) { return a.hi < lo; });
+  const auto last =
+      std::upper_bound(first, intervals_.end(), interval.hi, [](int hi, const Interval& a) { return hi < a.lo; });
   if (first == last) {
     intervals_.insert(first, interval);
     return;
@@ -33,7 +35,8 @@ int IntervalSet::size() const {
 
 bool IntervalSet::contains(Interval interval) const {
   if (interval.lo >= interval.hi) return true;
-  const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), interval.lo, [](int lo, const Interval& a) { return lo < a.lo; });
+  const auto after = std::upper_bound(intervals_.begin(), intervals_.end(), interval.lo,
+                                      [](int lo, const Interval& a) { return lo < a.lo; });
   return after != intervals_.begin() && std::prev(after)->hi >= interval.hi;
 }
 
@@ -43,7 +46,8 @@ IntervalSet IntervalSet::intersect(const IntervalSet& other) const {
   auto b = other.intervals_.begin();
   while (a != intervals_.end() && b != other.intervals_.end()) {
     const Interval common{std::max(a->lo, b->lo), std::min(a->hi, b->hi)};
-    if (common.lo < common.hi) out.intervals_.push_back(common);  // neighbours never touch: each input is already joined
+    // neighbours never touch: each input is already joined
+    if (common.lo < common.hi) out.intervals_.push_back(common);
     if (a->hi < b->hi) {
       ++a;
     } else {

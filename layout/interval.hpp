@@ -23,7 +23,8 @@ class IntervalSet {
   IntervalSet(std::initializer_list<Interval> intervals);
   void add(Interval interval);
   [[nodiscard]] const std::vector<Interval>& intervals() const& { return intervals_; }
-  [[nodiscard]] std::vector<Interval> intervals() && { return std::move(intervals_); }   // so that a loop over a temporary is safe
+  // so that a loop over a temporary is safe
+  [[nodiscard]] std::vector<Interval> intervals() && { return std::move(intervals_); }
   [[nodiscard]] bool empty() const { return intervals_.empty(); }
   [[nodiscard]] int size() const;  // blocks in all
   [[nodiscard]] bool contains(Interval interval) const;

@@ -33,46 +33,63 @@ Result<void> check_shape(const ModelShape& shape) {
   };
   for (const auto& size : sizes) {
     if (size.value < 1 || size.value > kMaxSize) {
-      return bad(std::string(size.name) + " must be between 1 and " + std::to_string(kMaxSize) + ", not " + std::to_string(size.value));
+      return bad(std::string(size.name) + " must be between 1 and " + std::to_string(kMaxSize) + ", not " +
+                 std::to_string(size.value));
     }
   }
   const auto text = [](std::int64_t value) { return std::to_string(value); };
   if (shape.num_attention_heads % shape.num_key_value_heads != 0) {
-    return bad("num_attention_heads (" + text(shape.num_attention_heads) + ") must be a multiple of num_key_value_heads (" + text(shape.num_key_value_heads) + ")");
+    return bad("num_attention_heads (" + text(shape.num_attention_heads) +
+               ") must be a multiple of num_key_value_heads (" + text(shape.num_key_value_heads) + ")");
   }
   // A head_dim of its own is fine; one that is the rounded quotient means nobody noticed the remainder.
-  if (shape.hidden_size % shape.num_attention_heads != 0 && shape.head_dim == shape.hidden_size / shape.num_attention_heads) {
-    return bad("hidden_size (" + text(shape.hidden_size) + ") is not divisible by num_attention_heads (" + text(shape.num_attention_heads) +
-               "); change one of them or give head_dim");
+  if (shape.hidden_size % shape.num_attention_heads != 0 &&
+      shape.head_dim == shape.hidden_size / shape.num_attention_heads) {
+    return bad("hidden_size (" + text(shape.hidden_size) + ") is not divisible by num_attention_heads (" +
+               text(shape.num_attention_heads) + "); change one of them or give head_dim");
   }
-  if (shape.head_dim % 2 != 0) return bad("head_dim (" + text(shape.head_dim) + ") must be even: rotary embeddings turn pairs");
+  if (shape.head_dim % 2 != 0)
+    return bad("head_dim (" + text(shape.head_dim) + ") must be even: rotary embeddings turn pairs");
   if (shape.num_experts_per_tok > shape.num_local_experts) {
-    return bad("num_experts_per_tok (" + text(shape.num_experts_per_tok) + ") must be at most num_local_experts (" + text(shape.num_local_experts) + ")");
+    return bad("num_experts_per_tok (" + text(shape.num_experts_per_tok) + ") must be at most num_local_experts (" +
+               text(shape.num_local_experts) + ")");
   }
   if (shape.intermediate_size % shape.expert_slices != 0) {
-    return bad("intermediate_size (" + text(shape.intermediate_size) + ") must be a multiple of expert_slices (" + text(shape.expert_slices) + ")");
+    return bad("intermediate_size (" + text(shape.intermediate_size) + ") must be a multiple of expert_slices (" +
+               text(shape.expert_slices) + ")");
   }
   if (!(shape.rms_norm_eps > 0) || !std::isfinite(shape.rms_norm_eps)) return bad("rms_norm_eps must be above 0");
   if (!(shape.rope_theta > 0) || !std::isfinite(shape.rope_theta)) return bad("rope_theta must be above 0");
-  if (!(shape.router_aux_loss_coef >= 0) || !std::isfinite(shape.router_aux_loss_coef)) return bad("router_aux_loss_coef must be at least 0");
-  if (!(shape.router_jitter_noise >= 0 && shape.router_jitter_noise < 1)) return bad("router_jitter_noise must be at least 0 and below 1");
-  if (!(shape.initializer_range >= 0) || !std::isfinite(shape.initializer_range)) return bad("initializer_range must be at least 0");
-  if (!shape.dense_layers.empty() && info_of(shape.architecture).mlp[0] == nullptr) return bad(std::string("dense_layers: a ") + info_of(shape.architecture).model_type + " model has none");
+  if (!(shape.router_aux_loss_coef >= 0) || !std::isfinite(shape.router_aux_loss_coef))
+    return bad("router_aux_loss_coef must be at least 0");
+  if (!(shape.router_jitter_noise >= 0 && shape.router_jitter_noise < 1))
+    return bad("router_jitter_noise must be at least 0 and below 1");
+  if (!(shape.initializer_range >= 0) || !std::isfinite(shape.initializer_range))
+    return bad("initializer_range must be at least 0");
+  if (!shape.dense_layers.empty() && info_of(shape.architecture).mlp[0] == nullptr)
+    return bad(std::string("dense_layers: a ") + info_of(shape.architecture).model_type + " model has none");
   for (std::size_t i = 0; i < shape.dense_layers.size(); ++i) {
     const std::int64_t layer = shape.dense_layers[i];
     if (layer < 0 || layer >= shape.num_hidden_layers || (i > 0 && layer <= shape.dense_layers[i - 1])) {
-      return bad("dense_layers must be ascending numbers of layers below num_hidden_layers (" + text(shape.num_hidden_layers) + "); " + text(layer) + " is not");
+      return bad("dense_layers must be ascending numbers of layers below num_hidden_layers (" +
+                 text(shape.num_hidden_layers) + "); " + text(layer) + " is not");
     }
   }
-  if (shape.num_sparse_layers() < 1) return bad("dense_layers names every layer: a model without experts is not trained here");
-  if (shape.dense_layers.empty() ? shape.dense_intermediate_size != 0 : shape.dense_intermediate_size < 1 || shape.dense_intermediate_size > kMaxSize) {
-    return bad("dense_intermediate_size (" + text(shape.dense_intermediate_size) + ") must be above 0 with dense_layers and 0 without");
+  if (shape.num_sparse_layers() < 1)
+    return bad("dense_layers names every layer: a model without experts is not trained here");
+  if (shape.dense_layers.empty() ? shape.dense_intermediate_size != 0
+                                 : shape.dense_intermediate_size < 1 || shape.dense_intermediate_size > kMaxSize) {
+    return bad("dense_intermediate_size (" + text(shape.dense_intermediate_size) +
+               ") must be above 0 with dense_layers and 0 without");
   }
-  if (shape.sliding_window && *shape.sliding_window < 1) return bad("sliding_window must be at least 1 or absent, not " + text(*shape.sliding_window));
+  if (shape.sliding_window && *shape.sliding_window < 1)
+    return bad("sliding_window must be at least 1 or absent, not " + text(*shape.sliding_window));
   return {};
 }
 
-bool ModelShape::is_sparse(std::int64_t layer) const { return !std::binary_search(dense_layers.begin(), dense_layers.end(), layer); }
+bool ModelShape::is_sparse(std::int64_t layer) const {
+  return !std::binary_search(dense_layers.begin(), dense_layers.end(), layer);
+}
 
 std::int64_t ModelShape::sparse_before(std::int64_t layer) const {
   return layer - (std::lower_bound(dense_layers.begin(), dense_layers.end(), layer) - dense_layers.begin());
@@ -91,7 +108,8 @@ std::int64_t count(const ModelShape& shape, std::int64_t experts) {
   const std::int64_t sparse = shape.num_local_experts * h + experts * 3 * h * shape.intermediate_size;
   const std::int64_t dense = 3 * h * shape.dense_intermediate_size;
   const std::int64_t vocabulary = shape.vocab_size * h;
-  return vocabulary + shape.num_hidden_layers * layer + shape.num_sparse_layers() * sparse + static_cast<std::int64_t>(shape.dense_layers.size()) * dense + h +
+  return vocabulary + shape.num_hidden_layers * layer + shape.num_sparse_layers() * sparse +
+         static_cast<std::int64_t>(shape.dense_layers.size()) * dense + h +
          (shape.tie_word_embeddings ? 0 : vocabulary);
 }
 

@@ -26,16 +26,19 @@ struct ModelShape {
   double rms_norm_eps = 1e-5;
   double rope_theta = 1e6;
   double router_aux_loss_coef = 0.001;
-  double router_jitter_noise = 0.0;  // training alone: the experts' and the router's input times uniform [1 - noise, 1 + noise)
+  // training alone: the experts' and the router's input times uniform [1 - noise, 1 + noise)
+  double router_jitter_noise = 0.0;
   double initializer_range = 0.02;
   std::optional<std::int64_t> sliding_window;
-  bool norm_topk_prob = true;                // a token's routing weights are divided by their sum
-  std::vector<std::int64_t> dense_layers;    // ascending: layers with one MLP in place of experts
-  std::int64_t dense_intermediate_size = 0;  // of those; 0 without any
-  int expert_slices = 1;  // degree t: intermediate_size is always computed as t slices
-  [[nodiscard]] bool is_sparse(std::int64_t layer) const;               // has experts
-  [[nodiscard]] std::int64_t sparse_before(std::int64_t layer) const;   // how many of the layers before have
-  [[nodiscard]] std::int64_t num_sparse_layers() const { return num_hidden_layers - static_cast<std::int64_t>(dense_layers.size()); }
+  bool norm_topk_prob = true;                              // a token's routing weights are divided by their sum
+  std::vector<std::int64_t> dense_layers;                  // ascending: layers with one MLP in place of experts
+  std::int64_t dense_intermediate_size = 0;                // of those; 0 without any
+  int expert_slices = 1;                                   // degree t: intermediate_size is always computed as t slices
+  [[nodiscard]] bool is_sparse(std::int64_t layer) const;  // has experts
+  [[nodiscard]] std::int64_t sparse_before(std::int64_t layer) const;  // how many of the layers before have
+  [[nodiscard]] std::int64_t num_sparse_layers() const {
+    return num_hidden_layers - static_cast<std::int64_t>(dense_layers.size());
+  }
   friend bool operator==(const ModelShape&, const ModelShape&) = default;
 };
 

@@ -40,7 +40,8 @@ IntervalSet blocks_kept(const Placement& placement, const Unit& unit, const Mode
     const int member = position(group.ranks, rank);
     if (member < 0) continue;
     if (!unit.is_expert()) return group.dense_blocks.at(static_cast<std::size_t>(member));
-    const std::int64_t slot = (shape.sparse_before(unit.layer) * shape.num_local_experts + unit.expert) * shape.expert_slices + unit.slice;
+    const std::int64_t slot =
+        (shape.sparse_before(unit.layer) * shape.num_local_experts + unit.expert) * shape.expert_slices + unit.slice;
     if (group.expert_member.at(static_cast<std::size_t>(slot)) == member) return {{0, kBlocksPerUnit}};
     return {};
   }
@@ -48,7 +49,8 @@ IntervalSet blocks_kept(const Placement& placement, const Unit& unit, const Mode
 }
 
 MicrobatchRange microbatches_of(const Group& group, int num_microbatches, int num_chains) {
-  CHECK(num_chains > 0 && num_microbatches % num_chains == 0, "chains", num_chains, "of microbatches", num_microbatches);
+  CHECK(num_chains > 0 && num_microbatches % num_chains == 0, "chains", num_chains, "of microbatches",
+        num_microbatches);
   const int per_chain = num_microbatches / num_chains;
   return {group.first_chain * per_chain, group.end_chain * per_chain};
 }
@@ -61,7 +63,8 @@ int num_waves(const Group& group, int num_microbatches, int num_chains) {
 
 Turn turn_of(const Group& group, int num_microbatches, int num_chains, int microbatch) {
   const MicrobatchRange range = microbatches_of(group, num_microbatches, num_chains);
-  CHECK(microbatch >= range.first && microbatch < range.end, "microbatch", microbatch, "is not in", range.first, range.end);
+  CHECK(microbatch >= range.first && microbatch < range.end, "microbatch", microbatch, "is not in", range.first,
+        range.end);
   const int members = static_cast<int>(group.ranks.size());
   const int offset = microbatch - range.first;
   return {offset / members, offset % members};
@@ -74,8 +77,10 @@ double heaviest_over_mean(const Group& group, const ModelShape& shape, const std
     std::vector<double> tokens(group.ranks.size());
     auto slot = static_cast<std::size_t>(shape.sparse_before(layer) * shape.num_local_experts * shape.expert_slices);
     for (std::int64_t expert = 0; expert < shape.num_local_experts; ++expert) {
-      const auto load = static_cast<double>(expert_load.at(static_cast<std::size_t>(layer * shape.num_local_experts + expert)));
-      for (int slice = 0; slice < shape.expert_slices; ++slice) tokens.at(static_cast<std::size_t>(group.expert_member.at(slot++))) += load / shape.expert_slices;
+      const auto load =
+          static_cast<double>(expert_load.at(static_cast<std::size_t>(layer * shape.num_local_experts + expert)));
+      for (int slice = 0; slice < shape.expert_slices; ++slice)
+        tokens.at(static_cast<std::size_t>(group.expert_member.at(slot++))) += load / shape.expert_slices;
       mean += load / static_cast<double>(tokens.size());
     }
     heaviest += *std::max_element(tokens.begin(), tokens.end());

@@ -46,7 +46,8 @@ std::vector<std::vector<Segment>> segments_of(const Blocks& held, std::size_t nu
   std::vector<std::vector<Segment>> out(num_units);
   for (std::size_t unit = 0; unit < num_units; ++unit) {
     auto& list = edges[unit];
-    std::sort(list.begin(), list.end(), [](const Edge& a, const Edge& b) { return std::tie(a.at, a.holder) < std::tie(b.at, b.holder); });
+    std::sort(list.begin(), list.end(),
+              [](const Edge& a, const Edge& b) { return std::tie(a.at, a.holder) < std::tie(b.at, b.holder); });
     std::vector<int> open;
     for (std::size_t i = 0; i < list.size();) {
       const int at = list[i].at;
@@ -66,8 +67,8 @@ std::vector<std::vector<Segment>> segments_of(const Blocks& held, std::size_t nu
 
 }  // namespace
 
-RouteResult route(const std::vector<Holding>& held, const std::vector<Holding>& wanted, const std::vector<std::int64_t>& block_bytes,
-                  const std::function<int(int from, int to)>& distance) {
+RouteResult route(const std::vector<Holding>& held, const std::vector<Holding>& wanted,
+                  const std::vector<std::int64_t>& block_bytes, const std::function<int(int from, int to)>& distance) {
   const Blocks have = joined(held);
   const Blocks want = joined(wanted);
   const auto segments = segments_of(have, block_bytes.size());
@@ -81,7 +82,8 @@ RouteResult route(const std::vector<Holding>& held, const std::vector<Holding>& 
     IntervalSet missing = needed;
     for (const Interval& interval : needed.intervals()) {
       const auto& list = segments[unit];
-      auto segment = std::lower_bound(list.begin(), list.end(), interval.lo, [](const Segment& s, int lo) { return s.blocks.hi <= lo; });
+      auto segment = std::lower_bound(list.begin(), list.end(), interval.lo,
+                                      [](const Segment& s, int lo) { return s.blocks.hi <= lo; });
       for (; segment != list.end() && segment->blocks.lo < interval.hi; ++segment) {
         const Interval part{std::max(segment->blocks.lo, interval.lo), std::min(segment->blocks.hi, interval.hi)};
         auto best = std::make_tuple(0, std::int64_t{0}, 0);

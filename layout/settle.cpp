@@ -25,7 +25,9 @@ bool adds_to(const Cover& cover, const Inventory& inventory) {
 }
 
 bool complete(const Cover& cover) {
-  return std::all_of(cover.begin(), cover.end(), [](const IntervalSet& blocks) { return blocks.contains({0, kBlocksPerUnit}); });
+  return std::all_of(cover.begin(), cover.end(), [](const IntervalSet& blocks) {
+    return blocks.contains({0, kBlocksPerUnit});
+  });
 }
 
 std::string what_is_missing(const Cover& cover) {
@@ -46,7 +48,7 @@ std::string what_is_missing(const Cover& cover) {
 
 // What is held of one step.
 struct StepState {
-  std::vector<int> live;      // indices of live inventories, and of prepared ones whose step has a vote record
+  std::vector<int> live;  // indices of live inventories, and of prepared ones whose step has a vote record
   std::vector<int> snapshots;
 };
 
@@ -94,8 +96,10 @@ Settlement settle(const SettleInput& input) {
       if (input.inventories[i].kind == StateKind::kPrepared) rolling.insert(input.inventories[i].holder);
     }
     settlement.roll_forward.assign(rolling.begin(), rolling.end());
-    settlement.reason = std::string(from_snapshots ? "live copies and snapshots together hold" : "live copies hold") + " every block of step " + std::to_string(step.value);
-    if (!rolling.empty()) settlement.reason += ", " + std::to_string(rolling.size()) + " of them after applying the voted update";
+    settlement.reason = std::string(from_snapshots ? "live copies and snapshots together hold" : "live copies hold") +
+                        " every block of step " + std::to_string(step.value);
+    if (!rolling.empty())
+      settlement.reason += ", " + std::to_string(rolling.size()) + " of them after applying the voted update";
     if (!gaps.empty()) settlement.reason += "; " + gaps;
     return settlement;
   }
@@ -105,12 +109,14 @@ Settlement settle(const SettleInput& input) {
   if (input.checkpoint) {
     settlement.source = SettleSource::kCheckpoint;
     settlement.step = *input.checkpoint;
-    settlement.reason = "the durable checkpoint of step " + std::to_string(input.checkpoint->value) + " is the newest complete state; " + why;
+    settlement.reason = "the durable checkpoint of step " + std::to_string(input.checkpoint->value) +
+                        " is the newest complete state; " + why;
   } else if (input.fresh_allowed && (!newest_held || newest_held->value == 0)) {
     settlement.source = SettleSource::kFresh;
     settlement.reason = "the job is new: initial weights from its seed";
   } else {
-    settlement.reason = why + ", and there is no durable checkpoint: waiting for a worker or an agent that holds the rest";
+    settlement.reason =
+        why + ", and there is no durable checkpoint: waiting for a worker or an agent that holds the rest";
   }
   return settlement;
 }

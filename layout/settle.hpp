@@ -1,8 +1,10 @@
-// settle.hpp: which step a new epoch goes on from, and where each block of it comes from. Pure; every member computes the same.
+// settle.hpp: which step a new epoch goes on from, and where each block of it comes from. Pure; every member computes
+// the same.
 //
-// Rule: the newest step of which every block is held. Sources of one step may mix live state, prepared state (owner holds the reduced gradients of
-// step s and state of s-1; counts as s only when a vote record of s exists) and snapshots of that step. The durable checkpoint frozen in the plan is complete
-// by itself: it wins when no complete step in memory is at least as new. Only when `fresh` is allowed and nobody holds progress: initial weights (step 0).
+// Rule: the newest step of which every block is held. Sources of one step may mix live state, prepared state (owner
+// holds the reduced gradients of step s and state of s-1; counts as s only when a vote record of s exists) and
+// snapshots of that step. The durable checkpoint frozen in the plan is complete by itself: it wins when no complete
+// step in memory is at least as new. Only when `fresh` is allowed and nobody holds progress: initial weights (step 0).
 // Otherwise: wait, and say what is missing.
 #pragma once
 
@@ -28,26 +30,29 @@ struct HeldBlocks {
 struct Inventory {
   int holder = 0;
   StateKind kind = StateKind::kLive;
-  Step step;                       // kPrepared: the step it becomes by rolling forward; its state of step - 1 is a kLive inventory of its own
+  // kPrepared: the step it becomes by rolling forward; its state of step - 1 is a kLive inventory of its own
+  Step step;
   std::vector<HeldBlocks> blocks;  // ascending unit
 };
 
 struct SettleInput {
   int num_units = 0;
   std::vector<Inventory> inventories;
-  std::vector<Step> vote_records;        // steps of which some participant has the whole vote record
-  std::optional<Step> checkpoint;        // the durable one frozen in the plan
-  bool fresh_allowed = false;            // plan.origin == fresh
+  std::vector<Step> vote_records;  // steps of which some participant has the whole vote record
+  std::optional<Step> checkpoint;  // the durable one frozen in the plan
+  bool fresh_allowed = false;      // plan.origin == fresh
 };
 
-enum class SettleSource { kLive, kSnapshot, kCheckpoint, kFresh, kNothing };  // kLive includes prepared; kSnapshot when any block needs one
+// kLive includes prepared; kSnapshot when any block needs one
+enum class SettleSource { kLive, kSnapshot, kCheckpoint, kFresh, kNothing };
 
 struct Settlement {
   SettleSource source = SettleSource::kNothing;
   Step step;
-  std::vector<int> roll_forward;         // holders whose prepared state must be applied first
-  std::vector<int> usable;               // indices into inventories that may serve blocks, ascending; which of them serves what is route's business
-  std::string reason;                    // for people and tests
+  std::vector<int> roll_forward;  // holders whose prepared state must be applied first
+  // indices into inventories that may serve blocks, ascending; which of them serves what is route's business
+  std::vector<int> usable;
+  std::string reason;  // for people and tests
 };
 
 Settlement settle(const SettleInput& input);

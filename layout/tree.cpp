@@ -17,7 +17,8 @@ std::vector<TreeNode> cover(int first, int end) {
 }
 
 int joins_after_push(std::vector<TreeNode>& stack, TreeNode arrived) {
-  CHECK(stack.empty() || stack.back().end() == arrived.first(), "node", arrived.level, arrived.index, "does not follow the stack's last");
+  CHECK(stack.empty() || stack.back().end() == arrived.first(), "node", arrived.level, arrived.index,
+        "does not follow the stack's last");
   stack.push_back(arrived);
   int joins = 0;
   while (stack.size() >= 2) {

@@ -8,7 +8,9 @@
 namespace regroup {
 namespace {
 
-std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 // Lays tensors one after the other and sizes the blocks.
 class UnitBuilder {
@@ -72,7 +74,8 @@ void add_layer(const ModelShape& shape, int layer, std::vector<Unit>& units) {
   }
   if (names.qk_norm != QkNorm::kNone) {
     const bool whole = names.qk_norm == QkNorm::kWhole;
-    dense.add(prefix + "self_attn.q_norm.weight", {whole ? q : shape.head_dim}, false).add(prefix + "self_attn.k_norm.weight", {whole ? kv : shape.head_dim}, false);
+    dense.add(prefix + "self_attn.q_norm.weight", {whole ? q : shape.head_dim}, false)
+        .add(prefix + "self_attn.k_norm.weight", {whole ? kv : shape.head_dim}, false);
   }
   dense.finish(units);
   if (!sparse) return;
@@ -107,11 +110,12 @@ std::vector<Unit> make_units(const ModelShape& shape) {
 void put_in_whole(const TensorSpec& tensor, const float* ours, float* whole) {
   const TensorCut& cut = tensor.whole;
   const std::int64_t run = cut.is_one_run() ? tensor.numel : cut.columns;
-  for (std::int64_t at = 0; at < tensor.numel; at += run) std::memcpy(whole + cut.element(at), ours + at, static_cast<std::size_t>(run) * sizeof(float));
+  for (std::int64_t at = 0; at < tensor.numel; at += run)
+    std::memcpy(whole + cut.element(at), ours + at, static_cast<std::size_t>(run) * sizeof(float));
 }
 
 std::vector<Unit> one_layer_of_each_kind(const ModelShape& shape) {
-  ModelShape few = shape;   // the first layer has experts
+  ModelShape few = shape;  // the first layer has experts
   few.num_hidden_layers = shape.dense_layers.empty() ? 1 : 2;
   if (!shape.dense_layers.empty()) few.dense_layers = {1};
   return make_units(few);
@@ -129,7 +133,8 @@ int dense_unit_index(const ModelShape& shape, int layer) {
 
 int expert_unit_index(const ModelShape& shape, int layer, int expert, int slice) {
   CHECK(shape.is_sparse(layer), "layer", layer);
-  CHECK(expert >= 0 && expert < shape.num_local_experts && slice >= 0 && slice < shape.expert_slices, "expert", expert, "slice", slice);
+  CHECK(expert >= 0 && expert < shape.num_local_experts && slice >= 0 && slice < shape.expert_slices, "expert", expert,
+        "slice", slice);
   return dense_unit_index(shape, layer) + 1 + expert * shape.expert_slices + slice;
 }
 

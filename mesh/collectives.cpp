@@ -7,7 +7,8 @@
 namespace regroup {
 namespace {
 
-// Every rank begins with the one after itself, so that not all go to the lowest first. f(index) for all but self; [self's index] comes back.
+// Every rank begins with the one after itself, so that not all go to the lowest first. f(index) for all but self;
+// [self's index] comes back.
 template <class F>
 std::size_t for_others(Mesh& mesh, const std::vector<Rank>& ranks, F f) {
   std::size_t own = ranks.size();
@@ -31,9 +32,11 @@ Result<void> barrier(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag) {
   return {};
 }
 
-Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag, std::span<const std::byte> mine, Lane lane) {
+Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
+                                                         std::span<const std::byte> mine, Lane lane) {
   std::vector<TransferPtr> sends, receives(ranks.size());
-  const std::size_t own = for_others(mesh, ranks, [&](std::size_t i) { receives[i] = mesh.receive_message(ranks[i], tag); });
+  const std::size_t own =
+      for_others(mesh, ranks, [&](std::size_t i) { receives[i] = mesh.receive_message(ranks[i], tag); });
   for_others(mesh, ranks, [&](std::size_t i) { sends.push_back(mesh.send(ranks[i], tag, mine, lane)); });
   std::vector<std::vector<std::byte>> out(ranks.size());
   out[own].assign(mine.begin(), mine.end());
@@ -53,9 +56,11 @@ Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::
   return out;
 }
 
-Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag, const std::vector<std::span<const std::byte>>& out,
+Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
+                          const std::vector<std::span<const std::byte>>& out,
                           const std::vector<std::span<std::byte>>& in) {
-  CHECK(out.size() == ranks.size() && in.size() == ranks.size(), "all_to_all_v: sizes", ranks.size(), out.size(), in.size());
+  CHECK(out.size() == ranks.size() && in.size() == ranks.size(), "all_to_all_v: sizes", ranks.size(), out.size(),
+        in.size());
   std::vector<TransferPtr> transfers;
   const std::size_t own = for_others(mesh, ranks, [&](std::size_t i) {
     if (!in[i].empty()) transfers.push_back(mesh.receive(ranks[i], tag, in[i]));

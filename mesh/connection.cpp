@@ -26,9 +26,19 @@ std::uint64_t next_instance() {
 
 }  // namespace
 
-Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, const MeshOptions& options, MeshCounters& counters)
-    : EpollTarget(Kind::kConnection), lane(l), link(std::move(to)), instance(next_instance()), epoll_fd_(epoll_fd), max_message_bytes_(options.max_message_bytes),
-      reads_memory_(l == Lane::kBulk && options.read_peer_memory), reach_word_(fresh_word()), counters_(counters), fd_(fd), read_fd_(fd) {}
+Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, const MeshOptions& options,
+                       MeshCounters& counters)
+    : EpollTarget(Kind::kConnection),
+      lane(l),
+      link(std::move(to)),
+      instance(next_instance()),
+      epoll_fd_(epoll_fd),
+      max_message_bytes_(options.max_message_bytes),
+      reads_memory_(l == Lane::kBulk && options.read_peer_memory),
+      reach_word_(fresh_word()),
+      counters_(counters),
+      fd_(fd),
+      read_fd_(fd) {}
 
 Connection::~Connection() {
   if (fd_ >= 0) ::close(fd_);
@@ -37,7 +47,9 @@ Connection::~Connection() {
 void Connection::start() {
   epoll_event event{kWatched, {.ptr = static_cast<EpollTarget*>(this)}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, read_fd_, &event);
-  if (reads_memory_) send_frame({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
+  if (reads_memory_)
+    send_frame({FrameType::kReach, static_cast<std::uint64_t>(::getpid()),
+                reinterpret_cast<std::uint64_t>(&reach_word_), reach_word_});
 }
 
 void Connection::watch_writable(bool on) {
@@ -66,7 +78,8 @@ void Connection::send_small(std::span<const std::byte> frame, std::span<const st
   std::size_t sent = 0;
   const bool direct = outbox_.idle() && !blocked_;
   if (direct) {
-    iovec iov[2] = {{const_cast<std::byte*>(frame.data()), frame.size()}, {const_cast<std::byte*>(payload.data()), payload.size()}};
+    iovec iov[2] = {{const_cast<std::byte*>(frame.data()), frame.size()},
+                    {const_cast<std::byte*>(payload.data()), payload.size()}};
     msghdr message{};
     message.msg_iov = iov;
     message.msg_iovlen = payload.empty() ? 1 : 2;
@@ -156,21 +169,24 @@ Connection::Read Connection::read_some(ReadScratch& scratch, std::size_t& bytes)
     direct = target_ ? piece_left_ : std::min(piece_left_, scratch.waste.size());
     iov[count++] = {target_ ? target_ : scratch.waste.data(), direct};
   }
-  const std::size_t ahead = piece_left_ > 0 ? (direct == piece_left_ ? kFrameBytes : 0) : (lane == Lane::kControl ? scratch.small.size() : kBulkHeadBytes);
+  const std::size_t ahead = piece_left_ > 0 ? (direct == piece_left_ ? kFrameBytes : 0)
+                                            : (lane == Lane::kControl ? scratch.small.size() : kBulkHeadBytes);
   if (ahead > 0) iov[count++] = {scratch.small.data(), ahead};
   msghdr message{};
   message.msg_iov = iov;
   message.msg_iovlen = count;
   const ssize_t n = ::recvmsg(read_fd_, &message, MSG_DONTWAIT);
   if (n == 0) return Read::kEof;
-  if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Read::kDrained : errno == EINTR ? Read::kMore : Read::kEof;
+  if (n < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK ? Read::kDrained : errno == EINTR ? Read::kMore : Read::kEof;
   bytes = static_cast<std::size_t>(n);
   counters_.bytes_received += bytes;
   const std::size_t placed = std::min(bytes, direct);
   if (placed > 0) advance(placed);
   const Read result = feed({scratch.small.data(), bytes - placed});
   if (result != Read::kMore) return result;
-  return bytes < direct + ahead && !hung_up ? Read::kDrained : Read::kMore;  // a short read has emptied a stream socket; the end of the file must be read
+  // a short read has emptied a stream socket; the end of the file must be read
+  return bytes < direct + ahead && !hung_up ? Read::kDrained : Read::kMore;
 }
 
 Connection::Read Connection::take_first(std::string_view bytes) { return feed(std::as_bytes(std::span(bytes))); }
@@ -210,8 +226,12 @@ Connection::Read Connection::take_frame() {
     case FrameType::kOffer:
       if (frame_.total > max_message_bytes_) return Read::kBadFrame;
       return open_piece();
-    case FrameType::kBeat: beat_ = frame_; break;
-    case FrameType::kReach: reach(frame_); break;
+    case FrameType::kBeat:
+      beat_ = frame_;
+      break;
+    case FrameType::kReach:
+      reach(frame_);
+      break;
     case FrameType::kReachable: {
       if (!reads_memory_) return Read::kBadFrame;  // we did not ask
       log::debug("mesh_peer_reads_our_memory", {{"peer", to_string(link->id)}});
@@ -219,7 +239,9 @@ Connection::Read Connection::take_frame() {
       outbox_.offer_from_now_on();
       break;
     }
-    case FrameType::kTaken: ++answers_; break;
+    case FrameType::kTaken:
+      ++answers_;
+      break;
   }
   head_have_ = 0;
   return Read::kMore;

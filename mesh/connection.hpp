@@ -1,7 +1,8 @@
 // connection.hpp: one live socket to a peer: frames in, frames out.
 //
-// The I/O thread reads, and writes what is queued; the main thread may write a small message itself when nothing is queued. `mutex` guards the writing side.
-// Something queued means: the I/O thread has this connection on its list, or waits for the socket to become writable.
+// The I/O thread reads, and writes what is queued; the main thread may write a small message itself when nothing is
+// queued. `mutex` guards the writing side. Something queued means: the I/O thread has this connection on its list, or
+// waits for the socket to become writable.
 #pragma once
 
 #include "mesh/inbox.hpp"
@@ -23,7 +24,8 @@ struct EpollTarget {
 };
 
 struct MeshCounters {
-  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, bytes_fetched{0}, messages_sent{0}, messages_received{0}, refused{0}, stale_dropped{0};
+  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, bytes_fetched{0}, messages_sent{0}, messages_received{0},
+      refused{0}, stale_dropped{0};
 };
 
 // Where bytes go that have no place of their own; one for an I/O thread.
@@ -36,7 +38,8 @@ class Connection : public EpollTarget {
  public:
   enum class Read { kDrained, kMore, kPaused, kEof, kBadFrame };
 
-  Connection(int epoll_fd, int fd, Lane lane, std::shared_ptr<Link> link, const MeshOptions& options, MeshCounters& counters);
+  Connection(int epoll_fd, int fd, Lane lane, std::shared_ptr<Link> link, const MeshOptions& options,
+             MeshCounters& counters);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -62,7 +65,7 @@ class Connection : public EpollTarget {
 
   const Lane lane;
   const std::shared_ptr<Link> link;
-  const std::uint64_t instance;  // tells connections of one pair apart
+  const std::uint64_t instance;                                            // tells connections of one pair apart
   bool readable = false, hung_up = false, listed = false, paused = false;  // I/O thread
 
  private:

@@ -1,4 +1,5 @@
-// connection_fetch.cpp: a piece begins: what comes through the socket gets its place, what is offered is fetched. Part of Connection.
+// connection_fetch.cpp: a piece begins: what comes through the socket gets its place, what is offered is fetched. Part
+// of Connection.
 #include "mesh/link.hpp"
 #include "mesh/peer_memory.hpp"
 
@@ -16,7 +17,8 @@ Connection::Read Connection::open_piece() {
   const bool offered = frame_.type == FrameType::kOffer;
   if (offered && peer_pid_ <= 0) return Read::kBadFrame;
   const Offer offer = offered ? decode_offer(head_.data() + kFrameBytes) : Offer{};
-  // Of a message whose sender took it back, pieces before this one may not have been read either: it would not fit to what has come.
+  // Of a message whose sender took it back, pieces before this one may not have been read either: it would not fit to
+  // what has come.
   const bool withdrawn = offered && !holds_word(peer_pid_, offer.seal_address, offer.seal);
   Inbox::Piece piece = withdrawn ? Inbox::Piece{} : link->inbox.begin_piece(frame_);
   if (piece.place == Inbox::Place::kPause) return Read::kPaused;
@@ -52,7 +54,8 @@ Connection::Read Connection::fetch(const Offer& offer) {
 
 void Connection::reach(const Frame& asked) {
   const auto pid = static_cast<pid_t>(asked.epoch);
-  if (!reads_memory_ || pid <= 0 || !holds_word(pid, asked.tag, asked.total)) return;  // on another machine that pid is anybody's, and the word is not there
+  // on another machine that pid is anybody's, and the word is not there
+  if (!reads_memory_ || pid <= 0 || !holds_word(pid, asked.tag, asked.total)) return;
   peer_pid_ = pid;
   send_frame({FrameType::kReachable});
 }

@@ -23,8 +23,14 @@ Attempt& attempt_of(Link& link, Lane lane) { return link.attempts[static_cast<st
 
 }  // namespace
 
-Connector::Connector(Owner& owner, int epoll_fd, WorkerId self, std::string secret, milliseconds heartbeat, MeshCounters& counters)
-    : owner_(owner), epoll_fd_(epoll_fd), self_(std::move(self)), secret_(std::move(secret)), heartbeat_(heartbeat), counters_(counters) {}
+Connector::Connector(Owner& owner, int epoll_fd, WorkerId self, std::string secret, milliseconds heartbeat,
+                     MeshCounters& counters)
+    : owner_(owner),
+      epoll_fd_(epoll_fd),
+      self_(std::move(self)),
+      secret_(std::move(secret)),
+      heartbeat_(heartbeat),
+      counters_(counters) {}
 
 Connector::~Connector() {
   for (auto& [raw, socket] : sockets_) ::close(socket->fd);
@@ -36,7 +42,8 @@ Result<std::string> Connector::listen(const std::string& address) {
   if (!listening) return listening.error();
   listener_ = std::move(*listening);
   epoll_event event{EPOLLIN, {.ptr = &listener_target_}};
-  if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, listener_.fd, &event) != 0) return Error{Code::kInternal, std::string("epoll_ctl: ") + std::strerror(errno)};
+  if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, listener_.fd, &event) != 0)
+    return Error{Code::kInternal, std::string("epoll_ctl: ") + std::strerror(errno)};
   return listener_.address;
 }
 
@@ -72,7 +79,8 @@ void Connector::dial(const std::shared_ptr<Link>& link, Lane lane, Time now) {
   sockets_.emplace(socket.get(), std::move(socket));
 }
 
-void Connector::failed(const std::shared_ptr<Link>& link, Lane lane, Time now, bool refused, const std::string& reason) {
+void Connector::failed(const std::shared_ptr<Link>& link, Lane lane, Time now, bool refused,
+                       const std::string& reason) {
   Attempt& attempt = attempt_of(*link, lane);
   ++attempt.failures;
   attempt.next = now + std::min(milliseconds(1 << std::min(attempt.failures, 10)), heartbeat_);
@@ -177,7 +185,10 @@ void Connector::advance(HandshakeSocket* socket, Time now) {
       flush(socket);
       const std::string reason = socket->handshake.reason();
       if (std::has_single_bit(count)) {  // strangers must not fill the log
-        log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())}, {"dialled", dialler}, {"reason", reason}, {"refused_so_far", count}});
+        log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())},
+                                        {"dialled", dialler},
+                                        {"reason", reason},
+                                        {"refused_so_far", count}});
       }
       drop_socket(socket);
       if (dialler) failed(link, lane, now, true, reason);

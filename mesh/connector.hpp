@@ -1,7 +1,8 @@
 // connector.hpp: turns addresses and strangers at the door into authenticated connections. I/O thread only.
 //
-// One connection a lane survives between two workers even when both dial at once. The greater id decides: as dialler it always wins, and as listener it tells the other
-// to yield while its own dial is beyond HELLO. A connection that the other side dials anew although ours looked alive when its HELLO came is dead over there: it is replaced.
+// One connection a lane survives between two workers even when both dial at once. The greater id decides: as dialler it
+// always wins, and as listener it tells the other to yield while its own dial is beyond HELLO. A connection that the
+// other side dials anew although ours looked alive when its HELLO came is dead over there: it is replaced.
 #pragma once
 
 #include "mesh/handshake.hpp"
@@ -31,7 +32,8 @@ class Connector {
     virtual std::shared_ptr<Link> find_link(const WorkerId& id) = 0;  // null when unknown
     virtual std::shared_ptr<Link> make_link(const WorkerId& id) = 0;
     // `fd` is registered with epoll and now the owner's. A connection that was there is replaced.
-    virtual void on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) = 0;
+    virtual void on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd,
+                               const std::string& first_bytes) = 0;
     // Nobody listens there, or it does not want us.
     virtual void on_refused(const std::shared_ptr<Link>& link, const std::string& reason) = 0;
 
@@ -39,7 +41,8 @@ class Connector {
     ~Owner() = default;
   };
 
-  Connector(Owner& owner, int epoll_fd, WorkerId self, std::string secret, std::chrono::milliseconds heartbeat, MeshCounters& counters);
+  Connector(Owner& owner, int epoll_fd, WorkerId self, std::string secret, std::chrono::milliseconds heartbeat,
+            MeshCounters& counters);
   ~Connector();
 
   Result<std::string> listen(const std::string& address);  // the address to dial

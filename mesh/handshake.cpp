@@ -42,18 +42,22 @@ std::string mac(const std::string& secret, std::string_view role, std::string_vi
   text.append(first).append(second);
   unsigned char out[EVP_MAX_MD_SIZE];
   unsigned length = 0;
-  CHECK(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &length) != nullptr,
+  CHECK(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+             reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &length) != nullptr,
         "HMAC");
   return {reinterpret_cast<char*>(out), length};
 }
 
-bool equal(std::string_view a, std::string_view b) { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+bool equal(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 }  // namespace
 
 Handshake Handshake::dial(const WorkerId& self, const WorkerId& peer, Lane lane, std::string secret) {
   Handshake h;
-  h.self_ = self, h.peer_ = peer, h.lane_ = lane, h.secret_ = std::move(secret), h.dialler_ = true, h.stage_ = Stage::kChallenge;
+  h.self_ = self, h.peer_ = peer, h.lane_ = lane, h.secret_ = std::move(secret), h.dialler_ = true,
+  h.stage_ = Stage::kChallenge;
   const std::string from = to_string(self), to = to_string(peer);
   std::string body = u16(kVersion);
   body += static_cast<char>(lane);
@@ -73,7 +77,8 @@ Handshake Handshake::listen(const WorkerId& self, std::string secret) {
 Handshake::Next Handshake::feed(std::string_view bytes) {
   input_.append(bytes);
   const std::size_t seen = std::min(input_.size(), kMagic.size());
-  if (std::string_view(input_).substr(0, seen) != kMagic.substr(0, seen)) return refuse("these are no words of the mesh");
+  if (std::string_view(input_).substr(0, seen) != kMagic.substr(0, seen))
+    return refuse("these are no words of the mesh");
   if (input_.size() < kHeadBytes) return Next::kMore;
   const std::size_t length = kHeadBytes + read_u16(input_, 6);
   if (length > kMaxBytes) return refuse("a handshake message above 1 KiB");
@@ -100,7 +105,8 @@ Handshake::Next Handshake::on_message(std::uint8_t kind, std::string_view body, 
     return Next::kProve;
   }
   if (kind == kProofKind && stage_ == Stage::kProof) {
-    if (!equal(body, mac(secret_, "dialler", hello_, challenge_))) return refuse("the dialler does not know the job's secret");
+    if (!equal(body, mac(secret_, "dialler", hello_, challenge_)))
+      return refuse("the dialler does not know the job's secret");
     return Next::kDecide;
   }
   return refuse("a handshake message out of turn");
@@ -108,14 +114,16 @@ Handshake::Next Handshake::on_message(std::uint8_t kind, std::string_view body, 
 
 Handshake::Next Handshake::on_hello(std::string_view body, std::string_view whole) {
   constexpr std::size_t kFixed = 4 + kNonceBytes;
-  if (body.size() < 2 || read_u16(body, 0) != kVersion) return refuse("another version of the mesh's protocol; run the same program everywhere");
+  if (body.size() < 2 || read_u16(body, 0) != kVersion)
+    return refuse("another version of the mesh's protocol; run the same program everywhere");
   if (body.size() < kFixed + 2 || static_cast<unsigned char>(body[2]) > 1) return refuse("a malformed hello");
   const std::size_t from_size = read_u16(body, kFixed);
   if (body.size() < kFixed + 4 + from_size) return refuse("a malformed hello");
   const std::size_t to_size = read_u16(body, kFixed + 2 + from_size);
   if (body.size() != kFixed + 4 + from_size + to_size) return refuse("a malformed hello");
   if (!parse_worker_id(std::string(body.substr(kFixed + 2, from_size)), peer_)) return refuse("a malformed worker id");
-  if (body.substr(kFixed + 4 + from_size) != to_string(self_)) return refuse("the worker that was dialled is not here any more");
+  if (body.substr(kFixed + 4 + from_size) != to_string(self_))
+    return refuse("the worker that was dialled is not here any more");
   if (peer_ == self_) return refuse("a worker that says it is this one");
   lane_ = static_cast<Lane>(body[2]);
   hello_ = whole;

@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kMoveOverBytes = 1 << 20;
 
 Error too_long(std::size_t total, std::size_t capacity) {
-  return {Code::kBadInput, "a message of " + std::to_string(total) + " bytes came for a buffer of " + std::to_string(capacity)};
+  return {Code::kBadInput,
+          "a message of " + std::to_string(total) + " bytes came for a buffer of " + std::to_string(capacity)};
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ void Inbox::post(const TransferPtr& receive) {
   Error why;
   Messages& messages = epochs_[receive->epoch.value];
   auto found = messages.find(receive->tag.value);
-  const bool whole = found != messages.end() && found->second->started && found->second->received == found->second->total;
+  const bool whole =
+      found != messages.end() && found->second->started && found->second->received == found->second->total;
   if (!whole && over_locked(receive->epoch.value, why)) return receive->fail(why);
   if (found == messages.end()) {
     auto message = std::make_shared<Incoming>();
@@ -60,7 +62,9 @@ void Inbox::post(const TransferPtr& receive) {
     return;
   }
   Incoming& message = *found->second;
-  if (message.posted || message.discard) return receive->fail({Code::kBadInput, "tag " + std::to_string(receive->tag.value) + " was used twice in one epoch"});
+  if (message.posted || message.discard)
+    return receive->fail(
+        {Code::kBadInput, "tag " + std::to_string(receive->tag.value) + " was used twice in one epoch"});
   release(message);
   if (receive->kind == Transfer::Kind::kReceive && message.total > receive->into.size()) {
     receive->fail(too_long(message.total, receive->into.size()));
@@ -82,7 +86,8 @@ void Inbox::start(Incoming& message, const Frame& frame) {
   message.started = true;
   message.total = frame.total;
   if (message.posted && message.posted->kind == Transfer::Kind::kReceive) {
-    if (message.total > message.posted->into.size()) return end(message, too_long(message.total, message.posted->into.size()));
+    if (message.total > message.posted->into.size())
+      return end(message, too_long(message.total, message.posted->into.size()));
     message.in_place = true;
   } else {
     message.stash.reserve(message.total);
@@ -120,7 +125,8 @@ Inbox::Piece Inbox::begin_piece(const Frame& frame) {
     std::vector<std::byte>().swap(message->stash);
     message->in_place = true;
   }
-  if (!message->in_place) message->stash.resize(frame.offset + frame.length);  // reserved: it does not move, and pages are touched as they fill
+  // reserved: it does not move, and pages are touched as they fill
+  if (!message->in_place) message->stash.resize(frame.offset + frame.length);
   std::byte* base = message->in_place ? posted->into.data() : message->stash.data();
   return {Place::kTake, message, base + frame.offset};
 }

@@ -1,8 +1,9 @@
 // inbox.hpp: what has come from one peer and who waits for it: matching by (epoch, tag) before any buffer is touched.
 //
-// Two threads: the main thread posts receives; the I/O thread places pieces and cancels. Own lock, never held over a system call or a long copy.
-// Caller's buffers are written by the I/O thread only, between begin_piece and end_piece; a message cancelled meanwhile has `discard` set, by the I/O thread itself.
-// Messages without a receive are kept until their epoch is over. Once `max_unmatched` bytes are kept (over all peers), begin_piece says kPause.
+// Two threads: the main thread posts receives; the I/O thread places pieces and cancels. Own lock, never held over a
+// system call or a long copy. Caller's buffers are written by the I/O thread only, between begin_piece and end_piece; a
+// message cancelled meanwhile has `discard` set, by the I/O thread itself. Messages without a receive are kept until
+// their epoch is over. Once `max_unmatched` bytes are kept (over all peers), begin_piece says kPause.
 #pragma once
 
 #include "mesh/transfer.hpp"
@@ -17,11 +18,11 @@ namespace regroup {
 // One message that is coming or is waited for.
 struct Incoming {
   std::size_t total = 0, received = 0;
-  std::size_t kept = 0;       // counted as unmatched
-  bool started = false;       // a piece has come
+  std::size_t kept = 0;              // counted as unmatched
+  bool started = false;              // a piece has come
   std::atomic<bool> discard{false};  // the rest is read and thrown away
-  TransferPtr posted;         // who waits for it
-  bool in_place = false;      // goes straight into posted->into
+  TransferPtr posted;                // who waits for it
+  bool in_place = false;             // goes straight into posted->into
   std::vector<std::byte> stash;
 };
 

@@ -5,7 +5,9 @@
 
 namespace regroup {
 
-Error IoThread::newer_epoch(Epoch epoch) { return {Code::kNewerEpoch, "epoch " + std::to_string(epoch.value) + " is there: stop and go on in it"}; }
+Error IoThread::newer_epoch(Epoch epoch) {
+  return {Code::kNewerEpoch, "epoch " + std::to_string(epoch.value) + " is there: stop and go on in it"};
+}
 
 void IoThread::on(Announce& command) {
   if (command.newer <= floor_) return;
@@ -20,7 +22,8 @@ void IoThread::on(Enter& command) {
   cut_all(request->epoch, newer_epoch(request->epoch));
   for (auto& [id, link] : links_) {
     for (auto& connection : link->lanes) {
-      if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));  // of the same epoch, entered anew
+      // of the same epoch, entered anew
+      if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));
     }
     link->takes_part = false;
   }

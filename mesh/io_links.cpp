@@ -64,7 +64,8 @@ void IoThread::on_broken(const std::shared_ptr<Connection>& connection, const st
       if (result != Connection::Read::kMore && result != Connection::Read::kDrained) break;
     }
   }
-  log::debug("mesh_connection_broken", {{"peer", to_string(link->id)}, {"lane", static_cast<int>(connection->lane)}, {"reason", reason}});
+  log::debug("mesh_connection_broken",
+             {{"peer", to_string(link->id)}, {"lane", static_cast<int>(connection->lane)}, {"reason", reason}});
   const Error why{Code::kPeerLost, "peer " + to_string(link->id) + ": " + reason};
   disconnect(link, why);
   if (entering_ && link->takes_part && was_connected) finish_enter(why);
@@ -127,8 +128,8 @@ void IoThread::forget_strangers() {
   for (auto it = links_.begin(); it != links_.end();) {
     const auto link = it->second;
     const bool silent = link->connected() && link->pulse.silent();
-    if (link->takes_part || link->wish != Link::Wish::kNone || ((link->lanes[0] || link->lanes[1]) && !silent) || link->attempts[0].active ||
-        link->attempts[1].active) {
+    if (link->takes_part || link->wish != Link::Wish::kNone || ((link->lanes[0] || link->lanes[1]) && !silent) ||
+        link->attempts[0].active || link->attempts[1].active) {
       ++it;
       continue;
     }
@@ -160,10 +161,13 @@ void IoThread::send_beats() {
 
 void IoThread::judge(const std::shared_ptr<Link>& link) {
   if (!link->connected()) return;
-  if (link->lanes[0]->paused || link->lanes[0]->readable || link->lanes[1]->readable) link->pulse.heard(running_);  // it is we who do not read
-  const auto hang_limit = link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
+  // it is we who do not read
+  if (link->lanes[0]->paused || link->lanes[0]->readable || link->lanes[1]->readable) link->pulse.heard(running_);
+  const auto hang_limit =
+      link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
   switch (link->pulse.check(running_, 5 * options_.heartbeat, hang_limit)) {
-    case Pulse::Verdict::kNone: break;
+    case Pulse::Verdict::kNone:
+      break;
     case Pulse::Verdict::kSilence: {
       const Error why{Code::kPeerLost, "peer " + to_string(link->id) + " is silent"};
       lose_transfers(link, why);
@@ -171,7 +175,9 @@ void IoThread::judge(const std::shared_ptr<Link>& link) {
       report_lost(link, "silence");
       break;
     }
-    case Pulse::Verdict::kHang: report_lost(link, "hang"); break;
+    case Pulse::Verdict::kHang:
+      report_lost(link, "hang");
+      break;
   }
 }
 

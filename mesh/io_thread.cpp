@@ -37,7 +37,8 @@ Result<std::string> IoThread::start() {
   if (epoll_ < 0 || wake_ < 0) return Error{Code::kInternal, std::string("mesh: epoll: ") + std::strerror(errno)};
   epoll_event event{EPOLLIN, {.ptr = &wake_target_}};
   ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
-  connector_ = std::make_unique<Connector>(*this, epoll_, options_.self, options_.secret, options_.heartbeat, state_.counters);
+  connector_ =
+      std::make_unique<Connector>(*this, epoll_, options_.self, options_.secret, options_.heartbeat, state_.counters);
   auto address = connector_->listen(options_.listen);
   if (!address) return address;
   sigset_t all, before;  // signals are for the main thread
@@ -115,7 +116,8 @@ void IoThread::wait_and_dispatch() {
   int timeout = 0;
   if (!busy) {
     const auto next = std::min(next_tick_, connector_->next_tick());
-    timeout = static_cast<int>(std::clamp<std::int64_t>(std::chrono::ceil<milliseconds>(next - Clock::now()).count(), 0, 60'000));
+    timeout = static_cast<int>(
+        std::clamp<std::int64_t>(std::chrono::ceil<milliseconds>(next - Clock::now()).count(), 0, 60'000));
   }
   epoll_event events[kMostEvents];
   const int count = ::epoll_wait(epoll_, events, kMostEvents, timeout);
@@ -130,8 +132,12 @@ void IoThread::wait_and_dispatch() {
         [[maybe_unused]] const auto n = ::read(wake_, &sum, sizeof(sum));
         break;
       }
-      case EpollTarget::Kind::kListener: connector_->on_listener(now_); break;
-      case EpollTarget::Kind::kHandshake: connector_->on_event(static_cast<HandshakeSocket*>(target), events[i].events, now_); break;
+      case EpollTarget::Kind::kListener:
+        connector_->on_listener(now_);
+        break;
+      case EpollTarget::Kind::kHandshake:
+        connector_->on_event(static_cast<HandshakeSocket*>(target), events[i].events, now_);
+        break;
       case EpollTarget::Kind::kConnection: {
         auto* raw = static_cast<Connection*>(target);
         const auto connection = raw->link->lanes[static_cast<std::size_t>(raw->lane)];
@@ -206,7 +212,8 @@ bool IoThread::serve_one(const std::shared_ptr<Connection>& connection, int most
     more = connection->readable && !connection->paused;
   }
   Outbox::Write result = Outbox::Write::kMore;
-  for (int i = 0; i < most_writes && result == Outbox::Write::kMore; ++i) result = connection->write_some(options_.piece_bytes);
+  for (int i = 0; i < most_writes && result == Outbox::Write::kMore; ++i)
+    result = connection->write_some(options_.piece_bytes);
   if (result == Outbox::Write::kBroken) {
     connection->readable = connection->hung_up = true;  // reading finds the end, after what still lies there
     return true;
@@ -227,13 +234,18 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
       return false;
     }
     switch (result) {
-      case Connection::Read::kMore: break;
-      case Connection::Read::kDrained: connection->readable = false; return true;
+      case Connection::Read::kMore:
+        break;
+      case Connection::Read::kDrained:
+        connection->readable = false;
+        return true;
       case Connection::Read::kPaused:
         paused_.push_back(connection);
         num_paused_ = static_cast<int>(paused_.size());
         return true;
-      case Connection::Read::kEof: on_broken(connection, "the connection was closed"); return false;
+      case Connection::Read::kEof:
+        on_broken(connection, "the connection was closed");
+        return false;
       case Connection::Read::kBadFrame:
         ++state_.counters.refused;
         on_broken(connection, "sent a malformed or oversize frame");

@@ -1,6 +1,8 @@
-// io_thread.hpp: the one thread that moves bytes: an epoll loop over connections, handshakes, beats and commands of the main thread.
+// io_thread.hpp: the one thread that moves bytes: an epoll loop over connections, handshakes, beats and commands of the
+// main thread.
 //
-// All that can end a transfer early happens here: a newer epoch, a lost peer. So after it has ended, nobody touches its buffer.
+// All that can end a transfer early happens here: a newer epoch, a lost peer. So after it has ended, nobody touches its
+// buffer.
 #pragma once
 
 #include "mesh/connector.hpp"
@@ -22,14 +24,14 @@ struct EnterRequest {
   std::vector<ResolvedPeer> peers;  // index = rank; self included
   std::mutex mutex;
   std::condition_variable changed;
-  bool begun = false, done = false;           // begun: nothing of older epochs is touched any more
-  Result<void> outcome;                       // once done
-  std::vector<std::shared_ptr<Link>> links;   // once begun; null for self
+  bool begun = false, done = false;          // begun: nothing of older epochs is touched any more
+  Result<void> outcome;                      // once done
+  std::vector<std::shared_ptr<Link>> links;  // once begun; null for self
 };
 
 // What both threads look at.
 struct MeshState {
-  std::atomic<std::uint64_t> newest{0};   // announced or entered
+  std::atomic<std::uint64_t> newest{0};  // announced or entered
   std::atomic<std::uint64_t> progress{0};
   std::atomic<bool> waiting{false};
   std::atomic<std::int64_t> hang_limit_ms{0};
@@ -57,14 +59,15 @@ class IoThread : public Connector::Owner {
     std::shared_ptr<Connection> connection;
     std::vector<std::byte> bytes;
   };
-  struct Resume {};  // a receive was posted: paused connections may go on
+  // a receive was posted: paused connections may go on
+  struct Resume {};
   using Command = std::variant<Announce, Warm, Enter, SendLarge, SendSmall, Resume>;
 
   IoThread(const MeshOptions& options, MeshEvents events, MeshState& state);
   ~IoThread();
 
-  Result<std::string> start();  // the address to dial
-  void submit(Command command);  // any thread
+  Result<std::string> start();                         // the address to dial
+  void submit(Command command);                        // any thread
   [[nodiscard]] bool connected(const WorkerId& peer);  // any thread
   [[nodiscard]] bool any_paused() const { return num_paused_ > 0; }
 

@@ -1,9 +1,9 @@
 // link.hpp: everything about one peer: its two connections, its messages, its pulse, and whether we dial it.
 #pragma once
 
-#include "net/address.hpp"
 #include "mesh/connection.hpp"
 #include "mesh/pulse.hpp"
+#include "net/address.hpp"
 
 #include <optional>
 

@@ -12,9 +12,10 @@
 namespace regroup {
 namespace {
 
-constexpr std::size_t kLeastOffered = 128 * 1024;        // smaller messages are as quick through the socket
+constexpr std::size_t kLeastOffered = 128 * 1024;  // smaller messages are as quick through the socket
 constexpr std::size_t kOfferedPieceBytes = 2 * 1024 * 1024;
-constexpr std::size_t kMostOffers = 2;                   // under way: while one is read the next is there, and what else comes waits for no more than these
+// under way: while one is read the next is there, and what else comes waits for no more than these
+constexpr std::size_t kMostOffers = 2;
 
 // Bytes written; 0 = would block, -1 = broken.
 ssize_t write_vector(int fd, iovec* iov, std::size_t count) {
@@ -91,11 +92,14 @@ void Outbox::begin_piece(Large& large, std::size_t piece_bytes) const {
   Transfer& send = *large.send;
   large.offered = offers_ && send.out.size() >= kLeastOffered;
   large.piece = std::min(large.offered ? kOfferedPieceBytes : piece_bytes, send.out.size() - large.offset);
-  encode_frame({large.offered ? FrameType::kOffer : FrameType::kData, send.epoch.value, send.tag.value, send.out.size(), large.offset, static_cast<std::uint32_t>(large.piece)},
+  encode_frame({large.offered ? FrameType::kOffer : FrameType::kData, send.epoch.value, send.tag.value, send.out.size(),
+                large.offset, static_cast<std::uint32_t>(large.piece)},
                large.header.data());
   if (!large.offered) return;
   if (send.seal == 0) send.seal = fresh_word();
-  encode_offer({reinterpret_cast<std::uint64_t>(send.out.data() + large.offset), reinterpret_cast<std::uint64_t>(&send.seal), send.seal}, large.header.data() + kFrameBytes);
+  encode_offer({reinterpret_cast<std::uint64_t>(send.out.data() + large.offset),
+                reinterpret_cast<std::uint64_t>(&send.seal), send.seal},
+               large.header.data() + kFrameBytes);
 }
 
 Outbox::Write Outbox::write_piece(int fd, std::size_t piece_bytes, std::size_t& written) {
@@ -105,10 +109,12 @@ Outbox::Write Outbox::write_piece(int fd, std::size_t piece_bytes, std::size_t& 
   iovec iov[2];
   std::size_t count = 0;
   const std::size_t header_bytes = front.header_bytes();
-  if (front.piece_sent < header_bytes) iov[count++] = {front.header.data() + front.piece_sent, header_bytes - front.piece_sent};
+  if (front.piece_sent < header_bytes)
+    iov[count++] = {front.header.data() + front.piece_sent, header_bytes - front.piece_sent};
   if (!front.offered) {
     const std::size_t payload_sent = front.piece_sent > header_bytes ? front.piece_sent - header_bytes : 0;
-    if (front.piece > payload_sent) iov[count++] = {const_cast<std::byte*>(out.data()) + front.offset + payload_sent, front.piece - payload_sent};
+    if (front.piece > payload_sent)
+      iov[count++] = {const_cast<std::byte*>(out.data()) + front.offset + payload_sent, front.piece - payload_sent};
   }
   const ssize_t n = write_vector(fd, iov, count);
   if (n < 0) return Write::kBroken;
@@ -137,7 +143,8 @@ void Outbox::cut(Epoch below, const Error& why) {
       continue;
     }
     if (large.piece_sent > 0) {
-      std::vector<std::byte> piece(large.header.begin(), large.header.begin() + static_cast<std::ptrdiff_t>(large.header_bytes()));
+      std::vector<std::byte> piece(large.header.begin(),
+                                   large.header.begin() + static_cast<std::ptrdiff_t>(large.header_bytes()));
       const auto* begin = large.send->out.data() + large.offset;
       if (!large.offered) piece.insert(piece.end(), begin, begin + large.piece);
       if (large.offered) offered_.push_back(nullptr);  // it will be answered

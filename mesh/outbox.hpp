@@ -1,8 +1,9 @@
 // outbox.hpp: what one connection still has to write. The caller holds the connection's lock.
 //
-// Small messages are private copies and go first; large ones go straight from the caller's buffer in pieces, in order. Between two pieces small messages and beats
-// get their turn. cut() ends the large ones of old epochs: the piece under way is finished from a private copy, the rest is never sent.
-// To a peer that can read our memory the pieces of large messages are offered instead (wire.hpp); a few at a time, and a message is done when its last offer was taken.
+// Small messages are private copies and go first; large ones go straight from the caller's buffer in pieces, in order.
+// Between two pieces small messages and beats get their turn. cut() ends the large ones of old epochs: the piece under
+// way is finished from a private copy, the rest is never sent. To a peer that can read our memory the pieces of large
+// messages are offered instead (wire.hpp); a few at a time, and a message is done when its last offer was taken.
 #pragma once
 
 #include "mesh/transfer.hpp"

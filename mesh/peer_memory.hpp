@@ -1,6 +1,8 @@
-// peer_memory.hpp: the memory of a process on this machine, read without its help: one copy instead of two through a socket.
+// peer_memory.hpp: the memory of a process on this machine, read without its help: one copy instead of two through a
+// socket.
 //
-// The kernel decides who may (man process_vm_readv: same user, no ptrace restriction between the two, a pid that means the same to both). Any thread.
+// The kernel decides who may (man process_vm_readv: same user, no ptrace restriction between the two, a pid that means
+// the same to both). Any thread.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,7 @@
 // pulse.hpp: is a peer alive, and does it get on? Pure: time comes in as an argument.
 //
-// `now` is the observer's own running time, not the wall's: it stands still while the observer is stopped, so that one who sleeps accuses nobody when he wakes.
+// `now` is the observer's own running time, not the wall's: it stands still while the observer is stopped, so that one
+// who sleeps accuses nobody when he wakes.
 #pragma once
 
 #include <chrono>

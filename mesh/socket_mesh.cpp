@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t kSmallBytes = 16 * 1024;  // copied and done at once
 
-Error newer(std::uint64_t epoch) { return {Code::kNewerEpoch, "epoch " + std::to_string(epoch) + " is there: stop and go on in it"}; }
+Error newer(std::uint64_t epoch) {
+  return {Code::kNewerEpoch, "epoch " + std::to_string(epoch) + " is there: stop and go on in it"};
+}
 
 Result<std::vector<ResolvedPeer>> resolve(const std::vector<Peer>& peers, const WorkerId& self) {
   std::vector<ResolvedPeer> resolved;
@@ -39,7 +41,8 @@ class Waiting {
 
 Result<std::unique_ptr<Mesh>> Mesh::open(const MeshOptions& options, MeshEvents events) {
   if (options.secret.empty()) return Error{Code::kBadInput, "the mesh needs the job's secret"};
-  if (options.piece_bytes == 0 || options.piece_bytes > (1u << 30)) return Error{Code::kBadInput, "mesh: piece_bytes must be in 1 byte to 1 GiB"};
+  if (options.piece_bytes == 0 || options.piece_bytes > (1u << 30))
+    return Error{Code::kBadInput, "mesh: piece_bytes must be in 1 byte to 1 GiB"};
   if (options.heartbeat.count() <= 0) return Error{Code::kBadInput, "mesh: heartbeat must be positive"};
   auto mesh = std::make_unique<SocketMesh>(options, std::move(events));
   if (auto started = mesh->start(); !started) return started.error();
@@ -83,8 +86,11 @@ void SocketMesh::announce(Epoch newer_epoch) {
 
 Result<void> SocketMesh::enter(Epoch epoch, const std::vector<Peer>& participants, std::chrono::milliseconds timeout) {
   if (state_.newest > epoch.value) return newer(state_.newest);
-  const auto own = std::find_if(participants.begin(), participants.end(), [this](const Peer& p) { return p.id == options_.self; });
-  if (own == participants.end()) return Error{Code::kBadInput, "epoch " + std::to_string(epoch.value) + " has no place for " + to_string(options_.self)};
+  const auto own =
+      std::find_if(participants.begin(), participants.end(), [this](const Peer& p) { return p.id == options_.self; });
+  if (own == participants.end())
+    return Error{Code::kBadInput,
+                 "epoch " + std::to_string(epoch.value) + " has no place for " + to_string(options_.self)};
   auto peers = resolve(participants, options_.self);
   if (!peers) return peers.error();
   std::uint64_t seen = state_.newest;
@@ -105,7 +111,8 @@ Result<void> SocketMesh::enter(Epoch epoch, const std::vector<Peer>& participant
     for (const auto& link : links_) {
       if (link && !io_->connected(link->id)) missing += (missing.empty() ? "" : ", ") + to_string(link->id);
     }
-    return Error{Code::kTimeout, "entering epoch " + std::to_string(epoch.value) + ": not connected in time: " + missing};
+    return Error{Code::kTimeout,
+                 "entering epoch " + std::to_string(epoch.value) + ": not connected in time: " + missing};
   }
   return request->outcome;
 }
@@ -116,7 +123,8 @@ Link& SocketMesh::link(Rank rank) const {
 }
 
 TransferPtr SocketMesh::send(Rank to, Tag tag, std::span<const std::byte> bytes, Lane lane) {
-  CHECK(bytes.size() <= options_.max_message_bytes, "message of", bytes.size(), "bytes; at most", options_.max_message_bytes);
+  CHECK(bytes.size() <= options_.max_message_bytes, "message of", bytes.size(), "bytes; at most",
+        options_.max_message_bytes);
   Link& peer = link(to);
   const auto transfer = std::make_shared<Transfer>(Transfer::Kind::kSend, epoch_, tag);
   transfer->out = bytes;
@@ -141,7 +149,8 @@ void SocketMesh::send_small(Link& to, const TransferPtr& transfer, Lane lane) {
   if (!connection) return transfer->fail({Code::kPeerLost, "peer " + to_string(to.id) + " is not connected"});
   const auto size = transfer->out.size();
   std::array<std::byte, kFrameBytes> frame;
-  encode_frame({FrameType::kData, epoch_.value, transfer->tag.value, size, 0, static_cast<std::uint32_t>(size)}, frame.data());
+  encode_frame({FrameType::kData, epoch_.value, transfer->tag.value, size, 0, static_cast<std::uint32_t>(size)},
+               frame.data());
   if (!connection->try_send_small(frame, transfer->out)) {
     std::vector<std::byte> bytes(frame.begin(), frame.end());
     bytes.insert(bytes.end(), transfer->out.begin(), transfer->out.end());
@@ -167,7 +176,9 @@ TransferPtr SocketMesh::receive(Rank from, Tag tag, std::span<std::byte> into) {
   return post(from, transfer);
 }
 
-TransferPtr SocketMesh::receive_message(Rank from, Tag tag) { return post(from, std::make_shared<Transfer>(Transfer::Kind::kReceiveMessage, epoch_, tag)); }
+TransferPtr SocketMesh::receive_message(Rank from, Tag tag) {
+  return post(from, std::make_shared<Transfer>(Transfer::Kind::kReceiveMessage, epoch_, tag));
+}
 
 void SocketMesh::block_on(Transfer& transfer) {
   if (!transfer.pending()) return;
@@ -197,7 +208,8 @@ Result<std::vector<std::byte>> SocketMesh::wait_message(const TransferPtr& trans
 
 Mesh::Counters SocketMesh::counters() const {
   const MeshCounters& c = state_.counters;
-  return {c.bytes_sent, c.bytes_received, c.bytes_fetched, c.messages_sent, c.messages_received, c.refused, c.stale_dropped};
+  return {c.bytes_sent,        c.bytes_received, c.bytes_fetched, c.messages_sent,
+          c.messages_received, c.refused,        c.stale_dropped};
 }
 
 }  // namespace regroup

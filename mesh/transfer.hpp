@@ -1,7 +1,8 @@
-// transfer.hpp: one send or receive under way, shared by the main thread that waits for it and the I/O thread that finishes it.
+// transfer.hpp: one send or receive under way, shared by the main thread that waits for it and the I/O thread that
+// finishes it.
 //
-// Everything but `state` is written before `state` leaves kPending by the thread that finishes it and read afterwards by the one that waits.
-// `seal` is read by other processes: while it is there, `out` is still theirs to read.
+// Everything but `state` is written before `state` leaves kPending by the thread that finishes it and read afterwards
+// by the one that waits. `seal` is read by other processes: while it is there, `out` is still theirs to read.
 #pragma once
 
 #include "mesh/mesh.hpp"
@@ -30,10 +31,10 @@ class Transfer {
   const Kind kind;
   const Epoch epoch;
   const Tag tag;
-  std::span<const std::byte> out;   // kSend
-  std::span<std::byte> into;        // kReceive
-  std::vector<std::byte> message;   // kReceiveMessage; kReceive when the message came before it: wait() copies
-  bool in_place = false;            // kReceive: the bytes are in `into` already
+  std::span<const std::byte> out;  // kSend
+  std::span<std::byte> into;       // kReceive
+  std::vector<std::byte> message;  // kReceiveMessage; kReceive when the message came before it: wait() copies
+  bool in_place = false;           // kReceive: the bytes are in `into` already
   std::size_t moved = 0;
   Error error;
   std::atomic<int> state{kPending};

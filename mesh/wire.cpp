@@ -38,7 +38,8 @@ void encode_frame(const Frame& frame, std::byte* out) {
 bool decode_frame(const std::byte* in, Frame& frame) {
   const auto type = get<std::uint32_t>(in, 4);
   if (get<std::uint32_t>(in, 0) != kMagic || get<std::uint32_t>(in, 44) != 0) return false;
-  if (type < static_cast<std::uint32_t>(FrameType::kData) || type > static_cast<std::uint32_t>(FrameType::kTaken)) return false;
+  if (type < static_cast<std::uint32_t>(FrameType::kData) || type > static_cast<std::uint32_t>(FrameType::kTaken))
+    return false;
   frame.type = static_cast<FrameType>(type);
   frame.epoch = get<std::uint64_t>(in, 8);
   frame.tag = get<std::uint64_t>(in, 16);
@@ -56,6 +57,8 @@ void encode_offer(const Offer& offer, std::byte* out) {
   put(out, 16, offer.seal);
 }
 
-Offer decode_offer(const std::byte* in) { return {get<std::uint64_t>(in, 0), get<std::uint64_t>(in, 8), get<std::uint64_t>(in, 16)}; }
+Offer decode_offer(const std::byte* in) {
+  return {get<std::uint64_t>(in, 0), get<std::uint64_t>(in, 8), get<std::uint64_t>(in, 16)};
+}
 
 }  // namespace regroup

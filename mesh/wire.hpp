@@ -1,15 +1,21 @@
-// wire.hpp: the frame that carries a piece of a message. Frozen: little-endian, 48 bytes, then `length` bytes of payload.
+// wire.hpp: the frame that carries a piece of a message. Frozen: little-endian, 48 bytes, then `length` bytes of
+// payload.
 //
-//   0 u32 magic "RGF1" | 4 u8 type | 5 zero x3 | 8 u64 epoch | 16 u64 tag | 24 u64 total | 32 u64 offset | 40 u32 length | 44 u32 zero
+//   0 u32 magic "RGF1" | 4 u8 type | 5 zero x3 | 8 u64 epoch | 16 u64 tag | 24 u64 total | 32 u64 offset | 40 u32
+//   length | 44 u32 zero
 //
-// data: bytes [offset, offset + length) of the message (epoch, tag) of `total` bytes; the pieces of one message come in order on one connection.
-// beat: tag = the sender's progress counter, total = 1 while its main thread waits in the mesh; no payload.
+// data: bytes [offset, offset + length) of the message (epoch, tag) of `total` bytes; the pieces of one message come in
+// order on one connection. beat: tag = the sender's progress counter, total = 1 while its main thread waits in the
+// mesh; no payload.
 //
 // Between processes of one machine, on the bulk lane:
-// reach: can you read my memory? epoch = my pid, at address `tag` lies the word `total`. Answered by reachable, or not at all; no payload.
-// offer: as data, but `length` bytes are to be fetched from the sender's memory; the payload is 24 bytes: u64 their address | u64 address of a seal | u64 seal.
-//   The bytes count only if the seal is at its address still once they are read: a sender that takes its buffer back breaks the seal first.
-// taken: answers an offer, in their order, whatever became of it: it is not read any more; no payload. On the control lane, for the bulk lane may not be read just now.
+// reach: can you read my memory? epoch = my pid, at address `tag` lies the word `total`. Answered by reachable, or not
+// at all; no payload. offer: as data, but `length` bytes are to be fetched from the sender's memory; the payload is 24
+// bytes: u64 their address | u64 address of a seal | u64 seal.
+//   The bytes count only if the seal is at its address still once they are read: a sender that takes its buffer back
+//   breaks the seal first.
+// taken: answers an offer, in their order, whatever became of it: it is not read any more; no payload. On the control
+// lane, for the bulk lane may not be read just now.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// exporter.hpp: counters as Prometheus text (format 0.0.4). Its .cpp is the only file that knows prometheus-cpp. Pure but for /proc/self; any thread.
+// exporter.hpp: counters as Prometheus text (format 0.0.4). Its .cpp is the only file that knows prometheus-cpp. Pure
+// but for /proc/self; any thread.
 #pragma once
 
 #include "metrics/counters.hpp"
@@ -8,7 +9,7 @@ namespace regroup::metrics {
 inline constexpr const char* kContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 struct Build {
-  std::string program;   // regroup-agent, regroup-coordinator
+  std::string program;  // regroup-agent, regroup-coordinator
   std::string version;
 };
 

@@ -1,7 +1,9 @@
-// http_server.hpp: GET /metrics, /healthz and /status on a thread of its own. Knows no format: the callbacks give the bodies.
+// http_server.hpp: GET /metrics, /healthz and /status on a thread of its own. Knows no format: the callbacks give the
+// bodies.
 //
-// The callbacks run on the server's thread, one at a time, and must be quick. One request a connection; at most 32 connections, 8 KiB of request, 5 s each: what is above is closed.
-// No authentication and nothing that changes anything: bind it to an address that only friends reach.
+// The callbacks run on the server's thread, one at a time, and must be quick. One request a connection; at most 32
+// connections, 8 KiB of request, 5 s each: what is above is closed. No authentication and nothing that changes
+// anything: bind it to an address that only friends reach.
 #pragma once
 
 #include "base/result.hpp"
@@ -14,13 +16,13 @@ namespace regroup::metrics {
 
 struct Health {
   bool ok = true;
-  std::string text;     // a sentence, for people
+  std::string text;  // a sentence, for people
 };
 
 struct HttpPages {
-  std::function<std::string()> metrics;   // Prometheus text
-  std::function<Health()> health;         // 200 or 503
-  std::function<std::string()> status;    // JSON; empty function = 404
+  std::function<std::string()> metrics;  // Prometheus text
+  std::function<Health()> health;        // 200 or 503
+  std::function<std::string()> status;   // JSON; empty function = 404
 };
 
 class HttpServer {
@@ -29,7 +31,7 @@ class HttpServer {
   static Result<std::unique_ptr<HttpServer>> start(const std::string& host, int port, HttpPages pages);
   // `address` = HOST:PORT, as a user writes it.
   static Result<std::unique_ptr<HttpServer>> start(const std::string& address, HttpPages pages);
-  ~HttpServer();        // no callback runs afterwards
+  ~HttpServer();  // no callback runs afterwards
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   [[nodiscard]] int port() const;

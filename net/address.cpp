@@ -18,17 +18,21 @@ namespace {
 constexpr int kBufferBytes = 4 << 20;
 constexpr int kBacklog = 1024;
 
-Error bad(const std::string& text, const char* why) { return {Code::kBadInput, "mesh address '" + text + "' " + why + "; use unix:PATH or tcp:HOST:PORT"}; }
+Error bad(const std::string& text, const char* why) {
+  return {Code::kBadInput, "mesh address '" + text + "' " + why + "; use unix:PATH or tcp:HOST:PORT"};
+}
 
 Error failed(const std::string& text, const char* what) {
-  return {errno == EADDRINUSE ? Code::kConflict : Code::kUnavailable, "mesh address '" + text + "': " + what + ": " + std::strerror(errno)};
+  return {errno == EADDRINUSE ? Code::kConflict : Code::kUnavailable,
+          "mesh address '" + text + "': " + what + ": " + std::strerror(errno)};
 }
 
 // True when a socket file is left over from a process that is gone.
 bool is_stale(const SocketAddress& address) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
-  const bool refused = ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 && errno == ECONNREFUSED;
+  const bool refused =
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 && errno == ECONNREFUSED;
   ::close(fd);
   return refused;
 }
@@ -50,7 +54,9 @@ Result<SocketAddress> parse_address(const std::string& text) {
   if (!text.starts_with("tcp:")) return bad(text, "is of neither kind");
   const std::size_t colon = text.rfind(':');
   const std::string port = colon == 3 ? "" : text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoi(port) > 65535) return bad(text, "has no port of 0 to 65535");
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos ||
+      std::stoi(port) > 65535)
+    return bad(text, "has no port of 0 to 65535");
   std::string host = text.substr(4, colon - 4);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   addrinfo hints{};
@@ -67,8 +73,10 @@ Result<SocketAddress> parse_address(const std::string& text) {
 
 void tune_socket(int fd, int family) {
   // FORCE passes net.core.wmem_max where we are root; otherwise the limit applies.
-  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBufferBytes, sizeof(int)) != 0) ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBufferBytes, sizeof(int));
-  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBufferBytes, sizeof(int)) != 0) ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBufferBytes, sizeof(int));
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBufferBytes, sizeof(int)) != 0)
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBufferBytes, sizeof(int));
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBufferBytes, sizeof(int)) != 0)
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBufferBytes, sizeof(int));
   const int on = 1;
   if (family != AF_UNIX) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }

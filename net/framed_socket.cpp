@@ -14,7 +14,8 @@ namespace regroup {
 namespace {
 
 Error lost(const char* doing) {
-  return {Code::kPeerLost, std::string(doing) + " the agent's socket: " + (errno == 0 ? "the other side closed it" : std::strerror(errno))};
+  return {Code::kPeerLost, std::string(doing) + " the agent's socket: " +
+                               (errno == 0 ? "the other side closed it" : std::strerror(errno))};
 }
 
 Result<void> read_rest(int fd, char* into, std::size_t bytes) {
@@ -46,7 +47,9 @@ FramedSocket::~FramedSocket() {
 void FramedSocket::shut_down() { ::shutdown(fd_, SHUT_RDWR); }
 
 Result<void> FramedSocket::send(const std::string& json, int fd) {
-  if (json.size() > kMaxFrameBytes) return Error{Code::kBadInput, "a message of " + std::to_string(json.size()) + " bytes is longer than a frame may be"};
+  if (json.size() > kMaxFrameBytes)
+    return Error{Code::kBadInput,
+                 "a message of " + std::to_string(json.size()) + " bytes is longer than a frame may be"};
   const std::lock_guard lock(lock_->mutex);
   auto length = static_cast<std::uint32_t>(json.size());
   iovec parts[2] = {{&length, sizeof length}, {const_cast<char*>(json.data()), json.size()}};
@@ -67,7 +70,7 @@ Result<void> FramedSocket::send(const std::string& json, int fd) {
     ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return lost("writing to");
-    message.msg_control = nullptr;   // the descriptor went with the first byte
+    message.msg_control = nullptr;  // the descriptor went with the first byte
     message.msg_controllen = 0;
     while (sent > 0) {
       iovec& part = *message.msg_iov;
@@ -106,7 +109,8 @@ Result<std::pair<std::string, int>> FramedSocket::receive() {
   }
   int passed = -1;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) std::memcpy(&passed, CMSG_DATA(header), sizeof(int));
+    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+      std::memcpy(&passed, CMSG_DATA(header), sizeof(int));
   }
   auto fail = [passed](Error error) {
     if (passed >= 0) ::close(passed);
@@ -114,7 +118,8 @@ Result<std::pair<std::string, int>> FramedSocket::receive() {
   };
   auto rest = read_rest(fd_, reinterpret_cast<char*>(&length) + got, sizeof length - static_cast<std::size_t>(got));
   if (!rest) return fail(rest.error());
-  if (length > kMaxFrameBytes) return fail({Code::kCorrupt, "a frame of " + std::to_string(length) + " bytes came over the agent's socket"});
+  if (length > kMaxFrameBytes)
+    return fail({Code::kCorrupt, "a frame of " + std::to_string(length) + " bytes came over the agent's socket"});
   std::string json(length, '\0');
   rest = read_rest(fd_, json.data(), length);
   if (!rest) return fail(rest.error());

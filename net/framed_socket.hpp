@@ -1,5 +1,5 @@
-// framed_socket.hpp: texts and file descriptors over a Unix stream socket. Frame: u32 little-endian length, then that many bytes; a descriptor goes with
-// the first byte of its frame (SCM_RIGHTS).
+// framed_socket.hpp: texts and file descriptors over a Unix stream socket. Frame: u32 little-endian length, then that
+// many bytes; a descriptor goes with the first byte of its frame (SCM_RIGHTS).
 #pragma once
 
 #include "base/result.hpp"
@@ -11,24 +11,25 @@
 
 namespace regroup {
 
-inline constexpr std::size_t kMaxFrameBytes = 64u << 20;   // a longer one is garbage: kCorrupt
+inline constexpr std::size_t kMaxFrameBytes = 64u << 20;  // a longer one is garbage: kCorrupt
 
-// One end of the socket, blocking. send: any thread; receive: one thread. `fd` of send is lent, of receive given (-1 = none).
+// One end of the socket, blocking. send: any thread; receive: one thread. `fd` of send is lent, of receive given (-1 =
+// none).
 class FramedSocket {
  public:
-  explicit FramedSocket(int fd);                   // takes it
+  explicit FramedSocket(int fd);  // takes it
   ~FramedSocket();
   FramedSocket(const FramedSocket&) = delete;
   FramedSocket& operator=(const FramedSocket&) = delete;
   Result<void> send(const std::string& json, int fd = -1);
-  Result<std::pair<std::string, int>> receive();   // kPeerLost at the end of the stream
-  void shut_down();                                // wakes a receive
+  Result<std::pair<std::string, int>> receive();  // kPeerLost at the end of the stream
+  void shut_down();                               // wakes a receive
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
   int fd_;
   struct Lock;
-  std::unique_ptr<Lock> lock_;   // one sender at a time
+  std::unique_ptr<Lock> lock_;  // one sender at a time
 };
 
 }  // namespace regroup

@@ -34,21 +34,25 @@ Result<Resolved> resolve(const std::string& address, bool passive) {
   if (address.rfind("unix:", 0) == 0) {
     const std::string path = address.substr(5);
     auto* name = reinterpret_cast<sockaddr_un*>(&out.storage);
-    if (path.empty() || path.size() >= sizeof name->sun_path) return Error{Code::kBadInput, "the socket path '" + path + "' is empty or longer than 107 characters; choose a shorter directory"};
+    if (path.empty() || path.size() >= sizeof name->sun_path)
+      return Error{Code::kBadInput,
+                   "the socket path '" + path + "' is empty or longer than 107 characters; choose a shorter directory"};
     name->sun_family = AF_UNIX;
     std::memcpy(name->sun_path, path.c_str(), path.size() + 1);
     out.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
     return out;
   }
   const auto colon = address.rfind(':');
-  if (address.rfind("tcp:", 0) != 0 || colon < 5) return Error{Code::kBadInput, "'" + address + "' is no address; write unix:PATH or tcp:HOST:PORT"};
+  if (address.rfind("tcp:", 0) != 0 || colon < 5)
+    return Error{Code::kBadInput, "'" + address + "' is no address; write unix:PATH or tcp:HOST:PORT"};
   out.host = address.substr(4, colon - 4);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = passive ? AI_PASSIVE : 0;
   addrinfo* found = nullptr;
   const int failed = ::getaddrinfo(out.host.c_str(), address.substr(colon + 1).c_str(), &hints, &found);
-  if (failed != 0 || found == nullptr) return Error{Code::kBadInput, "'" + address + "' cannot be resolved: " + ::gai_strerror(failed)};
+  if (failed != 0 || found == nullptr)
+    return Error{Code::kBadInput, "'" + address + "' cannot be resolved: " + ::gai_strerror(failed)};
   out.family = found->ai_family;
   out.size = found->ai_addrlen;
   std::memcpy(&out.storage, found->ai_addr, found->ai_addrlen);
@@ -58,9 +62,12 @@ Result<Resolved> resolve(const std::string& address, bool passive) {
 
 }  // namespace
 
-PeerSocket::PeerSocket(int fd, std::chrono::milliseconds idle) : fd_(fd), idle_(idle) { ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK); }
+PeerSocket::PeerSocket(int fd, std::chrono::milliseconds idle) : fd_(fd), idle_(idle) {
+  ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
+}
 
-PeerSocket::PeerSocket(PeerSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), idle_(other.idle_), until_(other.until_) {}
+PeerSocket::PeerSocket(PeerSocket&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), idle_(other.idle_), until_(other.until_) {}
 
 PeerSocket& PeerSocket::operator=(PeerSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -86,7 +93,8 @@ Result<PeerSocket> PeerSocket::dial(const std::string& address, std::chrono::mil
   const auto deadline = Clock::now() + timeout;
   while (::connect(fd, reinterpret_cast<sockaddr*>(&to->storage), to->size) != 0) {
     if (errno == EINTR) continue;
-    if (errno == EAGAIN && Clock::now() < deadline) {  // a unix listener whose backlog is full gives no event to wait for
+    // a unix listener whose backlog is full gives no event to wait for
+    if (errno == EAGAIN && Clock::now() < deadline) {
       ::poll(nullptr, 0, 2);
       continue;
     }
@@ -129,7 +137,8 @@ Result<void> PeerSocket::write(std::vector<iovec> parts) {
       if (!ready) return ready;
       continue;
     }
-    while (next < parts.size() && static_cast<std::size_t>(sent) >= parts[next].iov_len) sent -= static_cast<ssize_t>(parts[next++].iov_len);
+    while (next < parts.size() && static_cast<std::size_t>(sent) >= parts[next].iov_len)
+      sent -= static_cast<ssize_t>(parts[next++].iov_len);
     if (next < parts.size()) {
       parts[next].iov_base = static_cast<char*>(parts[next].iov_base) + sent;
       parts[next].iov_len -= static_cast<std::size_t>(sent);
@@ -165,7 +174,9 @@ Result<std::string> PeerSocket::read_frame(std::size_t max_bytes) {
   std::uint32_t length = 0;
   auto got = read(&length, sizeof length);
   if (!got) return got.error();
-  if (length > max_bytes) return Error{Code::kCorrupt, "a frame of " + std::to_string(length) + " bytes came where at most " + std::to_string(max_bytes) + " are allowed"};
+  if (length > max_bytes)
+    return Error{Code::kCorrupt, "a frame of " + std::to_string(length) + " bytes came where at most " +
+                                     std::to_string(max_bytes) + " are allowed"};
   std::string text(length, '\0');
   got = read(text.data(), length);
   if (!got) return got.error();

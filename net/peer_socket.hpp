@@ -38,7 +38,8 @@ class PeerSocket {
   std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::time_point::max();
 };
 
-// A listening socket and the address that others dial (the port filled in). A stale unix socket file is replaced. kBadInput, kUnavailable (in use).
+// A listening socket and the address that others dial (the port filled in). A stale unix socket file is replaced.
+// kBadInput, kUnavailable (in use).
 struct Listener {
   int fd = -1;
   std::string address;

@@ -7,14 +7,19 @@ namespace regroup::agent {
 namespace {
 
 bool holds(const std::vector<Participant>& participants, const WorkerId& worker) {
-  return std::any_of(participants.begin(), participants.end(), [&](const Participant& p) { return p.worker == worker; });
+  return std::any_of(participants.begin(), participants.end(),
+                     [&](const Participant& p) { return p.worker == worker; });
 }
-bool counts_on(const Plan& plan, const WorkerId& worker) { return holds(plan.members, worker) || holds(plan.donors, worker); }
+bool counts_on(const Plan& plan, const WorkerId& worker) {
+  return holds(plan.members, worker) || holds(plan.donors, worker);
+}
 
 bool knows_node(const Plan& plan, const NodeId& node) {
   const auto on_node = [&](const Participant& p) { return p.worker.node == node; };
-  return std::any_of(plan.members.begin(), plan.members.end(), on_node) || std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
-         std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(), [&](const SnapshotDonor& d) { return d.node == node; });
+  return std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
+         std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
+         std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(),
+                     [&](const SnapshotDonor& d) { return d.node == node; });
 }
 
 }  // namespace
@@ -50,14 +55,16 @@ Slot* Agent::slot_of(const WorkerId& worker) {
 }
 
 bool Agent::idle() const {
-  return std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.running && slot.worker.state != WorkerState::kFinished; });
+  return std::none_of(slots_.begin(), slots_.end(),
+                      [](const Slot& slot) { return slot.running && slot.worker.state != WorkerState::kFinished; });
 }
 
-// ---- what etcd says ----------------------------------------------------------------------------------------------------------------------
+// ---- what etcd says ----
 
 void Agent::on(const Assigned& event) {
   assigned_ = event.job;
-  if (following_ != assigned_ && !following_.empty()) leave_job(assigned_.empty() ? "the node is free again" : "the node works for job " + assigned_ + " now");
+  if (following_ != assigned_ && !following_.empty())
+    leave_job(assigned_.empty() ? "the node is free again" : "the node works for job " + assigned_ + " now");
 }
 
 void Agent::on(const JobKnown& event) {
@@ -74,9 +81,11 @@ void Agent::on(const PlanKnown& event) {
     early_plan_ = plan;
     return;
   }
-  if (const auto violations = check_plan(plan, *job_); !violations.empty()) return act(Refused{"plan " + std::to_string(plan.epoch.value) + ": " + violations.front()});
+  if (const auto violations = check_plan(plan, *job_); !violations.empty())
+    return act(Refused{"plan " + std::to_string(plan.epoch.value) + ": " + violations.front()});
   if (plan_) {
-    const bool node_gone = std::any_of(plan_->members.begin(), plan_->members.end(), [&](const Participant& p) { return !knows_node(plan, p.worker.node); });
+    const bool node_gone = std::any_of(plan_->members.begin(), plan_->members.end(),
+                                       [&](const Participant& p) { return !knows_node(plan, p.worker.node); });
     if (node_gone) act(CancelSaves{plan.epoch});
   }
   plan_ = plan;
@@ -87,7 +96,8 @@ void Agent::on(const PlanKnown& event) {
       slot.part_of = plan.epoch;
     } else if (slot.part_of > Epoch(0)) {
       slot.asked_to_end = true;
-      act(KillWorker{slot.worker.id, "epoch " + std::to_string(plan.epoch.value) + " goes on without it: " + plan.reason});
+      act(KillWorker{slot.worker.id,
+                     "epoch " + std::to_string(plan.epoch.value) + " goes on without it: " + plan.reason});
       continue;
     }
     tell_plan(slot);
@@ -106,7 +116,7 @@ void Agent::tell_plan(Slot& slot) {
   }
 }
 
-// ---- workers ---------------------------------------------------------------------------------------------------------------------------------
+// ---- workers ----
 
 void Agent::start_due() {
   if (following_.empty() && !assigned_.empty() && !draining_since_) {
@@ -166,14 +176,15 @@ void Agent::on(const WorkerEnded& event) {
   if (!slot->asked_to_end || slot->worker.state == WorkerState::kFailed) ++slot->failures;
   slot->not_before = now_.at + restart_delay(slot->failures);
   if (!slot->asked_to_end) {
-    if (plan_ && counts_on(*plan_, event.worker) && slot->worker.state != WorkerState::kFinished) exits_.push_back({event.worker, "exit", now_.wall_ms});
+    if (plan_ && counts_on(*plan_, event.worker) && slot->worker.state != WorkerState::kFinished)
+      exits_.push_back({event.worker, "exit", now_.wall_ms});
   }
   // A fault's text stays visible until the next start; of another end the record goes.
   if (slot->worker.state != WorkerState::kFailed) slot->worker = {};
   if (following_ != assigned_) leave_job("");
 }
 
-// ---- going -------------------------------------------------------------------------------------------------------------------------------------
+// ---- going ----
 
 void Agent::on(const Terminate&) {
   if (draining_since_) {
@@ -181,7 +192,8 @@ void Agent::on(const Terminate&) {
     return act(Quit{"asked twice"});
   }
   draining_since_ = now_.at;
-  act(PutLeased{keys_.notice(facts_.node), to_json(NoticeRecord{facts_.node, "drain", now_.wall_ms + facts_.drain_limit.count()})});
+  act(PutLeased{keys_.notice(facts_.node),
+                to_json(NoticeRecord{facts_.node, "drain", now_.wall_ms + facts_.drain_limit.count()})});
   quit_when_drained(0);
 }
 

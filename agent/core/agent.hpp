@@ -1,16 +1,17 @@
 // agent.hpp: the agent's core: step(now, event) -> actions. Pure: no socket, no clock, no process.
 //
-// Decides when a slot's worker starts, is told a plan, is killed; what the node says of itself in etcd; which snapshot goes to which buddy; when a drained node may go.
-// Chooses nothing about plans: what a plan says is carried out, lower epochs are ignored. A worker is killed only when its job leaves this node, when a plan that it was part of
-// is followed by one without it, or when it says itself that it cannot go on: never because etcd or a coordinator is away.
+// Decides when a slot's worker starts, is told a plan, is killed; what the node says of itself in etcd; which snapshot
+// goes to which buddy; when a drained node may go. Chooses nothing about plans: what a plan says is carried out, lower
+// epochs are ignored. A worker is killed only when its job leaves this node, when a plan that it was part of is
+// followed by one without it, or when it says itself that it cannot go on: never because etcd or a coordinator is away.
 #pragma once
 
-#include "api/keeper_reports.hpp"
-#include "api/worker_protocol.hpp"
 #include "agent/core/load_mean.hpp"
 #include "agent/core/node_facts.hpp"
 #include "agent/core/slot.hpp"
+#include "api/keeper_reports.hpp"
 #include "api/keys.hpp"
+#include "api/worker_protocol.hpp"
 
 #include <optional>
 #include <string>
@@ -20,38 +21,102 @@
 namespace regroup::agent {
 
 // Events.
-struct Assigned { std::string job; };                             // empty: none
-struct JobKnown { JobSpec job; };
-struct PlanKnown { Plan plan; };
-struct WorkerSays { WorkerId worker; FromWorker message; };
-struct WorkerEnded { WorkerId worker; int signal = 0; int status = 0; };   // also when it could not be started: status 127
-struct Terminate {};                                              // drain and go; the second one: go now
-struct Tick { int saves_under_way = 0; };
-using Event = std::variant<Assigned, JobKnown, PlanKnown, WorkerSays, WorkerEnded, SnapshotKept, CheckpointSaved, Terminate, Tick>;
+// empty: none
+struct Assigned {
+  std::string job;
+};
+struct JobKnown {
+  JobSpec job;
+};
+struct PlanKnown {
+  Plan plan;
+};
+struct WorkerSays {
+  WorkerId worker;
+  FromWorker message;
+};
+// also when it could not be started: status 127
+struct WorkerEnded {
+  WorkerId worker;
+  int signal = 0;
+  int status = 0;
+};
+// drain and go; the second one: go now
+struct Terminate {};
+struct Tick {
+  int saves_under_way = 0;
+};
+using Event = std::variant<Assigned, JobKnown, PlanKnown, WorkerSays, WorkerEnded, SnapshotKept, CheckpointSaved,
+                           Terminate, Tick>;
 
 // Actions, in this order.
-struct FollowJob { std::string job; };                            // its spec and current plan; empty: none
-struct WorkFor { std::optional<JobSpec> job; };                   // whose snapshots are kept and served
-struct StartWorker { WorkerId worker; JobSpec job; Epoch highest_epoch; };
-struct KeepSpare {};                                              // have a process ready for the next StartWorker
-struct KillWorker { WorkerId worker; std::string reason; };       // SIGKILL, also of a stopped one
-struct Tell { WorkerId worker; ToWorker message; };
-struct GrantArena { WorkerId worker; int slots = 0; std::int64_t bytes = 0; };
-struct TakeSnapshot { WorkerId worker; SnapshotTaken taken; std::string buddy; std::string fingerprint; };
-struct CancelSaves { Epoch before; };
-struct PutLeased { std::string key; std::string value; };         // gone with the node
-struct EraseLeased { std::string key; };
-struct PutLasting { std::string key; std::string value; };
-struct Refused { std::string text; };                             // a plan or message that is not carried out: for the log
-struct Quit { std::string reason; };
-using Action = std::variant<FollowJob, WorkFor, StartWorker, KeepSpare, KillWorker, Tell, GrantArena, TakeSnapshot, CancelSaves, PutLeased, EraseLeased, PutLasting, Refused, Quit>;
+// its spec and current plan; empty: none
+struct FollowJob {
+  std::string job;
+};
+// whose snapshots are kept and served
+struct WorkFor {
+  std::optional<JobSpec> job;
+};
+struct StartWorker {
+  WorkerId worker;
+  JobSpec job;
+  Epoch highest_epoch;
+};
+// have a process ready for the next StartWorker
+struct KeepSpare {};
+// SIGKILL, also of a stopped one
+struct KillWorker {
+  WorkerId worker;
+  std::string reason;
+};
+struct Tell {
+  WorkerId worker;
+  ToWorker message;
+};
+struct GrantArena {
+  WorkerId worker;
+  int slots = 0;
+  std::int64_t bytes = 0;
+};
+struct TakeSnapshot {
+  WorkerId worker;
+  SnapshotTaken taken;
+  std::string buddy;
+  std::string fingerprint;
+};
+struct CancelSaves {
+  Epoch before;
+};
+// gone with the node
+struct PutLeased {
+  std::string key;
+  std::string value;
+};
+struct EraseLeased {
+  std::string key;
+};
+struct PutLasting {
+  std::string key;
+  std::string value;
+};
+// a plan or message that is not carried out: for the log
+struct Refused {
+  std::string text;
+};
+struct Quit {
+  std::string reason;
+};
+using Action = std::variant<FollowJob, WorkFor, StartWorker, KeepSpare, KillWorker, Tell, GrantArena, TakeSnapshot,
+                            CancelSaves, PutLeased, EraseLeased, PutLasting, Refused, Quit>;
 
 class Agent {
  public:
   explicit Agent(NodeFacts facts);
 
   [[nodiscard]] std::vector<Action> step(const Now& now, const Event& event);
-  // When time alone makes the next difference, for which it wants a Tick; max: never. While it drains, saves that end make one too: then it wants ticks often.
+  // When time alone makes the next difference, for which it wants a Tick; max: never. While it drains, saves that end
+  // make one too: then it wants ticks often.
   [[nodiscard]] Instant next_look() const { return next_look_; }
 
   [[nodiscard]] const std::optional<JobSpec>& job() const { return job_; }
@@ -83,9 +148,9 @@ class Agent {
   void said(Slot& slot, const Stopped& message);
   void said(Slot& slot, const Fault& message);
 
-  bool past(Instant at);                            // every comparison with the time; the next look is at the soonest that is not past
+  bool past(Instant at);  // every comparison with the time; the next look is at the soonest that is not past
   void do_due();
-  Slot* slot_of(const WorkerId& worker);            // while that very worker runs
+  Slot* slot_of(const WorkerId& worker);  // while that very worker runs
   void start_due();
   void leave_job(const std::string& reason);
   void tell_plan(Slot& slot);
@@ -95,9 +160,11 @@ class Agent {
   void write_own_suspicions();
   void write_progress();
   void write_load();
-  [[nodiscard]] bool idle() const;                  // no worker runs that is not done
+  [[nodiscard]] bool idle() const;  // no worker runs that is not done
   template <class A>
-  void act(A action) { actions_.emplace_back(std::move(action)); }
+  void act(A action) {
+    actions_.emplace_back(std::move(action));
+  }
 
   NodeFacts facts_;
   Keys keys_;
@@ -105,18 +172,18 @@ class Agent {
   Instant next_look_ = Instant::max();
   std::vector<Action> actions_;
   std::vector<Slot> slots_;
-  std::string assigned_;                            // what etcd says
-  std::string following_;                           // what our workers work for, until they are gone
+  std::string assigned_;   // what etcd says
+  std::string following_;  // what our workers work for, until they are gone
   std::optional<JobSpec> job_;
-  std::optional<Plan> plan_;                        // newest of that job
-  std::optional<Plan> early_plan_;                  // came before its job
-  std::vector<Suspicion> exits_;                    // of workers that the plan counts on
+  std::optional<Plan> plan_;        // newest of that job
+  std::optional<Plan> early_plan_;  // came before its job
+  std::vector<Suspicion> exits_;    // of workers that the plan counts on
   std::optional<Instant> draining_since_;
   ProgressRecord progress_;
-  bool progress_is_new_ = false;                    // ... and not written yet
+  bool progress_is_new_ = false;  // ... and not written yet
   Instant progress_written_{};
   LoadMean load_;
-  std::string node_text_, suspicions_text_;         // as last written
+  std::string node_text_, suspicions_text_;  // as last written
   bool has_spare_ = false;
   bool quit_ = false;
 };

@@ -37,7 +37,8 @@ void LoadMean::add(const CommitReport& report) {
 
 std::optional<LoadRecord> LoadMean::news(Instant now, Span every) {
   if (newest_.expert_load.empty() || newest_.epoch != epoch_ || (told_ && now - told_at_ < every)) return std::nullopt;
-  const bool is_news = !told_ || told_->epoch != newest_.epoch || differ(newest_.expert_load, told_->expert_load) || differ(newest_.load_before, told_->load_before);
+  const bool is_news = !told_ || told_->epoch != newest_.epoch || differ(newest_.expert_load, told_->expert_load) ||
+                       differ(newest_.load_before, told_->load_before);
   if (!is_news) return std::nullopt;
   told_ = newest_;
   told_at_ = now;

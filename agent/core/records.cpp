@@ -6,13 +6,14 @@
 namespace regroup::agent {
 namespace {
 
-constexpr std::size_t kMaxLoadBytes = 512u << 10;   // etcd takes 1 MiB; a job with so many experts has no plan of 1 MiB either
+// etcd takes 1 MiB; a job with so many experts has no plan of 1 MiB either
+constexpr std::size_t kMaxLoadBytes = 512u << 10;
 
 }  // namespace
 
 std::string suspect_name(const WorkerId& worker) {
   std::string name = to_string(worker);
-  std::replace(name.begin(), name.end(), '/', ':');   // one key, no path
+  std::replace(name.begin(), name.end(), '/', ':');  // one key, no path
   return name;
 }
 
@@ -39,7 +40,8 @@ void Agent::write_node() {
 
 void Agent::write_own_suspicions() {
   const std::string key = keys_.suspect(facts_.node.value);
-  std::string text = exits_.empty() ? "" : to_json(SuspectRecord{facts_.node.value, plan_ ? plan_->epoch : Epoch(0), exits_});
+  std::string text =
+      exits_.empty() ? "" : to_json(SuspectRecord{facts_.node.value, plan_ ? plan_->epoch : Epoch(0), exits_});
   if (text == suspicions_text_) return;
   suspicions_text_ = text;
   if (text.empty()) {

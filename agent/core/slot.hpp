@@ -1,9 +1,9 @@
 // slot.hpp: room for one worker: who runs in it, and when the next one may start.
 #pragma once
 
+#include "agent/core/node_facts.hpp"
 #include "api/keeper_reports.hpp"
 #include "api/worker_protocol.hpp"
-#include "agent/core/node_facts.hpp"
 
 #include <optional>
 #include <string>
@@ -12,24 +12,25 @@ namespace regroup::agent {
 
 struct Slot {
   int index = 0;
-  int starts = 0;                          // so far, in this incarnation
+  int starts = 0;  // so far, in this incarnation
   bool running = false;
-  WorkerRecord worker;                     // of the running one; of the last one while it is shown as failed
-  bool asked_to_end = false;               // by us: its end is no failure
-  std::optional<Instant> kill_at;          // was asked to stop
-  int failures = 0;                        // in a row, without a committed step between them
-  Instant not_before{};                    // of the next start
-  int commits = 0;                         // since its start
-  Epoch part_of;                           // newest plan that counts on this worker
-  Epoch dialled;                           // newest plan whose members it was told to get warm for
+  WorkerRecord worker;             // of the running one; of the last one while it is shown as failed
+  bool asked_to_end = false;       // by us: its end is no failure
+  std::optional<Instant> kill_at;  // was asked to stop
+  int failures = 0;                // in a row, without a committed step between them
+  Instant not_before{};            // of the next start
+  int commits = 0;                 // since its start
+  Epoch part_of;                   // newest plan that counts on this worker
+  Epoch dialled;                   // newest plan whose members it was told to get warm for
 
   // Snapshots: the newest one taken, until the worker was told that it is safe.
   std::optional<SnapshotTaken> unsafe;
   std::optional<Instant> offer_again_at;
-  std::optional<CheckpointSaved> saved;    // the newest whose write has ended
+  std::optional<CheckpointSaved> saved;  // the newest whose write has ended
 };
 
-// 0.25, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row. Not at once: a starting worker takes a core from the survivors' first step, which everybody waits for.
+// 0.25, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row. Not at once: a starting worker takes a
+// core from the survivors' first step, which everybody waits for.
 Span restart_delay(int failures);
 
 }  // namespace regroup::agent

@@ -13,7 +13,7 @@ constexpr int kSpareAfterCommits = 2;
 
 void Agent::on(const WorkerSays& event) {
   Slot* slot = slot_of(event.worker);
-  if (slot == nullptr) return;   // killed meanwhile
+  if (slot == nullptr) return;  // killed meanwhile
   std::visit([&](const auto& message) { said(*slot, message); }, event.message);
 }
 
@@ -24,7 +24,8 @@ void Agent::said(Slot& slot, const Hello& message) {
 
 void Agent::said(Slot& slot, const StateChanged& message) {
   const bool was_ready = slot.worker.state != WorkerState::kStarting;
-  if (slot.worker.state == WorkerState::kFinished && message.state == WorkerState::kWaiting) return;   // it has nothing left to wait for
+  // it has nothing left to wait for
+  if (slot.worker.state == WorkerState::kFinished && message.state == WorkerState::kWaiting) return;
   slot.worker.state = message.state;
   slot.worker.epoch = message.epoch;
   slot.worker.text = message.text;
@@ -40,7 +41,8 @@ void Agent::said(Slot& slot, const StateChanged& message) {
 }
 
 void Agent::said(Slot& slot, const Suspects& message) {
-  act(PutLeased{keys_.suspect(suspect_name(slot.worker.id)), to_json(SuspectRecord{suspect_name(slot.worker.id), message.epoch, message.suspicions})});
+  act(PutLeased{keys_.suspect(suspect_name(slot.worker.id)),
+                to_json(SuspectRecord{suspect_name(slot.worker.id), message.epoch, message.suspicions})});
 }
 
 void Agent::said(Slot& slot, const Committed& message) {
@@ -67,9 +69,11 @@ void Agent::said(Slot& slot, const Committed& message) {
   }
 }
 
-void Agent::said(Slot&, const Regrouped&) {}   // counted and journalled by the shell
+void Agent::said(Slot&, const Regrouped&) {}  // counted and journalled by the shell
 
-void Agent::said(Slot& slot, const NeedArena& message) { act(GrantArena{slot.worker.id, message.slots, message.bytes}); }
+void Agent::said(Slot& slot, const NeedArena& message) {
+  act(GrantArena{slot.worker.id, message.slots, message.bytes});
+}
 
 void Agent::said(Slot& slot, const SnapshotTaken& message) {
   slot.unsafe = message;
@@ -89,7 +93,8 @@ void Agent::on(const SnapshotKept& event) {
   Slot* slot = slot_of(event.worker);
   if (slot == nullptr) return;
   const bool newest = slot->unsafe && slot->unsafe->info.step == event.step && slot->unsafe->info.epoch == event.epoch;
-  act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, event.problem.empty() ? SnapshotNews::kSafe : SnapshotNews::kKept}});
+  act(Tell{event.worker,
+           SnapshotAnswer{event.step, event.epoch, event.problem.empty() ? SnapshotNews::kSafe : SnapshotNews::kKept}});
   if (!newest) return;
   if (event.problem.empty()) {
     slot->unsafe.reset();
@@ -101,7 +106,8 @@ void Agent::on(const SnapshotKept& event) {
 
 void Agent::on(const CheckpointSaved& event) {
   if (event.committed && event.problem.empty() && job_) {
-    act(PutLasting{keys_.checkpoint(job_->name, event.step), to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
+    act(PutLasting{keys_.checkpoint(job_->name, event.step),
+                   to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
   }
   Slot* slot = slot_of(event.worker);
   if (slot == nullptr) return;

@@ -6,7 +6,8 @@
 
 namespace regroup {
 
-BuddySender::BuddySender(std::string address, std::chrono::milliseconds idle) : address_(std::move(address)), idle_(idle), thread_([this] { work(); }) {}
+BuddySender::BuddySender(std::string address, std::chrono::milliseconds idle)
+    : address_(std::move(address)), idle_(idle), thread_([this] { work(); }) {}
 
 BuddySender::~BuddySender() {
   {

@@ -1,11 +1,12 @@
-// buddy_sender.hpp: puts snapshots to one other agent, one after the other, over a connection that stays open. One thread of its own.
+// buddy_sender.hpp: puts snapshots to one other agent, one after the other, over a connection that stays open. One
+// thread of its own.
 //
-// Each snapshot is tried once more over a new connection when a kept one turns out to be gone; then it has failed. What was ended on the shelf meanwhile is not sent.
-// The destructor breaks off what is under way and answers everything.
+// Each snapshot is tried once more over a new connection when a kept one turns out to be gone; then it has failed. What
+// was ended on the shelf meanwhile is not sent. The destructor breaks off what is under way and answers everything.
 #pragma once
 
-#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/shelf.hpp"
+#include "api/snapshots/peer_wire.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -23,11 +24,11 @@ class BuddySender {
     std::shared_ptr<Shelf> shelf;
     SnapshotPtr snapshot;
     Step safe;
-    std::function<void(const Result<void>&)> done;   // on the sender's thread, exactly once
+    std::function<void(const Result<void>&)> done;  // on the sender's thread, exactly once
   };
   BuddySender(std::string address, std::chrono::milliseconds idle);
   ~BuddySender();
-  void send(Sending sending);              // any thread
+  void send(Sending sending);  // any thread
   [[nodiscard]] bool idle() const;
 
  private:
@@ -43,9 +44,9 @@ class BuddySender {
   std::deque<Sending> queue_;
   bool busy_ = false;
   bool stopping_ = false;
-  std::optional<PeerSocket> socket_;         // set and reset under the lock, used by the thread alone
+  std::optional<PeerSocket> socket_;  // set and reset under the lock, used by the thread alone
   std::shared_ptr<Shelf> connected_for_;
-  std::thread thread_;                       // last: it uses the rest
+  std::thread thread_;  // last: it uses the rest
 };
 
 }  // namespace regroup

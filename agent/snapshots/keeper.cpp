@@ -59,9 +59,12 @@ class Keeper final : public SnapshotKeeper {
   Result<std::vector<int>> grant(const WorkerId& worker, int slots, std::int64_t bytes) override {
     if (slots < 1) return Error{Code::kBadInput, "a worker asks for " + std::to_string(slots) + " snapshot slots"};
     {
-      // Before the new ones are made: what no snapshot lies in makes room for them. A worker that started in the place of another has its slots too.
+      // Before the new ones are made: what no snapshot lies in makes room for them. A worker that started in the place
+      // of another has its slots too.
       const std::lock_guard lock(mutex_);
-      std::erase_if(arenas_, [&](const auto& arena) { return arena.first.node == worker.node && arena.first.slot == worker.slot; });
+      std::erase_if(arenas_, [&](const auto& arena) {
+        return arena.first.node == worker.node && arena.first.slot == worker.slot;
+      });
     }
     Arena arena;
     std::vector<int> descriptors;
@@ -80,26 +83,38 @@ class Keeper final : public SnapshotKeeper {
 
   void take(const TakeRequest& request) override {
     const SnapshotTaken& taken = request.taken;
-    Taking taking{request.worker, taken.info.step, taken.info.epoch, believable(taken.info.safe, taken.info.step), request.buddy, nullptr, nullptr, nullptr, {}, Clock::now()};
+    Taking taking{request.worker,
+                  taken.info.step,
+                  taken.info.epoch,
+                  believable(taken.info.safe, taken.info.step),
+                  request.buddy,
+                  nullptr,
+                  nullptr,
+                  nullptr,
+                  {},
+                  Clock::now()};
     std::shared_ptr<Region> memory;
     std::uint64_t place = 0;
     {
       const std::lock_guard lock(mutex_);
       taking.shelf = shelf_;
       const auto arena = arenas_.find(request.worker);
-      if (arena != arenas_.end() && taken.info.slot >= 0 && taken.info.slot < static_cast<int>(arena->second.slots.size())) {
+      if (arena != arenas_.end() && taken.info.slot >= 0 &&
+          taken.info.slot < static_cast<int>(arena->second.slots.size())) {
         memory = arena->second.slots[static_cast<std::size_t>(taken.info.slot)];
         place = arena->second.first_place + static_cast<std::uint64_t>(taken.info.slot);
       }
     }
     if (!taking.shelf) {
       log::warn("snapshot_of_no_job", {{"worker", to_string(request.worker)}, {"step", taken.info.step.value}});
-      if (taken.make_durable) saver_.save(save_of(request, nullptr, nullptr, "this agent works for no job", taking.since));
+      if (taken.make_durable)
+        saver_.save(save_of(request, nullptr, nullptr, "this agent works for no job", taking.since));
       return;
     }
     taking.shelf->drop_older(taking.safe);
     if (!taken.info.entries.empty()) put_up(request, memory, place, taking);
-    // Memory that a save reads stays as it is: the worker does not fill the slot again before it is told that the save has ended.
+    // Memory that a save reads stays as it is: the worker does not fill the slot again before it is told that the save
+    // has ended.
     if (taken.make_durable) saver_.save(save_of(request, taking.shelf.get(), memory, taking.problem, taking.since));
     taker_.take(std::move(taking));
   }
@@ -128,7 +143,8 @@ class Keeper final : public SnapshotKeeper {
     server_->job_ended();
   }
 
-  static void put_up(const TakeRequest& request, const std::shared_ptr<Region>& memory, std::uint64_t place, Taking& taking) {
+  static void put_up(const TakeRequest& request, const std::shared_ptr<Region>& memory, std::uint64_t place,
+                     Taking& taking) {
     if (!memory) {
       taking.problem = "the worker was granted no slot " + std::to_string(request.taken.info.slot);
       return;
@@ -139,15 +155,25 @@ class Keeper final : public SnapshotKeeper {
       return;
     }
     auto snapshot = std::make_shared<KeptSnapshot>();
-    *snapshot = {request.worker, request.taken.info.step, request.taken.info.epoch, place, true, memory, std::move(*entries), {}, request.taken.info.bad};
-    // Offered again because the buddy was not there: the worker may have begun to fill the slot anew since, and only the first checksums can tell.
+    *snapshot = {request.worker,
+                 request.taken.info.step,
+                 request.taken.info.epoch,
+                 place,
+                 true,
+                 memory,
+                 std::move(*entries),
+                 {},
+                 request.taken.info.bad};
+    // Offered again because the buddy was not there: the worker may have begun to fill the slot anew since, and only
+    // the first checksums can tell.
     taking.snapshot = taking.shelf->taken_before(*snapshot);
     if (taking.snapshot) return;
     taking.snapshot = taking.to_sum = std::move(snapshot);
     taking.shelf->put_up(taking.snapshot);
   }
 
-  static Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared_ptr<Region>& memory, std::string problem, Clock::time_point since) {
+  static Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared_ptr<Region>& memory,
+                        std::string problem, Clock::time_point since) {
     const SnapshotTaken& taken = request.taken;
     Saving saving{request.worker, {}, memory, 1, std::move(problem), since, {}};
     saving.request.info.step = taken.info.step;
@@ -165,22 +191,24 @@ class Keeper final : public SnapshotKeeper {
     }
     saving.keep_last = job.snapshots.keep_last;
     saving.request.root = job.snapshots.checkpoint_dir;
-    saving.request.info = {job.name, taken.info.epoch, taken.info.step, job.seed, job.model, request.fingerprint, job.data_digest};
+    saving.request.info = {job.name,  taken.info.epoch,    taken.info.step, job.seed,
+                           job.model, request.fingerprint, job.data_digest};
     saving.request.info.bad = taken.info.bad;
     saving.request.model_directory = job.initial_weights;
     saving.request.part = taken.part;
     saving.request.num_parts = taken.num_parts;
-    for (const KeptEntry& entry : *entries) saving.request.entries.push_back({entry.unit, entry.blocks, memory->data() + entry.offset});
+    for (const KeptEntry& entry : *entries)
+      saving.request.entries.push_back({entry.unit, entry.blocks, memory->data() + entry.offset});
     return saving;
   }
 
   std::mutex mutex_;
-  std::shared_ptr<Shelf> shelf_;                // of the job that is worked for
+  std::shared_ptr<Shelf> shelf_;  // of the job that is worked for
   std::map<WorkerId, Arena> arenas_;
   std::uint64_t next_place_ = 0;
   Saver saver_;
   Taker taker_;
-  std::unique_ptr<PeerServer> server_;          // last: it reads the rest
+  std::unique_ptr<PeerServer> server_;  // last: it reads the rest
 };
 
 }  // namespace

@@ -1,10 +1,12 @@
-// kept_snapshot.hpp: one snapshot in this agent's memory: where its blocks lie and what they summed to when it was made.
+// kept_snapshot.hpp: one snapshot in this agent's memory: where its blocks lie and what they summed to when it was
+// made.
 //
-// Immutable once it lies on the shelf; only the bytes in a worker's slot may change under it, and then they no longer match.
+// Immutable once it lies on the shelf; only the bytes in a worker's slot may change under it, and then they no longer
+// match.
 #pragma once
 
-#include "api/worker_protocol.hpp"
 #include "agent/snapshots/region.hpp"
+#include "api/worker_protocol.hpp"
 
 #include <memory>
 #include <vector>
@@ -15,9 +17,11 @@ struct KeptEntry {
   int unit = 0;
   Interval blocks;
   std::int64_t block_elements = 0;
-  std::int64_t offset = 0;            // bytes into the region
-  std::size_t first_checksum = 0;     // [array * blocks.size() + block] from here in `checksums`
-  [[nodiscard]] std::int64_t array_bytes() const { return blocks.size() * block_elements * static_cast<std::int64_t>(sizeof(float)); }
+  std::int64_t offset = 0;         // bytes into the region
+  std::size_t first_checksum = 0;  // [array * blocks.size() + block] from here in `checksums`
+  [[nodiscard]] std::int64_t array_bytes() const {
+    return blocks.size() * block_elements * static_cast<std::int64_t>(sizeof(float));
+  }
   [[nodiscard]] std::size_t num_checksums() const { return static_cast<std::size_t>(blocks.size()) * 3; }
   friend bool operator==(const KeptEntry&, const KeptEntry&) = default;
 };
@@ -26,21 +30,24 @@ struct KeptSnapshot {
   WorkerId taken_by;
   Step step;
   Epoch epoch;
-  std::uint64_t place = 0;            // where its maker holds it; a newer snapshot of the same maker in the same place ends this one
-  bool in_slot = false;               // a worker may write there at any time; else a copy that nobody changes
+  // where its maker holds it; a newer snapshot of the same maker in the same place ends this one
+  std::uint64_t place = 0;
+  bool in_slot = false;  // a worker may write there at any time; else a copy that nobody changes
   std::shared_ptr<Region> memory;
   std::vector<KeptEntry> entries;
   std::vector<std::uint64_t> checksums;
   BadSteps bad;
 
   [[nodiscard]] std::int64_t bytes() const;
-  [[nodiscard]] const std::byte* array(const KeptEntry& entry, int array, int block) const;   // first byte of this block
+  [[nodiscard]] const std::byte* array(const KeptEntry& entry, int array, int block) const;  // first byte of this block
   [[nodiscard]] const std::uint64_t* sums(const KeptEntry& entry, int array, int block) const;
 };
 using SnapshotPtr = std::shared_ptr<const KeptSnapshot>;
 
 // block_elements: [unit]. kBadInput: no such unit or blocks, or outside of the region.
-Result<std::vector<KeptEntry>> check_entries(const std::vector<SnapshotEntry>& entries, const std::vector<std::int64_t>& block_elements, std::int64_t region_bytes);
+Result<std::vector<KeptEntry>> check_entries(const std::vector<SnapshotEntry>& entries,
+                                             const std::vector<std::int64_t>& block_elements,
+                                             std::int64_t region_bytes);
 // Entries laid out anew one after the other, as in a copy; gives the bytes needed. kBadInput.
 Result<std::int64_t> lay_out(std::vector<SnapshotEntry>& entries, const std::vector<std::int64_t>& block_elements);
 

@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::milliseconds kBetweenSigns{200};
-constexpr std::size_t kMostSigns = 2048;   // spaces before the JSON: signs of life for 400 s
+constexpr std::size_t kMostSigns = 2048;  // spaces before the JSON: signs of life for 400 s
 
 struct Check {
   SnapshotPtr snapshot;
@@ -27,7 +27,10 @@ struct Check {
 json describe(const KeptSnapshot& snapshot) {
   json entries = json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
-  return {{"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"bad", bad_json(snapshot.bad)},
+  return {{"taken_by", to_string(snapshot.taken_by)},
+          {"step", snapshot.step.value},
+          {"epoch", snapshot.epoch.value},
+          {"bad", bad_json(snapshot.bad)},
           {"entries", std::move(entries)}};
 }
 
@@ -41,16 +44,18 @@ std::string listing_of(const std::vector<SnapshotPtr>& snapshots) {
 class Checker {
  public:
   explicit Checker(std::vector<Check> checks) : checks_(std::move(checks)) {
-    const std::size_t count = std::min<std::size_t>({checks_.size(), 4, std::max(1U, std::thread::hardware_concurrency())});
+    const std::size_t count =
+        std::min<std::size_t>({checks_.size(), 4, std::max(1U, std::thread::hardware_concurrency())});
     try {
       for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {   // no more threads: those that there are do it
+    } catch (const std::system_error&) {  // no more threads: those that there are do it
     }
     if (threads_.empty()) work();
   }
   std::vector<SnapshotPtr> wait(const std::function<void()>& still_at_it) {
     std::unique_lock lock(mutex_);
-    while (!done_.wait_for(lock, kBetweenSigns, [this] { return done_count_ == threads_.size() || threads_.empty(); })) {
+    while (
+        !done_.wait_for(lock, kBetweenSigns, [this] { return done_count_ == threads_.size() || threads_.empty(); })) {
       lock.unlock();
       still_at_it();
       lock.lock();
@@ -90,13 +95,15 @@ std::vector<SnapshotPtr> whole_snapshots(Shelf& shelf, const std::function<void(
   auto snapshots = shelf.complete();
   std::vector<Check> checks;
   for (const SnapshotPtr& snapshot : snapshots) {
-    if (!snapshot->in_slot) continue;   // checked when it came, and nobody writes there
+    if (!snapshot->in_slot) continue;  // checked when it came, and nobody writes there
     for (const KeptEntry& entry : snapshot->entries) checks.push_back({snapshot, &entry});
   }
   for (const SnapshotPtr& torn : Checker(std::move(checks)).wait(still_at_it)) {
     const auto at = std::find(snapshots.begin(), snapshots.end(), torn);
     if (at == snapshots.end()) continue;
-    log::info("snapshot_torn", {{"taken_by", to_string(torn->taken_by)}, {"step", torn->step.value}, {"reason", "its memory no longer matches its checksums"}});
+    log::info("snapshot_torn", {{"taken_by", to_string(torn->taken_by)},
+                                {"step", torn->step.value},
+                                {"reason", "its memory no longer matches its checksums"}});
     shelf.drop(torn);
     snapshots.erase(at);
   }
@@ -104,8 +111,10 @@ std::vector<SnapshotPtr> whole_snapshots(Shelf& shelf, const std::function<void(
 }
 
 Result<void> answer_list(PeerSocket& socket, Shelf& shelf) {
-  const std::size_t most = listing_of(shelf.complete()).size() + kMostSigns + (64 << 10);   // what comes meanwhile has room too
-  if (most > kPeerMaxFrame) return socket.write_frame(error_json({Code::kUnavailable, "the list of snapshots is larger than a frame"}));
+  // what comes meanwhile has room too
+  const std::size_t most = listing_of(shelf.complete()).size() + kMostSigns + (64 << 10);
+  if (most > kPeerMaxFrame)
+    return socket.write_frame(error_json({Code::kUnavailable, "the list of snapshots is larger than a frame"}));
   const auto length = static_cast<std::uint32_t>(most);
   Result<void> sent = socket.write({{const_cast<std::uint32_t*>(&length), sizeof length}});
   std::size_t signs = 0;
@@ -115,7 +124,7 @@ Result<void> answer_list(PeerSocket& socket, Shelf& shelf) {
   });
   if (!sent) return sent;
   std::string text = listing_of(whole);
-  if (text.size() > most - signs) text = listing_of({});   // the shelf grew faster than it was read
+  if (text.size() > most - signs) text = listing_of({});  // the shelf grew faster than it was read
   text.append(most - signs - text.size(), ' ');
   return socket.write({{text.data(), text.size()}});
 }

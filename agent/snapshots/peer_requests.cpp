@@ -1,7 +1,7 @@
 #include "agent/snapshots/peer_requests.hpp"
 
-#include "api/bad_steps_json.hpp"
 #include "agent/snapshots/listing.hpp"
+#include "api/bad_steps_json.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -36,7 +36,8 @@ Result<std::vector<Piece>> find_pieces(Shelf& shelf, Step step, int unit, Interv
   std::vector<Piece> pieces;
   bool torn = false;
   auto snapshots = shelf.complete_of(step);
-  const std::string what = "blocks " + std::to_string(blocks.lo) + ".." + std::to_string(blocks.hi) + " of unit " + std::to_string(unit) + " at step " + std::to_string(step.value);
+  const std::string what = "blocks " + std::to_string(blocks.lo) + ".." + std::to_string(blocks.hi) + " of unit " +
+                           std::to_string(unit) + " at step " + std::to_string(step.value);
   while (blocks.lo < blocks.hi) {
     auto piece = longest_from(snapshots, unit, blocks);
     if (!piece && torn) return Error{Code::kCorrupt, what + " no longer match their checksums here"};
@@ -65,14 +66,18 @@ Result<void> answer_fetch(PeerSocket& socket, Shelf& shelf, const json& request)
   if (!pieces) return socket.write_frame(error_json(pieces.error()));
   std::vector<iovec> sums;
   std::vector<iovec> arrays;
-  const std::int64_t block_bytes = shelf.block_elements()[static_cast<std::size_t>(unit)] * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t block_bytes =
+      shelf.block_elements()[static_cast<std::size_t>(unit)] * static_cast<std::int64_t>(sizeof(float));
   for (int array = 0; array < 3; ++array) {
     for (const Piece& piece : *pieces) {
-      sums.push_back(part(piece.snapshot->sums(*piece.entry, array, piece.blocks.lo), piece.blocks.size() * static_cast<std::int64_t>(sizeof(std::uint64_t))));
-      arrays.push_back(part(piece.snapshot->array(*piece.entry, array, piece.blocks.lo), piece.blocks.size() * block_bytes));
+      sums.push_back(part(piece.snapshot->sums(*piece.entry, array, piece.blocks.lo),
+                          piece.blocks.size() * static_cast<std::int64_t>(sizeof(std::uint64_t))));
+      arrays.push_back(
+          part(piece.snapshot->array(*piece.entry, array, piece.blocks.lo), piece.blocks.size() * block_bytes));
     }
   }
-  auto sent = socket.write_frame(json{{"ok", true}, {"bytes", static_cast<std::uint64_t>(3 * blocks.size() * block_bytes)}}.dump());
+  auto sent = socket.write_frame(
+      json{{"ok", true}, {"bytes", static_cast<std::uint64_t>(3 * blocks.size() * block_bytes)}}.dump());
   if (sent) sent = socket.write(std::move(sums));
   if (sent) sent = socket.write(std::move(arrays));
   return sent;
@@ -85,13 +90,15 @@ struct Incoming {
 
 Result<Incoming> prepare_put(const Shelf& shelf, RegionPool& copies, const json& request) {
   auto snapshot = std::make_shared<KeptSnapshot>();
-  if (!parse_worker_id(request.at("taken_by").get<std::string>(), snapshot->taken_by)) return Error{Code::kBadInput, "a put names no worker"};
+  if (!parse_worker_id(request.at("taken_by").get<std::string>(), snapshot->taken_by))
+    return Error{Code::kBadInput, "a put names no worker"};
   snapshot->step = Step(request.at("step").get<std::int64_t>());
   snapshot->epoch = Epoch(request.at("epoch").get<std::uint64_t>());
   snapshot->place = request.at("place").get<std::uint64_t>();
   snapshot->bad = bad_from(request.at("bad"));
   std::vector<SnapshotEntry> entries;
-  for (const auto& e : request.at("entries")) entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
+  for (const auto& e : request.at("entries"))
+    entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
   auto bytes = lay_out(entries, shelf.block_elements());
   if (!bytes) return bytes.error();
   if (*bytes == 0) return Error{Code::kBadInput, "a put holds nothing"};
@@ -109,14 +116,20 @@ Result<void> receive_put(PeerSocket& socket, Shelf& shelf, Incoming incoming) {
   bool matches = true;
   for (const KeptEntry& entry : snapshot.entries) {
     snapshot.checksums.resize(entry.first_checksum + entry.num_checksums());
-    auto got = socket.read(snapshot.checksums.data() + entry.first_checksum, entry.num_checksums() * sizeof(std::uint64_t));
-    if (got) got = socket.read(snapshot.memory->data() + entry.offset, static_cast<std::size_t>(3 * entry.array_bytes()));
+    auto got =
+        socket.read(snapshot.checksums.data() + entry.first_checksum, entry.num_checksums() * sizeof(std::uint64_t));
+    if (got)
+      got = socket.read(snapshot.memory->data() + entry.offset, static_cast<std::size_t>(3 * entry.array_bytes()));
     if (!got) return got;
     matches = matches && still_matches(snapshot, entry, entry.blocks);
   }
-  if (!matches) return socket.write_frame(error_json({Code::kCorrupt, "the snapshot of step " + std::to_string(snapshot.step.value) + " does not match its checksums"}));
+  if (!matches)
+    return socket.write_frame(
+        error_json({Code::kCorrupt,
+                    "the snapshot of step " + std::to_string(snapshot.step.value) + " does not match its checksums"}));
   shelf.put_up(incoming.snapshot);
-  if (!shelf.publish(incoming.snapshot)) return socket.write_frame(error_json({Code::kUnavailable, "this agent no longer works for the job"}));
+  if (!shelf.publish(incoming.snapshot))
+    return socket.write_frame(error_json({Code::kUnavailable, "this agent no longer works for the job"}));
   shelf.drop_older(believable(incoming.safe, snapshot.step));
   return socket.write_frame(R"({"ok":true})");
 }
@@ -147,19 +160,29 @@ Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const 
     if (what == "put") return answer_put(socket, shelf, copies, asked);
     return socket.write_frame(error_json({Code::kBadInput, "this agent cannot do '" + what + "'"}));
   } catch (const json::exception& e) {
-    return socket.write_frame(error_json({Code::kBadInput, std::string("a request in a form that is not read here: ") + e.what()}));
+    return socket.write_frame(
+        error_json({Code::kBadInput, std::string("a request in a form that is not read here: ") + e.what()}));
   }
 }
 
 Result<void> put_snapshot(PeerSocket& socket, const KeptSnapshot& snapshot, Step safe, const std::string& who) {
   json entries = json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
-  auto done = socket.write_frame(json{{"do", "put"}, {"taken_by", to_string(snapshot.taken_by)}, {"step", snapshot.step.value}, {"epoch", snapshot.epoch.value}, {"place", snapshot.place},
-                                           {"safe", safe.value}, {"bad", bad_json(snapshot.bad)}, {"entries", std::move(entries)}}.dump());
+  auto done = socket.write_frame(json{
+      {"do", "put"},
+      {"taken_by", to_string(snapshot.taken_by)},
+      {"step", snapshot.step.value},
+      {"epoch", snapshot.epoch.value},
+      {"place", snapshot.place},
+      {"safe", safe.value},
+      {"bad", bad_json(snapshot.bad)},
+      {"entries",
+       std::move(entries)}}.dump());
   if (done) done = await_ok(socket, who);
   if (!done) return done;
   for (const KeptEntry& entry : snapshot.entries) {
-    done = socket.write({part(snapshot.sums(entry, 0, entry.blocks.lo), static_cast<std::int64_t>(entry.num_checksums() * sizeof(std::uint64_t))),
+    done = socket.write({part(snapshot.sums(entry, 0, entry.blocks.lo),
+                              static_cast<std::int64_t>(entry.num_checksums() * sizeof(std::uint64_t))),
                          part(snapshot.array(entry, 0, entry.blocks.lo), 3 * entry.array_bytes())});
     if (!done) return done.error().within(who);
   }

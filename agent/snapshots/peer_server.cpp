@@ -1,11 +1,10 @@
 #include "agent/snapshots/peer_server.hpp"
 
-#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/peer_requests.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "base/log.hpp"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -26,20 +25,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMostConnections = 64;
-constexpr std::chrono::minutes kMostRest{10};   // a buddy's connection is kept from one snapshot to the next
+constexpr std::chrono::minutes kMostRest{10};  // a buddy's connection is kept from one snapshot to the next
 
 struct Connection {
   Connection(int fd, std::chrono::milliseconds idle) : socket(fd, idle) {}
   PeerSocket socket;
-  std::optional<Clock::time_point> resting_since;   // between two requests; guarded by the server
-  bool done = false;                                // guarded by the server
+  std::optional<Clock::time_point> resting_since;  // between two requests; guarded by the server
+  bool done = false;                               // guarded by the server
   std::thread thread;
 };
 
 class Server final : public PeerServer {
  public:
   Server(Listener listener, int stop, std::chrono::milliseconds idle, std::function<std::shared_ptr<Shelf>()> shelf_now)
-      : listener_(std::move(listener)), stop_(stop), idle_(idle), shelf_now_(std::move(shelf_now)), acceptor_([this] { accept_loop(); }) {}
+      : listener_(std::move(listener)), stop_(stop), idle_(idle), shelf_now_(std::move(shelf_now)), acceptor_([this] {
+          accept_loop();
+        }) {}
 
   ~Server() override {
     const std::uint64_t one = 1;
@@ -72,14 +73,14 @@ class Server final : public PeerServer {
         admit(fd);
       } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
         log::warn("peer_port_busy", {{"error", std::strerror(errno)}});
-        pause_ms = 100;   // out of descriptors: there is nothing to do but to wait for some
+        pause_ms = 100;  // out of descriptors: there is nothing to do but to wait for some
       }
     }
   }
 
   void admit(int fd) {
     const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);   // fails on a Unix socket, which needs none
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, which needs none
     const std::lock_guard lock(mutex_);
     if (connections_.size() >= kMostConnections && !make_room_locked()) {
       ::close(fd);
@@ -99,13 +100,15 @@ class Server final : public PeerServer {
     const std::lock_guard lock(mutex_);
     connection.done = true;
     connection.resting_since.reset();
-    ::shutdown(connection.socket.fd(), SHUT_RDWR);   // the peer learns at once; the descriptor goes when the thread is joined
+    // the peer learns at once; the descriptor goes when the thread is joined
+    ::shutdown(connection.socket.fd(), SHUT_RDWR);
   }
 
   bool make_room_locked() {
     Connection* oldest = nullptr;
     for (Connection& connection : connections_) {
-      if (connection.resting_since && (oldest == nullptr || *connection.resting_since < *oldest->resting_since)) oldest = &connection;
+      if (connection.resting_since && (oldest == nullptr || *connection.resting_since < *oldest->resting_since))
+        oldest = &connection;
     }
     if (oldest == nullptr) return false;
     ::shutdown(oldest->socket.fd(), SHUT_RDWR);
@@ -176,7 +179,8 @@ class Server final : public PeerServer {
 
 }  // namespace
 
-Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen, std::chrono::milliseconds idle, std::function<std::shared_ptr<Shelf>()> shelf_now) {
+Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen, std::chrono::milliseconds idle,
+                                                      std::function<std::shared_ptr<Shelf>()> shelf_now) {
   auto listener = listen_at(listen);
   if (!listener) return listener.error();
   const int stop = ::eventfd(0, EFD_CLOEXEC);

@@ -13,10 +13,12 @@
 namespace regroup {
 namespace {
 
-constexpr std::int64_t kLeaveFree = std::int64_t{128} << 20;   // for everything else on the machine
+constexpr std::int64_t kLeaveFree = std::int64_t{128} << 20;  // for everything else on the machine
 constexpr std::size_t kIdleRegions = 4;
 
-Error no_memory(std::int64_t bytes, const std::string& why) { return {Code::kUnavailable, "no memory for a snapshot of " + std::to_string(bytes) + " bytes: " + why}; }
+Error no_memory(std::int64_t bytes, const std::string& why) {
+  return {Code::kUnavailable, "no memory for a snapshot of " + std::to_string(bytes) + " bytes: " + why};
+}
 
 // Asking first: Linux hands out more than it has and then ends a process of its own choice.
 Result<void> check_room(std::int64_t bytes) {
@@ -24,7 +26,8 @@ Result<void> check_room(std::int64_t bytes) {
   for (std::string line; std::getline(meminfo, line);) {
     if (line.rfind("MemAvailable:", 0) != 0) continue;
     const std::int64_t available = std::strtoll(line.c_str() + 13, nullptr, 10) * 1024;
-    if (bytes > available - kLeaveFree) return no_memory(bytes, "only " + std::to_string(available) + " bytes are available");
+    if (bytes > available - kLeaveFree)
+      return no_memory(bytes, "only " + std::to_string(available) + " bytes are available");
     return {};
   }
   return {};
@@ -39,8 +42,10 @@ Result<std::shared_ptr<Region>> Region::make_slot(std::int64_t bytes) {
   if (fd < 0) return no_memory(bytes, std::string("memfd_create: ") + std::strerror(errno));
   std::shared_ptr<Region> region(new Region(nullptr, bytes, fd));
   if (::ftruncate(fd, bytes) != 0 || ::fallocate(fd, 0, 0, bytes) != 0) return no_memory(bytes, std::strerror(errno));
-  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return no_memory(bytes, std::string("sealing: ") + std::strerror(errno));
-  void* data = ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return no_memory(bytes, std::string("sealing: ") + std::strerror(errno));
+  void* data =
+      ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   if (data == MAP_FAILED) return no_memory(bytes, std::strerror(errno));
   region->data_ = static_cast<std::byte*>(data);
   return region;
@@ -48,7 +53,8 @@ Result<std::shared_ptr<Region>> Region::make_slot(std::int64_t bytes) {
 
 Result<std::unique_ptr<Region>> Region::make_private(std::int64_t bytes) {
   if (auto room = check_room(bytes); !room) return room.error();
-  void* data = ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* data =
+      ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) return no_memory(bytes, std::strerror(errno));
   return std::unique_ptr<Region>(new Region(static_cast<std::byte*>(data), bytes, -1));
 }
@@ -64,7 +70,9 @@ Result<std::shared_ptr<Region>> RegionPool::take(std::int64_t bytes) {
     const std::lock_guard lock(mutex_);
     auto best = idle_.end();
     for (auto it = idle_.begin(); it != idle_.end(); ++it) {
-      if ((*it)->bytes() >= bytes && (*it)->bytes() <= 2 * bytes && (best == idle_.end() || (*it)->bytes() < (*best)->bytes())) best = it;
+      if ((*it)->bytes() >= bytes && (*it)->bytes() <= 2 * bytes &&
+          (best == idle_.end() || (*it)->bytes() < (*best)->bytes()))
+        best = it;
     }
     if (best != idle_.end()) {
       region = std::move(*best);
@@ -74,7 +82,7 @@ Result<std::shared_ptr<Region>> RegionPool::take(std::int64_t bytes) {
   if (!region) {
     auto made = Region::make_private(bytes);
     if (!made) {
-      clear();   // what lies idle here may be what is missing
+      clear();  // what lies idle here may be what is missing
       made = Region::make_private(bytes);
     }
     if (!made) return made.error();
@@ -93,7 +101,7 @@ void RegionPool::clear() {
 }
 
 void RegionPool::give_back(std::unique_ptr<Region> region) {
-  std::unique_ptr<Region> oldest;   // unmapped outside the lock
+  std::unique_ptr<Region> oldest;  // unmapped outside the lock
   const std::lock_guard lock(mutex_);
   idle_.push_back(std::move(region));
   if (idle_.size() <= kIdleRegions) return;

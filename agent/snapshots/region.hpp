@@ -1,4 +1,5 @@
-// region.hpp: mapped memory that snapshots lie in: a worker's slot (a memfd that both processes map), or room for a copy of another node's (this process alone).
+// region.hpp: mapped memory that snapshots lie in: a worker's slot (a memfd that both processes map), or room for a
+// copy of another node's (this process alone).
 //
 // Held by shared_ptr: it stays mapped as long as a snapshot, a transfer or a save still reads it. Any thread.
 #pragma once
@@ -15,7 +16,8 @@ namespace regroup {
 
 class Region {
  public:
-  // Resident, zeroed, and sealed against resizing, so that a worker cannot take pages away from under its agent. kBadInput: no size. kUnavailable: no memory.
+  // Resident, zeroed, and sealed against resizing, so that a worker cannot take pages away from under its agent.
+  // kBadInput: no size. kUnavailable: no memory.
   static Result<std::shared_ptr<Region>> make_slot(std::int64_t bytes);
   // Pages come with the first write. kUnavailable: no memory.
   static Result<std::unique_ptr<Region>> make_private(std::int64_t bytes);
@@ -25,7 +27,7 @@ class Region {
 
   [[nodiscard]] std::byte* data() const { return data_; }
   [[nodiscard]] std::int64_t bytes() const { return bytes_; }
-  [[nodiscard]] int fd() const { return fd_; }   // of a slot; -1 of a private one
+  [[nodiscard]] int fd() const { return fd_; }  // of a slot; -1 of a private one
 
  private:
   Region(std::byte* data, std::int64_t bytes, int fd) : data_(data), bytes_(bytes), fd_(fd) {}
@@ -34,10 +36,11 @@ class Region {
   int fd_;
 };
 
-// Copies come and go with every snapshot, and fresh pages cost as much time as the bytes themselves: the last few regions are kept and used again.
+// Copies come and go with every snapshot, and fresh pages cost as much time as the bytes themselves: the last few
+// regions are kept and used again.
 class RegionPool : public std::enable_shared_from_this<RegionPool> {
  public:
-  Result<std::shared_ptr<Region>> take(std::int64_t bytes);   // goes back to the pool with its last owner
+  Result<std::shared_ptr<Region>> take(std::int64_t bytes);  // goes back to the pool with its last owner
   void clear();
 
  private:

@@ -21,7 +21,7 @@ Saver::~Saver() {
   writer_.join();
   {
     const std::lock_guard lock(mutex_);
-    to_commit_.ends = true;   // the writer hands nothing over any more
+    to_commit_.ends = true;  // the writer hands nothing over any more
   }
   changed_.notify_all();
   committer_.join();
@@ -91,18 +91,20 @@ void Saver::commit_and_prune(const SavingPtr& saving) {
     saved.committed = true;
     saved.directory = committed->directory;
     saved.bytes = committed->bytes;
-    for (const std::string& note : committed->notes) log::warn("not_beside_the_checkpoint", {{"directory", committed->directory}, {"reason", note}});
+    for (const std::string& note : committed->notes)
+      log::warn("not_beside_the_checkpoint", {{"directory", committed->directory}, {"reason", note}});
   } else {
     saved.problem = to_string(committed.error());
   }
-  report(saving, saved);   // first: a worker waits for it, and deleting may take a while
+  report(saving, saved);  // first: a worker waits for it, and deleting may take a while
   if (!committed) return;
   auto pruned = prune_checkpoints(saving->request.root, saving->keep_last, saving->request.info.epoch);
   if (!pruned) {
     log::warn("checkpoints_not_pruned", {{"directory", saving->request.root}, {"error", to_string(pruned.error())}});
     return;
   }
-  for (const Deletion& gone : *pruned) log::info("checkpoint_deleted", {{"directory", gone.checkpoint.directory}, {"reason", gone.reason}});
+  for (const Deletion& gone : *pruned)
+    log::info("checkpoint_deleted", {{"directory", gone.checkpoint.directory}, {"reason", gone.reason}});
 }
 
 void Saver::report(const SavingPtr& saving, CheckpointSaved saved) {

@@ -1,7 +1,9 @@
-// saver.hpp: this node's parts of durable checkpoints, written in the order in which they were asked for, and their commits.
+// saver.hpp: this node's parts of durable checkpoints, written in the order in which they were asked for, and their
+// commits.
 //
-// Two threads: one writes parts; the other waits for the parts of other owners and commits, so that a second worker's part of the same checkpoint is not kept waiting by the
-// commit that waits for it. Failures are texts in the event. The destructor cancels all.
+// Two threads: one writes parts; the other waits for the parts of other owners and commits, so that a second worker's
+// part of the same checkpoint is not kept waiting by the commit that waits for it. Failures are texts in the event. The
+// destructor cancels all.
 #pragma once
 
 #include "agent/snapshots/keeper.hpp"
@@ -18,10 +20,10 @@ namespace regroup {
 
 struct Saving {
   WorkerId worker;
-  SaveRequest request;                  // entries point into `memory`
+  SaveRequest request;  // entries point into `memory`
   std::shared_ptr<Region> memory;
   int keep_last = 1;
-  std::string problem;                  // not empty: it cannot be saved at all
+  std::string problem;  // not empty: it cannot be saved at all
   std::chrono::steady_clock::time_point since;
   CancelFlag cancel;
 };
@@ -31,7 +33,7 @@ class Saver {
   // on_saved: exactly one for each save(), on a thread of the saver; the save no longer counts as under way then.
   Saver(std::chrono::milliseconds commit_wait, std::function<void(const CheckpointSaved&)> on_saved);
   ~Saver();
-  void save(Saving saving);                                       // any thread, as all
+  void save(Saving saving);  // any thread, as all
   void cancel_before(const std::string& job, Epoch epoch);
   [[nodiscard]] int under_way() const;
 

@@ -16,13 +16,16 @@ template <class Which>
 void Shelf::end(const Which& which) {
   std::vector<Place> gone;
   const std::lock_guard lock(mutex_);
-  const auto from = std::stable_partition(places_.begin(), places_.end(), [&](const Place& place) { return !which(place); });
+  const auto from =
+      std::stable_partition(places_.begin(), places_.end(), [&](const Place& place) { return !which(place); });
   gone.assign(std::make_move_iterator(from), std::make_move_iterator(places_.end()));
   places_.erase(from, places_.end());
 }
 
 void Shelf::put_up(const SnapshotPtr& snapshot) {
-  end([&](const Place& place) { return place.snapshot->taken_by == snapshot->taken_by && place.snapshot->place == snapshot->place; });
+  end([&](const Place& place) {
+    return place.snapshot->taken_by == snapshot->taken_by && place.snapshot->place == snapshot->place;
+  });
   const std::lock_guard lock(mutex_);
   if (!closed_) places_.push_back({snapshot, false});
 }
@@ -30,12 +33,14 @@ void Shelf::put_up(const SnapshotPtr& snapshot) {
 bool Shelf::publish(const SnapshotPtr& snapshot) {
   {
     const std::lock_guard lock(mutex_);
-    const auto at = std::find_if(places_.begin(), places_.end(), [&](const Place& place) { return place.snapshot == snapshot; });
+    const auto at =
+        std::find_if(places_.begin(), places_.end(), [&](const Place& place) { return place.snapshot == snapshot; });
     if (at == places_.end()) return false;
     at->complete = true;
   }
   end([&](const Place& place) {
-    return place.complete && place.snapshot != snapshot && place.snapshot->taken_by == snapshot->taken_by && place.snapshot->step == snapshot->step;
+    return place.complete && place.snapshot != snapshot && place.snapshot->taken_by == snapshot->taken_by &&
+           place.snapshot->step == snapshot->step;
   });
   return true;
 }
@@ -49,7 +54,9 @@ SnapshotPtr Shelf::taken_before(const KeptSnapshot& like) const {
   const std::lock_guard lock(mutex_);
   for (const Place& place : places_) {
     const KeptSnapshot& held = *place.snapshot;
-    if (place.complete && held.taken_by == like.taken_by && held.place == like.place && held.step == like.step && held.epoch == like.epoch && held.entries == like.entries) return place.snapshot;
+    if (place.complete && held.taken_by == like.taken_by && held.place == like.place && held.step == like.step &&
+        held.epoch == like.epoch && held.entries == like.entries)
+      return place.snapshot;
   }
   return nullptr;
 }
@@ -83,7 +90,9 @@ std::vector<SnapshotPtr> Shelf::complete() const {
       if (place.complete) out.push_back(place.snapshot);
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const SnapshotPtr& a, const SnapshotPtr& b) { return std::tie(b->step, a->taken_by) < std::tie(a->step, b->taken_by); });
+  std::stable_sort(out.begin(), out.end(), [](const SnapshotPtr& a, const SnapshotPtr& b) {
+    return std::tie(b->step, a->taken_by) < std::tie(a->step, b->taken_by);
+  });
   return out;
 }
 

@@ -4,7 +4,8 @@
 
 namespace regroup {
 
-Taker::Taker(std::chrono::milliseconds idle, std::function<void(const SnapshotKept&)> on_kept) : idle_(idle), on_kept_(std::move(on_kept)), thread_([this] { work(); }) {}
+Taker::Taker(std::chrono::milliseconds idle, std::function<void(const SnapshotKept&)> on_kept)
+    : idle_(idle), on_kept_(std::move(on_kept)), thread_([this] { work(); }) {}
 
 Taker::~Taker() {
   {
@@ -66,12 +67,20 @@ void Taker::send(Taking taking) {
   const auto shelf = taking.shelf;
   const auto snapshot = taking.snapshot;
   const Step safe = taking.safe;
-  at->second->send({shelf, snapshot, safe, [this, taking = std::move(taking)](const Result<void>& sent) { report(taking, sent ? std::string() : to_string(sent.error())); }});
+  at->second->send({shelf, snapshot, safe, [this, taking = std::move(taking)](const Result<void>& sent) {
+                      report(taking, sent ? std::string() : to_string(sent.error()));
+                    }});
 }
 
 void Taker::report(const Taking& taking, const std::string& problem) const {
   if (taking.shelf->closed()) return;
-  SnapshotKept kept{taking.worker, taking.step, taking.epoch, 0, std::chrono::duration<double>(std::chrono::steady_clock::now() - taking.since).count(), {}, problem};
+  SnapshotKept kept{taking.worker,
+                    taking.step,
+                    taking.epoch,
+                    0,
+                    std::chrono::duration<double>(std::chrono::steady_clock::now() - taking.since).count(),
+                    {},
+                    problem};
   if (taking.snapshot) {
     kept.bytes = taking.snapshot->bytes();
     kept.buddy = taking.buddy;

@@ -39,15 +39,20 @@ Nonce make_nonce() {
   return nonce;
 }
 
-std::string proof(const std::string& secret, const char* side, const std::string& server_nonce, const std::string& client_nonce, const std::string& job) {
-  const std::string text = std::string("regroup peer 1 ") + side + '\n' + server_nonce + '\n' + client_nonce + '\n' + job;
+std::string proof(const std::string& secret, const char* side, const std::string& server_nonce,
+                  const std::string& client_nonce, const std::string& job) {
+  const std::string text =
+      std::string("regroup peer 1 ") + side + '\n' + server_nonce + '\n' + client_nonce + '\n' + job;
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
-  ::HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
+  ::HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+         reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
   return hex(digest, size);
 }
 
-bool same(const std::string& a, const std::string& b) { return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+bool same(const std::string& a, const std::string& b) {
+  return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 const Error kRefused{Code::kBadInput, "the peer refused us: the job is unknown there or the secret is wrong"};
 
@@ -57,21 +62,25 @@ Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const s
   char greeting[4 + 32];
   auto done = socket.read(greeting, sizeof greeting);
   if (!done) return done;
-  if (std::memcmp(greeting, kMagic, 4) != 0) return Error{Code::kBadInput, "who answers is not a Regroup agent of this version"};
+  if (std::memcmp(greeting, kMagic, 4) != 0)
+    return Error{Code::kBadInput, "who answers is not a Regroup agent of this version"};
   const std::string theirs = hex(reinterpret_cast<unsigned char*>(greeting) + 4, 32);
   const Nonce nonce = make_nonce();
   const std::string mine = hex(nonce.data(), nonce.size());
-  done = socket.write_frame(json{{"job", job}, {"nonce", mine}, {"proof", proof(secret, "client", theirs, mine, job)}}.dump());
+  done = socket.write_frame(
+      json{{"job", job}, {"nonce", mine}, {"proof", proof(secret, "client", theirs, mine, job)}}.dump());
   if (!done) return done;
   auto reply = socket.read_frame(kPeerMaxHello);
   if (!reply) return reply.error();
   auto answer = json::parse(*reply, nullptr, false);
   if (!answer.is_object() || !answer.contains("proof") || !answer["proof"].is_string()) return kRefused;
-  if (!same(answer["proof"].get<std::string>(), proof(secret, "server", theirs, mine, job))) return Error{Code::kBadInput, "the peer does not know the job's secret"};
+  if (!same(answer["proof"].get<std::string>(), proof(secret, "server", theirs, mine, job)))
+    return Error{Code::kBadInput, "the peer does not know the job's secret"};
   return {};
 }
 
-Result<std::string> admit_client(PeerSocket& socket, const std::function<std::string(const std::string& job)>& secret_of) {
+Result<std::string> admit_client(PeerSocket& socket,
+                                 const std::function<std::string(const std::string& job)>& secret_of) {
   const Nonce nonce = make_nonce();
   const std::string mine = hex(nonce.data(), nonce.size());
   auto done = socket.write({{const_cast<char*>(kMagic), 4}, {const_cast<unsigned char*>(nonce.data()), nonce.size()}});
@@ -79,7 +88,10 @@ Result<std::string> admit_client(PeerSocket& socket, const std::function<std::st
   auto hello = socket.read_frame(kPeerMaxHello);
   if (!hello) return hello.error();
   auto said = json::parse(*hello, nullptr, false);
-  auto text = [&said](const char* key) { return said.is_object() && said.contains(key) && said[key].is_string() ? said[key].get<std::string>() : std::string(); };
+  auto text = [&said](const char* key) {
+    return said.is_object() && said.contains(key) && said[key].is_string() ? said[key].get<std::string>()
+                                                                           : std::string();
+  };
   const std::string job = text("job");
   const std::string secret = secret_of(job);
   // A job without a secret, or one unknown here, admits nobody; the comparison is made all the same.
@@ -93,7 +105,10 @@ Result<std::string> admit_client(PeerSocket& socket, const std::function<std::st
   return job;
 }
 
-std::string error_json(const Error& error) { return json{{"error", error.context}, {"code", static_cast<int>(error.code)}}.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string error_json(const Error& error) {
+  return json{{"error", error.context}, {"code", static_cast<int>(error.code)}}.dump(-1, ' ', false,
+                                                                                     json::error_handler_t::replace);
+}
 
 Result<void> error_from_json(const std::string& reply, const std::string& who) {
   auto value = json::parse(reply, nullptr, false);
@@ -101,12 +116,15 @@ Result<void> error_from_json(const std::string& reply, const std::string& who) {
   if (!value.contains("error")) return {};
   const int code = value.contains("code") && value["code"].is_number_integer() ? value["code"].get<int>() : -1;
   const bool known = code >= 0 && code <= static_cast<int>(Code::kInternal);
-  return Error{known ? static_cast<Code>(code) : Code::kUnavailable, who + ": " + (value["error"].is_string() ? value["error"].get<std::string>() : std::string("refused"))};
+  return Error{known ? static_cast<Code>(code) : Code::kUnavailable,
+               who + ": " + (value["error"].is_string() ? value["error"].get<std::string>() : std::string("refused"))};
 }
 
 std::vector<std::uint64_t> block_checksums(const float* arrays, int blocks, std::int64_t block_elements) {
   std::vector<std::uint64_t> out(static_cast<std::size_t>(blocks) * 3);
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = ::XXH3_64bits(arrays + static_cast<std::int64_t>(i) * block_elements, static_cast<std::size_t>(block_elements) * sizeof(float));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = ::XXH3_64bits(arrays + static_cast<std::int64_t>(i) * block_elements,
+                           static_cast<std::size_t>(block_elements) * sizeof(float));
   return out;
 }
 

@@ -22,11 +22,13 @@ class Client final : public SnapshotClient {
       const auto value = json::parse(*reply);
       for (const auto& held : value.at("snapshots")) {
         HeldSnapshot one;
-        if (!parse_worker_id(held.at("taken_by").get<std::string>(), one.taken_by)) throw std::runtime_error("no worker id");
+        if (!parse_worker_id(held.at("taken_by").get<std::string>(), one.taken_by))
+          throw std::runtime_error("no worker id");
         one.info.step = Step(held.at("step").get<std::int64_t>());
         one.info.epoch = Epoch(held.at("epoch").get<std::uint64_t>());
         one.info.bad = bad_from(held.at("bad"));
-        for (const auto& e : held.at("entries")) one.info.entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
+        for (const auto& e : held.at("entries"))
+          one.info.entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
         out.push_back(std::move(one));
       }
       return out;
@@ -37,14 +39,18 @@ class Client final : public SnapshotClient {
 
   Result<void> fetch(Step step, int unit, Interval blocks, std::span<float> into) override {
     const auto pieces = static_cast<std::size_t>(std::max(blocks.size(), 0)) * 3;
-    if (pieces == 0 || into.size() % pieces != 0) return Error{Code::kBadInput, "fetch needs 3 * blocks * block_elements floats of room"};
-    auto reply = ask(json{{"do", "fetch"}, {"step", step.value}, {"unit", unit}, {"lo", blocks.lo}, {"hi", blocks.hi}}.dump());
+    if (pieces == 0 || into.size() % pieces != 0)
+      return Error{Code::kBadInput, "fetch needs 3 * blocks * block_elements floats of room"};
+    auto reply =
+        ask(json{{"do", "fetch"}, {"step", step.value}, {"unit", unit}, {"lo", blocks.lo}, {"hi", blocks.hi}}.dump());
     if (!reply) return reply.error();
     const auto value = json::parse(*reply, nullptr, false);
-    const std::size_t bytes = value.contains("bytes") && value["bytes"].is_number_unsigned() ? value["bytes"].get<std::size_t>() : 0;
+    const std::size_t bytes =
+        value.contains("bytes") && value["bytes"].is_number_unsigned() ? value["bytes"].get<std::size_t>() : 0;
     if (bytes != into.size_bytes()) {
-      broken_ = true;   // what follows on the stream is not what we have room for
-      return Error{Code::kCorrupt, who_ + " has blocks of another size: " + std::to_string(bytes) + " bytes instead of " + std::to_string(into.size_bytes())};
+      broken_ = true;  // what follows on the stream is not what we have room for
+      return Error{Code::kCorrupt, who_ + " has blocks of another size: " + std::to_string(bytes) +
+                                       " bytes instead of " + std::to_string(into.size_bytes())};
     }
     std::vector<std::uint64_t> promised(pieces);
     auto got = socket_.read(promised.data(), promised.size() * sizeof(std::uint64_t));
@@ -55,7 +61,8 @@ class Client final : public SnapshotClient {
     }
     if (block_checksums(into.data(), blocks.size(), static_cast<std::int64_t>(into.size() / pieces)) != promised)
       return Error{Code::kCorrupt, who_ + ": blocks " + std::to_string(blocks.lo) + ".." + std::to_string(blocks.hi) +
-                                       " of unit " + std::to_string(unit) + " at step " + std::to_string(step.value) + " do not match their checksums"};
+                                       " of unit " + std::to_string(unit) + " at step " + std::to_string(step.value) +
+                                       " do not match their checksums"};
     return {};
   }
 
@@ -80,7 +87,9 @@ class Client final : public SnapshotClient {
 
 }  // namespace
 
-Result<std::unique_ptr<SnapshotClient>> SnapshotClient::connect(const std::string& agent_address, const std::string& job, const std::string& secret, std::chrono::milliseconds timeout) {
+Result<std::unique_ptr<SnapshotClient>> SnapshotClient::connect(const std::string& agent_address,
+                                                                const std::string& job, const std::string& secret,
+                                                                std::chrono::milliseconds timeout) {
   auto socket = PeerSocket::dial(agent_address, timeout);
   if (!socket) return socket.error();
   auto proved = prove_to_server(*socket, job, secret);

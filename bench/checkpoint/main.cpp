@@ -1,8 +1,9 @@
 // bench-checkpoint [--json] [--dir DIR] [--rounds N]: 1.6 GB of training state over 4 writers, saved and resumed on 3.
 //
-// Each round, in a fresh directory: the copy into warm memory (the only pause of training), the save until durable, a plain sequential O_DIRECT write of as many bytes
-// (which of the two comes first alternates), then a cold resume by 3 processes and a plain O_DIRECT read of the same files. Medians, least and most over the rounds,
-// and whether the medians are what they shall be.
+// Each round, in a fresh directory: the copy into warm memory (the only pause of training), the save until durable, a
+// plain sequential O_DIRECT write of as many bytes (which of the two comes first alternates), then a cold resume by 3
+// processes and a plain O_DIRECT read of the same files. Medians, least and most over the rounds, and whether the
+// medians are what they shall be.
 #include "bench/checkpoint/processes.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/posix_file.hpp"
@@ -32,7 +33,7 @@ namespace fs = std::filesystem;
 
 constexpr int kWriters = 4;
 constexpr int kReaders = 3;
-constexpr double kMostPause = 0.2, kLeastShare = 0.8, kMostRead = 1.01;   // of the medians
+constexpr double kMostPause = 0.2, kLeastShare = 0.8, kMostRead = 1.01;  // of the medians
 constexpr std::size_t kDirectBytes = std::size_t{4} << 20, kHugePage = std::size_t{2} << 20;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -86,7 +87,8 @@ std::int64_t place(const std::vector<Unit>& units, std::vector<PartBuffer>& owne
 }
 
 std::byte* map_memory(std::int64_t bytes) {
-  void* memory = ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* memory = ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) {
     std::perror("bench-checkpoint: mmap");
     std::exit(1);
@@ -95,14 +97,16 @@ std::byte* map_memory(std::int64_t bytes) {
 }
 
 double raw_write(const std::string& path, std::int64_t bytes) {
-  // In huge pages: a buffer of scattered pages takes up to twice the requests, and the disk would look slower than it is.
+  // In huge pages: a buffer of scattered pages takes up to twice the requests, and the disk would look slower than it
+  // is.
   auto* buffer = static_cast<std::byte*>(std::aligned_alloc(kHugePage, kDirectBytes));
   ::madvise(buffer, kDirectBytes, MADV_HUGEPAGE);
   std::memset(buffer, 0x5a, kDirectBytes);
   const auto start = Clock::now();
   {
     const FileHandle file = value(open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT));
-    for (std::int64_t at = 0; at < bytes; at += static_cast<std::int64_t>(kDirectBytes)) value(write_at(file.fd(), path, {buffer, kDirectBytes}, at));
+    for (std::int64_t at = 0; at < bytes; at += static_cast<std::int64_t>(kDirectBytes))
+      value(write_at(file.fd(), path, {buffer, kDirectBytes}, at));
     value(sync_file(file.fd(), path));
   }
   const double seconds = since(start);
@@ -141,7 +145,8 @@ struct Figures {
   }
 };
 
-void measure_round(int round, const std::string& root, const FilePlan& plan, const std::vector<std::byte*>& live, const std::vector<std::byte*>& arenas, Figures& figures) {
+void measure_round(int round, const std::string& root, const FilePlan& plan, const std::vector<std::byte*>& live,
+                   const std::vector<std::byte*>& arenas, Figures& figures) {
   SaveRequest request{root, {}, 0, kWriters, {}, {}};
   request.info.job = "bench";
   request.info.shape = plan.shape();
@@ -153,7 +158,7 @@ void measure_round(int round, const std::string& root, const FilePlan& plan, con
     const std::int64_t bytes = place(plan.units(), owned, arenas[static_cast<std::size_t>(w)]);
     auto* from = live[static_cast<std::size_t>(w)];
     auto* to = arenas[static_cast<std::size_t>(w)];
-    const auto touch = [=] {   // page tables, as a process that lives on has them
+    const auto touch = [=] {  // page tables, as a process that lives on has them
       for (std::int64_t i = 0; i < bytes; i += 4096) to[i] = from[i];
     };
     copiers.push_back({touch, [=] {
@@ -178,8 +183,10 @@ void measure_round(int round, const std::string& root, const FilePlan& plan, con
   double raw = 0, durable = 0;
   for (int turn = 0; turn < 2; ++turn) {
     ::sync();
-    if ((turn + round) % 2 == 0) raw = raw_write(raw_path, file_bytes);
-    else durable = run_together(writers).seconds;
+    if ((turn + round) % 2 == 0)
+      raw = raw_write(raw_path, file_bytes);
+    else
+      durable = run_together(writers).seconds;
   }
   figures.add("durable_s", durable);
   figures.add("raw_write_s", raw);
@@ -189,7 +196,8 @@ void measure_round(int round, const std::string& root, const FilePlan& plan, con
   forget_pages(directory);
   for (int r = 0; r < kReaders; ++r) {
     const auto owned = std::make_shared<std::vector<PartBuffer>>(owned_by(plan.units(), r, kReaders));
-    readers.push_back({[&, owned] { place(plan.units(), *owned, map_memory(place(plan.units(), *owned, nullptr))); }, [&, owned] {
+    readers.push_back({[&, owned] { place(plan.units(), *owned, map_memory(place(plan.units(), *owned, nullptr))); },
+                       [&, owned] {
                          auto reader = value(CheckpointReader::open(directory));
                          value(reader->read(*owned));
                          return static_cast<double>(reader->bytes_read());
@@ -214,7 +222,8 @@ int run(const std::string& parent, int rounds, bool json) {
     live.push_back(map_memory(bytes));
     arenas.push_back(map_memory(bytes));
     auto* words = reinterpret_cast<std::uint32_t*>(live.back());
-    for (std::int64_t i = 0; i < bytes / 4; ++i) words[i] = 0x3c000000U | (static_cast<std::uint32_t>(i) * 2654435761U >> 9);
+    for (std::int64_t i = 0; i < bytes / 4; ++i)
+      words[i] = 0x3c000000U | (static_cast<std::uint32_t>(i) * 2654435761U >> 9);
   }
   std::string root = parent + "/bench-checkpoint-XXXXXX";
   if (!::mkdtemp(root.data())) value(Result<void>(file_error("make a directory in", parent, errno)));
@@ -222,10 +231,13 @@ int run(const std::string& parent, int rounds, bool json) {
   for (int round = 0; round < rounds; ++round) measure_round(round, root, plan, live, arenas, figures);
   fs::remove_all(root);
 
-  nlohmann::ordered_json out = {{"state_bytes", plan.state_bytes()}, {"writers", kWriters}, {"readers", kReaders}, {"rounds", rounds}};
-  const char* names[] = {"pause_s", "durable_s", "raw_write_s", "share_of_raw_write", "resume_s", "raw_read_s", "read_over_state"};
+  nlohmann::ordered_json out = {
+      {"state_bytes", plan.state_bytes()}, {"writers", kWriters}, {"readers", kReaders}, {"rounds", rounds}};
+  const char* names[] = {"pause_s",  "durable_s",  "raw_write_s",    "share_of_raw_write",
+                         "resume_s", "raw_read_s", "read_over_state"};
   for (const char* name : names) out[name] = figures.summary(name);
-  const bool pause = out["pause_s"]["median"].get<double>() <= kMostPause, share = out["share_of_raw_write"]["median"].get<double>() >= kLeastShare,
+  const bool pause = out["pause_s"]["median"].get<double>() <= kMostPause,
+             share = out["share_of_raw_write"]["median"].get<double>() >= kLeastShare,
              read = out["read_over_state"]["median"].get<double>() <= kMostRead;
   out["targets"] = {{"pause_s", {{"at_most", kMostPause}, {"met", pause}}},
                     {"share_of_raw_write", {{"at_least", kLeastShare}, {"met", share}}},
@@ -235,13 +247,17 @@ int run(const std::string& parent, int rounds, bool json) {
     std::printf("%s\n", out.dump(2).c_str());
     return 0;
   }
-  std::printf("%.2f GB over %d writers, resumed on %d, %d rounds in %s\n", static_cast<double>(plan.state_bytes()) / 1e9, kWriters, kReaders, rounds, parent.c_str());
+  std::printf("%.2f GB over %d writers, resumed on %d, %d rounds in %s\n",
+              static_cast<double>(plan.state_bytes()) / 1e9, kWriters, kReaders, rounds, parent.c_str());
   std::printf("%-20s %10s %10s %10s\n", "", "median", "least", "most");
   for (const char* name : names)
-    std::printf("%-20s %10.3f %10.3f %10.3f\n", name, out[name]["median"].get<double>(), out[name]["least"].get<double>(), out[name]["most"].get<double>());
+    std::printf("%-20s %10.3f %10.3f %10.3f\n", name, out[name]["median"].get<double>(),
+                out[name]["least"].get<double>(), out[name]["most"].get<double>());
   for (const auto& [name, target] : out["targets"].items()) {
     const bool most = target.contains("at_most");
-    std::printf("%s %s %.2f: %s\n", name.c_str(), most ? "<=" : ">=", target[most ? "at_most" : "at_least"].get<double>(), target["met"].get<bool>() ? "met" : "not met");
+    std::printf("%s %s %.2f: %s\n", name.c_str(),
+                most ? "<=" : ">=", target[most ? "at_most" : "at_least"].get<double>(),
+                target["met"].get<bool>() ? "met" : "not met");
   }
   return 0;
 }
@@ -255,9 +271,12 @@ int main(int argc, char** argv) {
   std::string directory = ".";
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    if (argument == "--json") json = true;
-    else if (argument == "--dir" && i + 1 < argc) directory = argv[++i];
-    else if (argument == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) rounds = std::atoi(argv[++i]);
+    if (argument == "--json")
+      json = true;
+    else if (argument == "--dir" && i + 1 < argc)
+      directory = argv[++i];
+    else if (argument == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0)
+      rounds = std::atoi(argv[++i]);
     else {
       std::fprintf(stderr, "usage: bench-checkpoint [--json] [--dir DIR] [--rounds N]\n");
       return argument == "--help" ? 0 : 2;

@@ -31,7 +31,7 @@ Outcome run_together(const std::vector<Child>& children) {
       if (children[i].prepare) children[i].prepare();
       char byte = 'r';
       must(::write(ready[1], &byte, 1) == 1, "ready");
-      (void)!::read(start[0], &byte, 1);   // ends when the parent closes its end
+      (void)!::read(start[0], &byte, 1);  // ends when the parent closes its end
       const double result[2] = {static_cast<double>(i), children[i].work()};
       must(::write(done[1], result, sizeof result) == sizeof result, "done");
       ::_exit(0);

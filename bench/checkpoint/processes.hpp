@@ -6,13 +6,14 @@
 
 namespace regroup::bench {
 
-// One number a child. `prepare` runs before the common start, `work` after it; its value comes back. Ends this program when a child fails.
+// One number a child. `prepare` runs before the common start, `work` after it; its value comes back. Ends this program
+// when a child fails.
 struct Child {
   std::function<void()> prepare;
   std::function<double()> work;
 };
 struct Outcome {
-  double seconds = 0;                // common start until the last child's end
+  double seconds = 0;  // common start until the last child's end
   std::vector<double> values;
 };
 Outcome run_together(const std::vector<Child>& children);

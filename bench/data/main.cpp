@@ -1,10 +1,10 @@
-// bench-data: MB/s of text, per core, that become tokens with Mixtral's tokenizer: SentencePiece alone, ours, and the whole of `regroup data prepare`; and reading back.
+// bench-data: MB/s of text, per core, that become tokens with Mixtral's tokenizer: SentencePiece alone, ours, and the
+// whole of `regroup data prepare`; and reading back.
 #include "moe/data/dataset.hpp"
 #include "moe/data/prepare/prepare.hpp"
 #include "moe/data/prepare/sentencepiece_tokenizer.hpp"
 
 #include <nlohmann/json.hpp>
-
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -26,7 +26,9 @@ using Json = nlohmann::ordered_json;
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto of = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
   return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
@@ -63,9 +65,11 @@ std::string technical(std::size_t bytes) {
   std::vector<std::string> paths;
   std::error_code error;
   for (const char* folder : {"/usr/include", "/usr/share/perl", "/usr/lib/python3"})
-    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error), end; !error && at != end; at.increment(error))
+    for (fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error), end;
+         !error && at != end; at.increment(error))
       if (const auto ending = at->path().extension();
-          at->is_regular_file(error) && (ending == ".h" || ending == ".hpp" || ending == ".py" || ending == ".pod" || ending == ".pm"))
+          at->is_regular_file(error) &&
+          (ending == ".h" || ending == ".hpp" || ending == ".py" || ending == ".pod" || ending == ".pm"))
         paths.push_back(at->path());
   std::sort(paths.begin(), paths.end());
   std::string text;
@@ -123,27 +127,33 @@ int main(int argc, char** argv) {
       return 1;
     }
 
-    PrepareOptions options;   // the command itself, over ten times as much
+    PrepareOptions options;  // the command itself, over ten times as much
     options.inputs = {folder + "/in.jsonl"};
     options.prefix = folder + "/out";
     options.tokenizer = *ours;
     {
       std::ofstream file(options.inputs[0], std::ios::binary);
       for (int i = 0; i < 10; ++i)
-        for (std::size_t at = 0; at < lines.size(); at += 50) {   // documents of some thousand bytes
+        for (std::size_t at = 0; at < lines.size(); at += 50) {  // documents of some thousand bytes
           std::string document;
           for (std::size_t j = at; j < std::min(at + 50, lines.size()); ++j) document += lines[j] + "\n";
-          file << nlohmann::json{{"text", document}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+          file << nlohmann::json{{"text", document}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+               << "\n";
         }
     }
-    Json row = {{"text", name}, {"mb", mb}, {"bytes_per_token", mb * 1e6 / static_cast<double>(tokens[0].size())}, {"sentencepiece_mb_per_core_second", rate[0]}, {"ours_mb_per_core_second", rate[1]}};
+    Json row = {{"text", name},
+                {"mb", mb},
+                {"bytes_per_token", mb * 1e6 / static_cast<double>(tokens[0].size())},
+                {"sentencepiece_mb_per_core_second", rate[0]},
+                {"ours_mb_per_core_second", rate[1]}};
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
     for (const int threads : {1, cores}) {
       options.threads = threads;
       std::int64_t bytes = 0;
       const Took took = time_of([&] { bytes = prepare(options).value().text_bytes; });
       row["prepare_" + std::to_string(threads) + (threads == 1 ? "_thread" : "_threads")] = {
-          {"mb_per_second", static_cast<double>(bytes) / 1e6 / took.wall}, {"mb_per_core_second", static_cast<double>(bytes) / 1e6 / took.cpu}};
+          {"mb_per_second", static_cast<double>(bytes) / 1e6 / took.wall},
+          {"mb_per_core_second", static_cast<double>(bytes) / 1e6 / took.cpu}};
       if (cores == 1) break;
     }
     rusage usage{};
@@ -166,13 +176,17 @@ int main(int argc, char** argv) {
     return 0;
   }
   for (const Json& row : out) {
-    std::printf("%s (%.1f MB, %.2f bytes a token)\n", row["text"].get<std::string>().c_str(), row["mb"].get<double>(), row["bytes_per_token"].get<double>());
-    std::printf("  SentencePiece, line by line     %8.1f MB/s a core\n", row["sentencepiece_mb_per_core_second"].get<double>());
+    std::printf("%s (%.1f MB, %.2f bytes a token)\n", row["text"].get<std::string>().c_str(), row["mb"].get<double>(),
+                row["bytes_per_token"].get<double>());
+    std::printf("  SentencePiece, line by line     %8.1f MB/s a core\n",
+                row["sentencepiece_mb_per_core_second"].get<double>());
     std::printf("  ours, the same ids              %8.1f MB/s a core\n", row["ours_mb_per_core_second"].get<double>());
     for (const auto& [key, value] : row.items())
       if (key.rfind("prepare_", 0) == 0)
-        std::printf("  %-30s  %8.1f MB/s, %.1f a core (JSONL, 10 times the text)\n", key.c_str(), value["mb_per_second"].get<double>(), value["mb_per_core_second"].get<double>());
-    std::printf("  reading                         %8.1f million tokens/s; peak memory so far %lld MB\n", row["read_million_tokens_per_second"].get<double>(),
+        std::printf("  %-30s  %8.1f MB/s, %.1f a core (JSONL, 10 times the text)\n", key.c_str(),
+                    value["mb_per_second"].get<double>(), value["mb_per_core_second"].get<double>());
+    std::printf("  reading                         %8.1f million tokens/s; peak memory so far %lld MB\n",
+                row["read_million_tokens_per_second"].get<double>(),
                 static_cast<long long>(row["peak_memory_mb"].get<long>()));
   }
   return 0;

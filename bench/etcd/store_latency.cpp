@@ -1,4 +1,5 @@
-// store_latency: what the etcd client costs: a put, and the way from a put to a watch's callback in another client, on an etcd of its own.
+// store_latency: what the etcd client costs: a put, and the way from a put to a watch's callback in another client, on
+// an etcd of its own.
 #include "cli/etcd/etcd_process.hpp"
 #include "store/etcd/etcd_store.hpp"
 

@@ -27,7 +27,8 @@ std::int64_t fewest_bytes(const JobSpec& job, const Plan& before, const Plan& af
   return elements * kStateBytesPerElement;
 }
 
-std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<RegroupRecord>& regroups, const std::map<Epoch, Plan>& plans) {
+std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<RegroupRecord>& regroups,
+                                                 const std::map<Epoch, Plan>& plans) {
   std::set<Epoch> in_force;
   for (const RegroupRecord& regroup : regroups) in_force.insert(regroup.epoch);
   std::map<std::string, MovedBytes> out;
@@ -36,7 +37,8 @@ std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::
     if (after == plans.end() || !in_force.contains(after->second.parent)) continue;
     const auto before = plans.find(after->second.parent);
     if (before == plans.end()) continue;
-    MovedBytes one{1, regroup.bytes_moved - regroup.bytes_from_own_agents, regroup.bytes_from_own_agents, fewest_bytes(job, before->second, after->second)};
+    MovedBytes one{1, regroup.bytes_moved - regroup.bytes_from_own_agents, regroup.bytes_from_own_agents,
+                   fewest_bytes(job, before->second, after->second)};
     MovedBytes& all = out[regroup.cause];
     all.worst = std::max(all.worst, one.ratio());
     ++all.regroups;

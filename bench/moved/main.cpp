@@ -1,13 +1,14 @@
-// bench-moved: bytes that regroups in one group move, against the fewest that could: real processes on this machine, four workers with snapshots at their buddies.
+// bench-moved: bytes that regroups in one group move, against the fewest that could: real processes on this machine,
+// four workers with snapshots at their buddies.
 //
 //   bench-moved [--json] [--model tiny|small] [--rounds N] [--seed N] [--dir DIR] [--keep]
 //
-// A round drains a node, takes it back, kills a worker, then a node: seven or eight regroups. What is counted: bytes.hpp. Counts, no timings: exit status 1 when a ratio is above 1.05.
+// A round drains a node, takes it back, kills a worker, then a node: seven or eight regroups. What is counted:
+// bytes.hpp. Counts, no timings: exit status 1 when a ratio is above 1.05.
 #include "bench/moved/bytes.hpp"
 #include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
 #include "bench/recovery/running_job.hpp"
-
 #include "cli/local/child.hpp"
 
 #include <nlohmann/json.hpp>
@@ -26,7 +27,7 @@ using nlohmann::ordered_json;
 
 constexpr double kMostRatio = 1.05;
 constexpr double kStartSeconds = 120, kSteadySeconds = 60;
-constexpr int kStepsBetween = 3;   // by then the snapshots of this layout are at the buddies
+constexpr int kStepsBetween = 3;  // by then the snapshots of this layout are at the buddies
 
 struct Options {
   bool json = false, keep = false;
@@ -43,8 +44,10 @@ class Rounds {
     if (auto begun = steady(num_nodes(), kStartSeconds); !begun) return begun;
     for (int round = 0; round < options_.rounds; ++round) {
       const std::string drained = any_node();
-      for (const auto& deed : {step("drain " + drained, num_nodes() - 1, [&] { return job_.drain(drained); }), step("take it back", num_nodes(), [&] { return job_.undo_drain(drained); }),
-                               step("kill a worker", num_nodes(), [&] { return kill_worker(any_node()); }), step("kill a node", num_nodes(), [&] { return kill_node(any_node()); })})
+      for (const auto& deed : {step("drain " + drained, num_nodes() - 1, [&] { return job_.drain(drained); }),
+                               step("take it back", num_nodes(), [&] { return job_.undo_drain(drained); }),
+                               step("kill a worker", num_nodes(), [&] { return kill_worker(any_node()); }),
+                               step("kill a node", num_nodes(), [&] { return kill_node(any_node()); })})
         if (auto done = deed(); !done) return done.error().within("round " + std::to_string(round + 1));
     }
     return {};
@@ -53,11 +56,15 @@ class Rounds {
 
  private:
   [[nodiscard]] int num_nodes() const { return static_cast<int>(job_.nodes().size()); }
-  std::string any_node() { return job_.nodes()[std::uniform_int_distribution<std::size_t>(0, job_.nodes().size() - 1)(random_)]; }
+  std::string any_node() {
+    return job_.nodes()[std::uniform_int_distribution<std::size_t>(0, job_.nodes().size() - 1)(random_)];
+  }
 
   std::function<Result<void>()> step(const std::string& what, int members, std::function<Result<void>()> deed) {
     return [=, this]() -> Result<void> {
-      if (!options_.json) std::fprintf(stderr, "step %lld: %s\n", static_cast<long long>(job_.record().newest_step().value), what.c_str());
+      if (!options_.json)
+        std::fprintf(stderr, "step %lld: %s\n", static_cast<long long>(job_.record().newest_step().value),
+                     what.c_str());
       before_ = job_.timeline().epoch();
       if (auto done = deed(); !done) return done.error().within(what);
       if (auto settled = steady(members, kSteadySeconds); !settled) return settled.error().within(what);
@@ -69,9 +76,11 @@ class Rounds {
   Result<void> steady(int members, double seconds) {
     const auto trains = [&] {
       const Timeline& timeline = job_.timeline();
-      return timeline.epoch() > before_ && timeline.layout()->members == members && timeline.commits_in(timeline.epoch()) > kStepsBetween;
+      return timeline.epoch() > before_ && timeline.layout()->members == members &&
+             timeline.commits_in(timeline.epoch()) > kStepsBetween;
     };
-    if (auto waited = job_.wait_for(trains, seconds, std::to_string(members) + " members to train"); !waited) return waited;
+    if (auto waited = job_.wait_for(trains, seconds, std::to_string(members) + " members to train"); !waited)
+      return waited;
     for (const RegroupRecord& regroup : job_.record().regroups()) {
       if (plans_.contains(regroup.epoch)) continue;
       auto plan = job_.plan(regroup.epoch);
@@ -83,14 +92,16 @@ class Rounds {
 
   Result<void> kill_worker(const std::string& node) {
     const int pid = job_.worker_pid(node);
-    if (pid == 0 || parent_of(pid) != job_.cluster().agent_pid(node)) return Error{Code::kInternal, "no worker runs on " + node};
+    if (pid == 0 || parent_of(pid) != job_.cluster().agent_pid(node))
+      return Error{Code::kInternal, "no worker runs on " + node};
     ::kill(pid, SIGKILL);
     return {};
   }
   Result<void> kill_node(const std::string& node) {
     const int agent = job_.cluster().agent_pid(node);
     job_.cluster().kill_node(node);
-    if (auto gone = job_.wait_for([&] { return parent_of(agent) == 0; }, kSteadySeconds, node + " to be gone"); !gone) return gone;
+    if (auto gone = job_.wait_for([&] { return parent_of(agent) == 0; }, kSteadySeconds, node + " to be gone"); !gone)
+      return gone;
     return job_.cluster().start_node(node);
   }
 
@@ -102,26 +113,33 @@ class Rounds {
 };
 
 ordered_json to_json(const Options& options, const JobSpec& job, const std::map<std::string, MovedBytes>& by_cause) {
-  ordered_json out = {{"model", options.model}, {"million_parameters", static_cast<double>(count_parameters(job.model)) / 1e6}, {"nodes", RunningJobOptions().nodes}, {"rounds", options.rounds},
-                      {"seed", options.seed}, {"at_most", kMostRatio}};
+  ordered_json out = {{"model", options.model},
+                      {"million_parameters", static_cast<double>(count_parameters(job.model)) / 1e6},
+                      {"nodes", RunningJobOptions().nodes},
+                      {"rounds", options.rounds},
+                      {"seed", options.seed},
+                      {"at_most", kMostRatio}};
   bool met = true;
   for (const auto& [cause, bytes] : by_cause) {
     met = met && bytes.worst <= kMostRatio;
-    out["causes"][cause] = {{"regroups", bytes.regroups}, {"bytes_moved", bytes.moved}, {"bytes_bound", bytes.bound}, {"ratio", bytes.ratio()}, {"worst_ratio", bytes.worst},
-                            {"bytes_from_own_agents", bytes.from_own_agents}};
+    out["causes"][cause] = {{"regroups", bytes.regroups}, {"bytes_moved", bytes.moved},
+                            {"bytes_bound", bytes.bound}, {"ratio", bytes.ratio()},
+                            {"worst_ratio", bytes.worst}, {"bytes_from_own_agents", bytes.from_own_agents}};
   }
   out["met"] = met;
   return out;
 }
 
 void print_table(const ordered_json& out) {
-  std::printf("%s: %.1f M parameters, %d nodes in one group; MB of all regroups of a cause, ratio at most %.2f: %s\n", out["model"].get<std::string>().c_str(),
-              out["million_parameters"].get<double>(), out["nodes"].get<int>(), out["at_most"].get<double>(), out["met"].get<bool>() ? "met" : "not met");
+  std::printf("%s: %.1f M parameters, %d nodes in one group; MB of all regroups of a cause, ratio at most %.2f: %s\n",
+              out["model"].get<std::string>().c_str(), out["million_parameters"].get<double>(), out["nodes"].get<int>(),
+              out["at_most"].get<double>(), out["met"].get<bool>() ? "met" : "not met");
   std::printf("%-14s %8s %10s %10s %8s %8s %12s\n", "", "regroups", "moved", "bound", "ratio", "worst", "own agents");
   for (const auto& [cause, c] : out["causes"].items()) {
     const auto number = [&c = c](const char* key) { return c[key].get<double>(); };
-    std::printf("%-14s %8d %10.2f %10.2f %8.3f %8.3f %12.2f\n", cause.c_str(), c["regroups"].get<int>(), number("bytes_moved") / 1e6, number("bytes_bound") / 1e6, number("ratio"),
-                number("worst_ratio"), number("bytes_from_own_agents") / 1e6);
+    std::printf("%-14s %8d %10.2f %10.2f %8.3f %8.3f %12.2f\n", cause.c_str(), c["regroups"].get<int>(),
+                number("bytes_moved") / 1e6, number("bytes_bound") / 1e6, number("ratio"), number("worst_ratio"),
+                number("bytes_from_own_agents") / 1e6);
   }
 }
 
@@ -145,7 +163,7 @@ int run(const Options& options) {
   RunningJobOptions cluster;
   cluster.job = std::move(*job);
   cluster.job.elastic.max_groups = 1;
-  cluster.job.elastic.load_gain = 0;   // experts that change places by their load are no part of the bound
+  cluster.job.elastic.load_gain = 0;  // experts that change places by their load are no part of the bound
   cluster.job.snapshots.snapshot_every_steps = 1;
   cluster.job.snapshots.checkpoint_every_steps = 0;
   cluster.coordinators = 1;
@@ -153,12 +171,16 @@ int run(const Options& options) {
   cluster.dir = dir + "/cluster";
   fs::create_directories(cluster.dir, ignored);
   const auto bytes = measure(options, cluster);
-  if (options.keep || (!bytes && interrupted == 0)) std::fprintf(stderr, "kept: %s\n", dir.c_str());
-  else fs::remove_all(dir, ignored);
+  if (options.keep || (!bytes && interrupted == 0))
+    std::fprintf(stderr, "kept: %s\n", dir.c_str());
+  else
+    fs::remove_all(dir, ignored);
   if (!bytes) return fail(bytes.error().context);
   const ordered_json out = to_json(options, cluster.job, *bytes);
-  if (options.json) std::printf("%s\n", out.dump(2).c_str());
-  else print_table(out);
+  if (options.json)
+    std::printf("%s\n", out.dump(2).c_str());
+  else
+    print_table(out);
   return out["met"].get<bool>() ? 0 : 1;
 }
 
@@ -166,7 +188,8 @@ int usage(int status) {
   std::fprintf(stderr,
                "usage: bench-moved [--json] [--model tiny|small] [--rounds N] [--seed N] [--dir DIR] [--keep]\n"
                "  --rounds  of drain, take back, kill a worker, kill a node (3)     --seed   of who it is (1)\n"
-               "  --dir     where a directory is made for logs and journals (the system's for temporary files); --keep leaves it there\n");
+               "  --dir     where a directory is made for logs and journals (the system's for temporary files); --keep "
+               "leaves it there\n");
   return status;
 }
 
@@ -179,13 +202,20 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const bool more = i + 1 < argc;
-    if (argument == "--json") options.json = true;
-    else if (argument == "--keep") options.keep = true;
-    else if (argument == "--model" && more) options.model = argv[++i];
-    else if (argument == "--dir" && more) options.dir = argv[++i];
-    else if (argument == "--rounds" && more && std::atoi(argv[i + 1]) > 0) options.rounds = std::atoi(argv[++i]);
-    else if (argument == "--seed" && more) options.seed = std::strtoull(argv[++i], nullptr, 10);
-    else return usage(argument == "--help" ? 0 : 2);
+    if (argument == "--json")
+      options.json = true;
+    else if (argument == "--keep")
+      options.keep = true;
+    else if (argument == "--model" && more)
+      options.model = argv[++i];
+    else if (argument == "--dir" && more)
+      options.dir = argv[++i];
+    else if (argument == "--rounds" && more && std::atoi(argv[i + 1]) > 0)
+      options.rounds = std::atoi(argv[++i]);
+    else if (argument == "--seed" && more)
+      options.seed = std::strtoull(argv[++i], nullptr, 10);
+    else
+      return usage(argument == "--help" ? 0 : 2);
   }
   if (options.model != "tiny" && options.model != "small") return usage(2);
   end_waits_by_signals();

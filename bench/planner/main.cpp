@@ -1,8 +1,9 @@
 // bench-planner [--json] [--rounds N]: how long a plan takes for thousands of workers.
 //
-// `placement`: make_placement alone. `decide`: from the coordinator's view of the cluster to a plan that passed check_plan. `text`: that plan as JSON, as it goes to etcd.
-// Cases: the first plan; one worker lost (kSoonest); one more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced);
-// the same workers and a steady load of uneven experts (kBalanced). Median, least and most; CPU time of the one thread that does it.
+// `placement`: make_placement alone. `decide`: from the coordinator's view of the cluster to a plan that passed
+// check_plan. `text`: that plan as JSON, as it goes to etcd. Cases: the first plan; one worker lost (kSoonest); one
+// more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced); the same workers and a
+// steady load of uneven experts (kBalanced). Median, least and most; CPU time of the one thread that does it.
 #include "bench/planner/world.hpp"
 #include "bench/thread_clock.hpp"
 #include "coordinator/core/decide.hpp"
@@ -44,7 +45,7 @@ Planned measure_placement(Case& into, const PlannerInput& input, int rounds) {
   for (int round = 0; round <= rounds; ++round) {
     const double ms = time_ms([&] { result = make_placement(input); });
     if (!result.planned) fail(into.name + ": " + result.reason);
-    if (round > 0) into.placement_ms.push_back(ms);   // the first round warms up
+    if (round > 0) into.placement_ms.push_back(ms);  // the first round warms up
   }
   return std::move(*result.planned);
 }
@@ -74,14 +75,17 @@ std::vector<std::int64_t> uneven_load(const JobSpec& job) {
 std::vector<Case> measure(const Model& model, int workers, int rounds) {
   const JobSpec job = make_job(model, workers);
   const int lost = workers / 2;
-  Case start{"start", workers, model, {}, {}, {}, 0}, loss{"loss", workers, model, {}, {}, {}, 0}, join{"join", workers, model, {}, {}, {}, 0},
-      restore{"join after loss", workers, model, {}, {}, {}, 0}, by_load{"by load", workers, model, {}, {}, {}, 0};
-  const Plan first = make_plan_of(job, nullptr, measure_placement(start, {&job, nullptr, candidates(workers), Goal::kBalanced}, rounds));
-  const Plan second = make_plan_of(job, &first, measure_placement(loss, {&job, &first, candidates(workers, lost), Goal::kSoonest}, rounds));
+  Case start{"start", workers, model, {}, {}, {}, 0}, loss{"loss", workers, model, {}, {}, {}, 0},
+      join{"join", workers, model, {}, {}, {}, 0}, restore{"join after loss", workers, model, {}, {}, {}, 0},
+      by_load{"by load", workers, model, {}, {}, {}, 0};
+  const Plan first = make_plan_of(
+      job, nullptr, measure_placement(start, {&job, nullptr, candidates(workers), Goal::kBalanced}, rounds));
+  const Plan second = make_plan_of(
+      job, &first, measure_placement(loss, {&job, &first, candidates(workers, lost), Goal::kSoonest}, rounds));
   measure_placement(join, {&job, &first, candidates(workers + 1), Goal::kBalanced}, rounds);
   measure_placement(restore, {&job, &second, candidates(workers + 1, lost), Goal::kBalanced}, rounds);
   const std::vector<std::int64_t> expert_load = uneven_load(job);
-  const LoadRecord load{first.epoch, Step(16), expert_load, expert_load};   // steady
+  const LoadRecord load{first.epoch, Step(16), expert_load, expert_load};  // steady
   measure_placement(by_load, {&job, &first, candidates(workers), Goal::kBalanced, &load}, rounds);
 
   measure_decide(start, Cluster(job, workers, nullptr), rounds);
@@ -103,34 +107,48 @@ nlohmann::ordered_json summary(std::vector<double> values) {
 std::string text_of(const nlohmann::ordered_json& figures) {
   if (figures.is_null()) return "-";
   char text[64];
-  std::snprintf(text, sizeof text, "%.1f (%.1f-%.1f)", figures["median"].get<double>(), figures["least"].get<double>(), figures["most"].get<double>());
+  std::snprintf(text, sizeof text, "%.1f (%.1f-%.1f)", figures["median"].get<double>(), figures["least"].get<double>(),
+                figures["most"].get<double>());
   return text;
 }
 
 int run(int rounds, bool json) {
-  const std::vector<Model> models = {{"32 layers x 8 experts, groups of 8", 32, 8, 8}, {"58 layers x 256 experts, groups of 64", 58, 256, 64}};
-  nlohmann::ordered_json out = {{"target_ms", kTargetMs}, {"rounds", rounds}, {"cases", nlohmann::ordered_json::array()}};
+  const std::vector<Model> models = {{"32 layers x 8 experts, groups of 8", 32, 8, 8},
+                                     {"58 layers x 256 experts, groups of 64", 58, 256, 64}};
+  nlohmann::ordered_json out = {
+      {"target_ms", kTargetMs}, {"rounds", rounds}, {"cases", nlohmann::ordered_json::array()}};
   bool met = true;
   if (!json) std::printf("ms of CPU: median (least-most) of %d rounds; target %.0f ms\n", rounds, kTargetMs);
   for (const Model& model : models) {
-    if (!json) std::printf("\n%s\n%8s  %-16s %24s %24s %24s %12s\n", model.name.c_str(), "workers", "", "placement", "decide", "text", "plan MiB");
+    if (!json)
+      std::printf("\n%s\n%8s  %-16s %24s %24s %24s %12s\n", model.name.c_str(), "workers", "", "placement", "decide",
+                  "text", "plan MiB");
     for (const int workers : {4096, 16384}) {
       for (const Case& c : measure(model, workers, rounds)) {
-        const nlohmann::ordered_json placement = summary(c.placement_ms), decided = summary(c.decide_ms), text = summary(c.text_ms);
+        const nlohmann::ordered_json placement = summary(c.placement_ms), decided = summary(c.decide_ms),
+                                     text = summary(c.text_ms);
         met = met && placement["median"].get<double>() <= kTargetMs;
-        out["cases"].push_back({{"workers", c.workers}, {"model", model.name}, {"case", c.name}, {"placement_ms", placement}, {"decide_ms", decided}, {"text_ms", text},
+        out["cases"].push_back({{"workers", c.workers},
+                                {"model", model.name},
+                                {"case", c.name},
+                                {"placement_ms", placement},
+                                {"decide_ms", decided},
+                                {"text_ms", text},
                                 {"plan_bytes", c.text_bytes}});
         if (json) continue;
         char plan[16] = "-";
         if (c.text_bytes > 0) std::snprintf(plan, sizeof plan, "%.2f", static_cast<double>(c.text_bytes) / (1 << 20));
-        std::printf("%8d  %-16s %24s %24s %24s %12s\n", c.workers, c.name.c_str(), text_of(placement).c_str(), text_of(decided).c_str(), text_of(text).c_str(), plan);
+        std::printf("%8d  %-16s %24s %24s %24s %12s\n", c.workers, c.name.c_str(), text_of(placement).c_str(),
+                    text_of(decided).c_str(), text_of(text).c_str(), plan);
         std::fflush(stdout);
       }
     }
   }
   out["met"] = met;
-  if (json) std::printf("%s\n", out.dump(2).c_str());
-  else std::printf("\nplacement within %.0f ms in every case: %s\n", kTargetMs, met ? "yes" : "no");
+  if (json)
+    std::printf("%s\n", out.dump(2).c_str());
+  else
+    std::printf("\nplacement within %.0f ms in every case: %s\n", kTargetMs, met ? "yes" : "no");
   return 0;
 }
 
@@ -142,8 +160,10 @@ int main(int argc, char** argv) {
   int rounds = 9;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    if (argument == "--json") json = true;
-    else if (argument == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) rounds = std::atoi(argv[++i]);
+    if (argument == "--json")
+      json = true;
+    else if (argument == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0)
+      rounds = std::atoi(argv[++i]);
     else {
       std::fprintf(stderr, "usage: bench-planner [--json] [--rounds N]\n");
       return argument == "--help" ? 0 : 2;

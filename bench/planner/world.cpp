@@ -10,7 +10,8 @@ std::string name_of(int number) {
 }
 
 std::string address(int number, int port) {
-  return "tcp:10." + std::to_string(number / 65536) + "." + std::to_string(number / 256 % 256) + "." + std::to_string(number % 256) + ":" + std::to_string(port);
+  return "tcp:10." + std::to_string(number / 65536) + "." + std::to_string(number / 256 % 256) + "." +
+         std::to_string(number % 256) + ":" + std::to_string(port);
 }
 
 }  // namespace
@@ -19,8 +20,16 @@ JobSpec make_job(const Model& model, int workers) {
   JobSpec job;
   job.name = "bench";
   job.secret = "00ff";
-  job.model = {.vocab_size = 32000, .hidden_size = 4096, .intermediate_size = 2048, .num_hidden_layers = model.layers, .num_attention_heads = 32, .num_key_value_heads = 8,
-               .head_dim = 128, .num_local_experts = model.experts, .num_experts_per_tok = 2, .max_position_embeddings = 4096};
+  job.model = {.vocab_size = 32000,
+               .hidden_size = 4096,
+               .intermediate_size = 2048,
+               .num_hidden_layers = model.layers,
+               .num_attention_heads = 32,
+               .num_key_value_heads = 8,
+               .head_dim = 128,
+               .num_local_experts = model.experts,
+               .num_experts_per_tok = 2,
+               .max_position_embeddings = 4096};
   job.data_prefix = "/data/text";
   job.steps = 1'000'000;
   job.microbatches = 2 * workers;
@@ -32,7 +41,9 @@ JobSpec make_job(const Model& model, int workers) {
   return job;
 }
 
-Participant participant(int number) { return {WorkerId{NodeId(name_of(number)), 1, 0, 0}, address(number, 41000), address(number, 42000)}; }
+Participant participant(int number) {
+  return {WorkerId{NodeId(name_of(number)), 1, 0, 0}, address(number, 41000), address(number, 42000)};
+}
 
 Candidate candidate(int number) {
   const Participant p = participant(number);
@@ -59,7 +70,8 @@ Plan make_plan_of(const JobSpec& job, const Plan* previous, Planned planned) {
   return plan;
 }
 
-Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan) : job_name_(job.name), epoch_(plan == nullptr ? Epoch{} : plan->epoch) {
+Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan)
+    : job_name_(job.name), epoch_(plan == nullptr ? Epoch{} : plan->epoch) {
   const Keys& keys = view.keys();
   WatchUpdate all{true, true, 1, {}};
   put(all, keys.spec(job.name), to_json(job));
@@ -70,7 +82,8 @@ Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan) : job_name_(
   }
   if (plan != nullptr) {
     put(all, keys.current_plan(job.name), to_json(*plan));
-    put(all, keys.progress(job.name, participant(0).worker.node), to_json(ProgressRecord{epoch_, Step(1), 1.0, 1.0, now.wall_ms, "training", ""}));
+    put(all, keys.progress(job.name, participant(0).worker.node),
+        to_json(ProgressRecord{epoch_, Step(1), 1.0, 1.0, now.wall_ms, "training", ""}));
   }
   all.revision = revision_;
   view.apply(all, now);
@@ -82,7 +95,8 @@ Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan) : job_name_(
 
 void Cluster::lose(int number) {
   const Participant lost = participant(number);
-  put(view.keys().suspect(lost.worker.node.value), to_json(SuspectRecord{lost.worker.node.value, epoch_, {{lost.worker, "exit", now.wall_ms - 1}}}));
+  put(view.keys().suspect(lost.worker.node.value),
+      to_json(SuspectRecord{lost.worker.node.value, epoch_, {{lost.worker, "exit", now.wall_ms - 1}}}));
 }
 
 void Cluster::add_warm(int number) {

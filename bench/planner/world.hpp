@@ -13,7 +13,7 @@ struct Model {
   std::string name;
   int layers = 0;
   int experts = 0;
-  int group = 0;   // workers that hold one copy together
+  int group = 0;  // workers that hold one copy together
 };
 
 // Two microbatches a worker, so that a newcomer computes; as many groups as `model.group` says; four chains a group.
@@ -27,7 +27,8 @@ std::vector<Candidate> candidates(int n, int without = -1);
 
 Plan make_plan_of(const JobSpec& job, const Plan* previous, Planned planned);
 
-// The leading coordinator's view: every worker's node is there and assigned to the job. Without a plan all are ready; with one all train in it, and step 1 is committed.
+// The leading coordinator's view: every worker's node is there and assigned to the job. Without a plan all are ready;
+// with one all train in it, and step 1 is committed.
 struct Cluster {
   Now now{Instant{} + std::chrono::hours(1), 1'000'000};
   ClusterView view{"bench", Timing{}};

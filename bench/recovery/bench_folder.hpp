@@ -7,7 +7,8 @@
 
 namespace regroup::bench {
 
-// A new folder PROGRAM-XXXXXX below `dir` (empty: the system's for temporary files), which is made too; this program's log goes to bench.log in it.
+// A new folder PROGRAM-XXXXXX below `dir` (empty: the system's for temporary files), which is made too; this program's
+// log goes to bench.log in it.
 Result<std::string> make_bench_folder(const std::string& dir, const std::string& program);
 
 // SIGINT, SIGTERM and SIGHUP set `interrupted`, so that every wait ends.

@@ -13,7 +13,9 @@ namespace regroup::bench {
 namespace {
 
 double seconds_of(const rusage& usage) {
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -46,7 +48,7 @@ CpuMeter::Reading CpuMeter::read() {
   std::ifstream in("/proc/stat");
   std::string cpu;
   in >> cpu;
-  double value = 0;   // user nice system idle iowait irq softirq steal; what follows is counted in user already
+  double value = 0;  // user nice system idle iowait irq softirq steal; what follows is counted in user already
   for (int i = 0; i < 8 && in >> value; ++i) {
     reading.all_s += value * tick;
     if (i != 3 && i != 4) reading.busy_s += value * tick;

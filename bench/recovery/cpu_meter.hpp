@@ -1,4 +1,5 @@
-// cpu_meter.hpp: how much of this machine's CPU time went to others than this process and all below it: whether the figures of a run mean anything.
+// cpu_meter.hpp: how much of this machine's CPU time went to others than this process and all below it: whether the
+// figures of a run mean anything.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@ namespace regroup::bench {
 class CpuMeter {
  public:
   CpuMeter();
-  // Of all CPU time of this machine since the meter was made: the share that others used (with what a hypervisor took away). Processes below us must still run, or have been waited for.
+  // Of all CPU time of this machine since the meter was made: the share that others used (with what a hypervisor took
+  // away). Processes below us must still run, or have been waited for.
   [[nodiscard]] double share_of_others() const;
 
  private:

@@ -8,7 +8,8 @@
 
 namespace regroup::bench {
 
-// `model`: a folder of examples/. Its checkpoints, and its data where it has none, go into `dir`, which exists. The data is pinned.
+// `model`: a folder of examples/. Its checkpoints, and its data where it has none, go into `dir`, which exists. The
+// data is pinned.
 Result<JobSpec> example_job(const std::string& model, const std::string& dir);
 
 }  // namespace regroup::bench

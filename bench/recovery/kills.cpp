@@ -13,17 +13,25 @@ namespace {
 
 constexpr double kStartSeconds = 120;
 constexpr double kRecoverSeconds = 60;
-constexpr int kStepsBetween = 2;                         // in the whole layout, before the next kill
+constexpr int kStepsBetween = 2;  // in the whole layout, before the next kill
 constexpr std::int64_t kCoordinatorBackAfterMs = 1000;
 
 class Killing {
  public:
-  Killing(const Case& which, const CaseOptions& options, RunningJob& job) : case_(which), options_(options), job_(job), random_(options.seed) {}
+  Killing(const Case& which, const CaseOptions& options, RunningJob& job)
+      : case_(which), options_(options), job_(job), random_(options.seed) {}
 
   Result<CaseResult> run() {
-    std::fprintf(stderr, "%s: %s, %d times (seed %llu)\n", case_.name.c_str(), case_.what.c_str(), options_.kills, static_cast<unsigned long long>(options_.seed));
-    const auto all_train = [&] { return job_.timeline().layout() && job_.timeline().layout()->members == options_.cluster.nodes && trains_steadily(); };
-    if (auto begun = job_.wait_for(all_train, kStartSeconds, "the first steps of all " + std::to_string(options_.cluster.nodes) + " workers"); !begun) return begun.error();
+    std::fprintf(stderr, "%s: %s, %d times (seed %llu)\n", case_.name.c_str(), case_.what.c_str(), options_.kills,
+                 static_cast<unsigned long long>(options_.seed));
+    const auto all_train = [&] {
+      return job_.timeline().layout() && job_.timeline().layout()->members == options_.cluster.nodes &&
+             trains_steadily();
+    };
+    if (auto begun = job_.wait_for(all_train, kStartSeconds,
+                                   "the first steps of all " + std::to_string(options_.cluster.nodes) + " workers");
+        !begun)
+      return begun.error();
     whole_ = *job_.timeline().layout();
     const CpuMeter meter;
     for (int i = 0; i < options_.kills; ++i) {
@@ -35,11 +43,14 @@ class Killing {
   }
 
  private:
-  [[nodiscard]] bool trains_steadily() const { return job_.timeline().commits_in(job_.timeline().epoch()) > kStepsBetween; }
+  [[nodiscard]] bool trains_steadily() const {
+    return job_.timeline().commits_in(job_.timeline().epoch()) > kStepsBetween;
+  }
 
   Result<void> kill_once(int number) {
     const auto is_whole = [&] { return *job_.timeline().layout() == whole_ && trains_steadily(); };
-    if (auto steady = job_.wait_for(is_whole, kRecoverSeconds, "the whole layout to train again"); !steady) return steady;
+    if (auto steady = job_.wait_for(is_whole, kRecoverSeconds, "the whole layout to train again"); !steady)
+      return steady;
     std::string leader;
     if (kills_leader()) {
       auto standing = standing_coordinators();
@@ -48,7 +59,8 @@ class Killing {
     }
     const double wait_s = std::uniform_real_distribution<double>(0, 2 * job_.timeline().median_step_s(whole_))(random_);
     const std::int64_t until = wall_ms() + static_cast<std::int64_t>(wait_s * 1000);
-    if (auto waited = job_.wait_for([&] { return wall_ms() >= until; }, kRecoverSeconds, "the moment"); !waited) return waited;
+    if (auto waited = job_.wait_for([&] { return wall_ms() >= until; }, kRecoverSeconds, "the moment"); !waited)
+      return waited;
 
     Kill kill;
     const auto nodes = job_.nodes();
@@ -60,10 +72,13 @@ class Killing {
     const auto over = [&] { return job_.timeline().recovery(kill.at_ms, kill.epoch).has_value(); };
     if (auto whole = job_.wait_for(over, kRecoverSeconds, "as many workers as before to commit"); !whole) return whole;
     const Recovery now = *job_.timeline().recovery(kill.at_ms, kill.epoch);
-    std::fprintf(stderr, "  %2d/%d  step %lld, %s%s: %.0f ms (%d left in %d group%s; detect %.0f, decide %.0f, stop %.0f, agree %.0f, move %.0f, rest %.0f), whole after %.2f s\n", number + 1,
-                 options_.kills, static_cast<long long>(kill.step), kill.node.c_str(), leader.empty() ? "" : (" and " + leader).c_str(), now.recovery_s * 1000, now.layout.members,
-                 now.layout.groups, now.layout.groups == 1 ? "" : "s", now.phases.detect_ms, now.phases.decide_ms, now.phases.stop_ms, now.phases.agree_ms, now.phases.move_ms,
-                 now.phases.first_ms, now.whole_s);
+    std::fprintf(stderr,
+                 "  %2d/%d  step %lld, %s%s: %.0f ms (%d left in %d group%s; detect %.0f, decide %.0f, stop %.0f, "
+                 "agree %.0f, move %.0f, rest %.0f), whole after %.2f s\n",
+                 number + 1, options_.kills, static_cast<long long>(kill.step), kill.node.c_str(),
+                 leader.empty() ? "" : (" and " + leader).c_str(), now.recovery_s * 1000, now.layout.members,
+                 now.layout.groups, now.layout.groups == 1 ? "" : "s", now.phases.detect_ms, now.phases.decide_ms,
+                 now.phases.stop_ms, now.phases.agree_ms, now.phases.move_ms, now.phases.first_ms, now.whole_s);
     kills_.push_back(std::move(kill));
     return {};
   }
@@ -78,7 +93,8 @@ class Killing {
       standing = found ? *found : std::vector<std::string>();
       return static_cast<int>(standing.size()) >= options_.cluster.coordinators;
     };
-    if (auto waited = job_.wait_for(all_stand, kRecoverSeconds, "every coordinator to stand for election"); !waited) return waited.error();
+    if (auto waited = job_.wait_for(all_stand, kRecoverSeconds, "every coordinator to stand for election"); !waited)
+      return waited.error();
     return standing;
   }
 
@@ -87,13 +103,14 @@ class Killing {
     Cluster& cluster = job_.cluster();
     const std::string node = kill.node;
     const int worker = job_.worker_pid(node);
-    if (worker == 0 || parent_of(worker) != cluster.agent_pid(node)) return Error{Code::kInternal, "no worker runs on " + node};
+    if (worker == 0 || parent_of(worker) != cluster.agent_pid(node))
+      return Error{Code::kInternal, "no worker runs on " + node};
     kill.at_ms = wall_ms();
     if (case_.name == "kill_node") {
       const int agent = cluster.agent_pid(node);
       ::kill(agent, SIGKILL);
       ::kill(worker, SIGKILL);
-      cluster.kill_node(node);   // it is dead; this strikes it off the list
+      cluster.kill_node(node);  // it is dead; this strikes it off the list
       start_again(node, agent);
       return {};
     }
@@ -102,7 +119,8 @@ class Killing {
       return {};
     }
     if (kills_leader()) {
-      if (!cluster.kill_coordinator(leader)) return Error{Code::kInternal, "the leader is called " + leader + ", and no such coordinator runs here"};
+      if (!cluster.kill_coordinator(leader))
+        return Error{Code::kInternal, "the leader is called " + leader + ", and no such coordinator runs here"};
       job_.later(kCoordinatorBackAfterMs, [&cluster, leader] { return cluster.start_coordinator(leader); });
     }
     ::kill(worker, SIGKILL);
@@ -122,7 +140,7 @@ class Killing {
     CaseResult out;
     std::vector<double> steps;
     for (Kill& kill : kills_) {
-      kill.recovery = *job_.timeline().recovery(kill.at_ms, kill.epoch);   // by now medians know more steps
+      kill.recovery = *job_.timeline().recovery(kill.at_ms, kill.epoch);  // by now medians know more steps
       steps.push_back(kill.recovery.step_s);
     }
     out.kills = std::move(kills_);

@@ -1,8 +1,10 @@
-// bench-recovery: how long a job stands still when something dies. Real processes on this machine: etcd, two coordinators, four agents with a worker each, in two groups.
+// bench-recovery: how long a job stands still when something dies. Real processes on this machine: etcd, two
+// coordinators, four agents with a worker each, in two groups.
 //
 //   bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] [--keep]
 //
-// What is measured: timeline.hpp. Progress goes to standard error, the table or the JSON to standard output. Ctrl-C leaves nothing behind.
+// What is measured: timeline.hpp. Progress goes to standard error, the table or the JSON to standard output. Ctrl-C
+// leaves nothing behind.
 #include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
 #include "bench/recovery/kills.hpp"
@@ -41,9 +43,22 @@ ordered_json to_json(const Case& which, const CaseResult& result) {
     still.push_back(p.still_ms() / 1000);
     detect.push_back(p.detect_ms), decide.push_back(p.decide_ms), stop.push_back(p.stop_ms);
     agree.push_back(p.agree_ms), move.push_back(p.move_ms), first.push_back(p.first_ms);
-    samples.push_back({{"node", kill.node}, {"step", kill.step}, {"recovery_s", r.recovery_s}, {"whole_s", r.whole_s}, {"members", r.layout.members}, {"groups", r.layout.groups},
-                       {"step_s", r.step_s}, {"plans", r.plans}, {"cause", r.cause}, {"source", r.source}, {"detect_ms", p.detect_ms}, {"decide_ms", p.decide_ms},
-                       {"stop_ms", p.stop_ms}, {"agree_ms", p.agree_ms}, {"move_ms", p.move_ms}, {"first_ms", p.first_ms}});
+    samples.push_back({{"node", kill.node},
+                       {"step", kill.step},
+                       {"recovery_s", r.recovery_s},
+                       {"whole_s", r.whole_s},
+                       {"members", r.layout.members},
+                       {"groups", r.layout.groups},
+                       {"step_s", r.step_s},
+                       {"plans", r.plans},
+                       {"cause", r.cause},
+                       {"source", r.source},
+                       {"detect_ms", p.detect_ms},
+                       {"decide_ms", p.decide_ms},
+                       {"stop_ms", p.stop_ms},
+                       {"agree_ms", p.agree_ms},
+                       {"move_ms", p.move_ms},
+                       {"first_ms", p.first_ms}});
   }
   const double p50 = percentile(recovery, 0.5), p95 = percentile(recovery, 0.95), whole_p50 = percentile(whole, 0.5);
   const double whole_most = 1.0 + 2 * result.whole_step_s;
@@ -52,7 +67,8 @@ ordered_json to_json(const Case& which, const CaseResult& result) {
   if (which.most_p95_s > 0) figures["p95_s"] = which.most_p95_s;
   const bool wants_whole = which.name == "kill_worker" || which.name == "kill_node";
   if (wants_whole) figures["whole_p50_s"] = whole_most;
-  const bool met = (which.most_p50_s == 0 || p50 <= which.most_p50_s) && (which.most_p95_s == 0 || p95 <= which.most_p95_s) && (!wants_whole || whole_p50 <= whole_most) &&
+  const bool met = (which.most_p50_s == 0 || p50 <= which.most_p50_s) &&
+                   (which.most_p95_s == 0 || p95 <= which.most_p95_s) && (!wants_whole || whole_p50 <= whole_most) &&
                    result.steps_lost == 0;
   return {{"p50_s", p50},
           {"p95_s", p95},
@@ -79,8 +95,10 @@ ordered_json to_json(const Case& which, const CaseResult& result) {
 }
 
 void print_table(const ordered_json& out, const std::vector<Case>& cases) {
-  std::printf("%s: %.1f M parameters, %d nodes in 2 groups; seconds\n", out["model"].get<std::string>().c_str(), out["million_parameters"].get<double>(), out["nodes"].get<int>());
-  std::printf("%-24s %5s %7s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "", "kills", "p50", "p95", "max", "still95", "step", "whole", "step", "lost", "others", "figures");
+  std::printf("%s: %.1f M parameters, %d nodes in 2 groups; seconds\n", out["model"].get<std::string>().c_str(),
+              out["million_parameters"].get<double>(), out["nodes"].get<int>());
+  std::printf("%-24s %5s %7s %7s %7s %7s %7s %7s %7s %5s %6s  %s\n", "", "kills", "p50", "p95", "max", "still95",
+              "step", "whole", "step", "lost", "others", "figures");
   for (const Case& which : cases) {
     if (!out.contains(which.name)) continue;
     const ordered_json& c = out[which.name];
@@ -88,18 +106,22 @@ void print_table(const ordered_json& out, const std::vector<Case>& cases) {
     std::string figures;
     for (const auto& [key, most] : c["at_most"].items()) {
       char text[64];
-      std::snprintf(text, sizeof text, "%s%s <= %.2f", figures.empty() ? "" : ", ", key.substr(0, key.size() - 2).c_str(), most.get<double>());
+      std::snprintf(text, sizeof text, "%s%s <= %.2f", figures.empty() ? "" : ", ",
+                    key.substr(0, key.size() - 2).c_str(), most.get<double>());
       figures += text;
     }
-    std::printf("%-24s %5d %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %5d %5.0f%%  %s: %s\n", which.name.c_str(), c["kills"].get<int>(), number("p50_s"), number("p95_s"), number("max_s"),
-                number("still_p95_s"), number("step_s"), number("whole_p50_s"), number("whole_step_s"), c["steps_lost"].get<int>(), 100 * number("others_cpu"), figures.c_str(),
-                c["met"].get<bool>() ? "met" : "not met");
+    std::printf("%-24s %5d %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %7.3f %5d %5.0f%%  %s: %s\n", which.name.c_str(),
+                c["kills"].get<int>(), number("p50_s"), number("p95_s"), number("max_s"), number("still_p95_s"),
+                number("step_s"), number("whole_p50_s"), number("whole_step_s"), c["steps_lost"].get<int>(),
+                100 * number("others_cpu"), figures.c_str(), c["met"].get<bool>() ? "met" : "not met");
   }
-  std::printf("\nmedian of each phase, ms\n%-24s %7s %7s %7s %7s %7s %7s\n", "", "detect", "decide", "stop", "agree", "move", "rest");
+  std::printf("\nmedian of each phase, ms\n%-24s %7s %7s %7s %7s %7s %7s\n", "", "detect", "decide", "stop", "agree",
+              "move", "rest");
   for (const Case& which : cases) {
     if (!out.contains(which.name)) continue;
     std::printf("%-24s", which.name.c_str());
-    for (const auto& [key, value] : out[which.name]["phases_p50_ms"].items()) std::printf(" %7.1f", value.get<double>());
+    for (const auto& [key, value] : out[which.name]["phases_p50_ms"].items())
+      std::printf(" %7.1f", value.get<double>());
     std::printf("\n");
   }
 }
@@ -114,15 +136,21 @@ int run(Options& options) {
   if (!job) return fail(job.error().context);
   cluster.job = std::move(*job);
   cluster.job.elastic.max_groups = 2;
-  cluster.job.elastic.load_gain = 0;   // no regroup but those that are measured
+  cluster.job.elastic.load_gain = 0;  // no regroup but those that are measured
   cluster.programs = folder_of_programs();
 
   const double million = static_cast<double>(count_parameters(cluster.job.model)) / 1e6;
   const std::vector<Case> cases = all_cases(million);
-  ordered_json out = {{"model", options.model}, {"million_parameters", million}, {"nodes", cluster.nodes}, {"coordinators", cluster.coordinators}, {"seed", options.run.seed}};
+  ordered_json out = {{"model", options.model},
+                      {"million_parameters", million},
+                      {"nodes", cluster.nodes},
+                      {"coordinators", cluster.coordinators},
+                      {"seed", options.run.seed}};
   bool met = true, failed = false;
   for (const Case& which : cases) {
-    if (!options.cases.empty() && std::find(options.cases.begin(), options.cases.end(), which.name) == options.cases.end()) continue;
+    if (!options.cases.empty() &&
+        std::find(options.cases.begin(), options.cases.end(), which.name) == options.cases.end())
+      continue;
     cluster.dir = dir + "/" + which.name;
     auto result = run_case(which, options.run);
     if (!result) {
@@ -138,19 +166,26 @@ int run(Options& options) {
     met = met && out[which.name]["met"].get<bool>();
   }
   out["met"] = met && !failed;
-  if (options.keep || failed) std::fprintf(stderr, "kept: %s\n", dir.c_str());
-  else fs::remove_all(dir, ignored);
-  if (options.json) std::printf("%s\n", out.dump(2).c_str());
-  else print_table(out, cases);
+  if (options.keep || failed)
+    std::fprintf(stderr, "kept: %s\n", dir.c_str());
+  else
+    fs::remove_all(dir, ignored);
+  if (options.json)
+    std::printf("%s\n", out.dump(2).c_str());
+  else
+    print_table(out, cases);
   return failed ? 1 : 0;
 }
 
 int usage(int status) {
-  std::fprintf(stderr,
-               "usage: bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] [--keep]\n"
-               "  --case   kill_worker, kill_node, stop_worker, kill_leader_and_worker; may be repeated (all if left out)\n"
-               "  --kills  of each case (20)     --seed   of the moments and of who is killed (1)\n"
-               "  --dir    where a directory is made for logs and journals (the system's for temporary files); --keep leaves it there\n");
+  std::fprintf(
+      stderr,
+      "usage: bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] "
+      "[--keep]\n"
+      "  --case   kill_worker, kill_node, stop_worker, kill_leader_and_worker; may be repeated (all if left out)\n"
+      "  --kills  of each case (20)     --seed   of the moments and of who is killed (1)\n"
+      "  --dir    where a directory is made for logs and journals (the system's for temporary files); --keep leaves it "
+      "there\n");
   return status;
 }
 
@@ -164,14 +199,22 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const bool more = i + 1 < argc;
-    if (argument == "--json") options.json = true;
-    else if (argument == "--keep") options.keep = true;
-    else if (argument == "--model" && more) options.model = argv[++i];
-    else if (argument == "--dir" && more) options.dir = argv[++i];
-    else if (argument == "--case" && more) options.cases.emplace_back(argv[++i]);
-    else if (argument == "--kills" && more && std::atoi(argv[i + 1]) > 0) options.run.kills = std::atoi(argv[++i]);
-    else if (argument == "--seed" && more) options.run.seed = std::strtoull(argv[++i], nullptr, 10);
-    else return usage(argument == "--help" ? 0 : 2);
+    if (argument == "--json")
+      options.json = true;
+    else if (argument == "--keep")
+      options.keep = true;
+    else if (argument == "--model" && more)
+      options.model = argv[++i];
+    else if (argument == "--dir" && more)
+      options.dir = argv[++i];
+    else if (argument == "--case" && more)
+      options.cases.emplace_back(argv[++i]);
+    else if (argument == "--kills" && more && std::atoi(argv[i + 1]) > 0)
+      options.run.kills = std::atoi(argv[++i]);
+    else if (argument == "--seed" && more)
+      options.run.seed = std::strtoull(argv[++i], nullptr, 10);
+    else
+      return usage(argument == "--help" ? 0 : 2);
   }
   for (const auto& name : options.cases)
     if (std::none_of(known.begin(), known.end(), [&](const Case& c) { return c.name == name; })) return usage(2);

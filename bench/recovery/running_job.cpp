@@ -1,9 +1,9 @@
 #include "bench/recovery/running_job.hpp"
 
-#include "cli/local/child.hpp"
-#include "cli/job/submit.hpp"
 #include "api/job_status.hpp"
 #include "api/records.hpp"
+#include "cli/job/submit.hpp"
+#include "cli/local/child.hpp"
 #include "store/etcd/etcd_store.hpp"
 
 #include <algorithm>
@@ -26,7 +26,8 @@ Result<std::unique_ptr<RunningJob>> RunningJob::start(const RunningJobOptions& o
   auto store = EtcdStore::open(running->cluster_->endpoint());
   if (!store) return store.error();
   running->store_ = std::move(*store);
-  if (auto submitted = submit(*running->store_, running->keys_, options.job, SubmitWhere::kCluster); !submitted) return submitted.error();
+  if (auto submitted = submit(*running->store_, running->keys_, options.job, SubmitWhere::kCluster); !submitted)
+    return submitted.error();
   for (int i = 1; i <= options.nodes; ++i) {
     const std::string node = "node-" + std::to_string(i);
     running->nodes_.push_back(node);
@@ -55,7 +56,8 @@ Result<void> RunningJob::look() {
     if (line.event == "worker_ready") worker_pids_[line.node] = line.pid;
     if (line.event == "worker_exited") worker_pids_.erase(line.node);
   }
-  if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
+  if (!record_.contradiction().empty())
+    return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   for (const auto& end : cluster_->unexpected_ends()) last_end_ = end;
   for (std::size_t i = 0; i < due_.size();) {
     if (due_[i].at_ms > wall_ms()) {
@@ -69,7 +71,9 @@ Result<void> RunningJob::look() {
   return {};
 }
 
-void RunningJob::later(std::int64_t ms, std::function<Result<void>()> what) { due_.push_back({wall_ms() + ms, std::move(what)}); }
+void RunningJob::later(std::int64_t ms, std::function<Result<void>()> what) {
+  due_.push_back({wall_ms() + ms, std::move(what)});
+}
 
 Result<void> RunningJob::wait_for(const std::function<bool()>& condition, double seconds, const std::string& what) {
   const std::int64_t until = wall_ms() + static_cast<std::int64_t>(seconds * 1000);
@@ -77,7 +81,9 @@ Result<void> RunningJob::wait_for(const std::function<bool()>& condition, double
     if (auto looked = look(); !looked) return looked;
     if (condition()) return {};
     if (interrupted != 0) return Error{Code::kUnavailable, "interrupted"};
-    if (wall_ms() > until) return Error{Code::kTimeout, "waited " + std::to_string(static_cast<int>(seconds)) + " s for " + what + "; " + what_the_cluster_says()};
+    if (wall_ms() > until)
+      return Error{Code::kTimeout, "waited " + std::to_string(static_cast<int>(seconds)) + " s for " + what + "; " +
+                                       what_the_cluster_says()};
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }
@@ -106,7 +112,8 @@ Result<void> RunningJob::undo_drain(const std::string& node) {
 Result<std::vector<std::string>> RunningJob::coordinators() {
   auto listing = store_->list(keys_.leader() + "/");
   if (!listing) return listing.error().within("who leads?");
-  std::sort(listing->keys.begin(), listing->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
+  std::sort(listing->keys.begin(), listing->keys.end(),
+            [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
   std::vector<std::string> ids;
   for (const auto& key : listing->keys) ids.push_back(key.value);
   return ids;
@@ -115,7 +122,8 @@ Result<std::vector<std::string>> RunningJob::coordinators() {
 std::string RunningJob::what_the_cluster_says() const {
   std::string text = "step " + std::to_string(record_.newest_step().value) + " is the newest";
   if (const auto value = store_->get(keys_.status(options_.job.name))) {
-    if (const auto status = job_status_from_json(value->value)) text += "; the job is " + status->state + ": " + status->reason;
+    if (const auto status = job_status_from_json(value->value))
+      text += "; the job is " + status->state + ": " + status->reason;
   }
   if (!last_end_.empty()) text += "; " + last_end_;
   return text + "; logs are in " + options_.dir;

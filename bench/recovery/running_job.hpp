@@ -1,12 +1,13 @@
-// running_job.hpp: one endless job on a local cluster (real etcd, coordinators, agents, workers), watched through its agents' journals. Ends with this object; main's thread only.
+// running_job.hpp: one endless job on a local cluster (real etcd, coordinators, agents, workers), watched through its
+// agents' journals. Ends with this object; main's thread only.
 #pragma once
 
-#include "bench/recovery/timeline.hpp"
-#include "cli/local/cluster.hpp"
-#include "cli/local/run_record.hpp"
 #include "api/job_spec.hpp"
 #include "api/keys.hpp"
 #include "api/plan.hpp"
+#include "bench/recovery/timeline.hpp"
+#include "cli/local/cluster.hpp"
+#include "cli/local/run_record.hpp"
 #include "store/store.hpp"
 
 #include <functional>
@@ -17,11 +18,11 @@
 
 namespace regroup::bench {
 
-extern volatile int interrupted;   // set by a signal; every wait below ends with it
+extern volatile int interrupted;  // set by a signal; every wait below ends with it
 
 struct RunningJobOptions {
-  JobSpec job;            // data pinned
-  std::string dir;        // absolute, exists, empty
+  JobSpec job;      // data pinned
+  std::string dir;  // absolute, exists, empty
   std::string programs;
   int nodes = 4;
   int coordinators = 2;

@@ -36,7 +36,8 @@ double Timeline::median_step_s(Layout layout) const {
   std::vector<double> later, first;
   for (const auto& [epoch, steps] : commits_) {
     if (layout_of(epoch) != layout) continue;
-    for (auto step = steps.begin(); step != steps.end(); ++step) (step == steps.begin() ? first : later).push_back(step->second.seconds);
+    for (auto step = steps.begin(); step != steps.end(); ++step)
+      (step == steps.begin() ? first : later).push_back(step->second.seconds);
   }
   return percentile(later.empty() ? first : later, 0.5);
 }
@@ -46,7 +47,8 @@ std::optional<Timeline::First> Timeline::first_commit(std::int64_t kill_ms, Epoc
   for (auto it = commits_.upper_bound(before); it != commits_.end(); ++it) {
     if (layout_of(it->first).members < members) continue;
     for (const auto& [step, commit] : it->second) {
-      const bool begun_afterwards = static_cast<double>(commit.at_ms) - commit.seconds * 1000 >= static_cast<double>(kill_ms);
+      const bool begun_afterwards =
+          static_cast<double>(commit.at_ms) - commit.seconds * 1000 >= static_cast<double>(kill_ms);
       if (begun_afterwards && (!found || commit.at_ms < found->commit.at_ms)) found = First{it->first, commit};
     }
   }
@@ -74,7 +76,8 @@ Phases Timeline::phases_of(Epoch epoch, std::int64_t kill_ms, std::int64_t commi
   phases.detect_ms = static_cast<double>(detected - kill_ms);
   phases.decide_ms = static_cast<double>(decided - detected);
   phases.stop_ms = static_cast<double>(std::max<std::int64_t>(0, seen_ms - decided));
-  phases.first_ms = static_cast<double>(commit_ms - kill_ms) - step_s * 1000 - phases.detect_ms - phases.decide_ms - phases.stop_ms - phases.agree_ms - phases.move_ms;
+  phases.first_ms = static_cast<double>(commit_ms - kill_ms) - step_s * 1000 - phases.detect_ms - phases.decide_ms -
+                    phases.stop_ms - phases.agree_ms - phases.move_ms;
   return phases;
 }
 
@@ -89,7 +92,8 @@ std::optional<Recovery> Timeline::recovery(std::int64_t kill_ms, Epoch before) c
   out.whole_s = static_cast<double>(whole->commit.at_ms - kill_ms) / 1000;
   out.plans = static_cast<int>(std::distance(plans_.upper_bound(before), plans_.upper_bound(first->epoch)));
   if (const auto plan = plans_.find(first->epoch); plan != plans_.end()) out.cause = plan->second.cause;
-  if (const auto reports = reports_.find(first->epoch); reports != reports_.end() && !reports->second.empty()) out.source = reports->second.front().source;
+  if (const auto reports = reports_.find(first->epoch); reports != reports_.end() && !reports->second.empty())
+    out.source = reports->second.front().source;
   out.phases = phases_of(first->epoch, kill_ms, first->commit.at_ms, out.step_s);
   return out;
 }

@@ -1,8 +1,8 @@
 #include "bench/reduction/arrival_order.hpp"
 
 #include "mesh/transfer.hpp"
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/state.hpp"
+#include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 
 #include <algorithm>
@@ -10,9 +10,10 @@
 
 namespace regroup::bench {
 
-ArrivalOrder::ArrivalOrder(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool) : view_(view), mesh_(mesh), pool_(pool) {
+ArrivalOrder::ArrivalOrder(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool)
+    : view_(view), mesh_(mesh), pool_(pool) {
   for (const auto& [key, shard] : store.all()) sums_[key].shard = shard;
-  std::map<std::pair<int, int>, int> next;   // (from, to): both sides walk units, then overlaps, in the same order
+  std::map<std::pair<int, int>, int> next;  // (from, to): both sides walk units, then overlaps, in the same order
   for (const Unit& unit : view_.job->units) {
     if (!unit.is_expert()) {
       leaves_.emplace(unit.index, Floats(unit.padded_numel()));
@@ -44,7 +45,8 @@ void ArrivalOrder::begin(Step step) {
     sum.gradient.sum = pool_.take(sum.shard->numel());
     for (Part& part : sum.parts) {
       part.value = pool_.take(part.blocks.size() * sum.shard->block_elements);
-      part.receive = mesh_.receive(part.rank, make_tag(step_, TransferOp::kNodes, part.received_number), writable_bytes(part.value.data(), part.value.size()));
+      part.receive = mesh_.receive(part.rank, make_tag(step_, TransferOp::kNodes, part.received_number),
+                                   writable_bytes(part.value.data(), part.value.size()));
     }
   }
 }
@@ -62,7 +64,8 @@ void ArrivalOrder::begin_wave(int wave) {
       for (int source = 0; source < view_.group_size(); ++source) {
         if (source == view_.member || view_.microbatch(wave, source) < 0) continue;
         Leaf leaf{unit->index, &sum, pool_.take(sum.shard->numel()), nullptr};
-        leaf.receive = mesh_.receive(view_.rank_of(source), leaf_tag(unit->index, wave, number), writable_bytes(leaf.value.data(), leaf.value.size()));
+        leaf.receive = mesh_.receive(view_.rank_of(source), leaf_tag(unit->index, wave, number),
+                                     writable_bytes(leaf.value.data(), leaf.value.size()));
         arriving_.push_back(std::move(leaf));
       }
       ++number;
@@ -85,9 +88,11 @@ void ArrivalOrder::send_leaf(int unit, int wave) {
     int number = 0;
     for (const Interval& blocks : view_.kept(unit, view_.rank_of(owner)).intervals())
       leaf_sends_[unit].push_back(
-          mesh_.send(view_.rank_of(owner), leaf_tag(unit, wave, number++), bytes_of(data + blocks.lo * block_elements, blocks.size() * block_elements)));
+          mesh_.send(view_.rank_of(owner), leaf_tag(unit, wave, number++),
+                     bytes_of(data + blocks.lo * block_elements, blocks.size() * block_elements)));
   }
-  for (const Interval& blocks : view_.kept(unit, view_.self).intervals()) add(sums_.at({unit, blocks.lo}), data + blocks.lo * block_elements);
+  for (const Interval& blocks : view_.kept(unit, view_.self).intervals())
+    add(sums_.at({unit, blocks.lo}), data + blocks.lo * block_elements);
 }
 
 void ArrivalOrder::add(Sum& sum, const float* leaf) {
@@ -116,7 +121,9 @@ bool ArrivalOrder::add_leaves_that_came() {
 }
 
 void ArrivalOrder::add_leaves(int unit, int) {
-  const auto awaited = [&] { return std::any_of(arriving_.begin(), arriving_.end(), [&](const Leaf& leaf) { return leaf.unit == unit; }); };
+  const auto awaited = [&] {
+    return std::any_of(arriving_.begin(), arriving_.end(), [&](const Leaf& leaf) { return leaf.unit == unit; });
+  };
   while (awaited()) {
     if (!add_leaves_that_came()) must(mesh_.wait(arriving_.front().receive));
   }
@@ -136,7 +143,8 @@ void ArrivalOrder::unit_done(int unit) {
     sum.sent = true;
     for (Part& part : sum.parts) {
       const float* own = sum.gradient.sum.data() + sum.shard->element_of(part.blocks.lo);
-      part.send = mesh_.send(part.rank, make_tag(step_, TransferOp::kNodes, part.sent_number), bytes_of(own, part.value.size()));
+      part.send = mesh_.send(part.rank, make_tag(step_, TransferOp::kNodes, part.sent_number),
+                             bytes_of(own, part.value.size()));
     }
   }
   add_parts_that_came();
@@ -145,7 +153,9 @@ void ArrivalOrder::unit_done(int unit) {
 bool ArrivalOrder::add_parts_that_came() {
   bool any = false;
   for (auto& [key, sum] : sums_) {
-    if (!sum.sent || std::any_of(sum.parts.begin(), sum.parts.end(), [](const Part& part) { return part.send->pending(); })) continue;
+    if (!sum.sent ||
+        std::any_of(sum.parts.begin(), sum.parts.end(), [](const Part& part) { return part.send->pending(); }))
+      continue;
     for (Part& part : sum.parts) {
       if (!part.receive || part.receive->pending()) continue;
       must(mesh_.wait(part.receive));
@@ -168,7 +178,8 @@ void ArrivalOrder::finish() {
     }
     sum.gradient.squares.clear();
     for (int block = sum.shard->blocks.lo; block < sum.shard->blocks.hi; ++block) {
-      sum.gradient.squares.push_back(ops::squared_norm(sum.gradient.sum.data() + sum.shard->element_of(block), sum.shard->block_elements));
+      sum.gradient.squares.push_back(
+          ops::squared_norm(sum.gradient.sum.data() + sum.shard->element_of(block), sum.shard->block_elements));
     }
   }
   for (auto& [unit, sends] : leaf_sends_) {
@@ -177,7 +188,9 @@ void ArrivalOrder::finish() {
   }
 }
 
-const Reduction::Gradient& ArrivalOrder::gradient(const Shard& shard) const { return sums_.at({shard.unit, shard.blocks.lo}).gradient; }
+const Reduction::Gradient& ArrivalOrder::gradient(const Shard& shard) const {
+  return sums_.at({shard.unit, shard.blocks.lo}).gradient;
+}
 
 void ArrivalOrder::discard() {
   for (Leaf& leaf : arriving_) pool_.give(std::move(leaf.value));

@@ -8,7 +8,7 @@ namespace regroup::bench {
 
 struct GroupsOf {
   int groups = 1;
-  int ranks = 1;   // of each group
+  int ranks = 1;  // of each group
 };
 
 // `groups` is at most job.chains.

@@ -1,8 +1,10 @@
-// bench-reduction [--json] [--rounds N] [--job FILE] [--microbatches N] [--chains N]: what it costs to add gradients in the one order that makes equal bits.
+// bench-reduction [--json] [--rounds N] [--job FILE] [--microbatches N] [--chains N]: what it costs to add gradients in
+// the one order that makes equal bits.
 //
-// The reduction alone, without forward and backward, for the model of examples/small/job.yaml: Reduction, against a variant that adds each buffer when it comes, into one
-// accumulator. Expert gradients are written in place by the products, so what a product does to add is counted in neither. Both move the same
-// bytes, since half of the chains make one node of the tree. Ratios are taken within a round.
+// The reduction alone, without forward and backward, for the model of examples/small/job.yaml: Reduction, against a
+// variant that adds each buffer when it comes, into one accumulator. Expert gradients are written in place by the
+// products, so what a product does to add is counted in neither. Both move the same bytes, since half of the chains
+// make one node of the tree. Ratios are taken within a round.
 #include "bench/reduction/layout.hpp"
 #include "bench/reduction/ranks.hpp"
 #include "cli/job/job_file.hpp"
@@ -28,7 +30,7 @@ namespace fs = std::filesystem;
 struct Options {
   bool json = false;
   int rounds = 41;
-  int microbatches = 0, chains = 0;   // 0: those of the job
+  int microbatches = 0, chains = 0;  // 0: those of the job
   std::string job = REGROUP_SOURCE_DIR "/examples/small/job.yaml";
 };
 
@@ -45,23 +47,33 @@ bool parse(int argc, char** argv, Options& options) {
       continue;
     }
     if (++i == argc) return false;
-    if (word == "--job") options.job = argv[i];
-    else if (word == "--rounds") options.rounds = std::atoi(argv[i]);
-    else if (word == "--microbatches") options.microbatches = std::atoi(argv[i]);
-    else if (word == "--chains") options.chains = std::atoi(argv[i]);
-    else return false;
+    if (word == "--job")
+      options.job = argv[i];
+    else if (word == "--rounds")
+      options.rounds = std::atoi(argv[i]);
+    else if (word == "--microbatches")
+      options.microbatches = std::atoi(argv[i]);
+    else if (word == "--chains")
+      options.chains = std::atoi(argv[i]);
+    else
+      return false;
   }
   return options.rounds > 0;
 }
 
 Json spread(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const auto at = [&](double share) { return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)]; };
+  const auto at = [&](double share) {
+    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+  };
   return {{"median", at(0.5)}, {"p25", at(0.25)}, {"p75", at(0.75)}, {"min", values.front()}, {"max", values.back()}};
 }
 
 Json figures(const Samples& samples) {
-  return {{"ms", spread(samples.ms)}, {"cpu_ms", spread(samples.cpu_ms)}, {"bytes_moved", samples.bytes_moved}, {"buffer_bytes", samples.buffer_bytes}};
+  return {{"ms", spread(samples.ms)},
+          {"cpu_ms", spread(samples.cpu_ms)},
+          {"bytes_moved", samples.bytes_moved},
+          {"buffer_bytes", samples.buffer_bytes}};
 }
 
 Json measure(const JobSpec& job, const std::string& name, GroupsOf sizes, int rounds) {
@@ -90,23 +102,27 @@ Json measure(const JobSpec& job, const std::string& name, GroupsOf sizes, int ro
 
 std::string text(const Json& values, int decimals) {
   char line[96];
-  std::snprintf(line, sizeof line, "%.*f (%.*f-%.*f)", decimals, values["median"].get<double>(), decimals, values["p25"].get<double>(), decimals, values["p75"].get<double>());
+  std::snprintf(line, sizeof line, "%.*f (%.*f-%.*f)", decimals, values["median"].get<double>(), decimals,
+                values["p25"].get<double>(), decimals, values["p75"].get<double>());
   return line;
 }
 
 void print(const Json& out) {
-  std::printf("%lld microbatches in %lld chains, %lld rounds: medians (quartiles). MB: moved by all ranks; buffers and gradients of the rank that has most\n\n",
-              out["microbatches"].get<long long>(), out["chains"].get<long long>(), out["rounds"].get<long long>());
+  std::printf(
+      "%lld microbatches in %lld chains, %lld rounds: medians (quartiles). MB: moved by all ranks; buffers and "
+      "gradients of the rank that has most\n\n",
+      out["microbatches"].get<long long>(), out["chains"].get<long long>(), out["rounds"].get<long long>());
   std::printf("%-20s %-9s %20s %20s %9s %9s %12s\n", "", "order", "ms", "CPU ms", "moved MB", "buffers", "gradients");
   const auto mb = [](const Json& bytes) { return bytes.get<double>() / 1e6; };
   for (const Json& row : out["layouts"]) {
     for (const char* order : {"fixed", "arrival"}) {
       const Json& of = row[std::string(order) + "_order"];
-      std::printf("%-20s %-9s %20s %20s %9.1f %9.1f %12.1f\n", row["layout"].get<std::string>().c_str(), order, text(of["ms"], 1).c_str(), text(of["cpu_ms"], 1).c_str(),
-                  mb(of["bytes_moved"]), mb(of["buffer_bytes"]), mb(row["gradient_bytes"]));
+      std::printf("%-20s %-9s %20s %20s %9.1f %9.1f %12.1f\n", row["layout"].get<std::string>().c_str(), order,
+                  text(of["ms"], 1).c_str(), text(of["cpu_ms"], 1).c_str(), mb(of["bytes_moved"]),
+                  mb(of["buffer_bytes"]), mb(row["gradient_bytes"]));
     }
-    std::printf("%-20s %-9s %20s %20s %9s %+9.1f\n\n", "", "ratio", text(row["fixed_over_arrival"], 2).c_str(), text(row["cpu_fixed_over_arrival"], 2).c_str(),
-                "", mb(row["extra_buffer_bytes"]));
+    std::printf("%-20s %-9s %20s %20s %9s %+9.1f\n\n", "", "ratio", text(row["fixed_over_arrival"], 2).c_str(),
+                text(row["cpu_fixed_over_arrival"], 2).c_str(), "", mb(row["extra_buffer_bytes"]));
   }
 }
 
@@ -125,11 +141,17 @@ int main(int argc, char** argv) {
   if (options.microbatches > 0) job.microbatches = options.microbatches;
   if (options.chains > 0) job.chains = options.chains;
   if (auto good = check_job(job); !good || job.chains < 2) {
-    std::fprintf(stderr, "bench-reduction: %s\n", good ? "two groups need two chains" : to_string(good.error()).c_str());
+    std::fprintf(stderr, "bench-reduction: %s\n",
+                 good ? "two groups need two chains" : to_string(good.error()).c_str());
     return 1;
   }
-  Json out = {{"job", job.name}, {"parameters", count_parameters(job.model)}, {"microbatches", job.microbatches}, {"chains", job.chains}, {"rounds", options.rounds}};
-  const std::pair<const char*, GroupsOf> layouts[] = {{"one group of 2", {1, 2}}, {"two groups of 1", {2, 1}}, {"two groups of 2", {2, 2}}};
+  Json out = {{"job", job.name},
+              {"parameters", count_parameters(job.model)},
+              {"microbatches", job.microbatches},
+              {"chains", job.chains},
+              {"rounds", options.rounds}};
+  const std::pair<const char*, GroupsOf> layouts[] = {
+      {"one group of 2", {1, 2}}, {"two groups of 1", {2, 1}}, {"two groups of 2", {2, 2}}};
   for (const auto& [name, sizes] : layouts) {
     std::fprintf(stderr, "%s: %d rounds of both orders\n", name, options.rounds);
     out["layouts"].push_back(measure(job, name, sizes, options.rounds));

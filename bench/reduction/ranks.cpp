@@ -60,7 +60,9 @@ void check(const Sums& sums, const OfRank& rank, int microbatches) {
   for (const auto& [key, shard] : rank.store.all()) {
     const float* gradient = sums.gradient(*shard).sum.data();
     for (std::int64_t i = 0; i < shard->numel(); ++i)
-      if (gradient[i] != expected) give_up("unit " + std::to_string(shard->unit) + " sums to " + std::to_string(gradient[i]) + " instead of " + std::to_string(expected));
+      if (gradient[i] != expected)
+        give_up("unit " + std::to_string(shard->unit) + " sums to " + std::to_string(gradient[i]) + " instead of " +
+                std::to_string(expected));
   }
 }
 
@@ -100,7 +102,7 @@ Compared compare(const JobSpec& job, const Placement& placement, int rounds, con
     options.self = {NodeId("rank-" + std::to_string(i)), 1, 0, 0};
     options.listen = "unix:" + directory + "/" + std::to_string(i);
     options.secret = "0123456789abcdef";
-    options.heartbeat = std::chrono::milliseconds(5000);   // a rank that waits for the meeting is not silent
+    options.heartbeat = std::chrono::milliseconds(5000);  // a rank that waits for the meeting is not silent
     auto mesh = Mesh::open(options, {});
     if (!mesh) give_up(to_string(mesh.error()));
     ranks[i].mesh = std::move(*mesh);
@@ -117,7 +119,8 @@ Compared compare(const JobSpec& job, const Placement& placement, int rounds, con
         must(rank.mesh->enter(plan.epoch, peers, std::chrono::seconds(60)));
         const EpochView view(view_of_job, plan, Rank(static_cast<int>(i)));
         for (const Unit& unit : view_of_job.units)
-          for (const Interval& blocks : view.kept(unit.index, view.self).intervals()) rank.store.add(std::make_shared<Shard>(unit, blocks));
+          for (const Interval& blocks : view.kept(unit.index, view.self).intervals())
+            rank.store.add(std::make_shared<Shard>(unit, blocks));
         run(rank, view, all_rounds, meeting);
       } catch (const Interrupted& interrupted) {
         give_up("rank " + std::to_string(i) + ": " + to_string(interrupted.error));
@@ -128,7 +131,8 @@ Compared compare(const JobSpec& job, const Placement& placement, int rounds, con
 
   Compared result;
   for (int number = 2; number < 2 * all_rounds; ++number) {
-    const Moment &start = meeting.moments()[static_cast<std::size_t>(2 * number)], &end = meeting.moments()[static_cast<std::size_t>(2 * number + 1)];
+    const Moment &start = meeting.moments()[static_cast<std::size_t>(2 * number)],
+                 &end = meeting.moments()[static_cast<std::size_t>(2 * number + 1)];
     Samples& samples = (number + number / 2) % 2 == 0 ? result.fixed : result.arrival;
     samples.ms.push_back(std::chrono::duration<double, std::milli>(end.wall - start.wall).count());
     samples.cpu_ms.push_back(end.cpu_ms - start.cpu_ms);

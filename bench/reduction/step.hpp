@@ -8,7 +8,8 @@
 
 namespace regroup::bench {
 
-// `write`: gradients of microbatch m are m + 1 everywhere, so that each sum is exact in any order; otherwise what lies in the buffers stays.
+// `write`: gradients of microbatch m are m + 1 everywhere, so that each sum is exact in any order; otherwise what lies
+// in the buffers stays.
 template <class Sums>
 void reduce(Sums& sums, const EpochView& view, bool write) {
   const auto value = [](int microbatch) { return static_cast<float>(microbatch + 1); };
@@ -28,7 +29,8 @@ void reduce(Sums& sums, const EpochView& view, bool write) {
           if (microbatch < 0) continue;
           bool fresh = false;
           float* sum = sums.expert_accumulator(unit->index, microbatch, fresh);
-          for (std::int64_t i = 0; write && i < unit->padded_numel(); ++i) sum[i] = (fresh ? 0.0F : sum[i]) + value(microbatch);
+          for (std::int64_t i = 0; write && i < unit->padded_numel(); ++i)
+            sum[i] = (fresh ? 0.0F : sum[i]) + value(microbatch);
         }
       }
     }

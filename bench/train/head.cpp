@@ -46,10 +46,12 @@ void measure(std::int64_t rows, std::int64_t vocab, std::int64_t hidden, int rou
     if (round > 0) times.push_back(cpu_ms() - start);
   }
   std::sort(times.begin(), times.end());
-  std::printf("{\"precision\": \"%s\", \"rows\": %lld, \"vocab\": %lld, \"hidden\": %lld, \"piece_rows\": %lld, \"ms\": %.1f, \"least_ms\": %.1f, \"extra_mib\": %.1f}\n",
-              half ? "bf16" : "fp32",
-              static_cast<long long>(rows), static_cast<long long>(vocab), static_cast<long long>(hidden), static_cast<long long>(head_rows(vocab, dims.precision)),
-              times[times.size() / 2], times.front(), peak_mib() - before);
+  std::printf(
+      "{\"precision\": \"%s\", \"rows\": %lld, \"vocab\": %lld, \"hidden\": %lld, \"piece_rows\": %lld, \"ms\": %.1f, "
+      "\"least_ms\": %.1f, \"extra_mib\": %.1f}\n",
+      half ? "bf16" : "fp32", static_cast<long long>(rows), static_cast<long long>(vocab),
+      static_cast<long long>(hidden), static_cast<long long>(head_rows(vocab, dims.precision)), times[times.size() / 2],
+      times.front(), peak_mib() - before);
 }
 
 }  // namespace
@@ -58,5 +60,6 @@ int main(int argc, char** argv) {
   settle_arithmetic();
   const c10::InferenceMode no_autograd;
   const auto number = [&](int i, std::int64_t otherwise) { return argc > i ? std::atoll(argv[i]) : otherwise; };
-  for (const bool half : {false, true}) measure(number(1, 4096), number(2, 32'000), number(3, 256), static_cast<int>(number(4, 3)), half);
+  for (const bool half : {false, true})
+    measure(number(1, 4096), number(2, 32'000), number(3, 256), static_cast<int>(number(4, 3)), half);
 }

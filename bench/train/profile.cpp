@@ -1,6 +1,7 @@
 // profile.cpp: one rank's step by operator, and the rate of its bare matrix products in the same run. Prints JSON.
 //
-//   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread; TOKENS: attention within documents of so many
+//   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread;
+//   TOKENS: attention within documents of so many
 #include "bench/thread_clock.hpp"
 #include "layout/head_pieces.hpp"
 #include "moe/ops/gemm.hpp"
@@ -89,8 +90,9 @@ class BareProducts {
   };
   void add(std::int64_t rows, std::int64_t out, std::int64_t in, float beta) {
     if (rows == 0) return;
-    products_.push_back({random_tensor({rows, in}, "x").to(type_), random_tensor({out, in}, "w").to(type_), random_tensor({rows, out}, "y").to(type_),
-                         empty({rows, in}, type_), random_tensor({out, in}, "dw"), beta});
+    products_.push_back({random_tensor({rows, in}, "x").to(type_), random_tensor({out, in}, "w").to(type_),
+                         random_tensor({rows, out}, "y").to(type_), empty({rows, in}, type_),
+                         random_tensor({out, in}, "dw"), beta});
     flop_ += 6.0 * static_cast<double>(rows * out * in);
   }
   std::vector<Product> products_;
@@ -110,10 +112,12 @@ int main(int argc, char** argv) {
   SingleRank model(dims);
   if (const std::int64_t tokens = argc > 3 ? std::atoll(argv[3]) : 0; tokens > 0)
     for (std::int64_t s = 0; s < dims.sequences; ++s)
-      for (std::int64_t at = 0; at < dims.sequence_length; at += tokens) model.documents.push_back(std::min(tokens, dims.sequence_length - at));
+      for (std::int64_t at = 0; at < dims.sequence_length; at += tokens)
+        model.documents.push_back(std::min(tokens, dims.sequence_length - at));
   const Batch batch = random_batch(dims, 1);
   std::vector<Flat> first, second;
-  for (const Unit& unit : model.units) first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());
+  for (const Unit& unit : model.units)
+    first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());
   std::map<std::string, std::vector<double>> laps;
   std::vector<double> totals, updates, bare_times;
   model.microbatch(batch.tokens, batch.targets);
@@ -135,11 +139,13 @@ int main(int argc, char** argv) {
     const auto update_start = cpu_ms();
     double norm = 0;
     for (std::size_t i = 0; i < model.units.size(); ++i)
-      for (int b = 0; b < kBlocksPerUnit; ++b) norm += squared_norm(model.gradients[i].data() + b * model.units[i].block_elements, model.units[i].block_elements);
+      for (int b = 0; b < kBlocksPerUnit; ++b)
+        norm +=
+            squared_norm(model.gradients[i].data() + b * model.units[i].block_elements, model.units[i].block_elements);
     const OptimizerSpec optimizer;
     for (std::size_t i = 0; i < model.units.size(); ++i)
-      adamw_blocks(model.units[i], {0, kBlocksPerUnit}, model.weights[i].data(), first[i].data(), second[i].data(), model.gradients[i].data(), optimizer, round + 1, 1e-4,
-                   clip_factor(1.0, std::sqrt(norm)) / 4092);
+      adamw_blocks(model.units[i], {0, kBlocksPerUnit}, model.weights[i].data(), first[i].data(), second[i].data(),
+                   model.gradients[i].data(), optimizer, round + 1, 1e-4, clip_factor(1.0, std::sqrt(norm)) / 4092);
     const double update = ms_since(update_start);
     model.clear_gradients();
     const double bare_ms = bare.run();
@@ -151,15 +157,20 @@ int main(int argc, char** argv) {
   }
   const double bare_ms = median(bare_times);
   const ModelShape& m = dims.shape;
-  const double core = 12.0 * static_cast<double>(m.num_hidden_layers * m.num_attention_heads * m.head_dim * dims.tokens()) * static_cast<double>(dims.sequence_length + 1) / 2;
+  const double core = 12.0 *
+                      static_cast<double>(m.num_hidden_layers * m.num_attention_heads * m.head_dim * dims.tokens()) *
+                      static_cast<double>(dims.sequence_length + 1) / 2;
   const double total = median(totals);
   std::printf(
-      "{\"precision\": \"%s\", \"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, \"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
+      "{\"precision\": \"%s\", \"microbatch_ms\": %.1f, \"tokens_per_s_of_microbatch\": %.0f, \"update_ms\": %.1f, "
+      "\"gemm_ms\": %.1f, \"gemm_gflops\": %.1f, "
       "\"share_of_gemm_rate\": %.3f, \"page_faults_a_microbatch\": %lld, \"ops_ms\": {",
-      dims.precision == Precision::kBf16 ? "bf16" : "fp32", total, static_cast<double>(dims.tokens()) / total * 1e3, median(updates), bare_ms,
-      bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms), static_cast<long long>(faults));
+      dims.precision == Precision::kBf16 ? "bf16" : "fp32", total, static_cast<double>(dims.tokens()) / total * 1e3,
+      median(updates), bare_ms, bare.flop() / bare_ms * 1e-6, (bare.flop() + core) / total / (bare.flop() / bare_ms),
+      static_cast<long long>(faults));
   const char* comma = "";
-  for (const auto& [name, ms] : laps) std::printf("%s\"%s\": %.2f", std::exchange(comma, ", "), name.c_str(), median(ms));
+  for (const auto& [name, ms] : laps)
+    std::printf("%s\"%s\": %.2f", std::exchange(comma, ", "), name.c_str(), median(ms));
   std::printf("}}\n");
   return 0;
 }

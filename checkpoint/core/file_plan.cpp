@@ -41,7 +41,8 @@ std::vector<std::vector<int>> split_units(const std::vector<Unit>& units, int ar
   return runs;
 }
 
-PlannedFile plan_file(std::string name, const std::vector<Unit>& units, const std::vector<int>& run, const std::vector<StateArray>& arrays) {
+PlannedFile plan_file(std::string name, const std::vector<Unit>& units, const std::vector<int>& run,
+                      const std::vector<StateArray>& arrays) {
   PlannedFile file;
   file.name = std::move(name);
   for (int unit : run)
@@ -71,24 +72,28 @@ Result<FilePlan> FilePlan::make(const ModelShape& shape, std::int64_t max_file_b
   plan.units_ = make_units(shape);
   const auto weight_runs = split_units(plan.units_, 1, max_file_bytes);
   for (std::size_t i = 0; i < weight_runs.size(); ++i) {
-    plan.files_.push_back(plan_file(file_name("model", i, weight_runs.size()), plan.units_, weight_runs[i], {StateArray::kMaster}));
+    plan.files_.push_back(
+        plan_file(file_name("model", i, weight_runs.size()), plan.units_, weight_runs[i], {StateArray::kMaster}));
     plan.files_.back().weights = true;
   }
   const auto moment_runs = split_units(plan.units_, 2, max_file_bytes);
   for (std::size_t i = 0; i < moment_runs.size(); ++i)
-    plan.files_.push_back(plan_file(file_name("optimizer", i, moment_runs.size()), plan.units_, moment_runs[i], {StateArray::kFirstMoment, StateArray::kSecondMoment}));
+    plan.files_.push_back(plan_file(file_name("optimizer", i, moment_runs.size()), plan.units_, moment_runs[i],
+                                    {StateArray::kFirstMoment, StateArray::kSecondMoment}));
 
   std::map<std::string, Spot> by_name;
   for (std::size_t f = 0; f < plan.files_.size(); ++f)
     for (const FileTensor& tensor : plan.files_[f].tensors)
-      by_name[tensor.name] = {static_cast<int>(f), static_cast<std::int64_t>(plan.files_[f].header.size()) + tensor.begin, {}};
+      by_name[tensor.name] = {
+          static_cast<int>(f), static_cast<std::int64_t>(plan.files_[f].header.size()) + tensor.begin, {}};
   for (int array = 0; array < kStateArrays; ++array) {
     plan.spots_[array].resize(plan.units_.size());
     for (const Unit& unit : plan.units_)
       for (const TensorSpec& tensor : unit.tensors) {
         Spot spot = by_name.at(tensor.name + kSuffix[array]);
         const bool columns = !tensor.whole.is_one_run();
-        if (columns && array == static_cast<int>(StateArray::kMaster)) spot.rows = {tensor.whole.columns * kFloatBytes, tensor.whole.stride * kFloatBytes};
+        if (columns && array == static_cast<int>(StateArray::kMaster))
+          spot.rows = {tensor.whole.columns * kFloatBytes, tensor.whole.stride * kFloatBytes};
         spot.offset += (columns && !spot.rows ? unit.slice * tensor.numel : tensor.whole.first) * kFloatBytes;
         plan.spots_[array][static_cast<std::size_t>(unit.index)].push_back(spot);
         plan.state_bytes_ += tensor.numel * kFloatBytes;
@@ -98,8 +103,9 @@ Result<FilePlan> FilePlan::make(const ModelShape& shape, std::int64_t max_file_b
 }
 
 std::vector<FileRange> FilePlan::ranges(int unit_index, Interval blocks, StateArray array) const {
-  CHECK(unit_index >= 0 && unit_index < static_cast<int>(units_.size()) && blocks.lo >= 0 && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit, "unit", unit_index, "blocks",
-        blocks.lo, blocks.hi);
+  CHECK(unit_index >= 0 && unit_index < static_cast<int>(units_.size()) && blocks.lo >= 0 && blocks.lo <= blocks.hi &&
+            blocks.hi <= kBlocksPerUnit,
+        "unit", unit_index, "blocks", blocks.lo, blocks.hi);
   const Unit& unit = units_[static_cast<std::size_t>(unit_index)];
   const auto& spots = spots_[static_cast<int>(array)][static_cast<std::size_t>(unit_index)];
   const std::int64_t lo = blocks.lo * unit.block_elements;
@@ -116,7 +122,8 @@ std::vector<FileRange> FilePlan::ranges(int unit_index, Interval blocks, StateAr
       continue;
     }
     FileRange range{spots[t].file, spots[t].offset + within, bytes, first, {}, 0};
-    if (!out.empty() && !out.back().rows && out.back().file == range.file && out.back().offset + out.back().bytes == range.offset &&
+    if (!out.empty() && !out.back().rows && out.back().file == range.file &&
+        out.back().offset + out.back().bytes == range.offset &&
         out.back().element + out.back().bytes / kFloatBytes == range.element) {
       out.back().bytes += range.bytes;
     } else {

@@ -10,10 +10,12 @@ namespace {
 
 constexpr const char* kSpecialTokens[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
 
-// Without an origin null: the families' defaults (Mixtral: 1, 2) would end a text at token 2 of whatever tokenizer was used.
+// Without an origin null: the families' defaults (Mixtral: 1, 2) would end a text at token 2 of whatever tokenizer was
+// used.
 void put_special_tokens(ordered_json& json, const std::string& origin) {
   const auto from = ordered_json::parse(origin, nullptr, false);
-  for (const char* key : kSpecialTokens) json[key] = from.is_object() && from.contains(key) ? from[key] : ordered_json();
+  for (const char* key : kSpecialTokens)
+    json[key] = from.is_object() && from.contains(key) ? from[key] : ordered_json();
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ std::string weights_index_json(const std::map<std::string, std::string>& file_of
 std::string with_dtype(const std::string& config, const std::string& dtype) {
   auto json = ordered_json::parse(config, nullptr, false);
   if (!json.is_object()) return config;
-  for (const char* key : {"torch_dtype", "dtype"}) json[key] = dtype;   // transformers 4, 5
+  for (const char* key : {"torch_dtype", "dtype"}) json[key] = dtype;  // transformers 4, 5
   return json.dump(2) + "\n";
 }
 

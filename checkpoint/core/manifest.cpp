@@ -41,7 +41,8 @@ std::string digest_of(std::string_view text) {
   return hex(hash.high64) + hex(hash.low64);
 }
 
-// As text: a large state has millions of checksums, and a tree of JSON values for them is several times as large and slow to print.
+// As text: a large state has millions of checksums, and a tree of JSON values for them is several times as large and
+// slow to print.
 void append_extents(std::string& text, const std::vector<Extent>& extents) {
   std::size_t checksums = 0;
   for (const Extent& extent : extents) checksums += extent.checksums.size();
@@ -85,13 +86,22 @@ Result<void> unsealed(std::string_view text, const char* format, ordered_json& b
   if (text.substr(at) != expected) return corrupt("does not match its own digest: it was changed or damaged");
   body = ordered_json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!body.is_object()) return corrupt("is not a JSON object");
-  if (body.value("format", "") != format) return corrupt("is of the format " + body.value("format", std::string("?")) + ", not " + format + ": use the program that wrote it");
+  if (body.value("format", "") != format)
+    return corrupt("is of the format " + body.value("format", std::string("?")) + ", not " + format +
+                   ": use the program that wrote it");
   return {};
 }
 
 ordered_json info_json(const CheckpointInfo& info) {
-  ordered_json out = {{"job", info.job},   {"epoch", info.epoch.value},       {"step", info.step.value}, {"seed", info.seed}, {"data_position", info.step.value},
-          {"data_digest", info.data_digest}, {"fingerprint", info.fingerprint}, {"max_file_bytes", info.max_file_bytes}, {"shape", ordered_json::parse(shape_to_json(info.shape))}};
+  ordered_json out = {{"job", info.job},
+                      {"epoch", info.epoch.value},
+                      {"step", info.step.value},
+                      {"seed", info.seed},
+                      {"data_position", info.step.value},
+                      {"data_digest", info.data_digest},
+                      {"fingerprint", info.fingerprint},
+                      {"max_file_bytes", info.max_file_bytes},
+                      {"shape", ordered_json::parse(shape_to_json(info.shape))}};
   if (info.bad.total > 0) out["bad_steps"] = {{"total", info.bad.total}, {"in_a_row", info.bad.in_a_row}};
   return out;
 }
@@ -106,23 +116,32 @@ CheckpointInfo info_from(const ordered_json& body) {
   info.fingerprint = body.at("fingerprint").get<std::string>();
   info.max_file_bytes = body.at("max_file_bytes").get<std::int64_t>();
   info.shape = shape_from_json(body.at("shape").dump());
-  if (const auto bad = body.find("bad_steps"); bad != body.end()) info.bad = {bad->at("total").get<std::int64_t>(), bad->at("in_a_row").get<std::int64_t>()};
+  if (const auto bad = body.find("bad_steps"); bad != body.end())
+    info.bad = {bad->at("total").get<std::int64_t>(), bad->at("in_a_row").get<std::int64_t>()};
   return info;
 }
 
 Result<std::vector<Extent>> extents_from(const ordered_json& list) {
   std::vector<Extent> extents;
   for (const auto& entry : list) {
-    Extent extent{entry.at("file").get<int>(), entry.at("offset").get<std::int64_t>(), entry.at("bytes").get<std::int64_t>(), {}, {}, 0};
+    Extent extent{entry.at("file").get<int>(),
+                  entry.at("offset").get<std::int64_t>(),
+                  entry.at("bytes").get<std::int64_t>(),
+                  {},
+                  {},
+                  0};
     if (entry.contains("run")) {
       extent.rows = {entry.at("run").get<std::int64_t>(), entry.at("stride").get<std::int64_t>()};
       extent.from = entry.at("from").get<std::int64_t>();
-      if (extent.rows.run <= 0 || extent.rows.stride < extent.rows.run || extent.from < 0) return corrupt("an extent has rows that cannot be");
+      if (extent.rows.run <= 0 || extent.rows.stride < extent.rows.run || extent.from < 0)
+        return corrupt("an extent has rows that cannot be");
     }
     const std::string checksums = entry.at("xxh3_64").get<std::string>();
-    if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0 || (!extents.empty() && !lies_before(extents.back(), extent)))
+    if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0 ||
+        (!extents.empty() && !lies_before(extents.back(), extent)))
       return corrupt("its extents are out of order");
-    if (static_cast<std::int64_t>(checksums.size()) != 16 * extent.num_pieces()) return corrupt("an extent has too few or too many checksums");
+    if (static_cast<std::int64_t>(checksums.size()) != 16 * extent.num_pieces())
+      return corrupt("an extent has too few or too many checksums");
     for (std::size_t i = 0; i < checksums.size(); i += 16) {
       std::uint64_t value = 0;
       if (!parse_hex(std::string_view(checksums).substr(i, 16), value)) return corrupt("a checksum is not hexadecimal");
@@ -141,7 +160,10 @@ std::string to_json(const Manifest& manifest) {
   body["written_at_ms"] = manifest.written_at_ms;
   body["files"] = ordered_json::array();
   for (const ManifestFile& file : manifest.files)
-    body["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"header_bytes", file.header_bytes}, {"header_xxh3_64", hex(file.header_checksum)}});
+    body["files"].push_back({{"name", file.name},
+                             {"bytes", file.bytes},
+                             {"header_bytes", file.header_bytes},
+                             {"header_xxh3_64", hex(file.header_checksum)}});
   body["checksum_bytes"] = kChecksumBytes;
   return sealed(body, manifest.extents);
 }
@@ -160,10 +182,13 @@ Result<Manifest> manifest_from_json(std::string_view text) try {
   Manifest manifest;
   manifest.info = info_from(body);
   manifest.written_at_ms = body.at("written_at_ms").get<std::int64_t>();
-  if (body.at("checksum_bytes").get<std::int64_t>() != kChecksumBytes) return corrupt("its checksums are not per 64 KiB");
+  if (body.at("checksum_bytes").get<std::int64_t>() != kChecksumBytes)
+    return corrupt("its checksums are not per 64 KiB");
   for (const auto& entry : body.at("files")) {
-    ManifestFile file{entry.at("name").get<std::string>(), entry.at("bytes").get<std::int64_t>(), entry.at("header_bytes").get<std::int64_t>(), 0};
-    if (!parse_hex(entry.at("header_xxh3_64").get<std::string>(), file.header_checksum)) return corrupt("a checksum is not hexadecimal");
+    ManifestFile file{entry.at("name").get<std::string>(), entry.at("bytes").get<std::int64_t>(),
+                      entry.at("header_bytes").get<std::int64_t>(), 0};
+    if (!parse_hex(entry.at("header_xxh3_64").get<std::string>(), file.header_checksum))
+      return corrupt("a checksum is not hexadecimal");
     manifest.files.push_back(std::move(file));
   }
   auto extents = extents_from(body.at("extents"));
@@ -189,24 +214,35 @@ Result<PartRecord> part_record_from_json(std::string_view text) try {
   return corrupt(std::string("has a missing or wrong field: ") + e.what());
 }
 
-bool lies_before(const Extent& a, const Extent& b) { return std::tie(a.file, a.offset, a.from) < std::tie(b.file, b.offset, b.from); }
+bool lies_before(const Extent& a, const Extent& b) {
+  return std::tie(a.file, a.offset, a.from) < std::tie(b.file, b.offset, b.from);
+}
 
 namespace {
 
-Error not_once(const std::string& file, std::int64_t byte, bool twice) { return corrupt(file + ": byte " + std::to_string(byte) + (twice ? " was written by two parts" : " was written by no part")); }
+Error not_once(const std::string& file, std::int64_t byte, bool twice) {
+  return corrupt(file + ": byte " + std::to_string(byte) +
+                 (twice ? " was written by two parts" : " was written by no part"));
+}
 
-// The columns of the matrix whose first row starts at `at`, side by side, each whole: where the matrix ends. `next` moves behind its extents.
-Result<std::int64_t> end_of_matrix(const std::string& file, std::int64_t at, const std::vector<Extent>& extents, std::size_t& next) {
+// The columns of the matrix whose first row starts at `at`, side by side, each whole: where the matrix ends. `next`
+// moves behind its extents.
+Result<std::int64_t> end_of_matrix(const std::string& file, std::int64_t at, const std::vector<Extent>& extents,
+                                   std::size_t& next) {
   const Extent first = extents[next];
-  std::int64_t whole = 0;   // bytes of each columns
+  std::int64_t whole = 0;  // bytes of each columns
   for (std::int64_t column = at; column < at + first.rows.stride; column += first.rows.run) {
     std::int64_t done = 0;
-    for (; next < extents.size() && extents[next].file == first.file && extents[next].offset == column && extents[next].rows == first.rows; ++next) {
-      if (extents[next].from != done) return not_once(file, column + first.rows.place(std::min(done, extents[next].from)), extents[next].from < done);
+    for (; next < extents.size() && extents[next].file == first.file && extents[next].offset == column &&
+           extents[next].rows == first.rows;
+         ++next) {
+      if (extents[next].from != done)
+        return not_once(file, column + first.rows.place(std::min(done, extents[next].from)), extents[next].from < done);
       done += extents[next].bytes;
     }
     if (column == at) whole = done;
-    if (done != whole || done % first.rows.run != 0) return not_once(file, column + first.rows.place(std::min(done, whole)), done > whole);
+    if (done != whole || done % first.rows.run != 0)
+      return not_once(file, column + first.rows.place(std::min(done, whole)), done > whole);
   }
   return at + whole / first.rows.run * first.rows.stride;
 }
@@ -229,7 +265,9 @@ Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vect
         ++next;
       }
     }
-    if (at != files[f].bytes) return corrupt(files[f].name + (at < files[f].bytes ? ": byte " + std::to_string(at) + " was written by no part" : std::string(": parts wrote beyond its end")));
+    if (at != files[f].bytes)
+      return corrupt(files[f].name + (at < files[f].bytes ? ": byte " + std::to_string(at) + " was written by no part"
+                                                          : std::string(": parts wrote beyond its end")));
   }
   if (next != sorted_extents.size()) return corrupt("parts wrote a file that the checkpoint does not have");
   return {};

@@ -1,9 +1,10 @@
-// manifest.hpp: the record that makes a directory a checkpoint, and each writer's record of its part. Pure. On disk: frozen as "regroup-checkpoint/1".
+// manifest.hpp: the record that makes a directory a checkpoint, and each writer's record of its part. Pure. On disk:
+// frozen as "regroup-checkpoint/1".
 //
-// Every byte of every file belongs to exactly one extent (what one writer wrote: a run of bytes, or columns of a matrix) or to a file's header. An extent carries one xxh3-64 for
-// each piece: of a run, what lies between file offsets that are multiples of 64 KiB; of columns, as many rows as 64 KiB hold, at least one. The first and last piece may be shorter,
-// because writers' cuts fall on shard borders.
-// The text ends with the xxh3-128 of all that stands before it.
+// Every byte of every file belongs to exactly one extent (what one writer wrote: a run of bytes, or columns of a
+// matrix) or to a file's header. An extent carries one xxh3-64 for each piece: of a run, what lies between file offsets
+// that are multiples of 64 KiB; of columns, as many rows as 64 KiB hold, at least one. The first and last piece may be
+// shorter, because writers' cuts fall on shard borders. The text ends with the xxh3-128 of all that stands before it.
 #pragma once
 
 #include "base/ids.hpp"
@@ -25,34 +26,36 @@ inline constexpr const char* kManifestName = "MANIFEST.json";
 struct CheckpointInfo {
   std::string job;
   Epoch epoch;
-  Step step;                  // committed steps; also the position in the data
+  Step step;  // committed steps; also the position in the data
   std::uint64_t seed = 0;
   ModelShape shape;
-  std::string fingerprint;    // of the software that computed it
-  std::string data_digest;    // of the data's index
-  std::int64_t max_file_bytes = 4'000'000'000;   // how the state is cut into files
-  BadSteps bad;               // up to `step`
+  std::string fingerprint;                      // of the software that computed it
+  std::string data_digest;                      // of the data's index
+  std::int64_t max_file_bytes = 4'000'000'000;  // how the state is cut into files
+  BadSteps bad;                                 // up to `step`
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
 
-// Columns of a matrix in a file, as a slice of an expert has them: a run of bytes in each row. Their bytes are counted row after row. Without rows (run 0): plain bytes.
+// Columns of a matrix in a file, as a slice of an expert has them: a run of bytes in each row. Their bytes are counted
+// row after row. Without rows (run 0): plain bytes.
 struct FileRows {
   std::int64_t run = 0;
-  std::int64_t stride = 0;    // from a row's run to the next row's
+  std::int64_t stride = 0;  // from a row's run to the next row's
   [[nodiscard]] explicit operator bool() const { return run > 0; }
-  [[nodiscard]] std::int64_t place(std::int64_t byte) const { return byte / run * stride + byte % run; }   // from the first row's run
+  // from the first row's run
+  [[nodiscard]] std::int64_t place(std::int64_t byte) const { return byte / run * stride + byte % run; }
   [[nodiscard]] std::int64_t piece_rows() const { return run < kChecksumBytes ? kChecksumBytes / run : 1; }
   friend bool operator==(const FileRows&, const FileRows&) = default;
 };
 
 struct Extent {
-  int file = 0;               // position in `files`
-  std::int64_t offset = 0;    // of columns: where their run of the matrix's first row starts
+  int file = 0;             // position in `files`
+  std::int64_t offset = 0;  // of columns: where their run of the matrix's first row starts
   std::int64_t bytes = 0;
-  std::vector<std::uint64_t> checksums;   // num_pieces() of them
+  std::vector<std::uint64_t> checksums;  // num_pieces() of them
   FileRows rows = {};
-  std::int64_t from = 0;      // of columns: how many of their bytes lie before this extent
-  [[nodiscard]] std::int64_t first() const { return rows ? from : offset; }   // of its bytes, counted as pieces are
+  std::int64_t from = 0;  // of columns: how many of their bytes lie before this extent
+  [[nodiscard]] std::int64_t first() const { return rows ? from : offset; }  // of its bytes, counted as pieces are
   [[nodiscard]] std::int64_t end() const { return first() + bytes; }
   [[nodiscard]] std::int64_t piece_bytes() const { return rows ? rows.piece_rows() * rows.run : kChecksumBytes; }
   [[nodiscard]] std::int64_t piece_of(std::int64_t byte) const { return byte / piece_bytes(); }
@@ -66,15 +69,15 @@ struct ManifestFile {
   std::string name;
   std::int64_t bytes = 0;
   std::int64_t header_bytes = 0;
-  std::uint64_t header_checksum = 0;      // xxh3-64 of the header
+  std::uint64_t header_checksum = 0;  // xxh3-64 of the header
   friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
 };
 
 struct Manifest {
   CheckpointInfo info;
   std::vector<ManifestFile> files;
-  std::vector<Extent> extents;            // in order
-  std::int64_t written_at_ms = 0;         // wall clock, for people
+  std::vector<Extent> extents;     // in order
+  std::int64_t written_at_ms = 0;  // wall clock, for people
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
@@ -83,7 +86,7 @@ struct PartRecord {
   CheckpointInfo info;
   int part = 0;
   int num_parts = 0;
-  std::vector<Extent> extents;            // in order
+  std::vector<Extent> extents;  // in order
   friend bool operator==(const PartRecord&, const PartRecord&) = default;
 };
 
@@ -93,7 +96,8 @@ std::string to_json(const PartRecord& record);
 Result<Manifest> manifest_from_json(std::string_view text);
 Result<PartRecord> part_record_from_json(std::string_view text);
 
-// kCorrupt unless the extents cover all data of all files, each byte once; names the file and the first byte that is missing or there twice.
+// kCorrupt unless the extents cover all data of all files, each byte once; names the file and the first byte that is
+// missing or there twice.
 Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vector<Extent>& sorted_extents);
 
 }  // namespace regroup

@@ -11,8 +11,9 @@ namespace regroup {
 enum class StateArray { kMaster = 0, kFirstMoment = 1, kSecondMoment = 2 };
 inline constexpr int kStateArrays = 3;
 
-// Blocks of one unit: three arrays of (blocks.size() * block_elements) little-endian floats one after the other: master, first moment, second moment.
-// The memory is the caller's and must not change until the call that got it returns.
+// Blocks of one unit: three arrays of (blocks.size() * block_elements) little-endian floats one after the other:
+// master, first moment, second moment. The memory is the caller's and must not change until the call that got it
+// returns.
 struct PartEntry {
   int unit = 0;  // index in make_units()
   Interval blocks;

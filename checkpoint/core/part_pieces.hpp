@@ -5,7 +5,8 @@
 
 namespace regroup {
 
-// `bytes` of file `file` from `offset` (in columns of a matrix: from the `from`th byte of them on, see FileRange) come from `memory`.
+// `bytes` of file `file` from `offset` (in columns of a matrix: from the `from`th byte of them on, see FileRange) come
+// from `memory`.
 struct PartPiece {
   int file = 0;
   std::int64_t offset = 0;
@@ -13,7 +14,9 @@ struct PartPiece {
   const std::byte* memory = nullptr;
   FileRows rows = {};
   std::int64_t from = 0;
-  [[nodiscard]] bool continues(const PartPiece& before) const { return file == before.file && !rows && !before.rows && offset == before.offset + before.bytes; }
+  [[nodiscard]] bool continues(const PartPiece& before) const {
+    return file == before.file && !rows && !before.rows && offset == before.offset + before.bytes;
+  }
   [[nodiscard]] bool overlaps(const PartPiece& before) const {
     if (file != before.file || static_cast<bool>(rows) != static_cast<bool>(before.rows)) return false;
     return rows ? offset == before.offset && from < before.from + before.bytes : offset < before.offset + before.bytes;

@@ -17,7 +17,8 @@ bool parse_number(std::string_view text, Number& value) {
 
 std::string to_directory(const CheckpointName& name) {
   char text[64];
-  std::snprintf(text, sizeof text, "step-%08lld.e%llu", static_cast<long long>(name.step.value), static_cast<unsigned long long>(name.epoch.value));
+  std::snprintf(text, sizeof text, "step-%08lld.e%llu", static_cast<long long>(name.step.value),
+                static_cast<unsigned long long>(name.epoch.value));
   return text;
 }
 
@@ -27,23 +28,29 @@ std::optional<CheckpointName> checkpoint_name(std::string_view directory) {
   const std::size_t dot = directory.find(".e");
   if (dot == std::string_view::npos) return std::nullopt;
   CheckpointName name;
-  if (!parse_number(directory.substr(0, dot), name.step.value) || !parse_number(directory.substr(dot + 2), name.epoch.value)) return std::nullopt;
+  if (!parse_number(directory.substr(0, dot), name.step.value) ||
+      !parse_number(directory.substr(dot + 2), name.epoch.value))
+    return std::nullopt;
   return name;
 }
 
 std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int keep_last, Epoch live) {
-  std::sort(stored.begin(), stored.end(), [](const StoredCheckpoint& a, const StoredCheckpoint& b) { return a.name > b.name; });  // newest first
+  // newest first
+  std::sort(stored.begin(), stored.end(),
+            [](const StoredCheckpoint& a, const StoredCheckpoint& b) { return a.name > b.name; });
   const int keep = std::max(keep_last, 1);
   std::vector<Deletion> deletions;
   int complete = 0;
   for (const StoredCheckpoint& checkpoint : stored) {
     if (checkpoint.complete) {
-      if (++complete > keep) deletions.push_back({checkpoint, "older than the newest " + std::to_string(keep) + " complete ones"});
+      if (++complete > keep)
+        deletions.push_back({checkpoint, "older than the newest " + std::to_string(keep) + " complete ones"});
       continue;
     }
     const bool over = std::any_of(stored.begin(), stored.end(), [&](const StoredCheckpoint& other) {
       if (!other.complete || other.name.step < checkpoint.name.step) return false;
-      return checkpoint.name.epoch < live || (other.name.step > checkpoint.name.step && other.name.epoch >= checkpoint.name.epoch);
+      return checkpoint.name.epoch < live ||
+             (other.name.step > checkpoint.name.step && other.name.epoch >= checkpoint.name.epoch);
     });
     if (over) deletions.push_back({checkpoint, "was never completed, and a complete one is at least as new"});
   }

@@ -22,8 +22,8 @@ std::optional<CheckpointName> checkpoint_name(std::string_view directory);
 
 struct StoredCheckpoint {
   CheckpointName name;
-  std::string directory;   // its last path component
-  bool complete = false;   // has a manifest whose digest matches and whose files are there in full length
+  std::string directory;  // its last path component
+  bool complete = false;  // has a manifest whose digest matches and whose files are there in full length
 };
 
 struct Deletion {
@@ -31,8 +31,9 @@ struct Deletion {
   std::string reason;
 };
 
-// Keeps the newest `keep_last` complete ones (at least one, whatever keep_last says). An incomplete one goes when nobody can still be writing it: a complete one
-// of a newer or equal step exists and its own epoch is older than `live`, the running one; or a complete one of a newer step and of its own or a newer epoch exists (the saves of an
+// Keeps the newest `keep_last` complete ones (at least one, whatever keep_last says). An incomplete one goes when
+// nobody can still be writing it: a complete one of a newer or equal step exists and its own epoch is older than
+// `live`, the running one; or a complete one of a newer step and of its own or a newer epoch exists (the saves of an
 // epoch follow one another).
 // Order: oldest first, so that a crash between two deletions leaves the newer.
 std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int keep_last, Epoch live);

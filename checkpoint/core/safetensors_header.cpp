@@ -15,11 +15,11 @@ using nlohmann::json;
 
 constexpr std::int64_t kLongestHeader = 100'000'000;
 
-constexpr std::array<std::pair<std::string_view, int>, 22> kDtypeBits{{{"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},      {"U8", 8},
-                                                                      {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},      {"F8_E4M3FNUZ", 8},
-                                                                      {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},         {"BF16", 16},
-                                                                      {"I32", 32},        {"U32", 32},    {"F32", 32},    {"C64", 64},         {"F64", 64},
-                                                                      {"I64", 64},        {"U64", 64}}};
+constexpr std::array<std::pair<std::string_view, int>, 22> kDtypeBits{
+    {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
+     {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+     {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+     {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
 
 int bits_of(std::string_view dtype) {
   for (const auto& [name, bits] : kDtypeBits)
@@ -36,7 +36,8 @@ Result<void> parse_without_duplicates(std::string_view text, json& parsed) {
   auto watch = [&](int, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) duplicate = value.get<std::string>();
+    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      duplicate = value.get<std::string>();
     return true;
   };
   parsed = json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
@@ -47,17 +48,20 @@ Result<void> parse_without_duplicates(std::string_view text, json& parsed) {
 }
 
 Result<std::int64_t> whole_number(const json& value, const std::string& where) {
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= (std::uint64_t{1} << 48)) return corrupt(where + " is not a whole number below 2^48");
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= (std::uint64_t{1} << 48))
+    return corrupt(where + " is not a whole number below 2^48");
   return static_cast<std::int64_t>(value.get<std::uint64_t>());
 }
 
 Result<FileTensor> parse_tensor(const std::string& name, const json& entry) {
   if (!entry.is_object()) return corrupt(name + " is not an object");
   for (const auto& [key, value] : entry.items())
-    if (key != "dtype" && key != "shape" && key != "data_offsets") return corrupt(name + " has the unknown field " + key);
+    if (key != "dtype" && key != "shape" && key != "data_offsets")
+      return corrupt(name + " has the unknown field " + key);
   if (!entry.contains("dtype") || !entry["dtype"].is_string()) return corrupt(name + " has no dtype");
   if (!entry.contains("shape") || !entry["shape"].is_array()) return corrupt(name + " has no shape");
-  if (!entry.contains("data_offsets") || !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2) return corrupt(name + " has no pair of data_offsets");
+  if (!entry.contains("data_offsets") || !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2)
+    return corrupt(name + " has no pair of data_offsets");
   FileTensor tensor{name, entry["dtype"].get<std::string>(), {}, 0, 0};
   const int bits = bits_of(tensor.dtype);
   if (bits == 0) return corrupt(name + " has the unknown dtype " + tensor.dtype);
@@ -73,7 +77,9 @@ Result<FileTensor> parse_tensor(const std::string& name, const json& entry) {
   if (!begin) return begin.error();
   auto end = whole_number(entry["data_offsets"][1], name + ": a data offset");
   if (!end) return end.error();
-  if (*end < *begin || *end - *begin != total_bits / 8) return corrupt(name + " has " + std::to_string(*end - *begin) + " bytes instead of " + std::to_string(total_bits / 8));
+  if (*end < *begin || *end - *begin != total_bits / 8)
+    return corrupt(name + " has " + std::to_string(*end - *begin) + " bytes instead of " +
+                   std::to_string(total_bits / 8));
   tensor.begin = *begin;
   tensor.end = *end;
   return tensor;
@@ -108,7 +114,8 @@ std::string write_safetensors_header(const std::vector<FileTensor>& placed) {
   std::string text = R"({"__metadata__":{"format":"pt"})";  // transformers refuses a file that says anything else
   // As text: an object of thousands of names in the order of the file searches all of them for each that is added.
   for (const FileTensor& tensor : placed)
-    text += "," + json(tensor.name).dump() + R"(:{"dtype":")" + tensor.dtype + R"(","shape":)" + json(tensor.shape).dump() + R"(,"data_offsets":[)" + std::to_string(tensor.begin) + "," +
+    text += "," + json(tensor.name).dump() + R"(:{"dtype":")" + tensor.dtype + R"(","shape":)" +
+            json(tensor.shape).dump() + R"(,"data_offsets":[)" + std::to_string(tensor.begin) + "," +
             std::to_string(tensor.end) + "]}";
   text += '}';
   const std::size_t bytes = (8 + text.size() + kFilePage - 1) / kFilePage * kFilePage;
@@ -122,10 +129,13 @@ std::string write_safetensors_header(const std::vector<FileTensor>& placed) {
 Result<std::int64_t> safetensors_data_start(std::string_view first_eight_bytes, std::int64_t file_bytes) {
   if (first_eight_bytes.size() < 8) return corrupt("the file is shorter than 8 bytes");
   std::uint64_t length = 0;
-  for (int i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(first_eight_bytes[static_cast<std::size_t>(i)])} << (8 * i);
-  if (length > kLongestHeader) return corrupt("says it is " + std::to_string(length) + " bytes long, more than " + std::to_string(kLongestHeader));
+  for (int i = 0; i < 8; ++i)
+    length |= std::uint64_t{static_cast<unsigned char>(first_eight_bytes[static_cast<std::size_t>(i)])} << (8 * i);
+  if (length > kLongestHeader)
+    return corrupt("says it is " + std::to_string(length) + " bytes long, more than " + std::to_string(kLongestHeader));
   const auto start = static_cast<std::int64_t>(length) + 8;
-  if (start > file_bytes) return corrupt("ends at byte " + std::to_string(start) + " of a file of " + std::to_string(file_bytes));
+  if (start > file_bytes)
+    return corrupt("ends at byte " + std::to_string(start) + " of a file of " + std::to_string(file_bytes));
   return start;
 }
 
@@ -151,14 +161,20 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
     if (!tensor) return tensor.error();
     header.tensors.push_back(*tensor);
   }
-  std::sort(header.tensors.begin(), header.tensors.end(), [](const FileTensor& a, const FileTensor& b) { return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name); });
+  std::sort(header.tensors.begin(), header.tensors.end(), [](const FileTensor& a, const FileTensor& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
   std::int64_t at = 0;
   for (const FileTensor& tensor : header.tensors) {
     if (tensor.begin != at)
-      return corrupt(tensor.name + " starts at " + std::to_string(tensor.begin) + (tensor.begin > at ? ", which leaves a hole after " : ", which overlaps what ends at ") + std::to_string(at));
+      return corrupt(tensor.name + " starts at " + std::to_string(tensor.begin) +
+                     (tensor.begin > at ? ", which leaves a hole after " : ", which overlaps what ends at ") +
+                     std::to_string(at));
     at = tensor.end;
   }
-  if (header.file_bytes() != file_bytes) return corrupt("tensors end at byte " + std::to_string(header.file_bytes()) + " of a file of " + std::to_string(file_bytes));
+  if (header.file_bytes() != file_bytes)
+    return corrupt("tensors end at byte " + std::to_string(header.file_bytes()) + " of a file of " +
+                   std::to_string(file_bytes));
   return header;
 }
 

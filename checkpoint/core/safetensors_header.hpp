@@ -1,8 +1,9 @@
 // safetensors_header.hpp: the first bytes of a safetensors file, written and parsed. Pure.
 //
 // File: u64 little-endian N, N bytes of JSON padded with spaces, data. https://github.com/huggingface/safetensors
-// What we write: 8 + N is a multiple of 4096, data offsets follow the order given (see align_order), __metadata__ is {"format":"pt"}.
-// What we accept is stricter than the reference reader: no duplicate keys, no padding but spaces, no unknown fields, no hole, no overlap, no trailing byte.
+// What we write: 8 + N is a multiple of 4096, data offsets follow the order given (see align_order), __metadata__ is
+// {"format":"pt"}. What we accept is stricter than the reference reader: no duplicate keys, no padding but spaces, no
+// unknown fields, no hole, no overlap, no trailing byte.
 #pragma once
 
 #include "base/result.hpp"
@@ -14,7 +15,8 @@
 
 namespace regroup {
 
-inline constexpr std::int64_t kFilePage = 4096;  // files' data start on it, and so do all tensors whose size is a multiple of it
+// files' data start on it, and so do all tensors whose size is a multiple of it
+inline constexpr std::int64_t kFilePage = 4096;
 
 struct FileTensor {
   std::string name;
@@ -26,12 +28,13 @@ struct FileTensor {
 };
 
 struct SafetensorsHeader {
-  std::vector<FileTensor> tensors;   // ascending begin
-  std::int64_t data_start = 0;       // bytes from the start of the file: 8 + N
+  std::vector<FileTensor> tensors;  // ascending begin
+  std::int64_t data_start = 0;      // bytes from the start of the file: 8 + N
   [[nodiscard]] std::int64_t file_bytes() const { return data_start + (tensors.empty() ? 0 : tensors.back().end); }
 };
 
-// Sets begin and end: tensors whose bytes are a multiple of kFilePage first, the others after them, each in the given order; sorts by begin.
+// Sets begin and end: tensors whose bytes are a multiple of kFilePage first, the others after them, each in the given
+// order; sorts by begin.
 void place_tensors(std::vector<FileTensor>& tensors);
 
 // The bytes from 0 to the start of the data.

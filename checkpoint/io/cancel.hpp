@@ -1,4 +1,5 @@
-// cancel.hpp: asks a running save to stop. Any thread sets it; the save returns kNewerEpoch within one piece (4 MiB) of writing or 20 ms of waiting.
+// cancel.hpp: asks a running save to stop. Any thread sets it; the save returns kNewerEpoch within one piece (4 MiB) of
+// writing or 20 ms of waiting.
 #pragma once
 
 #include <atomic>
@@ -8,7 +9,7 @@ namespace regroup {
 
 class CancelFlag {
  public:
-  CancelFlag() : set_(std::make_shared<std::atomic<bool>>(false)) {}   // copies share one flag
+  CancelFlag() : set_(std::make_shared<std::atomic<bool>>(false)) {}  // copies share one flag
   void cancel() { set_->store(true); }
   [[nodiscard]] bool cancelled() const { return set_->load(); }
 

@@ -86,7 +86,9 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
       continue;
     }
     const std::string other = mismatch((*reader)->manifest().info, wanted);
-    if (!other.empty()) return Error{Code::kBadInput, "checkpoint " + path + " cannot be resumed from: " + other + "; choose another directory"};
+    if (!other.empty())
+      return Error{Code::kBadInput,
+                   "checkpoint " + path + " cannot be resumed from: " + other + "; choose another directory"};
     if (wanted.verify_all)
       if (auto verified = verify_checkpoint(path); !verified) {
         skipped.push_back(path + ": " + verified.error().context);
@@ -104,7 +106,8 @@ Result<std::string> resolve_checkpoint(const std::string& path) {
   if (!fs::is_directory(path, error)) return Error{Code::kNotFound, path + " is not a directory"};
   std::string trimmed = path;
   while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
-  if (checkpoint_name(fs::path(trimmed).filename().string()) || fs::exists(trimmed + "/" + kManifestName, error)) return trimmed;
+  if (checkpoint_name(fs::path(trimmed).filename().string()) || fs::exists(trimmed + "/" + kManifestName, error))
+    return trimmed;
   auto found = find_newest_checkpoint(trimmed, {});
   if (!found) return found.error();
   return found->path;

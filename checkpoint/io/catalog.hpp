@@ -15,9 +15,9 @@ namespace regroup {
 struct ListedCheckpoint {
   StoredCheckpoint stored;
   std::string path;
-  std::optional<Manifest> manifest;   // of a complete one
-  std::int64_t bytes = 0;             // of all files in the directory
-  std::string problem;                // why it is not complete
+  std::optional<Manifest> manifest;  // of a complete one
+  std::int64_t bytes = 0;            // of all files in the directory
+  std::string problem;               // why it is not complete
 };
 
 // Newest first. A root that does not exist holds none.
@@ -26,7 +26,7 @@ Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root);
 struct FoundCheckpoint {
   std::string path;
   Manifest manifest;
-  std::vector<std::string> skipped;   // "path: why", newer ones that are incomplete or damaged
+  std::vector<std::string> skipped;  // "path: why", newer ones that are incomplete or damaged
 };
 
 // What a checkpoint must be of to be taken; empty fields match everything.
@@ -34,11 +34,12 @@ struct CheckpointWanted {
   std::string job;
   std::optional<ModelShape> shape;
   std::string data_digest;
-  std::vector<std::string> not_these;    // paths found damaged while reading
-  bool verify_all = false;               // read every byte before choosing
+  std::vector<std::string> not_these;  // paths found damaged while reading
+  bool verify_all = false;             // read every byte before choosing
 };
 
-// The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another job, model or data: never silently an older one of the right kind.
+// The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another
+// job, model or data: never silently an older one of the right kind.
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted);
 
 // Bytes done and in all; false stops with kNewerEpoch.
@@ -51,12 +52,14 @@ Result<Manifest> verify_checkpoint(const std::string& path, const CheckpointProg
 Result<std::string> digest_checkpoint(const std::string& path, const CheckpointProgress& progress = {});
 
 struct ExportOptions {
-  bool bf16 = false;                              // rounded to nearest even; else fp32
-  std::int64_t max_file_bytes = 4'000'000'000;    // a tensor that is larger has a file of its own
+  bool bf16 = false;                            // rounded to nearest even; else fp32
+  std::int64_t max_file_bytes = 4'000'000'000;  // a tensor that is larger has a file of its own
 };
 
-// The Hugging Face part, verified, into `target` (made; must not hold a model yet), with the tokenizer's files. Returns the bytes of its weights' files.
-Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const ExportOptions& options = {}, const CheckpointProgress& progress = {});
+// The Hugging Face part, verified, into `target` (made; must not hold a model yet), with the tokenizer's files. Returns
+// the bytes of its weights' files.
+Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target,
+                                       const ExportOptions& options = {}, const CheckpointProgress& progress = {});
 
 // A path to one checkpoint, or to a root, whose newest complete one is meant.
 Result<std::string> resolve_checkpoint(const std::string& path);

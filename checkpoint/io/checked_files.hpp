@@ -1,4 +1,5 @@
-// checked_files.hpp: the open files of a checkpoint: their bytes past the page cache, their pieces verified against the checksums of their extents. One thread at a time.
+// checked_files.hpp: the open files of a checkpoint: their bytes past the page cache, their pieces verified against the
+// checksums of their extents. One thread at a time.
 //
 // Errors: kCorrupt (names file and byte range), kUnavailable (I/O error).
 #pragma once
@@ -15,7 +16,7 @@ namespace regroup {
 
 class CheckedFiles {
  public:
-  explicit CheckedFiles(std::int64_t most_at_once);   // bytes of the largest read
+  explicit CheckedFiles(std::int64_t most_at_once);  // bytes of the largest read
   ~CheckedFiles();
   CheckedFiles(const CheckedFiles&) = delete;
   CheckedFiles& operator=(const CheckedFiles&) = delete;
@@ -27,10 +28,12 @@ class CheckedFiles {
   Result<std::span<const std::byte>> read_bytes(int file, std::int64_t lo, std::int64_t hi);
   // The verified bytes of pieces [first, end) of one extent, valid until the next call.
   Result<std::span<const std::byte>> read_pieces(const Extent& extent, std::int64_t first, std::int64_t end);
-  // Bytes [lo, hi) of columns that are one piece, put together from `bytes`, which start at `offset` of the file, and verified; valid until the next call.
-  Result<std::span<const std::byte>> piece_of_columns(const Extent& extent, std::int64_t piece, std::span<const std::byte> bytes, std::int64_t offset);
+  // Bytes [lo, hi) of columns that are one piece, put together from `bytes`, which start at `offset` of the file, and
+  // verified; valid until the next call.
+  Result<std::span<const std::byte>> piece_of_columns(const Extent& extent, std::int64_t piece,
+                                                      std::span<const std::byte> bytes, std::int64_t offset);
 
-  [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }   // headers included
+  [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }  // headers included
 
  private:
   struct Free {
@@ -38,7 +41,7 @@ class CheckedFiles {
   };
   const std::int64_t most_at_once_;
   std::vector<std::string> paths_;
-  std::vector<int> fds_;     // past the page cache where the file system can
+  std::vector<int> fds_;  // past the page cache where the file system can
   std::unique_ptr<std::byte, Free> buffer_;
   std::vector<std::byte> piece_;
   std::int64_t bytes_read_ = 0;

@@ -12,9 +12,9 @@ std::uint64_t checksum(std::span<const std::byte> bytes) { return XXH3_64bits(by
 
 struct ExtentChecksums::State {
   XXH3_state_t hash;
-  std::int64_t piece = 0;    // bytes of a whole one
-  std::int64_t left = 0;     // bytes to the end of the piece
-  bool open = false;         // the piece has bytes
+  std::int64_t piece = 0;  // bytes of a whole one
+  std::int64_t left = 0;   // bytes to the end of the piece
+  bool open = false;       // the piece has bytes
   std::vector<std::uint64_t> done;
 };
 

@@ -1,4 +1,5 @@
-// The commit: all parts' records -> one manifest. The rename of MANIFEST.json is the moment from which the directory is a checkpoint.
+// The commit: all parts' records -> one manifest. The rename of MANIFEST.json is the moment from which the directory is
+// a checkpoint.
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/checksum.hpp"
 #include "checkpoint/io/companions.hpp"
@@ -17,8 +18,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Result<PartRecord> wait_for_record(const SaveRequest& request, const std::string& directory, int part, Clock::time_point deadline, const CancelFlag& cancel) {
-  // Shared storage has no notification of other machines' renames; a look at one name is cheap. One that comes soon is seen soon.
+Result<PartRecord> wait_for_record(const SaveRequest& request, const std::string& directory, int part,
+                                   Clock::time_point deadline, const CancelFlag& cancel) {
+  // Shared storage has no notification of other machines' renames; a look at one name is cheap. One that comes soon is
+  // seen soon.
   const auto since = Clock::now();
   for (;;) {
     auto text = read_small_file(part_record_path(directory, part));
@@ -26,14 +29,20 @@ Result<PartRecord> wait_for_record(const SaveRequest& request, const std::string
       auto record = part_record_from_json(*text);
       if (!record) return record.error().within("checkpoint " + part_record_path(directory, part));
       if (record->info != request.info || record->num_parts != request.num_parts || record->part != part)
-        return Error{Code::kConflict, "checkpoint " + part_record_path(directory, part) + " is of another state than this save: two jobs share the directory; give each its own"};
+        return Error{Code::kConflict,
+                     "checkpoint " + part_record_path(directory, part) +
+                         " is of another state than this save: two jobs share the directory; give each its own"};
       return record;
     }
     if (text.error().code != Code::kNotFound) return text.error();
-    if (::access(directory.c_str(), F_OK) != 0) return Error{Code::kUnavailable, "checkpoint " + directory + ": a part failed and gave it up"};
+    if (::access(directory.c_str(), F_OK) != 0)
+      return Error{Code::kUnavailable, "checkpoint " + directory + ": a part failed and gave it up"};
     if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};
-    if (Clock::now() >= deadline) return Error{Code::kTimeout, "checkpoint " + directory + ": part " + std::to_string(part) + " of " + std::to_string(request.num_parts) + " did not come in time"};
-    std::this_thread::sleep_for(std::clamp<Clock::duration>((Clock::now() - since) / 16, std::chrono::milliseconds(1), std::chrono::milliseconds(20)));
+    if (Clock::now() >= deadline)
+      return Error{Code::kTimeout, "checkpoint " + directory + ": part " + std::to_string(part) + " of " +
+                                       std::to_string(request.num_parts) + " did not come in time"};
+    std::this_thread::sleep_for(std::clamp<Clock::duration>((Clock::now() - since) / 16, std::chrono::milliseconds(1),
+                                                            std::chrono::milliseconds(20)));
   }
 }
 
@@ -45,23 +54,33 @@ Result<std::vector<ManifestFile>> describe_files(const FilePlan& plan, const std
     if (!file) return file.error();
     auto size = file_size(*file, path);
     if (!size) return size.error();
-    if (*size != planned.bytes) return Error{Code::kConflict, path + " has " + std::to_string(*size) + " bytes instead of " + std::to_string(planned.bytes)};
-    files.push_back({planned.name, planned.bytes, static_cast<std::int64_t>(planned.header.size()), checksum(std::as_bytes(std::span(planned.header)))});
+    if (*size != planned.bytes)
+      return Error{Code::kConflict,
+                   path + " has " + std::to_string(*size) + " bytes instead of " + std::to_string(planned.bytes)};
+    files.push_back({planned.name, planned.bytes, static_cast<std::int64_t>(planned.header.size()),
+                     checksum(std::as_bytes(std::span(planned.header)))});
   }
   return files;
 }
 
 }  // namespace
 
-Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline, const CancelFlag& cancel) {
+Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
+                                   const CancelFlag& cancel) {
   const auto started = Clock::now();
   auto plan = FilePlan::make(request.info.shape, request.info.max_file_bytes);
   if (!plan) return plan.error();
   const std::string directory = directory_of(request);
   const std::string manifest_path = directory + "/" + kManifestName;
-  if (::access(manifest_path.c_str(), F_OK) == 0) return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
+  if (::access(manifest_path.c_str(), F_OK) == 0)
+    return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
-  Manifest manifest{request.info, {}, {}, std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
+  Manifest manifest{
+      request.info,
+      {},
+      {},
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count()};
   for (int part = 0; part < request.num_parts; ++part) {
     auto record = wait_for_record(request, directory, part, started + deadline, cancel);
     if (!record) return record.error();
@@ -71,21 +90,24 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   auto files = describe_files(*plan, directory);
   if (!files) return files.error();
   manifest.files = std::move(*files);
-  if (auto ok = check_cover(manifest.files, manifest.extents); !ok) return Error{Code::kBadInput, "checkpoint " + directory + ": " + ok.error().context};
+  if (auto ok = check_cover(manifest.files, manifest.extents); !ok)
+    return Error{Code::kBadInput, "checkpoint " + directory + ": " + ok.error().context};
   pass(request, "parts_collected");
 
   CheckpointCommitted committed{directory, 0, 0, {}};
   if (!request.model_directory.empty()) committed.notes = copy_companions(request.model_directory, directory);
   if (!request.tokenizer_model.empty() && !has_tokenizer(directory)) {
     const auto model = read_small_file(request.tokenizer_model);
-    const Result<void> copied = model ? replace_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
+    const Result<void> copied =
+        model ? replace_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
     if (!copied) committed.notes.push_back(copied.error().context);
   }
   pass(request, "companions_copied");
 
   if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};
   auto before_rename = [](void* argument) { pass(*static_cast<const SaveRequest*>(argument), "manifest_not_renamed"); };
-  if (auto ok = replace_file(manifest_path, to_json(manifest), before_rename, const_cast<SaveRequest*>(&request)); !ok) return ok.error();
+  if (auto ok = replace_file(manifest_path, to_json(manifest), before_rename, const_cast<SaveRequest*>(&request)); !ok)
+    return ok.error();
   pass(request, "manifest_renamed");
 
   // What they say is in the manifest now. A crash here leaves them: they harm nobody.

@@ -11,9 +11,18 @@ namespace regroup {
 
 bool is_companion(std::string_view file_name) {
   // The names that transformers' tokenizers and generation read.
-  static constexpr std::array<std::string_view, 12> kNames{
-      "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",   "vocab.json",
-      "merges.txt",     "vocab.txt",       "spiece.model",          "chat_template.json",      "chat_template.jinja", "generation_config.json"};
+  static constexpr std::array<std::string_view, 12> kNames{"tokenizer.json",
+                                                           "tokenizer.model",
+                                                           "tokenizer_config.json",
+                                                           "special_tokens_map.json",
+                                                           "added_tokens.json",
+                                                           "vocab.json",
+                                                           "merges.txt",
+                                                           "vocab.txt",
+                                                           "spiece.model",
+                                                           "chat_template.json",
+                                                           "chat_template.jinja",
+                                                           "generation_config.json"};
   return std::find(kNames.begin(), kNames.end(), file_name) != kNames.end();
 }
 

@@ -1,4 +1,5 @@
-// companions.hpp: the small files that lie beside a model's weights and belong to it: the tokenizer's, and generation_config.json. Blocking.
+// companions.hpp: the small files that lie beside a model's weights and belong to it: the tokenizer's, and
+// generation_config.json. Blocking.
 #pragma once
 
 #include "base/result.hpp"
@@ -9,13 +10,15 @@
 
 namespace regroup {
 
-// Tokenizer files (tokenizer.json, tokenizer.model, vocab.json, merges.txt, chat templates ...) and generation_config.json; not config.json, which says what the weights are.
+// Tokenizer files (tokenizer.json, tokenizer.model, vocab.json, merges.txt, chat templates ...) and
+// generation_config.json; not config.json, which says what the weights are.
 bool is_companion(std::string_view file_name);
 
 // Does the directory hold a tokenizer (tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt)?
 bool has_tokenizer(const std::string& directory);
 
-// Copies those of `from` that `to` does not need otherwise, each durable and whole. Returns the problems, one sentence each: a model without its tokenizer is still a model.
+// Copies those of `from` that `to` does not need otherwise, each durable and whole. Returns the problems, one sentence
+// each: a model without its tokenizer is still a model.
 std::vector<std::string> copy_companions(const std::string& from, const std::string& to);
 
 }  // namespace regroup

@@ -1,4 +1,5 @@
-// Export: the weights of a checkpoint, verified while they are read, in the type and in files of the size that are asked for.
+// Export: the weights of a checkpoint, verified while they are read, in the type and in files of the size that are
+// asked for.
 #include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/companions.hpp"
@@ -67,9 +68,11 @@ std::uint16_t to_bf16(float value) {
 
 class Exporter {
  public:
-  Exporter(const std::string& target, const std::vector<OutputFile>& files, bool bf16) : target_(target), files_(files), bf16_(bf16) {
+  Exporter(const std::string& target, const std::vector<OutputFile>& files, bool bf16)
+      : target_(target), files_(files), bf16_(bf16) {
     for (std::size_t f = 0; f < files.size(); ++f)
-      for (const FileTensor& tensor : files[f].tensors) spots_[tensor.name] = {f, static_cast<std::int64_t>(files[f].header.size()) + tensor.begin};
+      for (const FileTensor& tensor : files[f].tensors)
+        spots_[tensor.name] = {f, static_cast<std::int64_t>(files[f].header.size()) + tensor.begin};
   }
 
   Result<void> create() {
@@ -77,7 +80,9 @@ class Exporter {
       auto handle = open_file(target_ + "/" + file.name, O_WRONLY | O_CREAT | O_EXCL);
       if (!handle) return handle.error();
       handles_.push_back(std::move(*handle));
-      if (auto ok = write_at(handles_.back().fd(), target_ + "/" + file.name, std::as_bytes(std::span(file.header)), 0); !ok) return ok;
+      if (auto ok = write_at(handles_.back().fd(), target_ + "/" + file.name, std::as_bytes(std::span(file.header)), 0);
+          !ok)
+        return ok;
     }
     return {};
   }
@@ -140,8 +145,8 @@ class Exporter {
   std::vector<std::uint16_t> narrow_;
   const PlannedFile* source_ = nullptr;
   std::size_t skip_ = 0;
-  std::size_t next_ = 0;    // tensor of the source that the next byte belongs to
-  std::int64_t at_ = 0;     // of the source's data
+  std::size_t next_ = 0;  // tensor of the source that the next byte belongs to
+  std::int64_t at_ = 0;   // of the source's data
 };
 
 Result<void> copy_weights(CheckpointReader& reader, Exporter& exporter, const CheckpointProgress& progress) {
@@ -164,13 +169,15 @@ Result<void> copy_weights(CheckpointReader& reader, Exporter& exporter, const Ch
 
 }  // namespace
 
-Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const ExportOptions& options, const CheckpointProgress& progress) {
+Result<std::int64_t> export_checkpoint(const std::string& path, const std::string& target, const ExportOptions& options,
+                                       const CheckpointProgress& progress) {
   auto reader = CheckpointReader::open(path);
   if (!reader) return reader.error();
   auto config = read_small_file(path + "/config.json");
   if (!config) return config.error();
   if (auto made = make_directory(target); !made) return made.error();
-  if (::access((target + "/config.json").c_str(), F_OK) == 0) return Error{Code::kBadInput, target + " holds a model already; choose another directory"};
+  if (::access((target + "/config.json").c_str(), F_OK) == 0)
+    return Error{Code::kBadInput, target + " holds a model already; choose another directory"};
   const std::vector<OutputFile> files = plan_output((*reader)->plan(), options);
   Exporter exporter(target, files, options.bf16);
   if (auto ok = copy_weights(**reader, exporter, progress); !ok) {
@@ -185,9 +192,12 @@ Result<std::int64_t> export_checkpoint(const std::string& path, const std::strin
     for (const FileTensor& tensor : file.tensors) weight_map[tensor.name] = file.name;
   }
   for (const std::string& problem : copy_companions(path, target)) return Error{Code::kUnavailable, problem};
-  if (auto ok = replace_file(target + "/model.safetensors.index.json", weights_index_json(weight_map, tensor_bytes)); !ok) return ok.error();
+  if (auto ok = replace_file(target + "/model.safetensors.index.json", weights_index_json(weight_map, tensor_bytes));
+      !ok)
+    return ok.error();
   // config.json last: without it the directory is no model.
-  if (auto ok = replace_file(target + "/config.json", with_dtype(*config, options.bf16 ? "bfloat16" : "float32")); !ok) return ok.error();
+  if (auto ok = replace_file(target + "/config.json", with_dtype(*config, options.bf16 ? "bfloat16" : "float32")); !ok)
+    return ok.error();
   return bytes;
 }
 

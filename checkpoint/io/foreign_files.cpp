@@ -2,9 +2,8 @@
 
 #include "checkpoint/io/posix_file.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +18,8 @@ Result<std::map<std::string, std::string>> read_index(const std::string& path) {
   auto text = read_small_file(path);
   if (!text) return text.error();
   const auto index = nlohmann::json::parse(*text, nullptr, false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) return Error{Code::kBadInput, path + " has no weight_map"};
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
+    return Error{Code::kBadInput, path + " has no weight_map"};
   std::map<std::string, std::string> map;
   for (const auto& [name, file] : index["weight_map"].items()) {
     if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos || file.get<std::string>().empty())
@@ -49,8 +49,12 @@ Result<SafetensorsHeader> read_header(const std::string& path) {
 Result<void> add_file(ForeignFiles& found, const std::string& path, SafetensorsHeader header) {
   const int number = static_cast<int>(found.files.size());
   for (const FileTensor& tensor : header.tensors) {
-    const auto [at, fresh] = found.tensors.emplace(tensor.name, StoredTensor{number, header.data_start + tensor.begin, tensor.dtype, tensor.shape});
-    if (!fresh) return Error{Code::kBadInput, tensor.name + " is in " + found.files[static_cast<std::size_t>(at->second.file)].path + " and in " + path};
+    const auto [at, fresh] = found.tensors.emplace(
+        tensor.name, StoredTensor{number, header.data_start + tensor.begin, tensor.dtype, tensor.shape});
+    if (!fresh)
+      return Error{
+          Code::kBadInput,
+          tensor.name + " is in " + found.files[static_cast<std::size_t>(at->second.file)].path + " and in " + path};
   }
   found.files.push_back({path, std::move(header)});
   return {};
@@ -60,12 +64,13 @@ Result<ForeignFiles> open_indexed(const std::string& directory) {
   const std::string index_path = directory + "/" + kIndexName;
   auto index = read_index(index_path);
   if (!index) return index.error();
-  std::map<std::string, std::string> files;   // file -> a tensor in it
+  std::map<std::string, std::string> files;  // file -> a tensor in it
   for (const auto& [tensor, file] : *index) files.emplace(file, tensor);
   ForeignFiles found;
   for (const auto& [name, tensor] : files) {
     const std::string path = directory + "/" + name;
-    if (!exists(path)) return Error{Code::kBadInput, path + " is missing: " + kIndexName + " says that " + tensor + " lies in it"};
+    if (!exists(path))
+      return Error{Code::kBadInput, path + " is missing: " + kIndexName + " says that " + tensor + " lies in it"};
     auto header = read_header(path);
     if (!header) return header.error();
     if (auto ok = add_file(found, path, std::move(*header)); !ok) return ok.error();
@@ -73,9 +78,11 @@ Result<ForeignFiles> open_indexed(const std::string& directory) {
   for (const auto& [tensor, file] : *index) {
     const auto at = found.tensors.find(tensor);
     const std::string path = directory + "/" + file;
-    if (at == found.tensors.end()) return Error{Code::kBadInput, path + " does not hold " + tensor + ", though " + kIndexName + " says so"};
+    if (at == found.tensors.end())
+      return Error{Code::kBadInput, path + " does not hold " + tensor + ", though " + kIndexName + " says so"};
     const std::string& holder = found.files[static_cast<std::size_t>(at->second.file)].path;
-    if (holder != path) return Error{Code::kBadInput, tensor + " lies in " + holder + ", not in " + path + " as " + kIndexName + " says"};
+    if (holder != path)
+      return Error{Code::kBadInput, tensor + " lies in " + holder + ", not in " + path + " as " + kIndexName + " says"};
   }
   return found;
 }
@@ -86,8 +93,11 @@ Result<ForeignFiles> open_foreign_files(const std::string& directory) {
   if (exists(directory + "/" + kIndexName)) return open_indexed(directory);
   const std::string path = directory + "/" + kOneFileName;
   if (!exists(path)) {
-    const bool pickled = exists(directory + "/pytorch_model.bin") || exists(directory + "/pytorch_model.bin.index.json");
-    return Error{Code::kNotFound, directory + " holds neither " + kOneFileName + " nor " + kIndexName + (pickled ? "; pytorch_model.bin is not read: save the model as safetensors" : "")};
+    const bool pickled =
+        exists(directory + "/pytorch_model.bin") || exists(directory + "/pytorch_model.bin.index.json");
+    return Error{Code::kNotFound,
+                 directory + " holds neither " + kOneFileName + " nor " + kIndexName +
+                     (pickled ? "; pytorch_model.bin is not read: save the model as safetensors" : "")};
   }
   auto header = read_header(path);
   if (!header) return header.error();

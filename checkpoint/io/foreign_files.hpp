@@ -1,7 +1,8 @@
-// foreign_files.hpp: the safetensors files of a directory that transformers wrote: which tensor lies where. Headers are read, tensors are not. Private to checkpoint/io.
+// foreign_files.hpp: the safetensors files of a directory that transformers wrote: which tensor lies where. Headers are
+// read, tensors are not. Private to checkpoint/io.
 //
-// Errors: kNotFound (no weights there), kBadInput (a file is missing, the index and the files contradict each other: names file, tensor, expected and found),
-// kCorrupt (a header that is none, a file that was cut off), kUnavailable.
+// Errors: kNotFound (no weights there), kBadInput (a file is missing, the index and the files contradict each other:
+// names file, tensor, expected and found), kCorrupt (a header that is none, a file that was cut off), kUnavailable.
 #pragma once
 
 #include "base/result.hpp"
@@ -20,7 +21,7 @@ struct ForeignFile {
 
 struct StoredTensor {
   int file = 0;
-  std::int64_t offset = 0;            // in the file
+  std::int64_t offset = 0;  // in the file
   std::string dtype;
   std::vector<std::int64_t> shape;
 };

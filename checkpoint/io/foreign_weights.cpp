@@ -17,20 +17,23 @@ namespace regroup {
 
 struct ForeignWeights::Source {
   const StoredTensor* stored = nullptr;
-  TensorCut cut;   // where a unit's tensor lies in the stored one
+  TensorCut cut;  // where a unit's tensor lies in the stored one
 };
 
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 
-std::int64_t bytes_of(const std::string& dtype) { return dtype == "F32" ? 4 : dtype == "BF16" || dtype == "F16" ? 2 : 0; }
+std::int64_t bytes_of(const std::string& dtype) {
+  return dtype == "F32" ? 4 : dtype == "BF16" || dtype == "F16" ? 2 : 0;
+}
 
 float from_half(std::uint16_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
   const std::uint32_t exponent = (bits >> 10) & 0x1Fu;
   const std::uint32_t fraction = bits & 0x3FFu;
-  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), std::bit_cast<float>(sign | 0x3F800000u));
+  if (exponent == 0)
+    return std::copysign(std::ldexp(static_cast<float>(fraction), -24), std::bit_cast<float>(sign | 0x3F800000u));
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | fraction << 13);
   return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
 }
@@ -62,7 +65,11 @@ bool means_nothing(const std::string& name, const ModelShape& shape) {
 }  // namespace
 
 ForeignWeights::ForeignWeights(std::string directory, const ModelShape& shape, ForeignFiles files)
-    : directory_(std::move(directory)), shape_(shape), units_(make_units(shape)), files_(std::make_unique<ForeignFiles>(std::move(files))), buffer_(kBufferBytes) {}
+    : directory_(std::move(directory)),
+      shape_(shape),
+      units_(make_units(shape)),
+      files_(std::make_unique<ForeignFiles>(std::move(files))),
+      buffer_(kBufferBytes) {}
 
 ForeignWeights::~ForeignWeights() = default;
 
@@ -98,8 +105,9 @@ Result<void> ForeignWeights::find_sources() {
   }
   for (const auto& [name, stored] : files_->tensors)
     if (!used.contains(&stored) && !means_nothing(name, shape_))
-      return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(stored.file)].path + " holds " + name + " " + text_of(stored.shape) +
-                                        ", for which " + directory_ + "/config.json has no place"};
+      return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(stored.file)].path + " holds " + name + " " +
+                                        text_of(stored.shape) + ", for which " + directory_ +
+                                        "/config.json has no place"};
   return {};
 }
 
@@ -119,14 +127,20 @@ Result<ForeignWeights::Source> ForeignWeights::find_source(const Unit& unit, con
     wanted = is_down ? std::vector<std::int64_t>{experts, h, f} : std::vector<std::int64_t>{experts, 2 * f, h};
     source.cut.first += is_down ? unit.expert * h * f : (2 * unit.expert + (is_up ? 1 : 0)) * f * h;
   }
-  if (found == files_->tensors.end() && tensor.name.ends_with(names.gate)) found = files_->tensors.find(layer + "gate.weight");
-  if (found == files_->tensors.end() && unit.kind == UnitKind::kEmbedding && shape_.tie_word_embeddings) found = files_->tensors.find("lm_head.weight");
+  if (found == files_->tensors.end() && tensor.name.ends_with(names.gate))
+    found = files_->tensors.find(layer + "gate.weight");
+  if (found == files_->tensors.end() && unit.kind == UnitKind::kEmbedding && shape_.tie_word_embeddings)
+    found = files_->tensors.find("lm_head.weight");
   if (found == files_->tensors.end())
-    return Error{Code::kBadInput, directory_ + " holds no tensor " + tensor.name + ", which its config.json asks for with shape " + text_of(tensor.whole.shape)};
+    return Error{Code::kBadInput, directory_ + " holds no tensor " + tensor.name +
+                                      ", which its config.json asks for with shape " + text_of(tensor.whole.shape)};
   source.stored = &found->second;
   const std::string where = files_->files[static_cast<std::size_t>(source.stored->file)].path + ": " + found->first;
-  if (source.stored->shape != wanted) return Error{Code::kBadInput, where + " has the shape " + text_of(source.stored->shape) + ", but config.json asks for " + text_of(wanted)};
-  if (bytes_of(source.stored->dtype) == 0) return Error{Code::kBadInput, where + " is of type " + source.stored->dtype + "; F32, BF16 and F16 are read"};
+  if (source.stored->shape != wanted)
+    return Error{Code::kBadInput, where + " has the shape " + text_of(source.stored->shape) +
+                                      ", but config.json asks for " + text_of(wanted)};
+  if (bytes_of(source.stored->dtype) == 0)
+    return Error{Code::kBadInput, where + " is of type " + source.stored->dtype + "; F32, BF16 and F16 are read"};
   return source;
 }
 
@@ -136,7 +150,10 @@ Result<void> ForeignWeights::read_run(const Source& source, std::int64_t stored_
   while (!into.empty()) {
     const std::size_t count = std::min(into.size(), kBufferBytes / static_cast<std::size_t>(size));
     const std::span<std::byte> bytes(buffer_.data(), count * static_cast<std::size_t>(size));
-    if (auto ok = read_at(handles_[file].fd(), files_->files[file].path, bytes, source.stored->offset + stored_element * size); !ok) return ok;
+    if (auto ok = read_at(handles_[file].fd(), files_->files[file].path, bytes,
+                          source.stored->offset + stored_element * size);
+        !ok)
+      return ok;
     widen(source.stored->dtype, bytes.data(), into.first(count));
     bytes_read_ += static_cast<std::int64_t>(bytes.size());
     stored_element += static_cast<std::int64_t>(count);
@@ -145,16 +162,20 @@ Result<void> ForeignWeights::read_run(const Source& source, std::int64_t stored_
   return {};
 }
 
-Result<void> ForeignWeights::check_finite(const Source& source, const TensorSpec& tensor, std::int64_t first, std::span<const float> values) const {
+Result<void> ForeignWeights::check_finite(const Source& source, const TensorSpec& tensor, std::int64_t first,
+                                          std::span<const float> values) const {
   const auto bad = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
   if (bad == values.end()) return {};
-  return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(source.stored->file)].path + ": " + tensor.name + " holds " + std::to_string(*bad) + " at element " +
+  return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(source.stored->file)].path + ": " + tensor.name +
+                                    " holds " + std::to_string(*bad) + " at element " +
                                     std::to_string(first + (bad - values.begin())) + "; weights must be finite"};
 }
 
 Result<void> ForeignWeights::read(int unit_index, Interval blocks, std::span<float> into) {
   const Unit& unit = units_.at(static_cast<std::size_t>(unit_index));
-  CHECK(blocks.lo >= 0 && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit && static_cast<std::int64_t>(into.size()) == blocks.size() * unit.block_elements, "unit", unit_index);
+  CHECK(blocks.lo >= 0 && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit &&
+            static_cast<std::int64_t>(into.size()) == blocks.size() * unit.block_elements,
+        "unit", unit_index);
   std::fill(into.begin(), into.end(), 0.0f);
   const std::int64_t lo = blocks.lo * unit.block_elements;
   const std::int64_t hi = blocks.hi * unit.block_elements;
@@ -167,7 +188,8 @@ Result<void> ForeignWeights::read(int unit_index, Interval blocks, std::span<flo
     const std::int64_t run = source.cut.is_one_run() ? tensor.numel : source.cut.columns;
     for (std::int64_t at = first; at < end;) {
       const std::int64_t next = std::min(end, (at / run + 1) * run);
-      const std::span<float> part = into.subspan(static_cast<std::size_t>(tensor.offset + at - lo), static_cast<std::size_t>(next - at));
+      const std::span<float> part =
+          into.subspan(static_cast<std::size_t>(tensor.offset + at - lo), static_cast<std::size_t>(next - at));
       if (auto ok = read_run(source, source.cut.element(at), part); !ok) return ok;
       if (auto ok = check_finite(source, tensor, at, part); !ok) return ok;
       at = next;
@@ -177,7 +199,7 @@ Result<void> ForeignWeights::read(int unit_index, Interval blocks, std::span<flo
 }
 
 Result<std::string> ForeignWeights::digest(const std::function<bool(std::int64_t, std::int64_t)>& progress) {
-  if (shape_.expert_slices > 1) {   // the digest is of whole tensors
+  if (shape_.expert_slices > 1) {  // the digest is of whole tensors
     ModelShape whole = shape_;
     whole.expert_slices = 1;
     auto weights = open(directory_, whole);
@@ -198,7 +220,8 @@ Result<std::string> ForeignWeights::digest(const std::function<bool(std::int64_t
   for (const Unit& unit : units_) {
     flat.resize(static_cast<std::size_t>(unit.padded_numel()));
     if (auto ok = read(unit.index, {0, kBlocksPerUnit}, flat); !ok) return ok.error();
-    for (const TensorSpec& tensor : unit.tensors) lines.push_back(tensor_line(tensor.name, tensor.shape, flat.data() + tensor.offset));
+    for (const TensorSpec& tensor : unit.tensors)
+      lines.push_back(tensor_line(tensor.name, tensor.shape, flat.data() + tensor.offset));
     if (progress && !progress(std::min(total, bytes_read_ - before), total)) return Error{Code::kNewerEpoch, "stopped"};
   }
   return weights_digest(std::move(lines));

@@ -1,8 +1,10 @@
-// foreign_weights.hpp: reads the weights of a model directory that transformers 4 or 5 wrote, as blocks of units. Blocking; one thread at a time, several readers may share a directory.
+// foreign_weights.hpp: reads the weights of a model directory that transformers 4 or 5 wrote, as blocks of units.
+// Blocking; one thread at a time, several readers may share a directory.
 //
-// One or many safetensors files, F32, BF16 or F16; expert by expert (the names of transformers 4, which 5 writes too) or fused (as 5 holds them in memory). Only the byte ranges
-// that are asked for are read. Values become fp32 exactly.
-// Errors: as in foreign_files.hpp; kBadInput too when tensors and shape contradict each other (names file, tensor, expected and found), or for a weight that is not finite.
+// One or many safetensors files, F32, BF16 or F16; expert by expert (the names of transformers 4, which 5 writes too)
+// or fused (as 5 holds them in memory). Only the byte ranges that are asked for are read. Values become fp32 exactly.
+// Errors: as in foreign_files.hpp; kBadInput too when tensors and shape contradict each other (names file, tensor,
+// expected and found), or for a weight that is not finite.
 #pragma once
 
 #include "base/result.hpp"
@@ -25,7 +27,8 @@ class ForeignWeights {
   // Does the directory hold weights (or an index that says so)?
   static bool present(const std::string& directory);
 
-  // Reads the headers and finds every tensor of the shape; refuses one that is missing, of another size or type, or that the shape has no place for.
+  // Reads the headers and finds every tensor of the shape; refuses one that is missing, of another size or type, or
+  // that the shape has no place for.
   static Result<std::unique_ptr<ForeignWeights>> open(const std::string& directory, const ModelShape& shape);
   ~ForeignWeights();
   ForeignWeights(const ForeignWeights&) = delete;
@@ -34,10 +37,11 @@ class ForeignWeights {
   // `into`: blocks.size() * block_elements floats; padding becomes 0.
   Result<void> read(int unit, Interval blocks, std::span<float> into);
 
-  // Reads everything: the design's weights digest, equal to what a worker says of the same weights. Bytes done and in all; false stops with kNewerEpoch.
+  // Reads everything: the design's weights digest, equal to what a worker says of the same weights. Bytes done and in
+  // all; false stops with kNewerEpoch.
   Result<std::string> digest(const std::function<bool(std::int64_t done, std::int64_t total)>& progress = {});
 
-  [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }   // of tensors
+  [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }  // of tensors
 
  private:
   struct Source;
@@ -45,14 +49,15 @@ class ForeignWeights {
   Result<void> find_sources();
   Result<Source> find_source(const Unit& unit, const TensorSpec& tensor);
   Result<void> read_run(const Source& source, std::int64_t stored_element, std::span<float> into);
-  Result<void> check_finite(const Source& source, const TensorSpec& tensor, std::int64_t first, std::span<const float> values) const;
+  Result<void> check_finite(const Source& source, const TensorSpec& tensor, std::int64_t first,
+                            std::span<const float> values) const;
 
   std::string directory_;
   ModelShape shape_;
   std::vector<Unit> units_;
   std::unique_ptr<ForeignFiles> files_;
   std::vector<FileHandle> handles_;
-  std::vector<std::vector<Source>> sources_;   // [unit][tensor]
+  std::vector<std::vector<Source>> sources_;  // [unit][tensor]
   std::vector<std::byte> buffer_;
   std::int64_t bytes_read_ = 0;
 };

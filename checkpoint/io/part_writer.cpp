@@ -1,9 +1,12 @@
-// One owner's part: entries -> pieces of files in file order -> runs -> copied into page-aligned buffers, checksummed on the way, written past the page cache. Columns of a matrix
-// are written row by row through the cache: their neighbours in every page are another slice's.
+// One owner's part: entries -> pieces of files in file order -> runs -> copied into page-aligned buffers, checksummed
+// on the way, written past the page cache. Columns of a matrix are written row by row through the cache: their
+// neighbours in every page are another slice's.
 //
-// O_DIRECT for the page-aligned middle of a run, because buffered writes of this size swing between 0.3 and 1.8 GB/s on one machine while direct ones stay at the disk's rate;
-// buffered for the edges, whose pages hold a neighbour's bytes too. Those come last: a buffered write waits for all direct ones of its file, the other writers' too, and lets none begin
-// meanwhile (40 edges of 400 MB took a fifth of the time). A page that is written directly belongs to one writer, so the two ways never meet in a page.
+// O_DIRECT for the page-aligned middle of a run, because buffered writes of this size swing between 0.3 and 1.8 GB/s on
+// one machine while direct ones stay at the disk's rate; buffered for the edges, whose pages hold a neighbour's bytes
+// too. Those come last: a buffered write waits for all direct ones of its file, the other writers' too, and lets none
+// begin meanwhile (40 edges of 400 MB took a fifth of the time). A page that is written directly belongs to one writer,
+// so the two ways never meet in a page.
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/core/part_pieces.hpp"
@@ -27,18 +30,23 @@
 namespace regroup {
 namespace {
 
-constexpr std::int64_t kLeastDirect = std::int64_t{256} << 10;  // shorter runs are not worth a write of their own past the cache
+// shorter runs are not worth a write of their own past the cache
+constexpr std::int64_t kLeastDirect = std::int64_t{256} << 10;
 
 struct OutputFile {
   std::string path;
   FileHandle buffered;
-  FileHandle direct;   // none where the file system has no O_DIRECT
+  FileHandle direct;  // none where the file system has no O_DIRECT
 };
 
 class PartWriter {
  public:
   PartWriter(const SaveRequest& request, const FilePlan& plan, std::string directory, const CancelFlag& cancel)
-      : request_(request), plan_(plan), directory_(std::move(directory)), cancel_(cancel), files_(plan.files().size()) {}
+      : request_(request),
+        plan_(plan),
+        directory_(std::move(directory)),
+        cancel_(cancel),
+        files_(plan.files().size()) {}
 
   Result<PartRecord> write(const std::vector<PartPiece>& pieces) {
     if (request_.part == 0) {
@@ -78,9 +86,13 @@ class PartWriter {
     if (!opened) return opened.error();
     auto size = file_size(*opened, file.path);
     if (!size) return size.error();
-    if (*size > planned.bytes) return Error{Code::kConflict, file.path + " is larger than this model's file: the directory is of another model; choose another directory"};
+    if (*size > planned.bytes)
+      return Error{
+          Code::kConflict,
+          file.path + " is larger than this model's file: the directory is of another model; choose another directory"};
     if (*size < planned.bytes) {
-      // Whoever comes first makes the file as large as it will be; all of its blocks at once, so that a full disk is found before the writing.
+      // Whoever comes first makes the file as large as it will be; all of its blocks at once, so that a full disk is
+      // found before the writing.
       int failed = ::posix_fallocate(opened->fd(), 0, planned.bytes);
       if (failed == EOPNOTSUPP || failed == EINVAL) failed = ::ftruncate(opened->fd(), planned.bytes) == 0 ? 0 : errno;
       if (failed != 0) return file_error("make room for", file.path, failed);
@@ -94,12 +106,16 @@ class PartWriter {
     for (std::size_t i = 0; i < files_.size(); ++i) {
       auto file = output(static_cast<int>(i));
       if (!file) return file.error();
-      if (auto ok = write_at((*file)->buffered.fd(), (*file)->path, std::as_bytes(std::span(plan_.files()[i].header)), 0); !ok) return ok;
+      if (auto ok =
+              write_at((*file)->buffered.fd(), (*file)->path, std::as_bytes(std::span(plan_.files()[i].header)), 0);
+          !ok)
+        return ok;
     }
     return {};
   }
 
-  // What makes the directory a Hugging Face model. Durable with the rest: a sync of each at the end of the save would be time in which the disk does nothing else.
+  // What makes the directory a Hugging Face model. Durable with the rest: a sync of each at the end of the save would
+  // be time in which the disk does nothing else.
   Result<void> write_model_files() {
     std::string origin;
     if (!request_.model_directory.empty())
@@ -128,20 +144,24 @@ class PartWriter {
       const std::int64_t bytes = std::min(extent.end() - at, piece.rows.run - at % piece.rows.run);
       const std::span run(piece.memory + (at - extent.from), static_cast<std::size_t>(bytes));
       checksums_.update(run);
-      if (auto ok = write_at((*file)->buffered.fd(), (*file)->path, run, extent.offset + piece.rows.place(at)); !ok) return ok.error();
+      if (auto ok = write_at((*file)->buffered.fd(), (*file)->path, run, extent.offset + piece.rows.place(at)); !ok)
+        return ok.error();
       at += bytes;
     }
     extent.checksums = checksums_.finish();
     return extent;
   }
 
-  [[nodiscard]] Error stopped() const { return {Code::kNewerEpoch, "checkpoint " + directory_ + ": the save was stopped"}; }
+  [[nodiscard]] Error stopped() const {
+    return {Code::kNewerEpoch, "checkpoint " + directory_ + ": the save was stopped"};
+  }
 
   // Pieces that follow one another in one file.
   Result<Extent> write_run(std::span<const PartPiece> run) {
     auto file = output(run.front().file);
     if (!file) return file.error();
-    Extent extent{run.front().file, run.front().offset, run.back().offset + run.back().bytes - run.front().offset, {}, {}, 0};
+    Extent extent{
+        run.front().file, run.front().offset, run.back().offset + run.back().bytes - run.front().offset, {}, {}, 0};
     const std::int64_t end = extent.offset + extent.bytes;
     std::int64_t direct_begin = (extent.offset + kFilePage - 1) / kFilePage * kFilePage;
     std::int64_t direct_end = end / kFilePage * kFilePage;
@@ -152,13 +172,17 @@ class PartWriter {
       if (cancel_.cancelled()) return stopped();
       const bool direct = at >= direct_begin && at < direct_end;
       const std::int64_t limit = at < direct_begin ? direct_begin : direct ? direct_end : end;
-      const std::int64_t bytes = std::min<std::int64_t>(limit - at, static_cast<std::int64_t>(WriteBehind::kBufferBytes));
+      const std::int64_t bytes =
+          std::min<std::int64_t>(limit - at, static_cast<std::int64_t>(WriteBehind::kBufferBytes));
       if ((*file)->direct && !direct) {
         edges_.push_back({*file, at, bytes, source_, taken_});
         take(bytes, [this](std::span<const std::byte> piece) { checksums_.update(piece); });
       } else {
         fill(behind_.buffer(), bytes);
-        if (auto ok = behind_.submit(direct ? (*file)->direct.fd() : (*file)->buffered.fd(), (*file)->path, static_cast<std::size_t>(bytes), at); !ok) return ok.error();
+        if (auto ok = behind_.submit(direct ? (*file)->direct.fd() : (*file)->buffered.fd(), (*file)->path,
+                                     static_cast<std::size_t>(bytes), at);
+            !ok)
+          return ok.error();
       }
       at += bytes;
     }
@@ -183,7 +207,7 @@ class PartWriter {
   }
 
   void fill(std::byte* into, std::int64_t bytes) {
-    take(bytes, [this, &into](std::span<const std::byte> piece) {   // what the checksum has read is in the cache
+    take(bytes, [this, &into](std::span<const std::byte> piece) {  // what the checksum has read is in the cache
       checksums_.update(piece);
       stream_copy(into, piece.data(), piece.size());
       into += piece.size();
@@ -209,7 +233,7 @@ class PartWriter {
   struct Edge {
     OutputFile* file;
     std::int64_t offset, bytes;
-    std::span<const PartPiece> source;   // from `taken` bytes of its first one on
+    std::span<const PartPiece> source;  // from `taken` bytes of its first one on
     std::int64_t taken;
   };
 
@@ -217,16 +241,17 @@ class PartWriter {
   const FilePlan& plan_;
   std::string directory_;
   const CancelFlag& cancel_;
-  std::vector<OutputFile> files_;   // of the plan
+  std::vector<OutputFile> files_;  // of the plan
   std::vector<OutputFile> model_files_;
   ExtentChecksums checksums_;
-  std::span<const PartPiece> source_;   // what is left of the run
-  std::int64_t taken_ = 0;          // bytes of source_.front() that are copied
+  std::span<const PartPiece> source_;  // what is left of the run
+  std::int64_t taken_ = 0;             // bytes of source_.front() that are copied
   std::vector<Edge> edges_;
-  WriteBehind behind_;              // last: it must be done before the files close
+  WriteBehind behind_;  // last: it must be done before the files close
 };
 
-// A save that failed can never be completed: its space may be what is missing. Renamed first, so that others see at once that it is gone.
+// A save that failed can never be completed: its space may be what is missing. Renamed first, so that others see at
+// once that it is gone.
 void give_up(const std::string& directory, int part) {
   const std::string rubbish = directory + ".failed-" + std::to_string(part);
   if (std::rename(directory.c_str(), rubbish.c_str()) != 0) return;
@@ -238,7 +263,9 @@ void give_up(const std::string& directory, int part) {
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel) {
   const auto started = std::chrono::steady_clock::now();
-  if (request.part < 0 || request.part >= request.num_parts) return Error{Code::kBadInput, "checkpoint: there is no part " + std::to_string(request.part) + " of " + std::to_string(request.num_parts)};
+  if (request.part < 0 || request.part >= request.num_parts)
+    return Error{Code::kBadInput, "checkpoint: there is no part " + std::to_string(request.part) + " of " +
+                                      std::to_string(request.num_parts)};
   auto plan = FilePlan::make(request.info.shape, request.info.max_file_bytes);
   if (!plan) return plan.error();
   auto pieces = pieces_of(*plan, request.entries);
@@ -246,13 +273,17 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
   const std::string directory = directory_of(request);
   if (auto made = make_directory(directory); !made) return made.error();
   pass(request, "directory_made");
-  if (::access((directory + "/" + kManifestName).c_str(), F_OK) == 0) return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
+  if (::access((directory + "/" + kManifestName).c_str(), F_OK) == 0)
+    return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
   auto record = PartWriter(request, *plan, directory, cancel).write(*pieces);
-  Result<void> done = record ? place_file(part_record_path(directory, request.part), to_json(*record)) : Result<void>(record.error());
+  Result<void> done =
+      record ? place_file(part_record_path(directory, request.part), to_json(*record)) : Result<void>(record.error());
   if (!done) {
-    if (done.error().code != Code::kNewerEpoch && done.error().code != Code::kConflict) give_up(directory, request.part);
-    if (done.error().code == Code::kNotFound) return Error{Code::kUnavailable, "checkpoint " + directory + ": another part gave it up"};
+    if (done.error().code != Code::kNewerEpoch && done.error().code != Code::kConflict)
+      give_up(directory, request.part);
+    if (done.error().code == Code::kNotFound)
+      return Error{Code::kUnavailable, "checkpoint " + directory + ": another part gave it up"};
     return done.error();
   }
   pass(request, "record_written");

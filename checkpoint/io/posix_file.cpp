@@ -61,7 +61,8 @@ Result<void> read_at(int fd, const std::string& path, std::span<std::byte> into,
 }
 
 Result<void> sync_file(int fd, const std::string& path) {
-  // Never tried again: after a failed fsync Linux marks the pages clean, and a second one would succeed with the data lost.
+  // Never tried again: after a failed fsync Linux marks the pages clean, and a second one would succeed with the data
+  // lost.
   if (::fsync(fd) != 0) return file_error("make durable", path, errno);
   return {};
 }
@@ -124,7 +125,8 @@ Result<void> place_file(const std::string& path, std::string_view text) {
   return rename_temporary(path);
 }
 
-Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*), void* argument) {
+Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*),
+                          void* argument) {
   if (auto ok = write_temporary(path, text, /*durable=*/true); !ok) return ok;
   if (before_rename) before_rename(argument);
   if (auto ok = rename_temporary(path); !ok) return ok;

@@ -35,7 +35,7 @@ class FileHandle {
   int fd_ = -1;
 };
 
-Result<FileHandle> open_file(const std::string& path, int flags);   // O_CLOEXEC and mode 0644 added
+Result<FileHandle> open_file(const std::string& path, int flags);  // O_CLOEXEC and mode 0644 added
 Result<std::int64_t> file_size(const FileHandle& file, const std::string& path);
 Result<void> write_at(int fd, const std::string& path, std::span<const std::byte> bytes, std::int64_t offset);
 // kCorrupt when the file ends before.
@@ -48,7 +48,9 @@ Result<void> make_directory(const std::string& path);
 Result<std::string> read_small_file(const std::string& path);
 // NAME.tmp, rename: whoever sees the file sees all of it. Not durable.
 Result<void> place_file(const std::string& path, std::string_view text);
-// NAME.tmp, fsync, rename, fsync of the directory: afterwards the file is there whole or not at all. `before_rename` is called in between.
-Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*) = nullptr, void* argument = nullptr);
+// NAME.tmp, fsync, rename, fsync of the directory: afterwards the file is there whole or not at all. `before_rename` is
+// called in between.
+Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*) = nullptr,
+                          void* argument = nullptr);
 
 }  // namespace regroup

@@ -10,7 +10,8 @@
 namespace regroup {
 namespace {
 
-constexpr std::int64_t kBatchBytes = std::int64_t{4} << 20;   // a multiple of kChecksumBytes: no piece lies in two batches
+// a multiple of kChecksumBytes: no piece lies in two batches
+constexpr std::int64_t kBatchBytes = std::int64_t{4} << 20;
 
 // What must be in memory at once: a batch, or a row of pieces of the widest matrix that is stored in columns.
 std::int64_t most_at_once(const FilePlan& plan) {
@@ -26,33 +27,45 @@ std::int64_t most_at_once(const FilePlan& plan) {
 
 struct CheckpointReader::Fragment {
   const Extent* extent = nullptr;
-  std::int64_t offset = 0;   // in the file; of columns: in them
+  std::int64_t offset = 0;  // in the file; of columns: in them
   std::int64_t bytes = 0;
   std::byte* into = nullptr;
   [[nodiscard]] std::int64_t batch() const { return offset / kBatchBytes; }
   [[nodiscard]] std::int64_t piece() const { return extent->piece_of(offset); }
   // Of columns: what of the file the piece lies in.
-  [[nodiscard]] std::int64_t place() const { return extent->offset + extent->rows.place(std::max(extent->from, piece() * extent->piece_bytes())); }
-  [[nodiscard]] std::int64_t place_end() const { return extent->offset + extent->rows.place(std::min(extent->end(), (piece() + 1) * extent->piece_bytes()) - 1) + 1; }
+  [[nodiscard]] std::int64_t place() const {
+    return extent->offset + extent->rows.place(std::max(extent->from, piece() * extent->piece_bytes()));
+  }
+  [[nodiscard]] std::int64_t place_end() const {
+    return extent->offset + extent->rows.place(std::min(extent->end(), (piece() + 1) * extent->piece_bytes()) - 1) + 1;
+  }
 };
 
 CheckpointReader::CheckpointReader(std::string directory, Manifest manifest, FilePlan plan)
-    : directory_(std::move(directory)), manifest_(std::move(manifest)), plan_(std::move(plan)), files_(most_at_once(plan_)) {}
+    : directory_(std::move(directory)),
+      manifest_(std::move(manifest)),
+      plan_(std::move(plan)),
+      files_(most_at_once(plan_)) {}
 
 Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::string& directory) {
   const std::string manifest_path = directory + "/" + kManifestName;
   auto text = read_small_file(manifest_path);
-  if (!text) return text.error().code == Code::kNotFound ? Error{Code::kNotFound, directory + " has no " + kManifestName + ": it is no complete checkpoint"} : text.error();
+  if (!text)
+    return text.error().code == Code::kNotFound
+               ? Error{Code::kNotFound, directory + " has no " + kManifestName + ": it is no complete checkpoint"}
+               : text.error();
   auto manifest = manifest_from_json(*text);
   if (!manifest) return Error{manifest.error().code, manifest_path + " " + manifest.error().context};
   auto plan = FilePlan::make(manifest->info.shape, manifest->info.max_file_bytes);
   if (!plan) return plan.error().within(manifest_path);
   if (plan->files().size() != manifest->files.size())
-    return Error{Code::kCorrupt, manifest_path + " lists " + std::to_string(manifest->files.size()) + " files for a model of " + std::to_string(plan->files().size())};
+    return Error{Code::kCorrupt, manifest_path + " lists " + std::to_string(manifest->files.size()) +
+                                     " files for a model of " + std::to_string(plan->files().size())};
   for (std::size_t i = 0; i < plan->files().size(); ++i) {
     const PlannedFile& planned = plan->files()[i];
     const ManifestFile& listed = manifest->files[i];
-    if (planned.name != listed.name || planned.bytes != listed.bytes || static_cast<std::int64_t>(planned.header.size()) != listed.header_bytes)
+    if (planned.name != listed.name || planned.bytes != listed.bytes ||
+        static_cast<std::int64_t>(planned.header.size()) != listed.header_bytes)
       return Error{Code::kCorrupt, manifest_path + " lists " + listed.name + " with other sizes than its model has"};
   }
   if (auto ok = check_cover(manifest->files, manifest->extents); !ok) return ok.error().within(manifest_path);
@@ -63,15 +76,19 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::stri
 }
 
 Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const {
-  // The extents cover every data byte once (checked when opened), so the one that holds the first byte is the last that starts at or before it.
-  auto extent = std::upper_bound(manifest_.extents.begin(), manifest_.extents.end(), std::tuple(range.file, range.offset, range.from),
-                                 [](const auto& key, const Extent& e) { return key < std::tuple(e.file, e.offset, e.from); });
+  // The extents cover every data byte once (checked when opened), so the one that holds the first byte is the last that
+  // starts at or before it.
+  auto extent = std::upper_bound(
+      manifest_.extents.begin(), manifest_.extents.end(), std::tuple(range.file, range.offset, range.from),
+      [](const auto& key, const Extent& e) { return key < std::tuple(e.file, e.offset, e.from); });
   CHECK(extent != manifest_.extents.begin());
   const std::int64_t batch = range.rows ? range.rows.piece_rows() * range.rows.run : kBatchBytes;
   std::int64_t at = range.rows ? range.from : range.offset;
   for (--extent; range.bytes > 0; ++extent) {
     if (extent->rows != range.rows || extent->file != range.file || (range.rows && extent->offset != range.offset))
-      return Error{Code::kCorrupt, directory_ + "/" + kManifestName + " does not cut " + manifest_.files[static_cast<std::size_t>(range.file)].name + " as its model's slices do"};
+      return Error{Code::kCorrupt, directory_ + "/" + kManifestName + " does not cut " +
+                                       manifest_.files[static_cast<std::size_t>(range.file)].name +
+                                       " as its model's slices do"};
     std::int64_t left = std::min(range.bytes, extent->end() - at);
     while (left > 0) {
       const std::int64_t now = std::min(left, batch - at % batch);
@@ -86,19 +103,23 @@ Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, s
 }
 
 Result<void> CheckpointReader::read_fragments(std::vector<Fragment>& fragments) {
-  const auto columns = std::partition(fragments.begin(), fragments.end(), [](const Fragment& f) { return !f.extent->rows; });
+  const auto columns =
+      std::partition(fragments.begin(), fragments.end(), [](const Fragment& f) { return !f.extent->rows; });
   if (auto ok = read_runs({fragments.begin(), columns}); !ok) return ok;
   return read_columns({columns, fragments.end()});
 }
 
 Result<void> CheckpointReader::read_runs(std::span<Fragment> fragments) {
-  std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) { return std::tie(a.extent->file, a.offset) < std::tie(b.extent->file, b.offset); });
+  std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) {
+    return std::tie(a.extent->file, a.offset) < std::tie(b.extent->file, b.offset);
+  });
   // Fragments whose pieces touch, in one extent and one batch, are read together.
   const auto group_end = [&](std::size_t i) {
     std::size_t end = i + 1;
     const auto last_of = [](const Fragment& f) { return f.extent->piece_of(f.offset + f.bytes - 1); };
     std::int64_t last_piece = last_of(fragments[i]);
-    while (end < fragments.size() && fragments[end].extent == fragments[i].extent && fragments[end].batch() == fragments[i].batch() && fragments[end].piece() <= last_piece + 1) {
+    while (end < fragments.size() && fragments[end].extent == fragments[i].extent &&
+           fragments[end].batch() == fragments[i].batch() && fragments[end].piece() <= last_piece + 1) {
       last_piece = std::max(last_piece, last_of(fragments[end]));
       ++end;
     }
@@ -111,20 +132,28 @@ Result<void> CheckpointReader::read_runs(std::span<Fragment> fragments) {
     auto bytes = files_.read_pieces(extent, first_piece, end_piece);
     if (!bytes) return bytes.error();
     const std::int64_t lo = std::max(extent.offset, first_piece * kChecksumBytes);
-    for (; i < end; ++i) std::memcpy(fragments[i].into, bytes->data() + (fragments[i].offset - lo), static_cast<std::size_t>(fragments[i].bytes));
+    for (; i < end; ++i)
+      std::memcpy(fragments[i].into, bytes->data() + (fragments[i].offset - lo),
+                  static_cast<std::size_t>(fragments[i].bytes));
   }
   return {};
 }
 
-// What lies between a slice's columns is read with them: rows are short, and whoever wants several slices of an expert gets them at once.
+// What lies between a slice's columns is read with them: rows are short, and whoever wants several slices of an expert
+// gets them at once.
 Result<void> CheckpointReader::read_columns(std::span<Fragment> fragments) {
-  std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) { return std::tuple(a.extent->file, a.place(), a.offset) < std::tuple(b.extent->file, b.place(), b.offset); });
+  std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) {
+    return std::tuple(a.extent->file, a.place(), a.offset) < std::tuple(b.extent->file, b.place(), b.offset);
+  });
   for (std::size_t i = 0; i < fragments.size();) {
     const int file = fragments[i].extent->file;
     const std::int64_t lo = fragments[i].place();
     std::int64_t hi = fragments[i].place_end();
     std::size_t end = i + 1;
-    for (; end < fragments.size() && fragments[end].extent->file == file && std::max(hi, fragments[end].place_end()) - lo <= kBatchBytes && fragments[end].place() <= hi + kChecksumBytes; ++end)
+    for (;
+         end < fragments.size() && fragments[end].extent->file == file &&
+         std::max(hi, fragments[end].place_end()) - lo <= kBatchBytes && fragments[end].place() <= hi + kChecksumBytes;
+         ++end)
       hi = std::max(hi, fragments[end].place_end());
     auto bytes = files_.read_bytes(file, lo, hi);
     if (!bytes) return bytes.error();
@@ -142,15 +171,18 @@ Result<void> CheckpointReader::read_columns(std::span<Fragment> fragments) {
 namespace {
 
 Error no_such_blocks(int unit, Interval blocks) {
-  return {Code::kBadInput, "checkpoint: unit " + std::to_string(unit) + " blocks [" + std::to_string(blocks.lo) + ", " + std::to_string(blocks.hi) + ") are not part of this model"};
+  return {Code::kBadInput, "checkpoint: unit " + std::to_string(unit) + " blocks [" + std::to_string(blocks.lo) + ", " +
+                               std::to_string(blocks.hi) + ") are not part of this model"};
 }
 
 bool valid(const FilePlan& plan, int unit, Interval blocks) {
-  return unit >= 0 && unit < static_cast<int>(plan.units().size()) && blocks.lo >= 0 && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit;
+  return unit >= 0 && unit < static_cast<int>(plan.units().size()) && blocks.lo >= 0 && blocks.lo <= blocks.hi &&
+         blocks.hi <= kBlocksPerUnit;
 }
 
 // Zeroes what no range fills: padding between and behind tensors.
-void clear_padding(const std::vector<FileRange>& ranges, std::int64_t first_element, std::int64_t elements, std::byte* into) {
+void clear_padding(const std::vector<FileRange>& ranges, std::int64_t first_element, std::int64_t elements,
+                   std::byte* into) {
   std::int64_t at = first_element;
   for (const FileRange& range : ranges) {
     std::memset(into + (at - first_element) * 4, 0, static_cast<std::size_t>((range.element - at) * 4));
@@ -188,20 +220,25 @@ Result<void> CheckpointReader::read(int unit, Interval blocks, StateArray array,
   clear_padding(ranges, blocks.lo * block_elements, static_cast<std::int64_t>(into.size()), bytes);
   std::vector<Fragment> fragments;
   for (const FileRange& range : ranges)
-    if (auto ok = add_fragments(range, bytes + (range.element - blocks.lo * block_elements) * 4, fragments); !ok) return ok;
+    if (auto ok = add_fragments(range, bytes + (range.element - blocks.lo * block_elements) * 4, fragments); !ok)
+      return ok;
   return read_fragments(fragments);
 }
 
-Result<void> CheckpointReader::stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take) {
+Result<void> CheckpointReader::stream_file(int file,
+                                           const std::function<Result<void>(std::span<const std::byte>)>& take) {
   CHECK(file >= 0 && file < static_cast<int>(plan_.files().size()), "file", file);
-  if (auto ok = take(std::as_bytes(std::span(plan_.files()[static_cast<std::size_t>(file)].header))); !ok) return ok;   // equal to the file's: compared when opened
+  // equal to the file's: compared when opened
+  if (auto ok = take(std::as_bytes(std::span(plan_.files()[static_cast<std::size_t>(file)].header))); !ok) return ok;
   const auto& extents = manifest_.extents;
   for (std::size_t i = 0; i < extents.size(); ++i) {
     const Extent& extent = extents[i];
     if (extent.file != file) continue;
     if (extent.rows) {
       std::size_t end = i + 1;
-      while (end < extents.size() && extents[end].file == file && extents[end].offset < extent.offset + extent.rows.stride) ++end;
+      while (end < extents.size() && extents[end].file == file &&
+             extents[end].offset < extent.offset + extent.rows.stride)
+        ++end;
       if (auto ok = stream_matrix({&extent, end - i}, take); !ok) return ok;
       i = end - 1;
       continue;
@@ -219,9 +256,10 @@ Result<void> CheckpointReader::stream_file(int file, const std::function<Result<
 }
 
 // The pieces of all columns end at the same rows.
-Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns, const std::function<Result<void>(std::span<const std::byte>)>& take) {
+Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns,
+                                             const std::function<Result<void>(std::span<const std::byte>)>& take) {
   const FileRows& rows = columns.front().rows;
-  std::int64_t whole = 0;   // bytes of the first columns
+  std::int64_t whole = 0;  // bytes of the first columns
   for (const Extent& extent : columns)
     if (extent.offset == columns.front().offset) whole = extent.end();
   const std::int64_t num_rows = whole / rows.run;
@@ -232,7 +270,8 @@ Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns, co
     if (!bytes) return bytes.error();
     for (const Extent& extent : columns) {
       if (extent.end() <= row * rows.run || extent.from >= end * rows.run) continue;
-      if (auto piece = files_.piece_of_columns(extent, row / rows.piece_rows(), *bytes, lo); !piece) return piece.error();
+      if (auto piece = files_.piece_of_columns(extent, row / rows.piece_rows(), *bytes, lo); !piece)
+        return piece.error();
     }
     if (auto ok = take(*bytes); !ok) return ok;
   }

@@ -1,6 +1,8 @@
-// reader.hpp: reads any blocks of a complete checkpoint, verifying what it reads. One thread at a time per reader; several readers may share a directory.
+// reader.hpp: reads any blocks of a complete checkpoint, verifying what it reads. One thread at a time per reader;
+// several readers may share a directory.
 //
-// Errors: kNotFound (no manifest: not a checkpoint), kCorrupt (names file and byte range: use another source), kUnavailable (I/O error).
+// Errors: kNotFound (no manifest: not a checkpoint), kCorrupt (names file and byte range: use another source),
+// kUnavailable (I/O error).
 #pragma once
 
 #include "checkpoint/core/file_plan.hpp"
@@ -24,8 +26,8 @@ class CheckpointReader {
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] const FilePlan& plan() const { return plan_; }
 
-  // Fills every buffer: master, first and second moment of its blocks; padding becomes 0. Give all wanted blocks in one call: each 64 KiB piece is then
-  // read once, in file order.
+  // Fills every buffer: master, first and second moment of its blocks; padding becomes 0. Give all wanted blocks in one
+  // call: each 64 KiB piece is then read once, in file order.
   Result<void> read(std::span<const PartBuffer> buffers);
 
   // One array only (weights alone): `into` holds blocks.size() * block_elements floats.
@@ -34,18 +36,20 @@ class CheckpointReader {
   // Calls `take` with the verified bytes of a file in order, header included. An error of `take` ends it.
   Result<void> stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take);
 
-  [[nodiscard]] std::int64_t bytes_read() const { return manifest_bytes_ + files_.bytes_read(); }   // from files, headers and manifest included
+  // from files, headers and manifest included
+  [[nodiscard]] std::int64_t bytes_read() const { return manifest_bytes_ + files_.bytes_read(); }
 
  private:
-  struct Fragment;   // of one extent, inside one batch of whole pieces; of columns, inside one piece
+  struct Fragment;  // of one extent, inside one batch of whole pieces; of columns, inside one piece
   CheckpointReader(std::string directory, Manifest manifest, FilePlan plan);
   // Adds what of the file's range lies in which extent.
   Result<void> add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const;
-  Result<void> read_fragments(std::vector<Fragment>& fragments);   // runs, and columns
+  Result<void> read_fragments(std::vector<Fragment>& fragments);  // runs, and columns
   Result<void> read_runs(std::span<Fragment> fragments);
   Result<void> read_columns(std::span<Fragment> fragments);
   // A whole matrix whose columns the extents are.
-  Result<void> stream_matrix(std::span<const Extent> columns, const std::function<Result<void>(std::span<const std::byte>)>& take);
+  Result<void> stream_matrix(std::span<const Extent> columns,
+                             const std::function<Result<void>(std::span<const std::byte>)>& take);
 
   std::string directory_;
   Manifest manifest_;

@@ -1,13 +1,15 @@
-// save.hpp: writes a checkpoint: each owner its part, in place, into the same files; the owner of part 0 commits. Blocking: call it on a thread of its own.
+// save.hpp: writes a checkpoint: each owner its part, in place, into the same files; the owner of part 0 commits.
+// Blocking: call it on a thread of its own.
 //
 //   write_part(request)            every owner; durable when it returns
 //   commit(request, deadline)      the owner of part 0, after its own write_part
 //
-// Directory: ROOT/step-<n>.e<epoch>/. Owners need not know each other: file sizes and headers follow from the model's shape. Nothing counts until commit renamed MANIFEST.json.
-// Errors: kUnavailable (disk full, I/O error: names file and errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
-// come), kConflict (this checkpoint is complete already, or a part's record is of another state), kCorrupt (a part's record is torn), kBadInput (entries that are no part of the shape).
-// Never throws.
-// A part that fails to write takes its unfinished directory away, so that the space is free again and nobody waits for its record.
+// Directory: ROOT/step-<n>.e<epoch>/. Owners need not know each other: file sizes and headers follow from the model's
+// shape. Nothing counts until commit renamed MANIFEST.json. Errors: kUnavailable (disk full, I/O error: names file and
+// errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
+// come), kConflict (this checkpoint is complete already, or a part's record is of another state), kCorrupt (a part's
+// record is torn), kBadInput (entries that are no part of the shape). Never throws. A part that fails to write takes
+// its unfinished directory away, so that the space is free again and nobody waits for its record.
 #pragma once
 
 #include "base/result.hpp"
@@ -23,32 +25,36 @@
 namespace regroup {
 
 struct SaveRequest {
-  std::string root;           // directory of the job's checkpoints; made when missing
+  std::string root;  // directory of the job's checkpoints; made when missing
   CheckpointInfo info;
   int part = 0;
   int num_parts = 1;
-  std::vector<PartEntry> entries;   // of this part; all parts together: every block of every unit once
-  std::string model_directory;      // where the initial weights came from, if from anywhere: commit copies its tokenizer and generation settings
-  std::string tokenizer_model;      // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
-  std::function<void(const char* point)> at_point; // tests end the process here; empty otherwise
+  std::vector<PartEntry> entries;  // of this part; all parts together: every block of every unit once
+  // where the initial weights came from, if from anywhere: commit copies its tokenizer and generation settings
+  std::string model_directory;
+  // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
+  std::string tokenizer_model;
+  std::function<void(const char* point)> at_point;  // tests end the process here; empty otherwise
 };
 
 struct PartWritten {
   std::string directory;
   std::int64_t bytes = 0;
-  double seconds = 0;         // until durable
+  double seconds = 0;  // until durable
 };
 
 struct CheckpointCommitted {
   std::string directory;
-  std::int64_t bytes = 0;     // of all files
-  double seconds = 0;         // waiting for the other parts, and the commit itself
-  std::vector<std::string> notes;   // what could not be copied from model_directory, one sentence each
+  std::int64_t bytes = 0;          // of all files
+  double seconds = 0;              // waiting for the other parts, and the commit itself
+  std::vector<std::string> notes;  // what could not be copied from model_directory, one sentence each
 };
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel = {});
 
-// Waits for every part's record, checks that they cover the state once, copies the tokenizer, writes MANIFEST.json. Part 0 wrote the other Hugging Face files.
-Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline, const CancelFlag& cancel = {});
+// Waits for every part's record, checks that they cover the state once, copies the tokenizer, writes MANIFEST.json.
+// Part 0 wrote the other Hugging Face files.
+Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
+                                   const CancelFlag& cancel = {});
 
 }  // namespace regroup

@@ -30,7 +30,8 @@ class Meter {
 // Splits the data of one weights file into its tensors and hashes each.
 class TensorHasher {
  public:
-  TensorHasher(const PlannedFile& file, std::vector<std::string>& lines) : file_(file), lines_(lines), skip_(file.header.size()) {}
+  TensorHasher(const PlannedFile& file, std::vector<std::string>& lines)
+      : file_(file), lines_(lines), skip_(file.header.size()) {}
   void take(std::span<const std::byte> bytes) {
     const std::size_t header = std::min(skip_, bytes.size());
     skip_ -= header;
@@ -64,7 +65,10 @@ Result<Manifest> verify_checkpoint(const std::string& path, const CheckpointProg
   if (!reader) return reader.error();
   Meter meter(**reader, false, progress);
   for (int file = 0; file < static_cast<int>((*reader)->plan().files().size()); ++file)
-    if (auto ok = (*reader)->stream_file(file, [&](std::span<const std::byte> bytes) { return meter.add(bytes.size()); }); !ok) return ok.error();
+    if (auto ok =
+            (*reader)->stream_file(file, [&](std::span<const std::byte> bytes) { return meter.add(bytes.size()); });
+        !ok)
+      return ok.error();
   return (*reader)->manifest();
 }
 

@@ -20,13 +20,15 @@ class WriteBehind {
  public:
   static constexpr std::size_t kBufferBytes = std::size_t{4} << 20;
   WriteBehind();
-  ~WriteBehind();   // waits for the write under way
+  ~WriteBehind();  // waits for the write under way
   WriteBehind(const WriteBehind&) = delete;
   WriteBehind& operator=(const WriteBehind&) = delete;
 
-  // The buffer to fill next: kBufferBytes in huge pages, which a disk takes in one request; scattered pages take up to four.
+  // The buffer to fill next: kBufferBytes in huge pages, which a disk takes in one request; scattered pages take up to
+  // four.
   [[nodiscard]] std::byte* buffer() { return buffers_[static_cast<std::size_t>(filling_)].get(); }
-  // Writes the first `bytes` of buffer() and moves on to the other one. Returns the error of an earlier write, if there was one.
+  // Writes the first `bytes` of buffer() and moves on to the other one. Returns the error of an earlier write, if there
+  // was one.
   Result<void> submit(int fd, const std::string& path, std::size_t bytes, std::int64_t offset);
   Result<void> drain();
 
@@ -46,7 +48,7 @@ class WriteBehind {
   int filling_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::optional<Job> job_;     // under way
+  std::optional<Job> job_;  // under way
   std::optional<Error> error_;
   bool stop_ = false;
   std::thread thread_;

@@ -28,11 +28,13 @@ int failed(const char* command, const Error& error) {
 }
 
 Json json_of(const MadeSet& set) {
-  return {{"prefix", set.prefix}, {"num_documents", set.num_documents}, {"num_tokens", set.num_tokens}, {"max_token", set.max_token}, {"bin_xxh3", set.bin_xxh3}, {"idx_xxh3", set.idx_xxh3}};
+  return {{"prefix", set.prefix},       {"num_documents", set.num_documents}, {"num_tokens", set.num_tokens},
+          {"max_token", set.max_token}, {"bin_xxh3", set.bin_xxh3},           {"idx_xxh3", set.idx_xxh3}};
 }
 
 void print(const MadeSet& set) {
-  std::printf("%s.bin: %lld tokens in %lld documents\n", set.prefix.c_str(), static_cast<long long>(set.num_tokens), static_cast<long long>(set.num_documents));
+  std::printf("%s.bin: %lld tokens in %lld documents\n", set.prefix.c_str(), static_cast<long long>(set.num_tokens),
+              static_cast<long long>(set.num_documents));
 }
 
 int prepare_command(PrepareArguments& arguments) {
@@ -61,7 +63,8 @@ int prepare_command(PrepareArguments& arguments) {
   print(made->train);
   if (made->validation) print(*made->validation);
   if (made->num_empty + made->num_bad > 0)
-    std::printf("left out: %lld empty documents, %lld broken ones\n", static_cast<long long>(made->num_empty), static_cast<long long>(made->num_bad));
+    std::printf("left out: %lld empty documents, %lld broken ones\n", static_cast<long long>(made->num_empty),
+                static_cast<long long>(made->num_bad));
   return 0;
 }
 
@@ -71,15 +74,21 @@ struct TrainArguments {
 };
 
 int train_command(TrainArguments& arguments) {
-  arguments.options.input.complain = [](const std::string& line) { std::fprintf(stderr, "regroup data train-tokenizer: %s\n", line.c_str()); };
+  arguments.options.input.complain = [](const std::string& line) {
+    std::fprintf(stderr, "regroup data train-tokenizer: %s\n", line.c_str());
+  };
   const auto made = train_tokenizer(arguments.options);
   if (!made) return failed("train-tokenizer", made.error());
   const std::string& out = arguments.options.out;
   if (arguments.json) {
-    const Json json = {{"model", out}, {"vocab_size", made->vocab_size}, {"num_lines", made->num_lines}, {"num_learned", made->num_learned}};
+    const Json json = {{"model", out},
+                       {"vocab_size", made->vocab_size},
+                       {"num_lines", made->num_lines},
+                       {"num_learned", made->num_learned}};
     std::printf("%s\n", json.dump(2, ' ', true, Json::error_handler_t::replace).c_str());
   } else {
-    std::printf("%s: %lld pieces, learned from %lld of %lld lines\n", out.c_str(), static_cast<long long>(made->vocab_size), static_cast<long long>(made->num_learned),
+    std::printf("%s: %lld pieces, learned from %lld of %lld lines\n", out.c_str(),
+                static_cast<long long>(made->vocab_size), static_cast<long long>(made->num_learned),
                 static_cast<long long>(made->num_lines));
   }
   return 0;
@@ -96,52 +105,89 @@ int check_command(const CheckArguments& arguments) {
   if (!data) return failed("check", data.error());
   if (const auto good = (*data)->verify(); !good) return failed("check", good.error());
   if (arguments.json) {
-    const Json json = {{"prefix", arguments.prefix}, {"num_documents", (*data)->num_documents()}, {"num_tokens", (*data)->num_tokens()}, {"digest", (*data)->digest()}};
+    const Json json = {{"prefix", arguments.prefix},
+                       {"num_documents", (*data)->num_documents()},
+                       {"num_tokens", (*data)->num_tokens()},
+                       {"digest", (*data)->digest()}};
     std::printf("%s\n", json.dump(2, ' ', true, Json::error_handler_t::replace).c_str());
   } else {
-    std::printf("%s.bin: %lld tokens in %lld documents, all good\n", arguments.prefix.c_str(), static_cast<long long>((*data)->num_tokens()),
-                static_cast<long long>((*data)->num_documents()));
+    std::printf("%s.bin: %lld tokens in %lld documents, all good\n", arguments.prefix.c_str(),
+                static_cast<long long>((*data)->num_tokens()), static_cast<long long>((*data)->num_documents()));
   }
   return 0;
 }
 
 void add_input_options(CLI::App& command, PrepareOptions& options) {
-  command.add_option("INPUT", options.inputs, "files, directories (all files below, by name), globs, or - for standard input; gzip and zstd are unpacked")->required();
-  const std::map<std::string, TextFormat> formats{{"auto", TextFormat::kAuto}, {"text", TextFormat::kText}, {"lines", TextFormat::kLines}, {"jsonl", TextFormat::kJsonl}};
-  command.add_option("--format", options.format, "text: a file is a document; lines: each line is one; jsonl: one field of each line is one; auto: jsonl for .jsonl, .ndjson, .json, else text")
+  command
+      .add_option(
+          "INPUT", options.inputs,
+          "files, directories (all files below, by name), globs, or - for standard input; gzip and zstd are unpacked")
+      ->required();
+  const std::map<std::string, TextFormat> formats{{"auto", TextFormat::kAuto},
+                                                  {"text", TextFormat::kText},
+                                                  {"lines", TextFormat::kLines},
+                                                  {"jsonl", TextFormat::kJsonl}};
+  command
+      .add_option("--format", options.format,
+                  "text: a file is a document; lines: each line is one; jsonl: one field of each line is one; auto: "
+                  "jsonl for .jsonl, .ndjson, .json, else text")
       ->transform(CLI::CheckedTransformer(formats))
       ->option_text("auto|text|lines|jsonl");
-  command.add_flag_callback("--split-lines", [&options] { options.format = TextFormat::kLines; }, "the same as --format lines");
+  command.add_flag_callback(
+      "--split-lines", [&options] { options.format = TextFormat::kLines; }, "the same as --format lines");
   command.add_option("--field", options.field, "of JSONL: which holds the text")->capture_default_str();
-  command.add_flag("--skip-bad", options.skip_bad, "leave out documents with broken UTF-8 or JSON, and what follows a damage in gzip or zstd, and say which; else they are an error");
-  command.add_option("--threads", options.threads, "0 = one a core; the result is the same for any number")->check(CLI::Range(0, 1024))->capture_default_str();
+  command.add_flag("--skip-bad", options.skip_bad,
+                   "leave out documents with broken UTF-8 or JSON, and what follows a damage in gzip or zstd, and say "
+                   "which; else they are an error");
+  command.add_option("--threads", options.threads, "0 = one a core; the result is the same for any number")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
 }
 
 }  // namespace
 
 void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
-  CLI::App* prepare = data.add_subcommand("prepare", "text -> PREFIX.bin, PREFIX.idx (Megatron's form), PREFIX.sums (checksums), PREFIX.json (what made them)");
+  CLI::App* prepare = data.add_subcommand(
+      "prepare",
+      "text -> PREFIX.bin, PREFIX.idx (Megatron's form), PREFIX.sums (checksums), PREFIX.json (what made them)");
   auto arguments = std::make_shared<PrepareArguments>();
   PrepareOptions& options = arguments->options;
   add_input_options(*prepare, options);
   prepare->add_option("--out", options.prefix, "PREFIX of the four files; what a job file calls `data`")->required();
-  prepare->add_option("--tokenizer", arguments->tokenizer, "a SentencePiece .model, or bytes: a token is a byte, 256 ends a document")->capture_default_str();
-  prepare->add_option("--validation", options.validation, "share of the documents, chosen by a hash of their text, that goes to PREFIX-validation instead, such as 0.01")
+  prepare
+      ->add_option("--tokenizer", arguments->tokenizer,
+                   "a SentencePiece .model, or bytes: a token is a byte, 256 ends a document")
+      ->capture_default_str();
+  prepare
+      ->add_option("--validation", options.validation,
+                   "share of the documents, chosen by a hash of their text, that goes to PREFIX-validation instead, "
+                   "such as 0.01")
       ->check(CLI::Range(0.0, 0.999999))
       ->capture_default_str();
-  prepare->add_flag("--refuse-empty", options.refuse_empty, "a document without text is an error; else it is left out and counted");
+  prepare->add_flag("--refuse-empty", options.refuse_empty,
+                    "a document without text is an error; else it is left out and counted");
   prepare->add_flag("--any-bytes", options.any_bytes, "with the tokenizer bytes: text need not be UTF-8");
   prepare->add_flag("--json", arguments->json, "print the result as JSON");
   prepare->callback([run, arguments] { *run = [arguments] { return prepare_command(*arguments); }; });
 
-  CLI::App* train = data.add_subcommand("train-tokenizer", "text -> a SentencePiece model as Mixtral has one: BPE, bytes for unknown characters, digits apart");
+  CLI::App* train = data.add_subcommand(
+      "train-tokenizer",
+      "text -> a SentencePiece model as Mixtral has one: BPE, bytes for unknown characters, digits apart");
   auto training = std::make_shared<TrainArguments>();
   add_input_options(*train, training->options.input);
   train->add_option("--out", training->options.out, "the .model")->required();
-  train->add_option("--vocab-size", training->options.vocab_size, "pieces, of which 256 are bytes")->capture_default_str();
+  train->add_option("--vocab-size", training->options.vocab_size, "pieces, of which 256 are bytes")
+      ->capture_default_str();
   train->add_flag("--unigram", training->options.unigram, "SentencePiece's unigram model instead of BPE");
-  train->add_option("--character-coverage", training->options.character_coverage, "share of all characters that get pieces of their own")->check(CLI::Range(0.9, 1.0))->capture_default_str();
-  train->add_option("--max-lines", training->options.max_lines, "learn from so many lines, drawn evenly: bounds memory and time")->capture_default_str();
+  train
+      ->add_option("--character-coverage", training->options.character_coverage,
+                   "share of all characters that get pieces of their own")
+      ->check(CLI::Range(0.9, 1.0))
+      ->capture_default_str();
+  train
+      ->add_option("--max-lines", training->options.max_lines,
+                   "learn from so many lines, drawn evenly: bounds memory and time")
+      ->capture_default_str();
   train->add_flag("--json", training->json, "print the result as JSON");
   train->callback([run, training] { *run = [training] { return train_command(*training); }; });
 

@@ -1,4 +1,5 @@
-// data_commands.hpp: prepare, train-tokenizer, check. `*run` is set to what does the chosen one; it returns the exit status: 0 good, 1 failed, 2 wrong use.
+// data_commands.hpp: prepare, train-tokenizer, check. `*run` is set to what does the chosen one; it returns the exit
+// status: 0 good, 1 failed, 2 wrong use.
 #pragma once
 
 #include <CLI/CLI.hpp>

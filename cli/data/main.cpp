@@ -1,6 +1,5 @@
-#include "cli/data/data_commands.hpp"
-
 #include "base/log.hpp"
+#include "cli/data/data_commands.hpp"
 
 #include <csignal>
 #include <cstdio>

@@ -1,9 +1,9 @@
 #include "cli/data/progress.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
-
-#include <unistd.h>
 
 namespace regroup {
 namespace {
@@ -37,19 +37,22 @@ std::string ProgressBar::line_of(const PrepareProgress& progress, double seconds
   char text[160];
   std::string line;
   if (progress.bytes_total > 0) {
-    std::snprintf(text, sizeof text, "%3.0f %%  %s of %s", 100.0 * static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total),
+    std::snprintf(text, sizeof text, "%3.0f %%  %s of %s",
+                  100.0 * static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total),
                   bytes_text(progress.bytes_done).c_str(), bytes_text(progress.bytes_total).c_str());
   } else {
     std::snprintf(text, sizeof text, "%s", bytes_text(progress.bytes_done).c_str());
   }
   line += text;
-  std::snprintf(text, sizeof text, "  %.1f MB/s  %lld documents", rate / 1e6, static_cast<long long>(progress.num_documents));
+  std::snprintf(text, sizeof text, "  %.1f MB/s  %lld documents", rate / 1e6,
+                static_cast<long long>(progress.num_documents));
   line += text;
   if (progress.bytes_total > progress.bytes_done && rate > 0) {
     const auto left = static_cast<long long>(static_cast<double>(progress.bytes_total - progress.bytes_done) / rate);
     line += "  ";
     if (left >= 3600) line += std::to_string(left / 3600) + ":";
-    std::snprintf(text, sizeof text, left >= 3600 ? "%02lld:%02lld left" : "%lld:%02lld left", left % 3600 / 60, left % 60);
+    std::snprintf(text, sizeof text, left >= 3600 ? "%02lld:%02lld left" : "%lld:%02lld left", left % 3600 / 60,
+                  left % 60);
     line += text;
   }
   return line;
@@ -67,7 +70,8 @@ void ProgressBar::show(const PrepareProgress& progress) {
   std::string bar;
   if (progress.bytes_total > 0) {
     const auto full = std::clamp<std::int64_t>(progress.bytes_done * kBarWidth / progress.bytes_total, 0, kBarWidth);
-    bar = "[" + std::string(static_cast<std::size_t>(full), '#') + std::string(static_cast<std::size_t>(kBarWidth - full), '.') + "] ";
+    bar = "[" + std::string(static_cast<std::size_t>(full), '#') +
+          std::string(static_cast<std::size_t>(kBarWidth - full), '.') + "] ";
   }
   std::fprintf(stderr, "\r\x1b[K%s%s", bar.c_str(), line.c_str());
   std::fflush(stderr);

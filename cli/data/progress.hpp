@@ -1,4 +1,5 @@
-// progress.hpp: how far a long run is, on standard error: a bar on a terminal, a line every 10 s elsewhere; nothing in the first 2 s.
+// progress.hpp: how far a long run is, on standard error: a bar on a terminal, a line every 10 s elsewhere; nothing in
+// the first 2 s.
 #pragma once
 
 #include "moe/data/prepare/prepare.hpp"
@@ -11,9 +12,9 @@ namespace regroup {
 class ProgressBar {
  public:
   ProgressBar();
-  ~ProgressBar();   // clears the bar
+  ~ProgressBar();  // clears the bar
   void show(const PrepareProgress& progress);
-  void say(const std::string& line);   // above the bar
+  void say(const std::string& line);  // above the bar
 
   // "42 %  1.2 of 2.9 GB  38.1 MB/s  1234567 documents  0:44 left"; pure.
   static std::string line_of(const PrepareProgress& progress, double seconds);

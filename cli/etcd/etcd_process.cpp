@@ -32,7 +32,8 @@ std::string find_program(const std::string& name) {
   return {};
 }
 
-// Starts `arguments` with stdout and stderr on `out`. Between fork and exec only what is safe in a copy of a process with threads.
+// Starts `arguments` with stdout and stderr on `out`. Between fork and exec only what is safe in a copy of a process
+// with threads.
 int start_child(const std::vector<std::string>& arguments, int out, bool own_group) {
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -60,12 +61,14 @@ Result<std::unique_ptr<EtcdProcess>> EtcdProcess::launch(const EtcdProcessOption
   const bool own_dir = options.data_dir.empty();
   if (own_dir) {
     std::string path = (fs::temp_directory_path() / "regroup-etcd-XXXXXX").string();
-    if (mkdtemp(path.data()) == nullptr) return Error{Code::kBadInput, "cannot make a directory " + path + " for etcd: " + std::strerror(errno)};
+    if (mkdtemp(path.data()) == nullptr)
+      return Error{Code::kBadInput, "cannot make a directory " + path + " for etcd: " + std::strerror(errno)};
     options.data_dir = path;
   } else {
     std::error_code error;
     fs::create_directories(options.data_dir, error);
-    if (error) return Error{Code::kBadInput, "cannot make the directory " + options.data_dir + " for etcd: " + error.message()};
+    if (error)
+      return Error{Code::kBadInput, "cannot make the directory " + options.data_dir + " for etcd: " + error.message()};
   }
   if (options.log_file.empty()) options.log_file = options.data_dir + "/etcd.log";
   const std::vector<int> ports = free_ports(2);
@@ -93,24 +96,28 @@ Result<void> EtcdProcess::spawn() {
   const std::string program = find_program("etcd");
   if (program.empty()) return Error{Code::kBadInput, "etcd is not installed; install Debian's package etcd-server"};
   for (const int port : {options_.client_port, options_.peer_port})
-    if (!is_free(port)) return Error{Code::kBadInput, "the port " + std::to_string(port) + " for etcd is in use; choose another one or stop what listens there"};
+    if (!is_free(port))
+      return Error{Code::kBadInput, "the port " + std::to_string(port) +
+                                        " for etcd is in use; choose another one or stop what listens there"};
   const int log = open(options_.log_file.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
-  if (log < 0) return Error{Code::kBadInput, "cannot write etcd's log " + options_.log_file + ": " + std::strerror(errno)};
+  if (log < 0)
+    return Error{Code::kBadInput, "cannot write etcd's log " + options_.log_file + ": " + std::strerror(errno)};
   log_start_ = static_cast<long>(lseek(log, 0, SEEK_END));
   const std::string client = "http://127.0.0.1:" + std::to_string(options_.client_port);
   const std::string peer = "http://127.0.0.1:" + std::to_string(options_.peer_port);
-  std::vector<std::string> arguments{program,
-                                     "--name=" + options_.name,
-                                     "--data-dir=" + options_.data_dir + "/data",
-                                     "--listen-client-urls=" + client,
-                                     "--advertise-client-urls=" + client,
-                                     "--listen-peer-urls=" + peer,
-                                     "--initial-advertise-peer-urls=" + peer,
-                                     "--initial-cluster=" + (options_.initial_cluster.empty() ? options_.name + "=" + peer : options_.initial_cluster),
-                                     "--logger=zap",
-                                     "--log-level=warn",
-                                     "--auto-compaction-mode=periodic",
-                                     "--auto-compaction-retention=1h"};
+  std::vector<std::string> arguments{
+      program,
+      "--name=" + options_.name,
+      "--data-dir=" + options_.data_dir + "/data",
+      "--listen-client-urls=" + client,
+      "--advertise-client-urls=" + client,
+      "--listen-peer-urls=" + peer,
+      "--initial-advertise-peer-urls=" + peer,
+      "--initial-cluster=" + (options_.initial_cluster.empty() ? options_.name + "=" + peer : options_.initial_cluster),
+      "--logger=zap",
+      "--log-level=warn",
+      "--auto-compaction-mode=periodic",
+      "--auto-compaction-retention=1h"};
   if (options_.fast) {
     arguments.emplace_back("--heartbeat-interval=50");
     arguments.emplace_back("--election-timeout=500");
@@ -153,14 +160,16 @@ Result<void> EtcdProcess::wait_ready() {
     if (!alive()) {
       const std::string words = last_words();
       if (words.find("address already in use") != std::string::npos)
-        return Error{Code::kBadInput, "a port for etcd (" + std::to_string(options_.client_port) + " or " + std::to_string(options_.peer_port) +
+        return Error{Code::kBadInput, "a port for etcd (" + std::to_string(options_.client_port) + " or " +
+                                          std::to_string(options_.peer_port) +
                                           ") is in use; choose another one or stop what listens there"};
       return Error{Code::kBadInput, "etcd ended at its start, see " + options_.log_file + ": " + words};
     }
     if (is_healthy(options_.client_port)) return {};
     std::this_thread::sleep_for(milliseconds(10));
   }
-  return Error{Code::kTimeout, "etcd on port " + std::to_string(options_.client_port) + " does not answer, see " + options_.log_file};
+  return Error{Code::kTimeout,
+               "etcd on port " + std::to_string(options_.client_port) + " does not answer, see " + options_.log_file};
 }
 
 void EtcdProcess::kill() {
@@ -203,12 +212,14 @@ Result<std::string> EtcdProcess::etcdctl(const std::vector<std::string>& given) 
   std::vector<std::string> arguments{program, "--endpoints=" + endpoint()};
   arguments.insert(arguments.end(), given.begin(), given.end());
   int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return Error{Code::kInternal, std::string("no pipe for etcdctl: ") + std::strerror(errno)};
+  if (pipe2(pipe_ends, O_CLOEXEC) != 0)
+    return Error{Code::kInternal, std::string("no pipe for etcdctl: ") + std::strerror(errno)};
   const int pid = start_child(arguments, pipe_ends[1], false);
   close(pipe_ends[1]);
   std::string output;
   char buffer[4096];
-  for (ssize_t got = 0; (got = read(pipe_ends[0], buffer, sizeof buffer)) > 0;) output.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = read(pipe_ends[0], buffer, sizeof buffer)) > 0;)
+    output.append(buffer, static_cast<std::size_t>(got));
   close(pipe_ends[0]);
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -218,7 +229,8 @@ Result<std::string> EtcdProcess::etcdctl(const std::vector<std::string>& given) 
 
 Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members) {
   const std::vector<int> ports = free_ports(2 * members);
-  if (static_cast<int>(ports.size()) < 2 * members) return Error{Code::kBadInput, "not enough free ports for an etcd cluster"};
+  if (static_cast<int>(ports.size()) < 2 * members)
+    return Error{Code::kBadInput, "not enough free ports for an etcd cluster"};
   std::string cluster;
   for (int i = 0; i < members; ++i)
     cluster += (i == 0 ? "m" : ",m") + std::to_string(i) + "=http://127.0.0.1:" + std::to_string(ports[2 * i + 1]);

@@ -1,7 +1,9 @@
-// etcd_process.hpp: a private etcd as a child of this process, for `regroup local` and for tests: started, stopped, frozen and started again.
+// etcd_process.hpp: a private etcd as a child of this process, for `regroup local` and for tests: started, stopped,
+// frozen and started again.
 //
-// Needs /usr/bin/etcd or one in PATH (Debian: etcd-server). Listens on 127.0.0.1 only. The child dies with the *thread* that started it (PDEATHSIG), so start and restart from
-// one that lives as long as the child should. It has a process group of its own: Ctrl-C does not reach it. Thread: one at a time.
+// Needs /usr/bin/etcd or one in PATH (Debian: etcd-server). Listens on 127.0.0.1 only. The child dies with the *thread*
+// that started it (PDEATHSIG), so start and restart from one that lives as long as the child should. It has a process
+// group of its own: Ctrl-C does not reach it. Thread: one at a time.
 #pragma once
 
 #include "base/result.hpp"
@@ -14,35 +16,37 @@
 namespace regroup {
 
 struct EtcdProcessOptions {
-  std::string data_dir;      // kept; empty = a fresh directory, removed at the end
-  int client_port = 0;       // 0 = a free one
+  std::string data_dir;  // kept; empty = a fresh directory, removed at the end
+  int client_port = 0;   // 0 = a free one
   int peer_port = 0;
-  std::string log_file;      // appended to; empty = <data_dir>/etcd.log
-  bool fast = true;          // heartbeat 50 ms, election 500 ms: leases of 1 s are possible and a restart takes well under a second
+  std::string log_file;  // appended to; empty = <data_dir>/etcd.log
+  // heartbeat 50 ms, election 500 ms: leases of 1 s are possible and a restart takes well under a second
+  bool fast = true;
   std::string name = "regroup";
-  std::string initial_cluster;   // name=http://127.0.0.1:PEERPORT,...; empty = alone
+  std::string initial_cluster;  // name=http://127.0.0.1:PEERPORT,...; empty = alone
   std::chrono::milliseconds ready_timeout{20'000};
 };
 
 class EtcdProcess {
  public:
-  // Returns when it answers. kBadInput: no etcd installed, a port in use, a directory that cannot be written. kTimeout: it does not answer.
+  // Returns when it answers. kBadInput: no etcd installed, a port in use, a directory that cannot be written. kTimeout:
+  // it does not answer.
   static Result<std::unique_ptr<EtcdProcess>> start(const EtcdProcessOptions& options = {});
   // As start, but returns before it answers: a member waits for the others.
   static Result<std::unique_ptr<EtcdProcess>> launch(const EtcdProcessOptions& options);
-  ~EtcdProcess();            // SIGKILL
+  ~EtcdProcess();  // SIGKILL
   EtcdProcess(const EtcdProcess&) = delete;
   EtcdProcess& operator=(const EtcdProcess&) = delete;
 
-  [[nodiscard]] std::string endpoint() const;   // 127.0.0.1:PORT
-  [[nodiscard]] int pid() const { return pid_; }                // 0 = not running
+  [[nodiscard]] std::string endpoint() const;     // 127.0.0.1:PORT
+  [[nodiscard]] int pid() const { return pid_; }  // 0 = not running
   [[nodiscard]] const EtcdProcessOptions& options() const { return options_; }
   Result<void> wait_ready();
-  void kill();               // SIGKILL, and waits for its end
-  void stop();               // SIGTERM, and waits for its end (SIGKILL after 5 s)
-  void pause();              // SIGSTOP
-  void resume();             // SIGCONT
-  Result<void> restart();    // after kill or stop: same directory and ports; returns when it answers
+  void kill();             // SIGKILL, and waits for its end
+  void stop();             // SIGTERM, and waits for its end (SIGKILL after 5 s)
+  void pause();            // SIGSTOP
+  void resume();           // SIGCONT
+  Result<void> restart();  // after kill or stop: same directory and ports; returns when it answers
   // Runs etcdctl with these arguments against this member. Output of it; kInternal with its message when it fails.
   [[nodiscard]] Result<std::string> etcdctl(const std::vector<std::string>& arguments) const;
 

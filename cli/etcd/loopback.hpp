@@ -1,4 +1,5 @@
-// loopback.hpp: TCP on 127.0.0.1, as far as a private etcd needs it: which ports are free, and whether an etcd answers on one.
+// loopback.hpp: TCP on 127.0.0.1, as far as a private etcd needs it: which ports are free, and whether an etcd answers
+// on one.
 #pragma once
 
 #include <vector>

@@ -41,7 +41,7 @@ void read_job_key(JobLine& job, const std::string& what, const KeyValue& kv, std
 Result<void> read_jobs(Store& store, const Keys& keys, ClusterStatus& status) {
   auto listing = store.list(keys.jobs());
   if (!listing) return listing.error();
-  std::map<std::string, std::pair<std::int64_t, JobLine>> jobs;   // with the revision that created the spec
+  std::map<std::string, std::pair<std::int64_t, JobLine>> jobs;  // with the revision that created the spec
   for (const KeyValue& kv : listing->keys) {
     const std::string rest = kv.key.substr(keys.jobs().size());
     const auto slash = rest.find('/');
@@ -50,7 +50,8 @@ Result<void> read_jobs(Store& store, const Keys& keys, ClusterStatus& status) {
     job.name = rest.substr(0, slash);
     const std::string what = rest.substr(slash + 1);
     if (what == "spec") created = kv.create_revision;
-    if (what.rfind("wishes/drain-", 0) == 0) status.drained_from[what.substr(std::string("wishes/drain-").size())] = job.name;
+    if (what.rfind("wishes/drain-", 0) == 0)
+      status.drained_from[what.substr(std::string("wishes/drain-").size())] = job.name;
     read_job_key(job, what, kv, status.unreadable);
   }
   std::vector<std::pair<std::int64_t, JobLine>> ordered;
@@ -87,21 +88,25 @@ Result<ClusterStatus> read_cluster_status(Store& store, const Keys& keys) {
   auto assignments = store.list(keys.assignments());
   if (!assignments) return assignments.error();
   for (const KeyValue& kv : assignments->keys)
-    if (auto record = assignment_from_json(kv.value)) status.job_of[kv.key.substr(keys.assignments().size())] = record->job;
+    if (auto record = assignment_from_json(kv.value))
+      status.job_of[kv.key.substr(keys.assignments().size())] = record->job;
   auto notices = store.list(keys.notices());
   if (!notices) return notices.error();
   for (const KeyValue& kv : notices->keys)
     if (auto notice = notice_from_json(kv.value)) status.notices.push_back(*notice);
   auto leaders = store.list(keys.leader() + "/");
   if (!leaders) return leaders.error();
-  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
+  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) {
+    return a.create_revision < b.create_revision;
+  });
   if (first != leaders->keys.end()) status.leader = first->value;
   if (auto jobs = read_jobs(store, keys, status); !jobs) return jobs.error();
   return status;
 }
 
 std::string status_text(const ClusterStatus& status) {
-  std::string out = status.leader.empty() ? "coordinator: none leads; training goes on, but no member can be replaced\n" : fmt::format("coordinator: {} leads\n", status.leader);
+  std::string out = status.leader.empty() ? "coordinator: none leads; training goes on, but no member can be replaced\n"
+                                          : fmt::format("coordinator: {} leads\n", status.leader);
   out += fmt::format("\n{:<20} {:<16} {:<10} {:<12} {}\n", "NODE", "JOB", "DEVICE", "WORKER", "");
   for (const NodeRecord& node : status.nodes) {
     const auto job = status.job_of.find(node.node.value);
@@ -114,18 +119,27 @@ std::string status_text(const ClusterStatus& status) {
       if (notice.node == node.node) texts += (texts.empty() ? "leaves: " : "; leaves: ") + notice.kind;
     if (const auto drained = status.drained_from.find(node.node.value); drained != status.drained_from.end())
       texts += std::string(texts.empty() ? "" : "; ") + "drained from " + drained->second + " (regroup drain --undo)";
-    out += fmt::format("{:<20} {:<16} {:<10} {:<12} {}\n", node.node.value, job == status.job_of.end() ? "-" : job->second, node.device, states.empty() ? "-" : states, texts);
+    out +=
+        fmt::format("{:<20} {:<16} {:<10} {:<12} {}\n", node.node.value, job == status.job_of.end() ? "-" : job->second,
+                    node.device, states.empty() ? "-" : states, texts);
   }
   if (status.nodes.empty()) out += "(none)\n";
-  out += fmt::format("\n{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", "JOB", "STATE", "STEP", "EPOCH", "MEMBERS", "LOSS", "REASON");
+  out += fmt::format("\n{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", "JOB", "STATE", "STEP", "EPOCH", "MEMBERS",
+                     "LOSS", "REASON");
   for (const JobLine& job : status.jobs) {
     const std::int64_t step = job.outcome ? job.outcome->step.value : job.progress ? job.progress->step.value : 0;
-    out += fmt::format("{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", job.name, job_state(job), fmt::format("{}/{}", step, job.steps), job.status ? job.status->epoch.value : 0,
-                       job.status ? job.status->members.size() : 0, job.progress ? fmt::format("{:.4f}", job.progress->loss) : "-", job_reason(job));
+    out += fmt::format("{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", job.name, job_state(job),
+                       fmt::format("{}/{}", step, job.steps), job.status ? job.status->epoch.value : 0,
+                       job.status ? job.status->members.size() : 0,
+                       job.progress ? fmt::format("{:.4f}", job.progress->loss) : "-", job_reason(job));
     if (job.progress && job.progress->bad.total > 0)
-      out += fmt::format("  {} steps changed no weight, because their gradients were not finite; the last {} in a row\n", job.progress->bad.total, job.progress->bad.in_a_row);
+      out +=
+          fmt::format("  {} steps changed no weight, because their gradients were not finite; the last {} in a row\n",
+                      job.progress->bad.total, job.progress->bad.in_a_row);
     if (job.progress && job.progress->validation_step.value >= 0)
-      out += fmt::format("  validation after step {}: loss {:.4f}, perplexity {:.2f}\n", job.progress->validation_step.value, job.progress->validation_loss, std::exp(job.progress->validation_loss));
+      out += fmt::format("  validation after step {}: loss {:.4f}, perplexity {:.2f}\n",
+                         job.progress->validation_step.value, job.progress->validation_loss,
+                         std::exp(job.progress->validation_loss));
     if (job.status)
       for (const auto& note : job.status->notes) out += "  " + note + "\n";
   }
@@ -140,15 +154,21 @@ std::string status_json(const ClusterStatus& status) {
   out["leader"] = status.leader;
   out["nodes"] = nlohmann::json::array();
   for (const NodeRecord& node : status.nodes) {
-    nlohmann::ordered_json entry = {{"node", node.node.value}, {"device", node.device}, {"slots", node.slots}, {"workers", nlohmann::json::array()}};
+    nlohmann::ordered_json entry = {{"node", node.node.value},
+                                    {"device", node.device},
+                                    {"slots", node.slots},
+                                    {"workers", nlohmann::json::array()}};
     const auto job = status.job_of.find(node.node.value);
     entry["job"] = job == status.job_of.end() ? nlohmann::ordered_json() : nlohmann::ordered_json(job->second);
-    for (const WorkerRecord& worker : node.workers) entry["workers"].push_back({{"id", to_string(worker.id)}, {"state", to_string(worker.state)}, {"text", worker.text}});
+    for (const WorkerRecord& worker : node.workers)
+      entry["workers"].push_back(
+          {{"id", to_string(worker.id)}, {"state", to_string(worker.state)}, {"text", worker.text}});
     out["nodes"].push_back(std::move(entry));
   }
   out["jobs"] = nlohmann::json::array();
   for (const JobLine& job : status.jobs) {
-    nlohmann::ordered_json entry = {{"name", job.name}, {"state", job_state(job)}, {"reason", job_reason(job)}, {"steps", job.steps}};
+    nlohmann::ordered_json entry = {
+        {"name", job.name}, {"state", job_state(job)}, {"reason", job_reason(job)}, {"steps", job.steps}};
     if (job.status) {
       entry["epoch"] = job.status->epoch.value;
       entry["members"] = job.status->members;
@@ -158,7 +178,8 @@ std::string status_json(const ClusterStatus& status) {
       entry["step"] = job.progress->step.value;
       entry["loss"] = job.progress->loss;
       entry["tokens_per_second"] = job.progress->tokens_per_second;
-      if (job.progress->validation_step.value >= 0) entry["validation"] = {{"step", job.progress->validation_step.value}, {"loss", job.progress->validation_loss}};
+      if (job.progress->validation_step.value >= 0)
+        entry["validation"] = {{"step", job.progress->validation_step.value}, {"loss", job.progress->validation_loss}};
       entry["bad_steps"] = {{"total", job.progress->bad.total}, {"in_a_row", job.progress->bad.in_a_row}};
     }
     if (job.checkpoint) entry["checkpoint"] = {{"step", job.checkpoint->step.value}, {"path", job.checkpoint->path}};

@@ -18,18 +18,18 @@ struct JobLine {
   std::int64_t steps = 0;
   std::optional<JobStatus> status;
   std::optional<JobOutcome> outcome;
-  std::optional<ProgressRecord> progress;   // the newest of any node
-  std::optional<CheckpointRecord> checkpoint;   // the newest
+  std::optional<ProgressRecord> progress;      // the newest of any node
+  std::optional<CheckpointRecord> checkpoint;  // the newest
 };
 
 struct ClusterStatus {
-  std::string leader;                       // id of the leading coordinator; empty: none
+  std::string leader;  // id of the leading coordinator; empty: none
   std::vector<NodeRecord> nodes;
-  std::map<std::string, std::string> job_of;   // node -> job
+  std::map<std::string, std::string> job_of;  // node -> job
   std::vector<NoticeRecord> notices;
-  std::map<std::string, std::string> drained_from;   // node -> job
-  std::vector<JobLine> jobs;                // in order of submission
-  std::vector<std::string> unreadable;      // keys whose values are not what they should be
+  std::map<std::string, std::string> drained_from;  // node -> job
+  std::vector<JobLine> jobs;                        // in order of submission
+  std::vector<std::string> unreadable;              // keys whose values are not what they should be
 };
 
 Result<ClusterStatus> read_cluster_status(Store& store, const Keys& keys);

@@ -53,7 +53,8 @@ void read_model_fields(YamlSection& model, ModelShape& shape) {
 }
 
 // A config.json, or the directory that holds one.
-ModelShape read_model_config(const YamlSection& section, const char* key, const fs::path& job_file, const std::string& value) {
+ModelShape read_model_config(const YamlSection& section, const char* key, const fs::path& job_file,
+                             const std::string& value) {
   fs::path path = absolute_from(job_file, value);
   if (fs::is_directory(path)) path /= "config.json";
   const auto text = read_text(path);
@@ -66,7 +67,9 @@ ModelShape read_model_config(const YamlSection& section, const char* key, const 
 // `model: DIR` and model.from are a model, its weights included; everything else is a shape alone.
 ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file) {
   const auto node = root.find("model");
-  if (!node) root.refuse("model", "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
+  if (!node)
+    root.refuse("model",
+                "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
   if (node->IsScalar()) {
     const std::string path = absolute_from(job_file, node->Scalar());
     if (ForeignWeights::present(path)) file.job.initial_weights = path;
@@ -78,22 +81,30 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
   model.read("config", config);
   model.read("from", from);
   if (!from.empty()) {
-    if (!config.empty()) model.refuse("from", "and config are both given: `from` takes a directory's weights with its config.json, `config` the config.json alone");
+    if (!config.empty())
+      model.refuse("from",
+                   "and config are both given: `from` takes a directory's weights with its config.json, `config` the "
+                   "config.json alone");
     const std::string path = absolute_from(job_file, from);
-    if (!ForeignWeights::present(path)) model.refuse("from", "is '" + from + "', which holds no weights; `config: " + from + "` takes the shape alone");
+    if (!ForeignWeights::present(path))
+      model.refuse("from", "is '" + from + "', which holds no weights; `config: " + from + "` takes the shape alone");
     shape = read_model_config(model, "from", job_file, from);
     file.job.initial_weights = path;
   }
   if (!config.empty()) {
     shape = read_model_config(model, "config", job_file, config);
     if (const std::string path = absolute_from(job_file, config); ForeignWeights::present(path))
-      file.notes.push_back(path + " holds weights; model.config takes its config.json alone: training starts from random weights. `model: " + config + "` starts from the weights");
+      file.notes.push_back(
+          path +
+          " holds weights; model.config takes its config.json alone: training starts from random weights. `model: " +
+          config + "` starts from the weights");
   }
   read_model_fields(model, shape);
   if (shape.num_key_value_heads == 0) shape.num_key_value_heads = shape.num_attention_heads;
   if (shape.head_dim == 0 && shape.num_attention_heads > 0) {
     if (shape.hidden_size % shape.num_attention_heads != 0)
-      model.refuse("hidden_size", "is " + std::to_string(shape.hidden_size) + ", which num_attention_heads = " + std::to_string(shape.num_attention_heads) + " does not divide");
+      model.refuse("hidden_size", "is " + std::to_string(shape.hidden_size) + ", which num_attention_heads = " +
+                                      std::to_string(shape.num_attention_heads) + " does not divide");
     shape.head_dim = shape.hidden_size / shape.num_attention_heads;
   }
   model.refuse_unknown();
@@ -104,7 +115,9 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
 void shorten_schedule(std::int64_t steps, OptimizerSpec& optimizer) {
   const bool wsd = optimizer.schedule == ScheduleKind::kWsd;
   optimizer.warmup_steps = static_cast<int>(std::min<std::int64_t>(optimizer.warmup_steps, wsd ? steps - 1 : steps));
-  if (wsd) optimizer.decay_steps = static_cast<int>(std::min<std::int64_t>(optimizer.decay_steps, steps - optimizer.warmup_steps));
+  if (wsd)
+    optimizer.decay_steps =
+        static_cast<int>(std::min<std::int64_t>(optimizer.decay_steps, steps - optimizer.warmup_steps));
 }
 
 void read_optimizer(YamlSection section, std::int64_t steps, OptimizerSpec& optimizer) {
@@ -121,7 +134,8 @@ void read_optimizer(YamlSection section, std::int64_t steps, OptimizerSpec& opti
                        : schedule == "linear" ? ScheduleKind::kLinear
                        : schedule == "wsd"    ? ScheduleKind::kWsd
                                               : ScheduleKind::kCosine;
-  if (optimizer.schedule == ScheduleKind::kWsd) optimizer.decay_steps = static_cast<int>(std::max<std::int64_t>(1, steps / 10));
+  if (optimizer.schedule == ScheduleKind::kWsd)
+    optimizer.decay_steps = static_cast<int>(std::max<std::int64_t>(1, steps / 10));
   section.read("decay_steps", optimizer.decay_steps);
   section.refuse_unknown();
 }
@@ -183,7 +197,8 @@ void read_data(YamlSection& root, const std::string& job_file, JobSpec& job) {
     return;
   }
   root.require("data", job.data_prefix);
-  if (job.data_prefix.empty()) root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx), or a list of {path, weight}");
+  if (job.data_prefix.empty())
+    root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx), or a list of {path, weight}");
   job.data_prefix = absolute_from(job_file, job.data_prefix);
 }
 
@@ -202,12 +217,14 @@ std::string in_words_of_the_file(std::string text) {
                                    {"validation.data_prefix", "validation.data"},
                                    {"data_prefix", "data"},
                                    {"data_mix", "data"}}) {
-    for (auto at = text.find(field); at != std::string::npos; at = text.find(field, at + key.size())) text.replace(at, field.size(), key);
+    for (auto at = text.find(field); at != std::string::npos; at = text.find(field, at + key.size()))
+      text.replace(at, field.size(), key);
   }
   return text;
 }
 
-JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::string& default_checkpoint_dir, std::int64_t steps) {
+JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::string& default_checkpoint_dir,
+                 std::int64_t steps) {
   JobFile file;
   JobSpec& job = file.job;
   YamlSection root(path, "", yaml);
@@ -215,7 +232,9 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   job.model = read_model(root, path, file);
   job.precision = root.read_word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::kBf16 : Precision::kFp32;
   const std::string recompute = root.read_word("recompute", "none", {"none", "experts", "full"});
-  job.recompute = recompute == "full" ? Recompute::kFull : recompute == "experts" ? Recompute::kExperts : Recompute::kNone;
+  job.recompute = recompute == "full"      ? Recompute::kFull
+                  : recompute == "experts" ? Recompute::kExperts
+                                           : Recompute::kNone;
   root.read("max_bad_steps", job.max_bad_steps);
   root.read("router_z_loss_coef", job.router_z_loss_coef);
   root.read("seed", job.seed);
@@ -238,7 +257,8 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.refuse_unknown();
   if (job.model.max_position_embeddings == 0) job.model.max_position_embeddings = job.sequence_length;
   if (job.snapshots.checkpoint_dir.empty()) job.snapshots.checkpoint_dir = default_checkpoint_dir;
-  if (auto checked = check_job(job); !checked) throw Refused{path + ": " + in_words_of_the_file(checked.error().context)};
+  if (auto checked = check_job(job); !checked)
+    throw Refused{path + ": " + in_words_of_the_file(checked.error().context)};
   return file;
 }
 
@@ -252,7 +272,8 @@ Result<JobFile> load_job(const std::string& path, const std::string& default_che
   } catch (const Refused& refused) {
     return Error{Code::kBadInput, refused.what};
   } catch (const YAML::Exception& error) {
-    return Error{Code::kBadInput, path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
+    return Error{Code::kBadInput,
+                 path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
   }
 }
 

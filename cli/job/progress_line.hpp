@@ -27,7 +27,8 @@ class ProgressLine {
       if (now < next_) return true;
       next_ = now + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000));
       shown_ = true;
-      std::fprintf(stderr, "%s%s: %.2f of %.2f GB%s", terminal_ ? "\r" : "", what_.c_str(), static_cast<double>(done) / 1e9, static_cast<double>(total) / 1e9, terminal_ ? "" : "\n");
+      std::fprintf(stderr, "%s%s: %.2f of %.2f GB%s", terminal_ ? "\r" : "", what_.c_str(),
+                   static_cast<double>(done) / 1e9, static_cast<double>(total) / 1e9, terminal_ ? "" : "\n");
       std::fflush(stderr);
       return true;
     };

@@ -1,9 +1,9 @@
 #include "cli/job/submit.hpp"
 
-#include "checkpoint/io/catalog.hpp"
-#include "checkpoint/io/foreign_weights.hpp"
 #include "api/job_status.hpp"
 #include "api/records.hpp"
+#include "checkpoint/io/catalog.hpp"
+#include "checkpoint/io/foreign_weights.hpp"
 #include "moe/data/dataset.hpp"
 
 #include <sys/random.h>
@@ -18,7 +18,7 @@ namespace regroup {
 
 namespace {
 
-constexpr std::chrono::seconds kLetGoWait{15};   // a coordinator and the agents need a moment after the end of a job
+constexpr std::chrono::seconds kLetGoWait{15};  // a coordinator and the agents need a moment after the end of a job
 
 Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
   ValidationSpec& validation = job.validation;
@@ -28,16 +28,22 @@ Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
   if (auto good = (*data)->verify(); !good) return good.error().within("validation");
   const std::int64_t wanted = static_cast<std::int64_t>(validation.microbatches) * job.sequences_per_microbatch;
   if ((*data)->num_sequences() < wanted) {
-    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " holds " + std::to_string((*data)->num_sequences()) + " sequences of " + std::to_string(job.sequence_length) +
-                                      " tokens; validation.microbatches " + std::to_string(validation.microbatches) + " x sequences_per_microbatch " +
-                                      std::to_string(job.sequences_per_microbatch) + " needs " + std::to_string(wanted) + ": take fewer microbatches or a larger set"};
+    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " holds " +
+                                      std::to_string((*data)->num_sequences()) + " sequences of " +
+                                      std::to_string(job.sequence_length) + " tokens; validation.microbatches " +
+                                      std::to_string(validation.microbatches) + " x sequences_per_microbatch " +
+                                      std::to_string(job.sequences_per_microbatch) + " needs " +
+                                      std::to_string(wanted) + ": take fewer microbatches or a larger set"};
   }
   if (!(*data)->tokenizer().empty() && !trained.tokenizer().empty() && (*data)->tokenizer() != trained.tokenizer()) {
-    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " was made with another tokenizer (" + (*data)->tokenizer() + ") than the training data (" + trained.tokenizer() +
+    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " was made with another tokenizer (" +
+                                      (*data)->tokenizer() + ") than the training data (" + trained.tokenizer() +
                                       "): prepare it with the same one"};
   }
   validation.data_digest = (*data)->digest();
-  if (validation.data_digest == job.data_digest) return Error{Code::kBadInput, "validation: " + validation.data_prefix + " is the training data itself: name a set that is held out"};
+  if (validation.data_digest == job.data_digest)
+    return Error{Code::kBadInput,
+                 "validation: " + validation.data_prefix + " is the training data itself: name a set that is held out"};
   return {};
 }
 
@@ -46,7 +52,8 @@ Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
 Result<void> pin_data(JobSpec& job) {
   const std::string validation_index = job.validation.data_prefix + ".idx";
   if (job.validation.due_at_all() && !std::filesystem::exists(validation_index))
-    return Error{Code::kNotFound, "validation.data: there is no " + validation_index + ": name a set, or prepare the data with --validation SHARE"};
+    return Error{Code::kNotFound, "validation.data: there is no " + validation_index +
+                                      ": name a set, or prepare the data with --validation SHARE"};
   auto data = Dataset::open(data_sources(job), job.model.vocab_size, job.sequence_length, job.seed);
   if (!data) return data.error();
   if (auto good = (*data)->verify(); !good) return good;
@@ -94,34 +101,42 @@ namespace {
 
 bool works_for(const KeyValue& kv, const std::string& job) {
   const auto node = node_from_json(kv.value);
-  return node && std::any_of(node->workers.begin(), node->workers.end(), [&](const WorkerRecord& worker) { return worker.job == job; });
+  return node && std::any_of(node->workers.begin(), node->workers.end(),
+                             [&](const WorkerRecord& worker) { return worker.job == job; });
 }
 
 Result<void> wait_until_let_go(Store& store, const Keys& keys, const std::string& job) {
   for (const auto until = std::chrono::steady_clock::now() + kLetGoWait;;) {
     auto nodes = store.list(keys.nodes());
     if (!nodes) return nodes.error();
-    const auto busy = std::find_if(nodes->keys.begin(), nodes->keys.end(), [&](const KeyValue& kv) { return works_for(kv, job); });
+    const auto busy =
+        std::find_if(nodes->keys.begin(), nodes->keys.end(), [&](const KeyValue& kv) { return works_for(kv, job); });
     if (busy == nodes->keys.end()) return {};
     if (std::chrono::steady_clock::now() >= until)
-      return Error{Code::kConflict, "the job " + job + " was stopped, but " + busy->key.substr(keys.nodes().size()) + " still runs a worker of it; is a coordinator there?"};
+      return Error{Code::kConflict, "the job " + job + " was stopped, but " + busy->key.substr(keys.nodes().size()) +
+                                        " still runs a worker of it; is a coordinator there?"};
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }
 
 Result<bool> has_checkpoint(Store& store, const Keys& keys, const JobSpec& job) {
-  auto index = store.list(keys.checkpoints(job.name));   // a directory need not be seen from here
+  auto index = store.list(keys.checkpoints(job.name));  // a directory need not be seen from here
   if (!index) return index.error();
   if (!index->keys.empty() || job.snapshots.checkpoint_dir.empty()) return !index->keys.empty();
   const auto listed = list_checkpoints(job.snapshots.checkpoint_dir);
-  return listed && std::any_of(listed->begin(), listed->end(), [](const ListedCheckpoint& one) { return one.manifest.has_value(); });
+  return listed && std::any_of(listed->begin(), listed->end(),
+                               [](const ListedCheckpoint& one) { return one.manifest.has_value(); });
 }
 
 // Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
 Result<Submitted> go_on_after_stop(Store& store, const Keys& keys, const JobSpec& job, const KeyValue& outcome) {
   const auto saved = has_checkpoint(store, keys, job);
   if (!saved) return saved.error();
-  if (!*saved) return Error{Code::kConflict, "the job " + job.name + " was stopped before a checkpoint of it was written: there is nothing to go on from; choose another name"};
+  if (!*saved)
+    return Error{
+        Code::kConflict,
+        "the job " + job.name +
+            " was stopped before a checkpoint of it was written: there is nothing to go on from; choose another name"};
   const Compare still_over{keys.outcome(job.name), Compare::Target::kModRevision, outcome.mod_revision, {}};
   auto done = store.txn({still_over}, {{Op::Kind::kDelete, keys.outcome(job.name), {}, 0},
                                        {Op::Kind::kDeletePrefix, keys.wishes(job.name), {}, 0},
@@ -144,7 +159,7 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   std::string existing;
   if (!created) {
     if (created.error().code != Code::kUnknown) return created.error();
-    auto read = store.get(key);   // did it happen? our secret tells
+    auto read = store.get(key);  // did it happen? our secret tells
     if (!read) return read.error();
     existing = read->value;
   } else if (created->succeeded) {
@@ -161,12 +176,17 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   const auto outcome = outcome_value ? job_outcome_from_json(outcome_value->value) : Result<JobOutcome>(JobOutcome());
   const std::string state = outcome ? outcome->state : "unreadable outcome";
   const bool may_go_on = state == "stopped" || (state.empty() && where == SubmitWhere::kLocal);
-  if (!may_go_on) return Error{Code::kConflict, "a job named " + job.name + " exists and is " + (state.empty() ? "not over yet" : "over (" + state + ")") + "; choose another name"};
+  if (!may_go_on)
+    return Error{Code::kConflict, "a job named " + job.name + " exists and is " +
+                                      (state.empty() ? "not over yet" : "over (" + state + ")") +
+                                      "; choose another name"};
 
   job.secret = other->secret;
-  const ProfileSpec wanted = std::exchange(job.profile, other->profile);   // no part of what is computed
+  const ProfileSpec wanted = std::exchange(job.profile, other->profile);  // no part of what is computed
   if (!(*other == job))
-    return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
+    return Error{Code::kConflict,
+                 "a job named " + job.name +
+                     " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
   job.profile = wanted;
   if (!state.empty()) {
     if (where == SubmitWhere::kCluster)

@@ -45,10 +45,11 @@ std::string nearest(const std::string& word, const std::vector<std::string>& kno
   return best;
 }
 
-YamlSection::YamlSection(std::string file, std::string path, YAML::Node node) : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)) {
+YamlSection::YamlSection(std::string file, std::string path, YAML::Node node)
+    : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)) {
   if (!node_.IsMap()) {
-    throw Refused{file_ + (node_.Mark().is_null() ? "" : ":" + std::to_string(node_.Mark().line + 1)) + ": " + (path_.empty() ? "the file" : path_) +
-                  " must be a mapping (key: value)"};
+    throw Refused{file_ + (node_.Mark().is_null() ? "" : ":" + std::to_string(node_.Mark().line + 1)) + ": " +
+                  (path_.empty() ? "the file" : path_) + " must be a mapping (key: value)"};
   }
   std::set<std::string> seen;
   for (const auto& entry : node_) {
@@ -66,7 +67,9 @@ std::string YamlSection::where(const std::string& key) const {
   return text + ": " + path_ + (path_.empty() || key.empty() ? "" : ".") + key;
 }
 
-void YamlSection::refuse(const std::string& key, const std::string& what) const { throw Refused{where(key) + " " + what}; }
+void YamlSection::refuse(const std::string& key, const std::string& what) const {
+  throw Refused{where(key) + " " + what};
+}
 
 std::optional<YAML::Node> YamlSection::find(const char* key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
@@ -86,7 +89,9 @@ void YamlSection::read_as(const char* key, T& value, const char* expected) {
 void YamlSection::read(const char* key, std::string& value) { read_as(key, value, "a text"); }
 void YamlSection::read(const char* key, std::int64_t& value) { read_as(key, value, "a whole number"); }
 void YamlSection::read(const char* key, int& value) { read_as(key, value, "a whole number"); }
-void YamlSection::read(const char* key, std::uint64_t& value) { read_as(key, value, "a whole number that is not negative"); }
+void YamlSection::read(const char* key, std::uint64_t& value) {
+  read_as(key, value, "a whole number that is not negative");
+}
 void YamlSection::read(const char* key, bool& value) { read_as(key, value, "true or false"); }
 void YamlSection::read(const char* key, double& value) {
   read_as(key, value, "a number");
@@ -108,7 +113,9 @@ void YamlSection::read_bytes(const char* key, std::int64_t& value) {
   }
   std::string unit = text.substr(end);
   unit.erase(std::remove(unit.begin(), unit.end(), ' '), unit.end());
-  const std::pair<const char*, double> units[] = {{"", 1}, {"B", 1}, {"kB", 1e3}, {"KiB", 1024}, {"MB", 1e6}, {"MiB", 0x1p20}, {"GB", 1e9}, {"GiB", 0x1p30}, {"TB", 1e12}, {"TiB", 0x1p40}};
+  const std::pair<const char*, double> units[] = {{"", 1},      {"B", 1},        {"kB", 1e3}, {"KiB", 1024},
+                                                  {"MB", 1e6},  {"MiB", 0x1p20}, {"GB", 1e9}, {"GiB", 0x1p30},
+                                                  {"TB", 1e12}, {"TiB", 0x1p40}};
   for (const auto& [name, factor] : units) {
     if (unit == name && number >= 0 && number * factor < 0x1p62) {
       value = static_cast<std::int64_t>(number * factor);
@@ -118,12 +125,14 @@ void YamlSection::read_bytes(const char* key, std::int64_t& value) {
   refuse(key, "is '" + text + "', " + expected);
 }
 
-std::string YamlSection::read_word(const char* key, const std::string& otherwise, const std::vector<std::string>& words) {
+std::string YamlSection::read_word(const char* key, const std::string& otherwise,
+                                   const std::vector<std::string>& words) {
   std::string word = otherwise;
   read(key, word);
   if (std::find(words.begin(), words.end(), word) == words.end()) {
     const std::string near = nearest(word, words);
-    refuse(key, "is '" + word + "', must be one of " + joined(words) + (near.empty() ? "" : "; did you mean " + near + "?"));
+    refuse(key,
+           "is '" + word + "', must be one of " + joined(words) + (near.empty() ? "" : "; did you mean " + near + "?"));
   }
   return word;
 }

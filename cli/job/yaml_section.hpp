@@ -1,6 +1,8 @@
-// yaml_section.hpp: reads one mapping of a YAML file key by key and then refuses what nobody asked for. Private to cli/.
+// yaml_section.hpp: reads one mapping of a YAML file key by key and then refuses what nobody asked for. Private to
+// cli/.
 //
-// Errors are thrown as Refused inside the loader that owns the file (yaml-cpp throws anyway) and become a Result at its border.
+// Errors are thrown as Refused inside the loader that owns the file (yaml-cpp throws anyway) and become a Result at its
+// border.
 #pragma once
 
 #include "base/result.hpp"
@@ -23,7 +25,8 @@ std::string nearest(const std::string& word, const std::vector<std::string>& kno
 
 class YamlSection {
  public:
-  // `path` as the user would say it: "" for the file's root, "optimizer", "events[3]". `node` must be a mapping without a key twice.
+  // `path` as the user would say it: "" for the file's root, "optimizer", "events[3]". `node` must be a mapping without
+  // a key twice.
   YamlSection(std::string file, std::string path, YAML::Node node);
 
   // Leave `value` as it is where the key is absent. Asking makes the key known.
@@ -33,10 +36,10 @@ class YamlSection {
   void read(const char* key, std::uint64_t& value);
   void read(const char* key, double& value);
   void read(const char* key, bool& value);
-  void read_bytes(const char* key, std::int64_t& value);               // 1073741824, "512MiB", "2GiB", "80GB"
+  void read_bytes(const char* key, std::int64_t& value);  // 1073741824, "512MiB", "2GiB", "80GB"
   std::string read_word(const char* key, const std::string& otherwise, const std::vector<std::string>& words);
-  std::optional<YAML::Node> find(const char* key);                     // any kind
-  YamlSection section(const char* key);                                // empty mapping where absent
+  std::optional<YAML::Node> find(const char* key);  // any kind
+  YamlSection section(const char* key);             // empty mapping where absent
   template <class T>
   void require(const char* key, T& value) {
     if (!find(key)) refuse(key, "is missing");

@@ -33,7 +33,7 @@ void empty(int fd) {
 }  // namespace
 
 Alarm::Alarm() : bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), files_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-  CHECK(bell_ >= 0, errno);   // without inotify the waits still end by time
+  CHECK(bell_ >= 0, errno);  // without inotify the waits still end by time
   bell_of_process = bell_;
   struct sigaction action {};
   action.sa_handler = ring_from_signal;

@@ -22,7 +22,7 @@ Result<int> start_child(const std::vector<std::string>& argv, const std::string&
   arguments.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) {   // only async-signal-safe calls: other threads may hold locks
+  if (pid == 0) {  // only async-signal-safe calls: other threads may hold locks
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);
     ::setpgid(0, 0);
@@ -52,7 +52,7 @@ int parent_of(int pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
   std::getline(in, text);
-  const auto end_of_name = text.rfind(')');   // the name may hold anything
+  const auto end_of_name = text.rfind(')');  // the name may hold anything
   if (end_of_name == std::string::npos || end_of_name + 4 > text.size()) return 0;
   return std::atoi(text.c_str() + end_of_name + 4);
 }
@@ -76,7 +76,8 @@ std::string last_line_of(const std::string& path) {
 }
 
 std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 }  // namespace regroup

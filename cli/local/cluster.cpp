@@ -1,8 +1,8 @@
 #include "cli/local/cluster.hpp"
 
-#include "net/socket_directory.hpp"
 #include "cli/etcd/loopback.hpp"
 #include "cli/local/child.hpp"
+#include "net/socket_directory.hpp"
 
 #include <unistd.h>
 
@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 Result<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options) {
   for (const char* program : {"regroup-agent", "regroup-coordinator", "regroup-worker"})
     if (::access((options.programs + "/" + program).c_str(), X_OK) != 0)
-      return Error{Code::kNotFound, "there is no program " + options.programs + "/" + program + "; `./dev build` makes it"};
+      return Error{Code::kNotFound,
+                   "there is no program " + options.programs + "/" + program + "; `./dev build` makes it"};
   adopt_orphans();
   std::unique_ptr<Cluster> cluster(new Cluster(options));
   EtcdProcessOptions etcd;
@@ -35,10 +36,11 @@ Result<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options) {
 
 Cluster::~Cluster() { shut_down(0); }
 
-// Adds the option, and lists the port in DIR/metrics.json as Prometheus' file_sd_configs reads it: replaced as a whole, so that no reader sees half of it.
+// Adds the option, and lists the port in DIR/metrics.json as Prometheus' file_sd_configs reads it: replaced as a whole,
+// so that no reader sees half of it.
 void Cluster::serve_metrics(const std::string& name, std::vector<std::string>& argv) {
   if (!options_.metrics) return;
-  int& port = metrics_ports_[name];   // kept over restarts
+  int& port = metrics_ports_[name];  // kept over restarts
   if (port == 0) port = free_ports(1).front();
   argv.insert(argv.end(), {"--metrics", "127.0.0.1:" + std::to_string(port)});
   const std::string path = options_.dir + "/metrics.json";
@@ -55,7 +57,8 @@ void Cluster::serve_metrics(const std::string& name, std::vector<std::string>& a
 }
 
 Result<void> Cluster::start_coordinator(const std::string& id) {
-  std::vector<std::string> argv = {options_.programs + "/regroup-coordinator", "--etcd", endpoint(), "--cluster", options_.name, "--id", id};
+  std::vector<std::string> argv = {
+      options_.programs + "/regroup-coordinator", "--etcd", endpoint(), "--cluster", options_.name, "--id", id};
   serve_metrics(id, argv);
   auto pid = start_child(argv, log_of(id));
   if (!pid) return pid.error();
@@ -68,7 +71,15 @@ Result<void> Cluster::start_node(const std::string& node) {
   std::error_code error;
   fs::create_directories(node_dir(node), error);
   if (error) return Error{Code::kBadInput, "cannot make " + node_dir(node) + ": " + error.message()};
-  std::vector<std::string> argv = {options_.programs + "/regroup-agent", "--etcd", endpoint(), "--cluster", options_.name, "--node", node, "--dir", node_dir(node)};
+  std::vector<std::string> argv = {options_.programs + "/regroup-agent",
+                                   "--etcd",
+                                   endpoint(),
+                                   "--cluster",
+                                   options_.name,
+                                   "--node",
+                                   node,
+                                   "--dir",
+                                   node_dir(node)};
   serve_metrics(node, argv);
   auto pid = start_child(argv, log_of(node));
   if (!pid) return pid.error();
@@ -147,7 +158,9 @@ std::vector<std::string> Cluster::unexpected_ends() {
     for (auto it = processes.begin(); it != processes.end(); ++it) {
       if (it->second != end.pid) continue;
       if (expected_.count(end.pid) == 0)
-        ends.push_back(it->first + " ended by itself " + (end.status >= 128 ? "by signal " + std::to_string(end.status - 128) : "with status " + std::to_string(end.status)) +
+        ends.push_back(it->first + " ended by itself " +
+                       (end.status >= 128 ? "by signal " + std::to_string(end.status - 128)
+                                          : "with status " + std::to_string(end.status)) +
                        "; the last line of " + log_of(it->first) + ": " + last_line_of(log_of(it->first)));
       processes.erase(it);
       return;
@@ -177,7 +190,7 @@ void Cluster::shut_down(double seconds) {
   };
   for (const int pid : all()) {
     expected_.insert(pid);
-    if (seconds <= 0) continue;   // a drain that is cut short would leave its notice in etcd
+    if (seconds <= 0) continue;  // a drain that is cut short would leave its notice in etcd
     ::kill(pid, SIGTERM);
     ::kill(pid, SIGCONT);
   }
@@ -187,7 +200,8 @@ void Cluster::shut_down(double seconds) {
   if (etcd_) etcd_->kill();
   // Workers die with their agents and are ours then: wait until nobody is left.
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  for (auto rest = children_of(::getpid()); !rest.empty() && std::chrono::steady_clock::now() < until; rest = children_of(::getpid())) {
+  for (auto rest = children_of(::getpid()); !rest.empty() && std::chrono::steady_clock::now() < until;
+       rest = children_of(::getpid())) {
     for (const int pid : rest) ::kill(pid, SIGKILL);
     collect_children();
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

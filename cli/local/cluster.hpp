@@ -1,6 +1,7 @@
 // cluster.hpp: etcd, coordinators and agents of one local run as child processes; nothing of it outlives this object.
 //
-// DIR/etcd, DIR/etcd.log, DIR/coordinator-<k>.log, DIR/node-<i>/ (the agent's directory), DIR/node-<i>.log. Thread: main's only (children die with the thread that started them).
+// DIR/etcd, DIR/etcd.log, DIR/coordinator-<k>.log, DIR/node-<i>/ (the agent's directory), DIR/node-<i>.log. Thread:
+// main's only (children die with the thread that started them).
 #pragma once
 
 #include "base/result.hpp"
@@ -15,11 +16,11 @@
 namespace regroup {
 
 struct ClusterOptions {
-  std::string dir;            // absolute, exists
-  std::string programs;       // directory of regroup-agent, regroup-coordinator, regroup-worker
+  std::string dir;       // absolute, exists
+  std::string programs;  // directory of regroup-agent, regroup-coordinator, regroup-worker
   std::string name = "local";
   int coordinators = 1;
-  bool metrics = false;       // /metrics on free ports, listed in DIR/metrics.json
+  bool metrics = false;  // /metrics on free ports, listed in DIR/metrics.json
 };
 
 class Cluster {
@@ -33,24 +34,25 @@ class Cluster {
   [[nodiscard]] std::string endpoint() const { return etcd_->endpoint(); }
   EtcdProcess& etcd() { return *etcd_; }
 
-  Result<void> start_node(const std::string& node);            // kConflict: it runs
+  Result<void> start_node(const std::string& node);  // kConflict: it runs
   Result<void> start_coordinator(const std::string& id);
   [[nodiscard]] bool runs(const std::string& node) const { return nodes_.count(node) == 1; }
   [[nodiscard]] bool runs_coordinator(const std::string& id) const { return coordinators_.count(id) == 1; }
   [[nodiscard]] std::vector<std::string> nodes() const;
   [[nodiscard]] std::string node_dir(const std::string& node) const { return options_.dir + "/" + node; }
-  [[nodiscard]] int agent_pid(const std::string& node) const;      // 0: does not run
+  [[nodiscard]] int agent_pid(const std::string& node) const;  // 0: does not run
   [[nodiscard]] std::vector<int> worker_pids(const std::string& node) const;
 
   void signal_workers(const std::string& node, int signal) const;
-  void kill_node(const std::string& node);                     // SIGKILL of agent and workers
-  void signal_node(const std::string& node, int signal) const; // agent and workers
-  void drain_node(const std::string& node);                    // SIGTERM of the agent; its end is expected
-  bool kill_coordinator(const std::string& id);                // false: no such one runs
-  void kill_everything();                                      // agents, workers, coordinators, etcd
-  Result<void> start_control_plane();                          // etcd and all coordinators, after kill_everything
+  void kill_node(const std::string& node);                      // SIGKILL of agent and workers
+  void signal_node(const std::string& node, int signal) const;  // agent and workers
+  void drain_node(const std::string& node);                     // SIGTERM of the agent; its end is expected
+  bool kill_coordinator(const std::string& id);                 // false: no such one runs
+  void kill_everything();                                       // agents, workers, coordinators, etcd
+  Result<void> start_control_plane();                           // etcd and all coordinators, after kill_everything
 
-  // Ends of processes that nobody asked for, one sentence each, with the last line of the log. Call often: collects the dead.
+  // Ends of processes that nobody asked for, one sentence each, with the last line of the log. Call often: collects the
+  // dead.
   std::vector<std::string> unexpected_ends();
   // SIGTERM, then SIGKILL after `seconds` (0: at once, no drain begins); returns when every process below us is gone.
   void shut_down(double seconds);
@@ -62,9 +64,9 @@ class Cluster {
 
   ClusterOptions options_;
   std::unique_ptr<EtcdProcess> etcd_;
-  std::map<std::string, int> nodes_, coordinators_;   // name -> pid
-  std::map<std::string, int> metrics_ports_;          // of nodes and coordinators
-  std::set<int> expected_;                            // pids whose end is ours
+  std::map<std::string, int> nodes_, coordinators_;  // name -> pid
+  std::map<std::string, int> metrics_ports_;         // of nodes and coordinators
+  std::set<int> expected_;                           // pids whose end is ours
 };
 
 }  // namespace regroup

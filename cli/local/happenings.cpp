@@ -1,10 +1,9 @@
 #include "cli/local/happenings.hpp"
 
-#include "cli/local/child.hpp"
 #include "api/records.hpp"
+#include "cli/local/child.hpp"
 
 #include <fmt/format.h>
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,7 +23,9 @@ void Happenings::injected(const ScenarioEvent& event, const std::string& what) {
   world_.note(fmt::format("event     step {}: {} {}", world_.record.newest_step().value, name_of(event.deed), what));
 }
 
-void Happenings::later(double seconds, std::function<Result<void>()> what) { due_.push_back({wall_ms() + static_cast<std::int64_t>(seconds * 1000), std::move(what)}); }
+void Happenings::later(double seconds, std::function<Result<void>()> what) {
+  due_.push_back({wall_ms() + static_cast<std::int64_t>(seconds * 1000), std::move(what)});
+}
 
 std::string Happenings::choose_node(const ScenarioEvent& event) const {
   if (!event.node.empty()) return event.node;
@@ -36,17 +37,20 @@ std::string Happenings::choose_node(const ScenarioEvent& event) const {
 Result<void> Happenings::kill_leader() {
   auto leaders = world_.store.list(world_.keys.leader() + "/");
   if (!leaders) {
-    later(0.5, [this] { return kill_leader(); });   // etcd is away: the event waits for it
+    later(0.5, [this] { return kill_leader(); });  // etcd is away: the event waits for it
     return {};
   }
-  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) { return a.create_revision < b.create_revision; });
+  const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) {
+    return a.create_revision < b.create_revision;
+  });
   if (first == leaders->keys.end()) {
     world_.note("event     kill-coordinator: nobody leads, nothing done");
     return {};
   }
   const std::string id = first->value;
   if (!world_.cluster.runs_coordinator(id)) {
-    world_.note("event     kill-coordinator: " + id + ", which led, is dead already and nobody leads yet, nothing done");
+    world_.note("event     kill-coordinator: " + id +
+                ", which led, is dead already and nobody leads yet, nothing done");
     return {};
   }
   world_.record.inject({wall_ms(), "kill-coordinator", id, world_.record.newest_step()});
@@ -103,7 +107,8 @@ Result<void> Happenings::perform(const ScenarioEvent& event) {
       if (!put) return put.error().within("the wish to scale");
       return {};
     }
-    case Deed::kKillCoordinator: return kill_leader();
+    case Deed::kKillCoordinator:
+      return kill_leader();
     case Deed::kStopEtcd:
       injected(event, fmt::format("for {:g} s", event.seconds));
       world_.cluster.etcd().kill();
@@ -125,7 +130,7 @@ Result<void> Happenings::perform(const ScenarioEvent& event) {
     case Deed::kRestartAll: {
       injected(event, "with " + std::to_string(event.count));
       world_.cluster.kill_everything();
-      while (!children_of(::getpid()).empty()) {   // SIGKILL is on its way to each
+      while (!children_of(::getpid()).empty()) {  // SIGKILL is on its way to each
         world_.cluster.unexpected_ends();
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
       }
@@ -158,14 +163,18 @@ Result<void> Happenings::do_due() {
     const Due due = std::move(due_[i]);
     due_.erase(due_.begin() + static_cast<std::ptrdiff_t>(i));
     if (auto done = due.what(); !done) return done;
-    i = static_cast<std::size_t>(-1);   // the list may have changed
+    i = static_cast<std::size_t>(-1);  // the list may have changed
   }
   while (next_event_ < events_.size()) {
     const ScenarioEvent& event = events_[next_event_];
     const bool by_step = event.at_step >= 0;
-    const bool is_due = by_step ? world_.record.newest_step().value >= event.at_step && (event.at_step == 0 || world_.record.newest_step().value > 0)
-                                : world_.record.first_commit_at_ms() > 0 && now - world_.record.first_commit_at_ms() >= event.at_ms;
-    const bool planned = event.at_epoch == 0 || (!world_.record.plans().empty() && static_cast<std::int64_t>(world_.record.plans().rbegin()->first.value) >= event.at_epoch);
+    const bool is_due =
+        by_step ? world_.record.newest_step().value >= event.at_step &&
+                      (event.at_step == 0 || world_.record.newest_step().value > 0)
+                : world_.record.first_commit_at_ms() > 0 && now - world_.record.first_commit_at_ms() >= event.at_ms;
+    const bool planned = event.at_epoch == 0 ||
+                         (!world_.record.plans().empty() &&
+                          static_cast<std::int64_t>(world_.record.plans().rbegin()->first.value) >= event.at_epoch);
     if (!is_due || !planned) break;
     ++next_event_;
     if (auto done = perform(event); !done) return done;

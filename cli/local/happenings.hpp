@@ -1,10 +1,10 @@
 // happenings.hpp: what a scenario does to a local run, when it is due. Thread: main's only (it starts children).
 #pragma once
 
+#include "api/keys.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/run_record.hpp"
 #include "cli/local/scenario.hpp"
-#include "api/keys.hpp"
 #include "store/store.hpp"
 
 #include <functional>
@@ -20,16 +20,17 @@ struct HappeningsWorld {
   Store& store;
   const Keys& keys;
   std::string job;
-  RunRecord& record;                                            // what was done is noted there
-  std::function<void(const std::string&)> note;                 // a line for people
+  RunRecord& record;                             // what was done is noted there
+  std::function<void(const std::string&)> note;  // a line for people
   std::function<Result<void>(const std::string&)> start_node;
-  std::function<void()> restarted;                              // everything was
+  std::function<void()> restarted;  // everything was
 };
 
 class Happenings {
  public:
   // `num_nodes` start with the run: node-<num_nodes + 1> is the first that joins without a name.
-  Happenings(const std::vector<ScenarioEvent>& events, int num_nodes, HappeningsWorld world) : events_(events), world_(std::move(world)), highest_node_(num_nodes) {}
+  Happenings(const std::vector<ScenarioEvent>& events, int num_nodes, HappeningsWorld world)
+      : events_(events), world_(std::move(world)), highest_node_(num_nodes) {}
 
   // Does what is due by now. An error ends the run.
   Result<void> do_due();

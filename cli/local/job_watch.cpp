@@ -4,11 +4,13 @@
 
 namespace regroup {
 
-JobWatch::JobWatch(Store& store, const Keys& keys, const std::string& job, std::function<void()> on_change) : status_key_(keys.status(job)), outcome_key_(keys.outcome(job)) {
+JobWatch::JobWatch(Store& store, const Keys& keys, const std::string& job, std::function<void()> on_change)
+    : status_key_(keys.status(job)), outcome_key_(keys.outcome(job)) {
   watch_ = store.watch(keys.job(job), [this, on_change = std::move(on_change)](const WatchUpdate& update) {
     bool changed = false;
     for (const auto& event : update.events) {
-      if (event.kind != WatchEvent::Kind::kPut || (event.kv.key != status_key_ && event.kv.key != outcome_key_)) continue;
+      if (event.kind != WatchEvent::Kind::kPut || (event.kv.key != status_key_ && event.kv.key != outcome_key_))
+        continue;
       const std::lock_guard lock(mutex_);
       changed = true;
       if (event.kv.key == status_key_) {

@@ -1,8 +1,7 @@
 #include "cli/local/journal.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +22,8 @@ struct Fields {
   [[nodiscard]] double number(const char* key) const {
     const auto found = object.find(key);
     if (found == object.end()) return 0;
-    return found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();   // JSON has no NaN: null
+    // JSON has no NaN: null
+    return found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
   }
   [[nodiscard]] std::string text(const char* key) const {
     const auto found = object.find(key);
@@ -93,7 +93,10 @@ FileTail::~FileTail() {
 }
 
 FileTail::FileTail(FileTail&& other) noexcept
-    : path_(std::move(other.path_)), rest_(std::move(other.rest_)), fd_(std::exchange(other.fd_, -1)), offset_(other.offset_) {}
+    : path_(std::move(other.path_)),
+      rest_(std::move(other.rest_)),
+      fd_(std::exchange(other.fd_, -1)),
+      offset_(other.offset_) {}
 
 bool FileTail::open() {
   struct stat now {};

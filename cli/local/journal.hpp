@@ -1,4 +1,5 @@
-// journal.hpp: reads what agents write about themselves: DIR/node-*/journal.jsonl, a JSON object a line with at_ms, node and event.
+// journal.hpp: reads what agents write about themselves: DIR/node-*/journal.jsonl, a JSON object a line with at_ms,
+// node and event.
 #pragma once
 
 #include "base/ids.hpp"
@@ -12,10 +13,12 @@ namespace regroup {
 
 // One line; fields that its event does not have keep their defaults.
 struct JournalLine {
-  std::string event;            // plan, worker_started, worker_ready, worker_exited, suspicion, committed, regrouped, finished, fault, snapshot_kept, checkpoint_durable, ...
+  // plan, worker_started, worker_ready, worker_exited, suspicion, committed, regrouped, finished, fault, snapshot_kept,
+  // checkpoint_durable, ...
+  std::string event;
   std::string node;
-  std::int64_t at_ms = 0;       // wall clock
-  std::string worker;           // text form of the worker's id
+  std::int64_t at_ms = 0;  // wall clock
+  std::string worker;      // text form of the worker's id
   Epoch epoch;
   Step step;
   // committed
@@ -36,7 +39,7 @@ struct JournalLine {
   std::string whom, evidence;
   // finished
   std::string weights_sha256;
-  std::string text;             // fault, failures
+  std::string text;  // fault, failures
 };
 
 // nothing for what is not such a line.

@@ -11,7 +11,7 @@
 namespace regroup {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;           // how often; the second time ends every wait
+volatile std::sig_atomic_t interrupted = 0;  // how often; the second time ends every wait
 void on_interrupt(int signal) {
   interrupted = interrupted + 1;
   Alarm::ring_from_signal(signal);
@@ -19,7 +19,9 @@ void on_interrupt(int signal) {
 
 std::string how_to_go_on(const LocalOptions& options) {
   const auto newest = newest_checkpoint(options.job.snapshots.checkpoint_dir);
-  if (!newest) return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " + std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";
+  if (!newest)
+    return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " +
+           std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";
   return "goes on from the checkpoint of step " + std::to_string(newest->value) + " with: " + options.go_on_with;
 }
 
@@ -60,18 +62,27 @@ int run_local(const LocalOptions& options, std::string* summary) {
 
   const RunRecord& record = run.record();
   const auto regroups = record.regroups();
-  if (!regroups.empty()) std::fprintf(options.out, "\n%s\n", event_table(record.event_rows(regroups), regroups).c_str());
+  if (!regroups.empty())
+    std::fprintf(options.out, "\n%s\n", event_table(record.event_rows(regroups), regroups).c_str());
   if (finished) {
     const auto losses = record.losses();
-    std::fprintf(options.out, "step %lld, loss %.4f -> %.4f, %.0f tokens/s, %lld steps lost, %.1f s\nweights %s\n", static_cast<long long>(record.final_step()),
-                 losses.empty() ? std::nan("") : losses.front(), losses.empty() ? std::nan("") : losses.back(), record.tokens_per_second(),
+    std::fprintf(options.out, "step %lld, loss %.4f -> %.4f, %.0f tokens/s, %lld steps lost, %.1f s\nweights %s\n",
+                 static_cast<long long>(record.final_step()), losses.empty() ? std::nan("") : losses.front(),
+                 losses.empty() ? std::nan("") : losses.back(), record.tokens_per_second(),
                  static_cast<long long>(record.steps_lost()), seconds, record.weights_sha256().c_str());
   }
   if (options.job.profile.steps > 0) {
-    const auto first = static_cast<long long>(options.job.profile.from_step), last = first + options.job.profile.steps - 1;
-    if (!profiles) std::fprintf(stderr, "regroup local: no profile: %s\n", profiles.error().context.c_str());
-    else if (*profiles == 0) std::fprintf(options.out, "no profile: this run trained none of the steps %lld to %lld\n", first, last);
-    else std::fprintf(options.out, "profile of the steps %lld to %lld, %d workers: %s/profile.json (https://ui.perfetto.dev opens it)\n", first, last, *profiles, options.dir.c_str());
+    const auto first = static_cast<long long>(options.job.profile.from_step),
+               last = first + options.job.profile.steps - 1;
+    if (!profiles)
+      std::fprintf(stderr, "regroup local: no profile: %s\n", profiles.error().context.c_str());
+    else if (*profiles == 0)
+      std::fprintf(options.out, "no profile: this run trained none of the steps %lld to %lld\n", first, last);
+    else
+      std::fprintf(
+          options.out,
+          "profile of the steps %lld to %lld, %d workers: %s/profile.json (https://ui.perfetto.dev opens it)\n", first,
+          last, *profiles, options.dir.c_str());
   }
   std::fflush(options.out);
   if (!written) std::fprintf(stderr, "regroup local: cannot write the summary to %s\n", options.summary_file.c_str());

@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include <cmath>
-
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <cmath>
 
 namespace regroup {
 namespace {
@@ -19,8 +18,10 @@ double round_to(double value, double unit) { return std::round(value / unit) * u
 std::string ms_text(double ms) { return ms < 10 ? fmt::format("{:.1f}", ms) : fmt::format("{:.0f}", ms); }
 
 std::string row_text(const std::string& event, const RegroupRecord& r) {
-  return fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n", event, r.cause, r.epoch.value, ms_text(r.detect_ms), ms_text(r.decide_ms),
-                     ms_text(r.stop_ms), ms_text(r.agree_ms), ms_text(r.move_ms), ms_text(r.first_commit_ms), ms_text(r.total_ms), bytes_text(r.bytes_moved), r.source, r.steps_lost);
+  return fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n", event,
+                     r.cause, r.epoch.value, ms_text(r.detect_ms), ms_text(r.decide_ms), ms_text(r.stop_ms),
+                     ms_text(r.agree_ms), ms_text(r.move_ms), ms_text(r.first_commit_ms), ms_text(r.total_ms),
+                     bytes_text(r.bytes_moved), r.source, r.steps_lost);
 }
 
 }  // namespace
@@ -46,7 +47,7 @@ void LiveLine::say(const std::string& line) {
   clear();
   std::fprintf(out_, "%s\n", line.c_str());
   std::fflush(out_);
-  if (terminal_) last_ms_ = 0;   // the live line comes back at once
+  if (terminal_) last_ms_ = 0;  // the live line comes back at once
   if (terminal_) last_text_.clear();
 }
 
@@ -65,8 +66,9 @@ std::string bytes_text(std::int64_t bytes) {
 }
 
 std::string event_table(const std::vector<EventRow>& rows, const std::vector<RegroupRecord>& regroups) {
-  std::string out = fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n", "EVENT (times in ms)", "CAUSE", "EPOCH", "NOTICED", "DECIDED",
-                                "STOPPED", "AGREED", "MOVED", "COMMIT", "TOTAL", "BYTES", "SOURCE", "LOST");
+  std::string out = fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n",
+                                "EVENT (times in ms)", "CAUSE", "EPOCH", "NOTICED", "DECIDED", "STOPPED", "AGREED",
+                                "MOVED", "COMMIT", "TOTAL", "BYTES", "SOURCE", "LOST");
   std::set<Epoch> told;
   for (const EventRow& row : rows)
     if (row.regroup != nullptr) told.insert(row.regroup->epoch);
@@ -74,7 +76,8 @@ std::string event_table(const std::vector<EventRow>& rows, const std::vector<Reg
   auto next = regroups.begin();
   const auto untold_before = [&](Epoch epoch) {
     for (; next != regroups.end() && next->epoch < epoch; ++next)
-      if (told.count(next->epoch) == 0) out += row_text(next->cause == "start" ? "the beginning" : "  (follows)", *next);
+      if (told.count(next->epoch) == 0)
+        out += row_text(next->cause == "start" ? "the beginning" : "  (follows)", *next);
   };
   for (const EventRow& row : rows) {
     const std::string name = fmt::format("step {:<4} {} {}", row.event.step.value, row.event.deed, row.event.what);
@@ -82,7 +85,8 @@ std::string event_table(const std::vector<EventRow>& rows, const std::vector<Reg
       untold_before(row.regroup->epoch);
       out += row_text(name, *row.regroup);
     } else {
-      out += fmt::format("{:<34} no regroup; next commit {}\n", name, row.next_commit_ms < 0 ? "never came" : "after " + ms_text(row.next_commit_ms) + " ms");
+      out += fmt::format("{:<34} no regroup; next commit {}\n", name,
+                         row.next_commit_ms < 0 ? "never came" : "after " + ms_text(row.next_commit_ms) + " ms");
     }
   }
   untold_before(Epoch(~std::uint64_t{0}));
@@ -104,24 +108,43 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   out["regroups"] = nlohmann::json::array();
   const auto regroups = record.regroups();
   const auto regroup_json = [](const RegroupRecord& r) {
-    return nlohmann::ordered_json{{"epoch", r.epoch.value}, {"cause", r.cause}, {"members", r.members}, {"step", r.step.value}, {"detect_ms", r.detect_ms}, {"decide_ms", r.decide_ms},
-                                  {"stop_ms", r.stop_ms}, {"agree_ms", r.agree_ms}, {"move_ms", r.move_ms}, {"first_commit_ms", r.first_commit_ms}, {"total_ms", r.total_ms},
-                                  {"bytes_moved", r.bytes_moved}, {"bytes_from_own_agents", r.bytes_from_own_agents}, {"source", r.source}, {"steps_lost", r.steps_lost}, {"reason", r.reason}};
+    return nlohmann::ordered_json{{"epoch", r.epoch.value},
+                                  {"cause", r.cause},
+                                  {"members", r.members},
+                                  {"step", r.step.value},
+                                  {"detect_ms", r.detect_ms},
+                                  {"decide_ms", r.decide_ms},
+                                  {"stop_ms", r.stop_ms},
+                                  {"agree_ms", r.agree_ms},
+                                  {"move_ms", r.move_ms},
+                                  {"first_commit_ms", r.first_commit_ms},
+                                  {"total_ms", r.total_ms},
+                                  {"bytes_moved", r.bytes_moved},
+                                  {"bytes_from_own_agents", r.bytes_from_own_agents},
+                                  {"source", r.source},
+                                  {"steps_lost", r.steps_lost},
+                                  {"reason", r.reason}};
   };
   for (const auto& regroup : regroups) out["regroups"].push_back(regroup_json(regroup));
   out["events"] = nlohmann::json::array();
   for (const EventRow& row : record.event_rows(regroups)) {
-    nlohmann::ordered_json entry = {{"deed", row.event.deed}, {"what", row.event.what}, {"step", row.event.step.value}, {"at_ms", row.event.at_ms}, {"next_commit_ms", row.next_commit_ms}};
-    entry["epoch"] = row.regroup == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(row.regroup->epoch.value);
+    nlohmann::ordered_json entry = {{"deed", row.event.deed},
+                                    {"what", row.event.what},
+                                    {"step", row.event.step.value},
+                                    {"at_ms", row.event.at_ms},
+                                    {"next_commit_ms", row.next_commit_ms}};
+    entry["epoch"] =
+        row.regroup == nullptr ? nlohmann::ordered_json() : nlohmann::ordered_json(row.regroup->epoch.value);
     out["events"].push_back(std::move(entry));
   }
   out["loss_first_step"] = record.first_loss_step();
-  out["loss"] = record.losses();   // NaN becomes null
+  out["loss"] = record.losses();  // NaN becomes null
   out["aux_loss"] = record.aux_losses();
   out["z_loss"] = record.z_losses();
   out["bad_steps"] = record.bad_steps();
   out["validation"] = nlohmann::json::array();
-  for (const auto& [step, loss] : record.validation_losses()) out["validation"].push_back({{"step", step.value}, {"loss", loss}, {"perplexity", std::exp(loss)}});
+  for (const auto& [step, loss] : record.validation_losses())
+    out["validation"].push_back({{"step", step.value}, {"loss", loss}, {"perplexity", std::exp(loss)}});
   out["dir"] = frame.dir;
   return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace);
 }

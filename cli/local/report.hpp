@@ -12,8 +12,8 @@ namespace regroup {
 class LiveLine {
  public:
   explicit LiveLine(std::FILE* out);
-  void show(const std::string& text, std::int64_t now_ms);   // may be called often
-  void say(const std::string& line);                         // stays
+  void show(const std::string& text, std::int64_t now_ms);  // may be called often
+  void say(const std::string& line);                        // stays
   void clear();
 
  private:
@@ -24,11 +24,11 @@ class LiveLine {
   std::string last_text_;
 };
 
-std::string bytes_text(std::int64_t bytes);     // 1.5 MB
+std::string bytes_text(std::int64_t bytes);  // 1.5 MB
 std::string event_table(const std::vector<EventRow>& rows, const std::vector<RegroupRecord>& regroups);
 
-struct SummaryFrame {   // what the journals do not say
-  std::string job, dir, error;                  // error: "" = good
+struct SummaryFrame {           // what the journals do not say
+  std::string job, dir, error;  // error: "" = good
   std::int64_t steps = 0, sequences_per_step = 0;
   double seconds = 0;
 };

@@ -15,9 +15,17 @@ struct Kind {
   const char* name;
   Deed deed;
 };
-constexpr Kind kKinds[] = {{"kill-worker", Deed::kKillWorker}, {"stop-worker", Deed::kStopWorker}, {"kill-node", Deed::kKillNode}, {"stop-node", Deed::kStopNode},
-                           {"join", Deed::kJoin}, {"drain", Deed::kDrain}, {"scale", Deed::kScale}, {"kill-coordinator", Deed::kKillCoordinator},
-                           {"stop-etcd", Deed::kStopEtcd}, {"freeze-etcd", Deed::kFreezeEtcd}, {"restart-all", Deed::kRestartAll}};
+constexpr Kind kKinds[] = {{"kill-worker", Deed::kKillWorker},
+                           {"stop-worker", Deed::kStopWorker},
+                           {"kill-node", Deed::kKillNode},
+                           {"stop-node", Deed::kStopNode},
+                           {"join", Deed::kJoin},
+                           {"drain", Deed::kDrain},
+                           {"scale", Deed::kScale},
+                           {"kill-coordinator", Deed::kKillCoordinator},
+                           {"stop-etcd", Deed::kStopEtcd},
+                           {"freeze-etcd", Deed::kFreezeEtcd},
+                           {"restart-all", Deed::kRestartAll}};
 
 ScenarioEvent read_event(YamlSection section) {
   ScenarioEvent event;
@@ -62,9 +70,12 @@ std::string name_of(Deed deed) {
 Result<std::vector<ScenarioEvent>> load_events(const std::string& path) {
   try {
     const YAML::Node yaml = YAML::LoadFile(path);
-    if (!yaml.IsSequence()) return Error{Code::kBadInput, path + ": must be a list of events such as `- {at_step: 20, do: kill-worker, node: node-2}`"};
+    if (!yaml.IsSequence())
+      return Error{Code::kBadInput,
+                   path + ": must be a list of events such as `- {at_step: 20, do: kill-worker, node: node-2}`"};
     std::vector<ScenarioEvent> events;
-    for (std::size_t i = 0; i < yaml.size(); ++i) events.push_back(read_event({path, "event " + std::to_string(i + 1), yaml[i]}));
+    for (std::size_t i = 0; i < yaml.size(); ++i)
+      events.push_back(read_event({path, "event " + std::to_string(i + 1), yaml[i]}));
     std::stable_sort(events.begin(), events.end(), [](const auto& a, const auto& b) { return a.at_step < b.at_step; });
     return events;
   } catch (const Refused& refused) {
@@ -72,7 +83,8 @@ Result<std::vector<ScenarioEvent>> load_events(const std::string& path) {
   } catch (const YAML::BadFile&) {
     return Error{Code::kNotFound, "cannot read the events file " + path};
   } catch (const YAML::Exception& error) {
-    return Error{Code::kBadInput, path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
+    return Error{Code::kBadInput,
+                 path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
   }
 }
 
@@ -85,19 +97,23 @@ Result<std::vector<TraceLine>> parse_trace(const std::string& text) {
     ++number;
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty()) continue;
-    const auto refuse = [&](const std::string& what) { return Error{Code::kBadInput, "line " + std::to_string(number) + " of the trace: " + what}; };
+    const auto refuse = [&](const std::string& what) {
+      return Error{Code::kBadInput, "line " + std::to_string(number) + " of the trace: " + what};
+    };
     const auto fields = split(line);
     TraceLine entry;
     if (fields.size() < 3) return refuse("'" + line + "' is not milliseconds,add|remove,node");
     const auto [end, error] = std::from_chars(fields[0].data(), fields[0].data() + fields[0].size(), entry.at_ms);
-    if (error != std::errc() || end != fields[0].data() + fields[0].size() || entry.at_ms < 0) return refuse("'" + fields[0] + "' is not a time in milliseconds");
+    if (error != std::errc() || end != fields[0].data() + fields[0].size() || entry.at_ms < 0)
+      return refuse("'" + fields[0] + "' is not a time in milliseconds");
     if (!trace.empty() && entry.at_ms < trace.back().at_ms) return refuse("its time is before that of the line above");
     if (fields[1] != "add" && fields[1] != "remove") return refuse("'" + fields[1] + "' must be add or remove");
     entry.add = fields[1] == "add";
     entry.nodes.assign(fields.begin() + 2, fields.end());
     for (const auto& node : entry.nodes) {
       if (node.empty()) return refuse("a node has no name");
-      if (entry.add ? !present.insert(node).second : present.erase(node) == 0) return refuse(node + (entry.add ? " is there already" : " is not there"));
+      if (entry.add ? !present.insert(node).second : present.erase(node) == 0)
+        return refuse(node + (entry.add ? " is there already" : " is not there"));
     }
     trace.push_back(std::move(entry));
   }
@@ -107,8 +123,10 @@ Result<std::vector<TraceLine>> parse_trace(const std::string& text) {
 
 TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scale) {
   TracePlay play;
-  std::vector<std::string> running, spares;   // in order of arrival
-  const auto at = [&](std::int64_t ms) { return static_cast<std::int64_t>(static_cast<double>(ms - trace.front().at_ms) / scale); };
+  std::vector<std::string> running, spares;  // in order of arrival
+  const auto at = [&](std::int64_t ms) {
+    return static_cast<std::int64_t>(static_cast<double>(ms - trace.front().at_ms) / scale);
+  };
   const auto start = [&](const std::string& node, std::int64_t ms) {
     running.push_back(node);
     if (at(ms) == 0) {

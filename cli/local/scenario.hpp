@@ -23,14 +23,15 @@ enum class Deed {
   kRestartAll,       // SIGKILL of everything, then `count` nodes
 };
 
-std::string name_of(Deed deed);   // as in the file: kill-worker
+std::string name_of(Deed deed);  // as in the file: kill-worker
 
 struct ScenarioEvent {
-  std::int64_t at_step = -1;      // once this step is committed; -1: by time
-  std::int64_t at_epoch = 0;      // ... and this epoch is planned: a failure in the middle of a regroup; 0: whatever the epoch
-  std::int64_t at_ms = -1;        // after the first commit, already scaled
+  std::int64_t at_step = -1;  // once this step is committed; -1: by time
+  // ... and this epoch is planned: a failure in the middle of a regroup; 0: whatever the epoch
+  std::int64_t at_epoch = 0;
+  std::int64_t at_ms = -1;  // after the first commit, already scaled
   Deed deed = Deed::kKillWorker;
-  std::string node;               // empty: chosen when it happens
+  std::string node;  // empty: chosen when it happens
   int count = 0;
   double seconds = 0;
 };
@@ -48,10 +49,12 @@ struct TraceLine {
 // Lines `milliseconds,add|remove,node[,node...]` in ascending time. kBadInput names the line.
 Result<std::vector<TraceLine>> parse_trace(const std::string& text);
 
-// Which machines run: at most `limit` of those present, the others wait as spares in order of arrival and step in when one is removed.
+// Which machines run: at most `limit` of those present, the others wait as spares in order of arrival and step in when
+// one is removed.
 struct TracePlay {
-  std::vector<std::string> at_start;     // run from the beginning: the first machines of the trace
-  std::vector<ScenarioEvent> events;     // joins and kill-nodes, at_ms from the first line's time, times divided by `scale`
+  std::vector<std::string> at_start;  // run from the beginning: the first machines of the trace
+  // joins and kill-nodes, at_ms from the first line's time, times divided by `scale`
+  std::vector<ScenarioEvent> events;
 };
 TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scale);
 

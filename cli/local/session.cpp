@@ -1,9 +1,9 @@
 #include "cli/local/session.hpp"
 
+#include "api/records.hpp"
 #include "base/log.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "cli/job/submit.hpp"
-#include "api/records.hpp"
 #include "store/etcd/etcd_store.hpp"
 
 #include <fmt/format.h>
@@ -21,15 +21,20 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr const char* kCluster = "local";
-constexpr milliseconds kBetweenLooks{25};            // at least: what is written in one burst is read together; the cores belong to the workers
-constexpr milliseconds kLongestWait{250};            // for the live line and the limits
-constexpr std::int64_t kCheckpointWaitMs = 60'000;   // for the last checkpoint, after the last step
+// at least: what is written in one burst is read together; the cores belong to the workers
+constexpr milliseconds kBetweenLooks{25};
+constexpr milliseconds kLongestWait{250};           // for the live line and the limits
+constexpr std::int64_t kCheckpointWaitMs = 60'000;  // for the last checkpoint, after the last step
 constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
 }  // namespace
 
 LocalSession::LocalSession(const LocalOptions& options, LiveLine& live, const volatile std::sig_atomic_t& interrupted)
-    : options_(options), live_(live), interrupted_(interrupted), keys_(kCluster), story_(options.job.steps, [this](const std::string& text) { note(text); }) {}
+    : options_(options),
+      live_(live),
+      interrupted_(interrupted),
+      keys_(kCluster),
+      story_(options.job.steps, [this](const std::string& text) { note(text); }) {}
 
 void LocalSession::shut_down(double seconds) {
   watch_.reset();
@@ -44,7 +49,8 @@ Result<void> LocalSession::start() {
   std::error_code error;
   fs::create_directories(options_.dir, error);
   if (error) return Error{Code::kBadInput, "cannot make the directory " + options_.dir + ": " + error.message()};
-  log::start("regroup", log::Level::kInfo, options_.dir + "/regroup.log");   // the store's warnings would break the live line
+  // the store's warnings would break the live line
+  log::start("regroup", log::Level::kInfo, options_.dir + "/regroup.log");
   ClusterOptions cluster;
   cluster.dir = options_.dir;
   cluster.programs = options_.programs;
@@ -54,17 +60,23 @@ Result<void> LocalSession::start() {
   auto started = Cluster::start(cluster);
   if (!started) return started.error();
   cluster_ = std::move(*started);
-  std::ofstream(options_.dir + "/cluster.json") << nlohmann::json{{"etcd", cluster_->endpoint()}, {"cluster", kCluster}, {"job", options_.job.name}}.dump() << "\n";
+  std::ofstream(options_.dir + "/cluster.json")
+      << nlohmann::json{{"etcd", cluster_->endpoint()}, {"cluster", kCluster}, {"job", options_.job.name}}.dump()
+      << "\n";
 
   auto store = EtcdStore::open(cluster_->endpoint());
   if (!store) return store.error();
   store_ = std::move(*store);
   auto submitted = submit(*store_, keys_, options_.job, SubmitWhere::kLocal);
   if (!submitted) return submitted.error();
-  if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) && !newest_checkpoint(options_.job.snapshots.checkpoint_dir))
-    return Error{Code::kNotFound, "the job was begun in " + options_.dir + " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};
-  note(fmt::format("etcd on {}, {} coordinator{}; job {}: {} steps, {:.1f} M parameters{}", cluster_->endpoint(), options_.coordinators, options_.coordinators == 1 ? "" : "s",
-                   options_.job.name, options_.job.steps, static_cast<double>(count_parameters(options_.job.model)) / 1e6,
+  if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) &&
+      !newest_checkpoint(options_.job.snapshots.checkpoint_dir))
+    return Error{Code::kNotFound,
+                 "the job was begun in " + options_.dir +
+                     " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};
+  note(fmt::format("etcd on {}, {} coordinator{}; job {}: {} steps, {:.1f} M parameters{}", cluster_->endpoint(),
+                   options_.coordinators, options_.coordinators == 1 ? "" : "s", options_.job.name, options_.job.steps,
+                   static_cast<double>(count_parameters(options_.job.model)) / 1e6,
                    *submitted == Submitted::kGoesOn ? "; it was begun in this directory and goes on" : ""));
   watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name, [this] { alarm_.ring(); });
 
@@ -72,8 +84,10 @@ Result<void> LocalSession::start() {
   if (nodes.empty())
     for (int i = 1; i <= options_.nodes; ++i) nodes.push_back("node-" + std::to_string(i));
   happenings_.emplace(options_.events, static_cast<int>(nodes.size()),
-                      HappeningsWorld{*cluster_, *store_, keys_, options_.job.name, record_, [this](const std::string& text) { note(text); },
-                                      [this](const std::string& node) { return start_node(node); }, [this] { last_progress_ms_ = wall_ms(); }});
+                      HappeningsWorld{*cluster_, *store_, keys_, options_.job.name, record_,
+                                      [this](const std::string& text) { note(text); },
+                                      [this](const std::string& node) { return start_node(node); },
+                                      [this] { last_progress_ms_ = wall_ms(); }});
   for (const auto& node : nodes)
     if (auto one = start_node(node); !one) return one;
   return {};
@@ -85,7 +99,7 @@ Result<void> LocalSession::start_node(const std::string& node) {
   alarm_.watch_directory(cluster_->node_dir(node));
   if (journals_.count(node) == 0) {
     FileTail tail(cluster_->node_dir(node) + "/journal.jsonl");
-    tail.read_new_lines();   // of an earlier run in this directory
+    tail.read_new_lines();  // of an earlier run in this directory
     journals_.emplace(node, std::move(tail));
   }
   return cluster_->start_node(node);
@@ -116,11 +130,14 @@ Result<void> LocalSession::check_progress() {
   for (const auto& end : cluster_->unexpected_ends()) {
     note("ended     " + end);
     if (cluster_->nodes().empty() && happenings_->over()) return Error{Code::kInternal, "no node is left: " + end};
-    if (record_.first_commit_at_ms() == 0 && end.rfind("coordinator", 0) == 0 && options_.coordinators == 1) return Error{Code::kInternal, end};
+    if (record_.first_commit_at_ms() == 0 && end.rfind("coordinator", 0) == 0 && options_.coordinators == 1)
+      return Error{Code::kInternal, end};
   }
-  if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
+  if (!record_.contradiction().empty())
+    return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   const JobOutcome outcome = watch_->outcome();
-  if (!outcome.state.empty() && outcome.state != "finished" && interrupted_ == 0) return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
+  if (!outcome.state.empty() && outcome.state != "finished" && interrupted_ == 0)
+    return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
   const JobStatus status = watch_->status();
   const std::string told = status.state + ": " + status.reason;
   job_state_ = status.state;
@@ -130,10 +147,13 @@ Result<void> LocalSession::check_progress() {
     job_state_told_ = told;
     note("job       " + told);
   }
-  if (cluster_->nodes().empty()) last_progress_ms_ = std::max(last_progress_ms_, !happenings_->over() ? wall_ms() : 0);   // a trace may hold hours without a machine
+  // a trace may hold hours without a machine
+  if (cluster_->nodes().empty()) last_progress_ms_ = std::max(last_progress_ms_, !happenings_->over() ? wall_ms() : 0);
   if (static_cast<double>(wall_ms() - last_progress_ms_) > options_.stall_seconds * 1000)
-    return Error{Code::kTimeout, fmt::format("no step was committed for {:.0f} s; the job is {} ({}){}", options_.stall_seconds, status.state.empty() ? "not looked at" : status.state,
-                                             status.reason, story_.last_fault().empty() ? "" : "; last fault: " + story_.last_fault())};
+    return Error{Code::kTimeout,
+                 fmt::format("no step was committed for {:.0f} s; the job is {} ({}){}", options_.stall_seconds,
+                             status.state.empty() ? "not looked at" : status.state, status.reason,
+                             story_.last_fault().empty() ? "" : "; last fault: " + story_.last_fault())};
   return {};
 }
 
@@ -143,7 +163,8 @@ void LocalSession::show_live() {
   std::string text = fmt::format("[{:7.2f} s] step {}/{}", seconds(), record_.newest_step().value, options_.job.steps);
   const int members = plan == plans.end() ? 0 : plan->second.num_members;
   if (record_.first_commit_at_ms() > 0)
-    text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} member{}  epoch {}", record_.newest_loss(), record_.recent_tokens_per_second(wall_ms()), members, members == 1 ? "" : "s",
+    text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} member{}  epoch {}", record_.newest_loss(),
+                        record_.recent_tokens_per_second(wall_ms()), members, members == 1 ? "" : "s",
                         record_.newest_epoch().value);
   if (!job_state_.empty() && job_state_ != "training" && job_state_ != "finished") text += "  " + job_state_;
   live_.show(text, wall_ms());
@@ -154,7 +175,7 @@ Result<void> LocalSession::loop() {
     read_journals();
     if (auto done = happenings_->do_due(); !done) return done;
     if (auto good = check_progress(); !good) return good;
-    if (!watch_->outcome().state.empty()) break;   // finished: the journals say so too, or never will
+    if (!watch_->outcome().state.empty()) break;  // finished: the journals say so too, or never will
     show_live();
     wait_until_something_happens();
   }
@@ -172,8 +193,10 @@ Result<void> LocalSession::wait_for_the_end() {
     if (over && saved && record_.finished()) return {};
     const auto waited = wall_ms() - begin;
     if (waited > kCheckpointWaitMs || (saved && waited > kOutcomeWaitMs)) {
-      if (!record_.finished()) return Error{Code::kTimeout, "the job is over, but no worker reported the digest of its weights"};
-      note(over ? "warning   the last checkpoint did not become durable within a minute" : "warning   no coordinator wrote the job's outcome");
+      if (!record_.finished())
+        return Error{Code::kTimeout, "the job is over, but no worker reported the digest of its weights"};
+      note(over ? "warning   the last checkpoint did not become durable within a minute"
+                : "warning   no coordinator wrote the job's outcome");
       return {};
     }
     wait_until_something_happens();
@@ -183,7 +206,7 @@ Result<void> LocalSession::wait_for_the_end() {
 
 // As `regroup stop`: the members save the step under way.
 Result<void> LocalSession::save_and_stop() {
-  read_journals();   // what was committed since the last look is worth saving
+  read_journals();  // what was committed since the last look is worth saving
   if (options_.job.snapshots.checkpoint_dir.empty() || record_.first_commit_at_ms() == 0) return {};
   WishRecord wish;
   wish.kind = "stop";
@@ -208,12 +231,14 @@ Result<void> LocalSession::run() {
   last_progress_ms_ = wall_ms();
   if (auto ended = loop(); !ended) return ended;
   if (auto ended = interrupted_ == 0 ? wait_for_the_end() : save_and_stop(); !ended) return ended;
-  if (!record_.contradiction().empty()) return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
+  if (!record_.contradiction().empty())
+    return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   return {};
 }
 
 std::optional<Step> newest_checkpoint(const std::string& dir) {
-  const auto listed = dir.empty() ? Result<std::vector<ListedCheckpoint>>(std::vector<ListedCheckpoint>()) : list_checkpoints(dir);
+  const auto listed =
+      dir.empty() ? Result<std::vector<ListedCheckpoint>>(std::vector<ListedCheckpoint>()) : list_checkpoints(dir);
   if (!listed) return std::nullopt;
   for (const auto& checkpoint : *listed)
     if (checkpoint.manifest) return checkpoint.manifest->info.step;

@@ -1,6 +1,8 @@
-// session.hpp: one local run from its first process until its job is over or interrupted: starts them, reads their journals, does what shall happen, sees that it gets on.
+// session.hpp: one local run from its first process until its job is over or interrupted: starts them, reads their
+// journals, does what shall happen, sees that it gets on.
 #pragma once
 
+#include "api/keys.hpp"
 #include "cli/local/alarm.hpp"
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
@@ -10,7 +12,6 @@
 #include "cli/local/local_run.hpp"
 #include "cli/local/report.hpp"
 #include "cli/local/story.hpp"
-#include "api/keys.hpp"
 #include "store/store.hpp"
 
 #include <chrono>
@@ -23,14 +24,15 @@ namespace regroup {
 
 class LocalSession {
  public:
-  // `interrupted`: how often a signal came; the first time the step under way is saved, the second time ends every wait.
+  // `interrupted`: how often a signal came; the first time the step under way is saved, the second time ends every
+  // wait.
   LocalSession(const LocalOptions& options, LiveLine& live, const volatile std::sig_atomic_t& interrupted);
 
   // Until the job is over or interrupted; an error says why it went wrong.
   Result<void> run();
   [[nodiscard]] const RunRecord& record() const { return record_; }
   [[nodiscard]] double seconds() const { return static_cast<double>(wall_ms() - started_ms_) / 1000; }
-  void shut_down(double seconds);   // of everything that was started; it gets so long to end by itself
+  void shut_down(double seconds);  // of everything that was started; it gets so long to end by itself
 
  private:
   Result<void> start();

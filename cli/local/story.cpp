@@ -11,21 +11,28 @@ namespace regroup {
 
 void Story::tell(const JournalLine& line, const RunRecord& record) {
   if (line.event == "plan" && told_plans_.insert(line.epoch).second) {
-    note_(fmt::format("decided   epoch {}: {} member{} in {} group{}, {} ms after the first evidence{}: {}", line.epoch.value, line.num_members, line.num_members == 1 ? "" : "s",
-                     line.num_groups, line.num_groups == 1 ? "" : "s", std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
-                     line.at_boundary ? " (at a step boundary)" : "", line.reason));
+    note_(fmt::format("decided   epoch {}: {} member{} in {} group{}, {} ms after the first evidence{}: {}",
+                      line.epoch.value, line.num_members, line.num_members == 1 ? "" : "s", line.num_groups,
+                      line.num_groups == 1 ? "" : "s",
+                      std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
+                      line.at_boundary ? " (at a step boundary)" : "", line.reason));
   } else if (line.event == "suspicion" && record.newest_step().value >= steps_) {
-    return;   // who is done goes
-  } else if (line.event == "suspicion" && told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
+    return;  // who is done goes
+  } else if (line.event == "suspicion" &&
+             told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
     note_(fmt::format("noticed   {}: {} (by {})", line.whom, line.evidence, line.node));
   } else if (line.event == "worker_exited" && !line.asked) {
-    note_(fmt::format("exited    worker {} {}{}", line.worker, line.signal > 0 ? "by signal " + std::to_string(line.signal) : "with status " + std::to_string(line.status),
-                     line.text.empty() ? "" : ": " + line.text));
+    note_(fmt::format(
+        "exited    worker {} {}{}", line.worker,
+        line.signal > 0 ? "by signal " + std::to_string(line.signal) : "with status " + std::to_string(line.status),
+        line.text.empty() ? "" : ": " + line.text));
   } else if (line.event == "fault") {
     last_fault_ = line.worker + ": " + line.text;
     note_("fault     " + last_fault_);
   } else if (line.event == "validated") {
-    if (validation_told_ < line.step) note_(fmt::format("validated step {}: loss {:.4f}, perplexity {:.2f}", line.step.value, line.loss, std::exp(line.loss)));
+    if (validation_told_ < line.step)
+      note_(fmt::format("validated step {}: loss {:.4f}, perplexity {:.2f}", line.step.value, line.loss,
+                        std::exp(line.loss)));
     validation_told_ = std::max(validation_told_, line.step);
   } else if (line.event == "checkpoint_durable") {
     last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= steps_;
@@ -42,10 +49,13 @@ void Story::tell_new_epochs(const RunRecord& record) {
   for (const auto& regroup : record.regroups()) {
     if (regroup.total_ms <= 0 && regroup.first_commit_ms <= 0) continue;
     if (!told_commits_.insert(regroup.epoch).second) continue;
-    note_(fmt::format("overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} moved from {}; goes on after step {}, "
-                     "{} step{} lost", regroup.epoch.value,
-                     regroup.total_ms, regroup.stop_ms, regroup.agree_ms, regroup.move_ms, regroup.first_commit_ms, bytes_text(regroup.bytes_moved),
-                     regroup.source.empty() ? "nowhere" : regroup.source, regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s"));
+    note_(fmt::format(
+        "overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} "
+        "moved from {}; goes on after step {}, "
+        "{} step{} lost",
+        regroup.epoch.value, regroup.total_ms, regroup.stop_ms, regroup.agree_ms, regroup.move_ms,
+        regroup.first_commit_ms, bytes_text(regroup.bytes_moved), regroup.source.empty() ? "nowhere" : regroup.source,
+        regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s"));
   }
 }
 

@@ -15,10 +15,10 @@ class Story {
   // `steps` of the job; `note` takes a line.
   Story(std::int64_t steps, std::function<void(const std::string&)> note) : steps_(steps), note_(std::move(note)) {}
 
-  void tell(const JournalLine& line, const RunRecord& record);   // `record` has the line
+  void tell(const JournalLine& line, const RunRecord& record);  // `record` has the line
   void tell_new_epochs(const RunRecord& record);
   [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
-  [[nodiscard]] bool last_checkpoint_done() const { return last_checkpoint_done_; }   // written, or given up
+  [[nodiscard]] bool last_checkpoint_done() const { return last_checkpoint_done_; }  // written, or given up
 
  private:
   std::int64_t steps_;

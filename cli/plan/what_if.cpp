@@ -11,7 +11,7 @@
 namespace regroup {
 namespace {
 
-constexpr int kPlaces = 64;   // where losses are tried, at most: a plan for 16,384 workers takes 0.1 s
+constexpr int kPlaces = 64;  // where losses are tried, at most: a plan for 16,384 workers takes 0.1 s
 
 std::vector<Candidate> candidates_of(const ImaginedCluster& cluster, int first_lost, int num_lost) {
   std::vector<Candidate> candidates;
@@ -53,12 +53,14 @@ bool live_copies_remain(const Placement& placement, const ImaginedCluster& clust
       for (const Interval& blocks : group.dense_blocks[member].intervals()) dense.add(blocks);
     }
     for (std::size_t slot = 0; slot < experts.size(); ++slot)
-      if (!is_lost(group.ranks[static_cast<std::size_t>(group.expert_member[slot])], cluster, first, count)) experts[slot] = true;
+      if (!is_lost(group.ranks[static_cast<std::size_t>(group.expert_member[slot])], cluster, first, count))
+        experts[slot] = true;
   }
   return dense.size() == kBlocksPerUnit && std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
 }
 
-std::string state_from(const JobSpec& job, const Placement& placement, const ImaginedCluster& cluster, int first, int count) {
+std::string state_from(const JobSpec& job, const Placement& placement, const ImaginedCluster& cluster, int first,
+                       int count) {
   if (live_copies_remain(placement, cluster, first, count)) return "live copies";
   // A snapshot has a copy on one other node.
   if (job.snapshots.snapshot_every_steps > 0 && count == 1 && cluster.nodes > 1) return "snapshots";
@@ -99,7 +101,11 @@ NodesGone lose(const JobSpec& job, const ImaginedCluster& cluster, const Plan& b
 }
 
 int badness(const NodesGone& loss) {
-  return (loss.trains ? 0 : 1000) + (loss.state_from == "live copies" ? 0 : loss.state_from == "snapshots" ? 100 : 200) + static_cast<int>(100 * (loss.slower - 1));
+  return (loss.trains ? 0 : 1000) +
+         (loss.state_from == "live copies" ? 0
+          : loss.state_from == "snapshots" ? 100
+                                           : 200) +
+         static_cast<int>(100 * (loss.slower - 1));
 }
 
 }  // namespace
@@ -110,10 +116,12 @@ Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int m
   WhatIf result;
   result.parameters = count_parameters(job.model);
   result.active_parameters = count_active_parameters(job.model);
-  result.tokens_per_step = static_cast<std::int64_t>(job.microbatches) * job.sequences_per_microbatch * job.sequence_length;
+  result.tokens_per_step =
+      static_cast<std::int64_t>(job.microbatches) * job.sequences_per_microbatch * job.sequence_length;
   result.work = work_per_token(job.model, job.sequence_length);
   for (const Unit& unit : one_layer_of_each_kind(job.model))
-    for (const TensorSpec& tensor : unit.tensors) result.state_bytes += tensor.numel * planning::kStateBytesPerElement * layers_like(job.model, unit);
+    for (const TensorSpec& tensor : unit.tensors)
+      result.state_bytes += tensor.numel * planning::kStateBytesPerElement * layers_like(job.model, unit);
 
   Plan plan;
   const PlanningResult planned = make_placement({&job, nullptr, candidates_of(cluster, 0, 0), Goal::kBalanced});

@@ -19,7 +19,8 @@ std::string count_text(double value) {
 
 std::string bytes_text(std::int64_t bytes) {
   const auto value = static_cast<double>(bytes);
-  for (const auto& [unit, name] : {std::pair{1099511627776.0, "TiB"}, {1073741824.0, "GiB"}, {1048576.0, "MiB"}, {1024.0, "KiB"}})
+  for (const auto& [unit, name] :
+       {std::pair{1099511627776.0, "TiB"}, {1073741824.0, "GiB"}, {1048576.0, "MiB"}, {1024.0, "KiB"}})
     if (value >= unit) return fmt::format("{:.2f} {}", value / unit, name);
   return fmt::format("{} B", bytes);
 }
@@ -42,41 +43,60 @@ std::vector<int> sizes_of(const Placement& placement) {
 std::string gone_text(const NodesGone& gone) {
   std::string text = fmt::format("{:>3} gone  state from {}", gone.nodes, gone.state_from);
   if (!gone.trains) return text + "; " + gone.reason;
-  return text + fmt::format("; at once {} workers in groups of {}, {} to move; then {}, {} to move; steps take {:.2f} x the time", [&] {
-           int workers = 0;
-           for (const int size : gone.groups) workers += size;
-           return workers;
-         }(), sizes_text(gone.groups), bytes_text(gone.bytes_at_once), sizes_text(gone.balanced_groups), bytes_text(gone.bytes_to_move), gone.slower);
+  return text +
+         fmt::format(
+             "; at once {} workers in groups of {}, {} to move; then {}, {} to move; steps take {:.2f} x the time",
+             [&] {
+               int workers = 0;
+               for (const int size : gone.groups) workers += size;
+               return workers;
+             }(),
+             sizes_text(gone.groups), bytes_text(gone.bytes_at_once), sizes_text(gone.balanced_groups),
+             bytes_text(gone.bytes_to_move), gone.slower);
 }
 
 }  // namespace
 
 std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, const WhatIf& r) {
   std::string out;
-  const auto line = [&](const char* name, const std::string& text) { fmt::format_to(std::back_inserter(out), "{:<14} {}\n", name, text); };
+  const auto line = [&](const char* name, const std::string& text) {
+    fmt::format_to(std::back_inserter(out), "{:<14} {}\n", name, text);
+  };
   line("model", fmt::format("{}, {} parameters, {} active for a token", info_of(job.model.architecture).model_type,
-                            count_text(static_cast<double>(r.parameters)), count_text(static_cast<double>(r.active_parameters))));
-  line("work", fmt::format("{}FLOP a token forward and backward ({} in matrices, {} in attention); {} tokens, {}FLOP a step", count_text(r.work.total()), count_text(r.work.matrices),
-                           count_text(r.work.attention), r.tokens_per_step, count_text(r.work.total() * static_cast<double>(r.tokens_per_step))));
+                            count_text(static_cast<double>(r.parameters)),
+                            count_text(static_cast<double>(r.active_parameters))));
+  line("work",
+       fmt::format("{}FLOP a token forward and backward ({} in matrices, {} in attention); {} tokens, {}FLOP a step",
+                   count_text(r.work.total()), count_text(r.work.matrices), count_text(r.work.attention),
+                   r.tokens_per_step, count_text(r.work.total() * static_cast<double>(r.tokens_per_step))));
   line("state", bytes_text(r.state_bytes) + " a copy: fp32 master weights and both moments");
-  line("cluster", fmt::format("{} nodes x {} workers{}", cluster.nodes, cluster.workers_per_node, cluster.memory_bytes > 0 ? ", " + bytes_text(cluster.memory_bytes) + " a worker" : ""));
+  line("cluster", fmt::format("{} nodes x {} workers{}", cluster.nodes, cluster.workers_per_node,
+                              cluster.memory_bytes > 0 ? ", " + bytes_text(cluster.memory_bytes) + " a worker" : ""));
   if (r.placement.groups.empty()) {
     line("plan", "none: " + r.reason);
   } else {
-    line("groups", fmt::format("{} ({}), {} waves of microbatches a step; {} of {} workers compute", r.placement.groups.size(),
-                               sizes_text(sizes_of(r.placement)), r.waves, r.placement.num_ranks(), r.members));
-    line("experts", r.fewest_experts == r.most_experts ? fmt::format("{} a worker", r.most_experts) : fmt::format("{} to {} a worker", r.fewest_experts, r.most_experts));
+    line("groups",
+         fmt::format("{} ({}), {} waves of microbatches a step; {} of {} workers compute", r.placement.groups.size(),
+                     sizes_text(sizes_of(r.placement)), r.waves, r.placement.num_ranks(), r.members));
+    line("experts", r.fewest_experts == r.most_experts
+                        ? fmt::format("{} a worker", r.most_experts)
+                        : fmt::format("{} to {} a worker", r.fewest_experts, r.most_experts));
   }
   const MemoryNeed& m = r.memory;
-  line("memory", fmt::format("{} a worker at most: weights {}, moments {}, gradients {}, dense weights and leaves {}, activations {}, buffers {}", bytes_text(m.total()), bytes_text(m.weights),
-                             bytes_text(m.moments), bytes_text(m.gradients), bytes_text(m.dense), bytes_text(m.activations), bytes_text(m.buffers) +
+  line("memory", fmt::format("{} a worker at most: weights {}, moments {}, gradients {}, dense weights and leaves {}, "
+                             "activations {}, buffers {}",
+                             bytes_text(m.total()), bytes_text(m.weights), bytes_text(m.moments),
+                             bytes_text(m.gradients), bytes_text(m.dense), bytes_text(m.activations),
+                             bytes_text(m.buffers) +
                                  (m.products > 0 ? ", products' descriptors " + bytes_text(m.products) : "")));
   if (r.placement.groups.empty()) return out;
-  line("snapshots", fmt::format("{} of a node's memory", bytes_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
+  line("snapshots",
+       fmt::format("{} of a node's memory", bytes_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
   const Traffic& t = r.traffic;
-  line("wire", fmt::format("{} a step: gather {}, dispatch {}, reduce {} + {} between groups", bytes_text(t.total()), bytes_text(t.gather),
-                           bytes_text(t.dispatch), bytes_text(t.leaves), bytes_text(t.nodes)));
-  line("", fmt::format("{} of it between machines, at most {} from one", bytes_text(t.between_machines), bytes_text(t.most_of_a_machine)));
+  line("wire", fmt::format("{} a step: gather {}, dispatch {}, reduce {} + {} between groups", bytes_text(t.total()),
+                           bytes_text(t.gather), bytes_text(t.dispatch), bytes_text(t.leaves), bytes_text(t.nodes)));
+  line("", fmt::format("{} of it between machines, at most {} from one", bytes_text(t.between_machines),
+                       bytes_text(t.most_of_a_machine)));
   for (std::size_t i = 0; i < r.losses.size(); ++i) line(i == 0 ? "nodes go" : "", gone_text(r.losses[i]));
   return out;
 }
@@ -86,37 +106,46 @@ std::string what_if_json(const WhatIf& r) {
   const Traffic& t = r.traffic;
   ordered_json losses = ordered_json::array();
   for (const NodesGone& gone : r.losses)
-    losses.push_back({{"nodes", gone.nodes}, {"first", gone.first}, {"state_from", gone.state_from}, {"trains", gone.trains}, {"reason", gone.reason}, {"groups", gone.groups},
-                      {"balanced_groups", gone.balanced_groups}, {"bytes_at_once", gone.bytes_at_once}, {"bytes_to_move", gone.bytes_to_move}, {"slower", gone.slower}});
-  const ordered_json json = {{"parameters", r.parameters},
-                             {"active_parameters", r.active_parameters},
-                             {"tokens_per_step", r.tokens_per_step},
-                             {"flop_per_token", {{"matrices", r.work.matrices}, {"attention", r.work.attention}, {"total", r.work.total()}}},
-                             {"state_bytes", r.state_bytes},
-                             {"fits", !r.placement.groups.empty()},
-                             {"reason", r.reason},
-                             {"groups", sizes_of(r.placement)},
-                             {"members", r.members},
-                             {"waves", r.waves},
-                             {"experts_per_worker", {r.fewest_experts, r.most_experts}},
-                             {"memory_bytes",
-                              {{"weights", m.weights},
-                               {"moments", m.moments},
-                               {"gradients", m.gradients},
-                               {"dense", m.dense},
-                               {"activations", m.activations},
-                               {"buffers", m.buffers},
-                               {"products", m.products},
-                               {"total", m.total()}}},
-                             {"wire_bytes",
-                              {{"gather", t.gather},
-                               {"dispatch", t.dispatch},
-                               {"leaves", t.leaves},
-                               {"nodes", t.nodes},
-                               {"total", t.total()},
-                               {"between_machines", t.between_machines},
-                               {"most_of_a_machine", t.most_of_a_machine}}},
-                             {"losses", losses}};
+    losses.push_back({{"nodes", gone.nodes},
+                      {"first", gone.first},
+                      {"state_from", gone.state_from},
+                      {"trains", gone.trains},
+                      {"reason", gone.reason},
+                      {"groups", gone.groups},
+                      {"balanced_groups", gone.balanced_groups},
+                      {"bytes_at_once", gone.bytes_at_once},
+                      {"bytes_to_move", gone.bytes_to_move},
+                      {"slower", gone.slower}});
+  const ordered_json json = {
+      {"parameters", r.parameters},
+      {"active_parameters", r.active_parameters},
+      {"tokens_per_step", r.tokens_per_step},
+      {"flop_per_token", {{"matrices", r.work.matrices}, {"attention", r.work.attention}, {"total", r.work.total()}}},
+      {"state_bytes", r.state_bytes},
+      {"fits", !r.placement.groups.empty()},
+      {"reason", r.reason},
+      {"groups", sizes_of(r.placement)},
+      {"members", r.members},
+      {"waves", r.waves},
+      {"experts_per_worker", {r.fewest_experts, r.most_experts}},
+      {"memory_bytes",
+       {{"weights", m.weights},
+        {"moments", m.moments},
+        {"gradients", m.gradients},
+        {"dense", m.dense},
+        {"activations", m.activations},
+        {"buffers", m.buffers},
+        {"products", m.products},
+        {"total", m.total()}}},
+      {"wire_bytes",
+       {{"gather", t.gather},
+        {"dispatch", t.dispatch},
+        {"leaves", t.leaves},
+        {"nodes", t.nodes},
+        {"total", t.total()},
+        {"between_machines", t.between_machines},
+        {"most_of_a_machine", t.most_of_a_machine}}},
+      {"losses", losses}};
   return json.dump(2);
 }
 

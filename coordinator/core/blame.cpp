@@ -82,7 +82,8 @@ Blame find_guilty(const BlameInput& input) {
   for (const Accusation& accusation : input.accusations) talks[static_cast<std::size_t>(accusation.reporter)] = true;
   for (const Accusation& accusation : input.accusations) {
     const auto accused = static_cast<std::size_t>(accusation.accused);
-    if (talks[accused] || input.certain[accused] || input.certain[static_cast<std::size_t>(accusation.reporter)]) continue;
+    if (talks[accused] || input.certain[accused] || input.certain[static_cast<std::size_t>(accusation.reporter)])
+      continue;
     if (accusation.provisional) {
       blame.undecided = blame.undecided || !guilty[accused];
     } else {

@@ -15,7 +15,9 @@ std::optional<std::string> after(const std::string& text, const std::string& pre
 
 template <class T>
 Seen<T> seen(T value, const KeyValue& kv, const Now& now, const Seen<T>* before) {
-  const std::int64_t created = kv.create_revision != 0 ? kv.create_revision : before != nullptr ? before->create_revision : kv.mod_revision;
+  const std::int64_t created = kv.create_revision != 0 ? kv.create_revision
+                               : before != nullptr     ? before->create_revision
+                                                       : kv.mod_revision;
   Seen<T> result{std::move(value), created, kv.mod_revision, kv.lease, now.at, now.at};
   if (before != nullptr && before->create_revision == created) {
     result.first_seen = before->first_seen;
@@ -49,7 +51,8 @@ const Seen<LoadRecord>* JobView::newest_load() const {
   const Seen<LoadRecord>* newest = nullptr;
   for (const auto& [node, load] : loads) {
     const ModelShape& model = spec->value.model;
-    if (static_cast<std::int64_t>(load.value.expert_load.size()) != model.num_hidden_layers * model.num_local_experts) continue;
+    if (static_cast<std::int64_t>(load.value.expert_load.size()) != model.num_hidden_layers * model.num_local_experts)
+      continue;
     const auto age = [](const Seen<LoadRecord>& of) { return std::pair(of.value.epoch, of.value.step); };
     if (newest == nullptr || age(*newest) < age(load)) newest = &load;
   }
@@ -240,12 +243,14 @@ void ClusterView::erase_job(const std::string& rest) {
   } else if (what == "status") {
     job.status.reset();
   }
-  const bool empty = !job.spec && !job.plan && job.history.empty() && job.wishes.empty() && !job.born && job.progress.empty() && job.loads.empty() &&
-                     job.checkpoints.empty() && !job.outcome && !job.status;
+  const bool empty = !job.spec && !job.plan && job.history.empty() && job.wishes.empty() && !job.born &&
+                     job.progress.empty() && job.loads.empty() && job.checkpoints.empty() && !job.outcome &&
+                     !job.status;
   if (empty) jobs_.erase(found);
 }
 
-void ClusterView::scanned(const std::string& name, const std::optional<CheckpointRecord>& found, const std::string& problem) {
+void ClusterView::scanned(const std::string& name, const std::optional<CheckpointRecord>& found,
+                          const std::string& problem) {
   auto job = jobs_.find(name);
   if (job == jobs_.end()) return;
   job->second.manifests_scanned = problem.empty();

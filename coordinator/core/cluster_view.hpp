@@ -1,14 +1,15 @@
 // cluster_view.hpp: what etcd says, as this coordinator last heard it, and when it heard it. Pure.
 //
-// A cache of every key under the cluster's root, fed by one watch in etcd's order. Holds no opinion: who is lost, who may join and what is planned
-// is decided elsewhere from this view alone. Times are this process's monotonic clock, passed in.
+// A cache of every key under the cluster's root, fed by one watch in etcd's order. Holds no opinion: who is lost, who
+// may join and what is planned is decided elsewhere from this view alone. Times are this process's monotonic clock,
+// passed in.
 #pragma once
 
-#include "base/now.hpp"
 #include "api/job_spec.hpp"
 #include "api/keys.hpp"
 #include "api/plan.hpp"
 #include "api/records.hpp"
+#include "base/now.hpp"
 #include "store/store.hpp"
 
 #include <cstdint>
@@ -22,23 +23,25 @@ namespace regroup {
 
 // How long is long. Every wait of the core is one of these.
 struct Timing {
-  Span lease{3000};             // of nodes/<id>
-  Span session_margin{1000};    // absence counts after an uninterrupted session of lease + margin
-  Span absence_grace{1500};     // ... and an absence of this length
-  Span proof_holds{30000};      // progress after an absence: the absence alone proves nothing for this long
-  Span contact_gap{1000};       // a longer silence of etcd ends the session
-  Span start_wait{2000};        // first plan: how long the first ready node waits for the others
-  Span join_batch{300};         // joiners that come close together join together
-  Span rebalance_wait{5000};    // a worker on its way is waited for before redundancy is restored without it
-  Span load_wait{10000};        // a plan is in force for this long before experts are moved by their load; twice as long after each such move among the same members
-  Span silence_window{150};     // one reporter alone says "silent": the others get this long to agree or to object
-  Span stuck_wait{1000};        // members wait for a source of state: how long newcomers gather before they are added
-  Span retry{200};              // after a refused or failed write
-  Span forget_node{60000};      // an absent node keeps its assignment this long
-  Span scan_again{5000};        // a checkpoint directory that cannot be used is looked at again
-  Span stop_wait{5000};         // a job that shall stop and saves first, while nobody trains
-  Span stop_limit{300000};      // ... at all
-  int keep_plans = 16;          // plan/<epoch> keys kept
+  Span lease{3000};           // of nodes/<id>
+  Span session_margin{1000};  // absence counts after an uninterrupted session of lease + margin
+  Span absence_grace{1500};   // ... and an absence of this length
+  Span proof_holds{30000};    // progress after an absence: the absence alone proves nothing for this long
+  Span contact_gap{1000};     // a longer silence of etcd ends the session
+  Span start_wait{2000};      // first plan: how long the first ready node waits for the others
+  Span join_batch{300};       // joiners that come close together join together
+  Span rebalance_wait{5000};  // a worker on its way is waited for before redundancy is restored without it
+  // a plan is in force for this long before experts are moved by their load; twice as long after each such move among
+  // the same members
+  Span load_wait{10000};
+  Span silence_window{150};  // one reporter alone says "silent": the others get this long to agree or to object
+  Span stuck_wait{1000};     // members wait for a source of state: how long newcomers gather before they are added
+  Span retry{200};           // after a refused or failed write
+  Span forget_node{60000};   // an absent node keeps its assignment this long
+  Span scan_again{5000};     // a checkpoint directory that cannot be used is looked at again
+  Span stop_wait{5000};      // a job that shall stop and saves first, while nobody trains
+  Span stop_limit{300000};   // ... at all
+  int keep_plans = 16;       // plan/<epoch> keys kept
 };
 
 template <class T>
@@ -47,7 +50,7 @@ struct Seen {
   std::int64_t create_revision = 0;
   std::int64_t mod_revision = 0;
   std::int64_t lease = 0;
-  Instant first_seen{};      // of the key; survives changes of its value
+  Instant first_seen{};  // of the key; survives changes of its value
   Instant last_changed{};
 };
 
@@ -70,13 +73,14 @@ struct JobView {
   std::map<NodeId, Seen<LoadRecord>> loads;
   std::optional<Seen<std::string>> outcome;
   std::optional<Seen<std::string>> status;
-  std::set<WorkerId> finished;                   // seen in state finished: their exit is no loss
-  Epoch epoch_in_force;                          // newest epoch whose members hold their state, and since when we know
+  std::set<WorkerId> finished;  // seen in state finished: their exit is no loss
+  Epoch epoch_in_force;         // newest epoch whose members hold their state, and since when we know
   Instant in_force_since{};
-  bool manifests_scanned = false;                // the checkpoint directory was looked at (or there is none)
-  std::string scan_problem;                      // why it must not be used, such as a checkpoint of another job in it
+  bool manifests_scanned = false;  // the checkpoint directory was looked at (or there is none)
+  std::string scan_problem;        // why it must not be used, such as a checkpoint of another job in it
 
-  // State lies where the current plan says: a member trains in it (none does before all hold theirs), or a step was committed.
+  // State lies where the current plan says: a member trains in it (none does before all hold theirs), or a step was
+  // committed.
   [[nodiscard]] bool in_force() const { return plan && epoch_in_force >= plan->value.epoch; }
   // A boundary plan that, as far as we know, nobody has switched to yet.
   [[nodiscard]] bool pending() const { return plan && plan->value.when == When::kBoundary && !in_force(); }
@@ -93,7 +97,8 @@ class ClusterView {
   void contact(const Now& now);
   // For how long etcd has answered without a gap; zero when it does not answer now.
   [[nodiscard]] Span session(const Now& now) const;
-  // A write of ours that etcd confirmed: applied before the watch brings it, and older news of the same keys is ignored.
+  // A write of ours that etcd confirmed: applied before the watch brings it, and older news of the same keys is
+  // ignored.
   void wrote(const std::vector<Op>& ops, std::int64_t revision, const Now& now);
   // The checkpoint directory was scanned; `found` is its newest complete checkpoint.
   void scanned(const std::string& job, const std::optional<CheckpointRecord>& found, const std::string& problem);

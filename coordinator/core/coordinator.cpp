@@ -17,14 +17,19 @@ struct Overload : Fs... {
 template <class... Fs>
 Overload(Fs...) -> Overload<Fs...>;
 
-Compare same_mod(const std::string& key, std::int64_t revision) { return {key, Compare::Target::kModRevision, revision, ""}; }
-Compare same_create(const std::string& key, std::int64_t revision) { return {key, Compare::Target::kCreateRevision, revision, ""}; }
+Compare same_mod(const std::string& key, std::int64_t revision) {
+  return {key, Compare::Target::kModRevision, revision, ""};
+}
+Compare same_create(const std::string& key, std::int64_t revision) {
+  return {key, Compare::Target::kCreateRevision, revision, ""};
+}
 Op put(const std::string& key, const std::string& value) { return {Op::Kind::kPut, key, value, 0}; }
 Op remove(const std::string& key) { return {Op::Kind::kDelete, key, "", 0}; }
 
 }  // namespace
 
-Coordinator::Coordinator(const std::string& cluster, std::string id, const Timing& timing) : view_(cluster, timing), id_(std::move(id)) {}
+Coordinator::Coordinator(const std::string& cluster, std::string id, const Timing& timing)
+    : view_(cluster, timing), id_(std::move(id)) {}
 
 std::vector<Action> Coordinator::step(const Now& now, const Event& event) {
   take(now, event);
@@ -78,7 +83,8 @@ bool Coordinator::busy(const Now& now, const std::string& key) const {
   return std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto& write) { return write.second.key == key; });
 }
 
-Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions) {
+Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::string& key,
+                          std::vector<Action>& actions) {
   Write write;
   write.kind = kind;
   write.id = next_id_++;
@@ -107,7 +113,8 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
   if (put_outcome(now, job, "", actions)) return;
   if (!job.spec_error.empty() || !job.plan_error.empty()) {
     status.state = "waiting";
-    status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error : "the job is refused: " + job.spec_error;
+    status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error
+                                           : "the job is refused: " + job.spec_error;
     return put_status(now, job, status, actions);
   }
   if (!job.manifests_scanned && (!next_scan_.contains(job.name) || now.at >= next_scan_[job.name])) {
@@ -121,7 +128,8 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
   status.reason = decision.reason;
   if (decision.plan && !publish(*decision.plan, job, actions)) {
     status.state = "waiting";
-    status.reason = "the plan would have more than 1 MiB, which etcd does not take: fewer workers or experts (" + decision.plan->reason + ")";
+    status.reason = "the plan would have more than 1 MiB, which etcd does not take: fewer workers or experts (" +
+                    decision.plan->reason + ")";
   }
   status.notes = decision.notes;
   put_status(now, job, status, actions);
@@ -148,7 +156,8 @@ bool Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Acti
   return true;
 }
 
-void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions) {
+void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus& status,
+                             std::vector<Action>& actions) {
   statuses_[job.name] = status;
   const std::string key = view_.keys().status(job.name);
   const std::string text = to_json(status);
@@ -160,7 +169,8 @@ void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus
   write.reason = status.state + ": " + status.reason;
 }
 
-bool Coordinator::put_outcome(const Now& now, const JobView& job, const std::string& state, std::vector<Action>& actions) {
+bool Coordinator::put_outcome(const Now& now, const JobView& job, const std::string& state,
+                              std::vector<Action>& actions) {
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
     outcome.step = std::max(outcome.step, progress.value.step);
@@ -175,7 +185,8 @@ bool Coordinator::put_outcome(const Now& now, const JobView& job, const std::str
       outcome.reason = "all " + std::to_string(progress.value.step.value) + " steps are committed";
     } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
       outcome.state = "failed";
-      outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " + progress.value.weights_sha256 + " (of " + node.value + ")";
+      outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " +
+                       progress.value.weights_sha256 + " (of " + node.value + ")";
     }
   }
   if (outcome.state.empty()) {
@@ -202,7 +213,7 @@ void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& 
     write.then.push_back(remove(key));
     write.reason = "the wish is done or overtaken";
   }
-  for (const auto& [node, load] : job.loads) {   // of agents that were rank 0's before
+  for (const auto& [node, load] : job.loads) {  // of agents that were rank 0's before
     const std::string key = view_.keys().load(job.name, node);
     if (job.newest_load() == &load || busy(now, key)) continue;
     Write& write = start(Write::Kind::kRemove, job.name, key, actions);
@@ -211,13 +222,14 @@ void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& 
     write.reason = "an old load";
   }
   const auto keep = static_cast<std::size_t>(view_.timing().keep_plans);
-  if (job.checkpoints.size() >= 2 * keep) {   // the directory is the truth; this is its index
+  if (job.checkpoints.size() >= 2 * keep) {  // the directory is the truth; this is its index
     const std::string oldest = view_.keys().checkpoint(job.name, job.checkpoints.begin()->first);
     if (!busy(now, oldest)) {
       Write& write = start(Write::Kind::kRemove, job.name, oldest, actions);
       write.reason = "old checkpoints";
       auto old = job.checkpoints.begin();
-      for (std::size_t i = 0; i + keep < job.checkpoints.size(); ++i, ++old) write.then.push_back(remove(view_.keys().checkpoint(job.name, old->first)));
+      for (std::size_t i = 0; i + keep < job.checkpoints.size(); ++i, ++old)
+        write.then.push_back(remove(view_.keys().checkpoint(job.name, old->first)));
     }
   }
   if (job.history.size() < 2 * keep) return;
@@ -226,7 +238,8 @@ void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& 
   Write& write = start(Write::Kind::kRemove, job.name, key, actions);
   write.reason = "old plans";
   auto old = job.history.begin();
-  for (std::size_t i = 0; i + keep < job.history.size(); ++i, ++old) write.then.push_back(remove(view_.keys().plan(job.name, Epoch(old->first))));
+  for (std::size_t i = 0; i + keep < job.history.size(); ++i, ++old)
+    write.then.push_back(remove(view_.keys().plan(job.name, Epoch(old->first))));
 }
 
 void Coordinator::assign(const Now& now, std::vector<Action>& actions) {

@@ -1,7 +1,9 @@
-// coordinator.hpp: the coordinator's core: step(now, event) -> actions. Pure; keeps no truth, only a view of etcd and what is being written.
+// coordinator.hpp: the coordinator's core: step(now, event) -> actions. Pure; keeps no truth, only a view of etcd and
+// what is being written.
 //
-// Every action is a transaction that holds only while this coordinator leads (create revision of its election key) and while the key it changes is as
-// it was read; so an action of a deposed leader, or one based on an old view, does nothing.
+// Every action is a transaction that holds only while this coordinator leads (create revision of its election key) and
+// while the key it changes is as it was read; so an action of a deposed leader, or one based on an old view, does
+// nothing.
 #pragma once
 
 #include "api/job_status.hpp"
@@ -17,15 +19,32 @@
 namespace regroup {
 
 // Events.
-struct StoreUpdate { WatchUpdate update; };                               // of the watch on the cluster's root
-struct EtcdContact {};                                                    // some request of ours was answered
-struct LeadershipGained { std::string key; std::int64_t create_revision = 0; };
+// of the watch on the cluster's root
+struct StoreUpdate {
+  WatchUpdate update;
+};
+// some request of ours was answered
+struct EtcdContact {};
+struct LeadershipGained {
+  std::string key;
+  std::int64_t create_revision = 0;
+};
 struct LeadershipLost {};
-enum class WriteOutcome { kDone, kRefused, kFailed };                     // refused: a compare did not hold; failed: nothing was done
-struct WriteFinished { std::uint64_t id = 0; WriteOutcome outcome = WriteOutcome::kDone; std::int64_t revision = 0; };
-struct CheckpointsScanned { std::string job; std::optional<CheckpointRecord> newest; std::string problem; };  // problem: asked again later
+enum class WriteOutcome { kDone, kRefused, kFailed };  // refused: a compare did not hold; failed: nothing was done
+struct WriteFinished {
+  std::uint64_t id = 0;
+  WriteOutcome outcome = WriteOutcome::kDone;
+  std::int64_t revision = 0;
+};
+// problem: asked again later
+struct CheckpointsScanned {
+  std::string job;
+  std::optional<CheckpointRecord> newest;
+  std::string problem;
+};
 struct Tick {};
-using Event = std::variant<StoreUpdate, EtcdContact, LeadershipGained, LeadershipLost, WriteFinished, CheckpointsScanned, Tick>;
+using Event =
+    std::variant<StoreUpdate, EtcdContact, LeadershipGained, LeadershipLost, WriteFinished, CheckpointsScanned, Tick>;
 
 // A fenced transaction. Each ends in a WriteFinished, unless leadership is lost first.
 struct Write {
@@ -33,14 +52,18 @@ struct Write {
   Kind kind = Kind::kStatus;
   std::uint64_t id = 0;
   std::string job;
-  std::string key;              // the one that matters: read back when the outcome is unknown
-  std::string value;            // of that key
+  std::string key;    // the one that matters: read back when the outcome is unknown
+  std::string value;  // of that key
   std::vector<Compare> when;
   std::vector<Op> then;
-  std::optional<Plan> plan;     // kPublishPlan
+  std::optional<Plan> plan;  // kPublishPlan
   std::string reason;
 };
-struct ScanCheckpoints { std::string job; JobSpec spec; };                // of its directory; answered by CheckpointsScanned
+// of its directory; answered by CheckpointsScanned
+struct ScanCheckpoints {
+  std::string job;
+  JobSpec spec;
+};
 using Action = std::variant<Write, ScanCheckpoints>;
 
 class Coordinator {
@@ -57,13 +80,13 @@ class Coordinator {
  private:
   struct InFlight {
     std::string key;
-    std::vector<Op> then;          // applied to the view when done
+    std::vector<Op> then;  // applied to the view when done
   };
 
   void take(const Now& now, const Event& event);
   void finished(const Now& now, const WriteFinished& done);
   void look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions);
-  bool publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);   // false: too large for etcd
+  bool publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);  // false: too large for etcd
   void put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions);
   // True when the job is over, or about to be. `state`: of its last decision, empty before there is one.
   bool put_outcome(const Now& now, const JobView& job, const std::string& state, std::vector<Action>& actions);
@@ -77,10 +100,10 @@ class Coordinator {
   std::optional<LeadershipGained> leader_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;
-  std::map<std::string, Instant> not_before_;    // key -> after a refused or failed write
+  std::map<std::string, Instant> not_before_;  // key -> after a refused or failed write
   std::map<std::string, JobMemory> memories_;
   std::map<std::string, JobStatus> statuses_;
-  std::map<std::string, Instant> next_scan_;     // job -> not before; max while one is under way
+  std::map<std::string, Instant> next_scan_;  // job -> not before; max while one is under way
 };
 
 }  // namespace regroup

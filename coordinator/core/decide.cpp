@@ -26,7 +26,8 @@ void note_nodes(Look& look) {
   if (!look.roster.target_reason.empty()) look.note(look.roster.target_reason);
   for (const auto& [node, why] : look.roster.leaving) look.note("node " + node.value + " is to leave: " + why);
   for (const auto& [key, why] : look.view.unreadable()) {
-    if (key.starts_with(look.view.keys().nodes())) look.note("node " + key.substr(look.view.keys().nodes().size()) + " is refused: " + why);
+    if (key.starts_with(look.view.keys().nodes()))
+      look.note("node " + key.substr(look.view.keys().nodes().size()) + " is refused: " + why);
   }
 }
 

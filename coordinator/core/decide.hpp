@@ -1,7 +1,9 @@
-// decide.hpp: the next plan of one job, or why there is none. Pure; level-triggered: looks at what is, not at what happened.
+// decide.hpp: the next plan of one job, or why there is none. Pure; level-triggered: looks at what is, not at what
+// happened.
 //
-// Order of questions: is somebody lost (then the plan that commits soonest, now); does the job wait for a source of state that newcomers may bring;
-// is a plan under way; would a change at a step boundary improve things (leave, join, restore balance, experts by their load). Without any plan: the first one.
+// Order of questions: is somebody lost (then the plan that commits soonest, now); does the job wait for a source of
+// state that newcomers may bring; is a plan under way; would a change at a step boundary improve things (leave, join,
+// restore balance, experts by their load). Without any plan: the first one.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -25,8 +27,8 @@ struct JobMemory {
 };
 
 struct Decision {
-  std::optional<Plan> plan;             // to be published; passes check_plan
-  std::string state;                    // of JobStatus
+  std::optional<Plan> plan;  // to be published; passes check_plan
+  std::string state;         // of JobStatus
   std::string reason;
   std::vector<std::string> notes;
 };

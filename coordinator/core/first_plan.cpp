@@ -6,18 +6,23 @@ namespace regroup {
 
 void first_plan(Look& look, const std::vector<Participant>& donors) {
   if (!look.job.scan_problem.empty()) return look.say("waiting", look.job.scan_problem);
-  if (!look.job.manifests_scanned) return look.say("starting", "looks for checkpoints in " + look.spec.snapshots.checkpoint_dir);
+  if (!look.job.manifests_scanned)
+    return look.say("starting", "looks for checkpoints in " + look.spec.snapshots.checkpoint_dir);
   const Newcomers found = look.newcomers();
   const std::size_t ready_nodes = num_nodes(found.ready);
   const auto need = static_cast<std::size_t>(look.spec.elastic.min_nodes);
   if (found.ready.empty()) look.memory.first_ready.reset();
   if (!found.ready.empty() && !look.memory.first_ready) look.memory.first_ready = look.now.at;
   if (ready_nodes < need) {
-    const std::string who = count(ready_nodes, "node") + " of at least " + std::to_string(need) + " ready, " + count(look.roster.usable.size(), "node") + " assigned";
-    return look.say("waiting", look.roster.usable.empty() ? "no node is free for this job (needs at least " + std::to_string(need) + ")" : who);
+    const std::string who = count(ready_nodes, "node") + " of at least " + std::to_string(need) + " ready, " +
+                            count(look.roster.usable.size(), "node") + " assigned";
+    return look.say("waiting", look.roster.usable.empty()
+                                   ? "no node is free for this job (needs at least " + std::to_string(need) + ")"
+                                   : who);
   }
   if (!found.all_ready && look.now.at - *look.memory.first_ready < look.view.timing().start_wait) {
-    return look.say("starting", count(ready_nodes, "node") + " of " + std::to_string(look.roster.usable.size()) + " ready, the others get a moment");
+    return look.say("starting", count(ready_nodes, "node") + " of " + std::to_string(look.roster.usable.size()) +
+                                    " ready, the others get a moment");
   }
   PlanDraft draft;
   draft.members = found.ready;
@@ -26,7 +31,8 @@ void first_plan(Look& look, const std::vector<Participant>& donors) {
   draft.first = !look.job.plan;
   draft.cause = "start";
   const bool fresh = !look.job.plan && !look.job.born && look.job.checkpoints.empty();
-  draft.reason = (fresh ? "the job begins on " : "no member of an earlier plan is left; the job resumes on ") + count(ready_nodes, "node");
+  draft.reason = (fresh ? "the job begins on " : "no member of an earlier plan is left; the job resumes on ") +
+                 count(ready_nodes, "node");
   look.publish(draft);
 }
 

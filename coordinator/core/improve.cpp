@@ -67,18 +67,23 @@ void improve(Look& look) {
     }
   }
   draft.members.insert(draft.members.end(), found.warm.begin(), found.warm.end());
-  look.say("training", count(plan.members.size(), "worker") + " on " + count(num_nodes(plan.members), "node") + " in " + count(plan.placement.groups.size(), "group"));
+  look.say("training", count(plan.members.size(), "worker") + " on " + count(num_nodes(plan.members), "node") + " in " +
+                           count(plan.placement.groups.size(), "group"));
 
   if (!found.warm.empty() && !look.memory.first_joiner) look.memory.first_joiner = look.now.at;
   if (found.warm.empty()) look.memory.first_joiner.reset();
   if (!draft.donors.empty()) {
     if (num_nodes(draft.members) < static_cast<std::size_t>(look.spec.elastic.min_nodes)) {
-      look.note("nodes that shall leave stay for now: " + count(num_nodes(draft.members), "node") + " would remain, the job needs at least " + std::to_string(look.spec.elastic.min_nodes));
+      look.note("nodes that shall leave stay for now: " + count(num_nodes(draft.members), "node") +
+                " would remain, the job needs at least " + std::to_string(look.spec.elastic.min_nodes));
     } else {
       const std::string& why = look.roster.leaving.at(*left.begin());
       draft.cause = why.starts_with("the job is to have") ? "scale" : "drain";
-      draft.reason = count(left.size(), "node") + " leave" + (left.size() == 1 ? "s (" : " (") + left.begin()->value + ": " + why + ")" +
-                     (found.warm.empty() ? "" : ", " + count(found.warm.size(), "worker") + " join" + (found.warm.size() == 1 ? "s" : ""));
+      draft.reason = count(left.size(), "node") + " leave" + (left.size() == 1 ? "s (" : " (") + left.begin()->value +
+                     ": " + why + ")" +
+                     (found.warm.empty()
+                          ? ""
+                          : ", " + count(found.warm.size(), "worker") + " join" + (found.warm.size() == 1 ? "s" : ""));
       return publish_improvement(look, draft);
     }
   }
@@ -89,7 +94,8 @@ void improve(Look& look) {
       draft.donors.clear();
     }
     draft.cause = "join";
-    draft.reason = count(found.warm.size(), "worker") + (found.warm.size() == 1 ? " joins (" : " join (") + to_string(found.warm.front().worker) + (found.warm.size() == 1 ? ")" : ", ...)");
+    draft.reason = count(found.warm.size(), "worker") + (found.warm.size() == 1 ? " joins (" : " join (") +
+                   to_string(found.warm.front().worker) + (found.warm.size() == 1 ? ")" : ", ...)");
     return publish_improvement(look, draft);
   }
   restore_balance(look, found);

@@ -1,4 +1,5 @@
-// improve.hpp: would a change at a step boundary improve a job that trains: leave, join, restore balance, move experts by their load? Pure; a part of decide.
+// improve.hpp: would a change at a step boundary improve a job that trains: leave, join, restore balance, move experts
+// by their load? Pure; a part of decide.
 #pragma once
 
 #include "coordinator/core/look.hpp"

@@ -5,7 +5,9 @@
 
 namespace regroup {
 
-std::string count(std::size_t n, const std::string& noun) { return std::to_string(n) + " " + noun + (n == 1 ? "" : "s"); }
+std::string count(std::size_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
 
 std::size_t num_nodes(const std::vector<Participant>& participants) {
   std::set<NodeId> nodes;
@@ -14,7 +16,12 @@ std::size_t num_nodes(const std::vector<Participant>& participants) {
 }
 
 Look::Look(const ClusterView& the_view, const JobView& the_job, JobMemory& the_memory, const Now& the_now)
-    : view(the_view), job(the_job), memory(the_memory), now(the_now), spec(job.spec->value), roster(roster_of(view, job)) {}
+    : view(the_view),
+      job(the_job),
+      memory(the_memory),
+      now(the_now),
+      spec(job.spec->value),
+      roster(roster_of(view, job)) {}
 
 void Look::say(const std::string& state, const std::string& reason) {
   decision.state = state;

@@ -1,4 +1,5 @@
-// look.hpp: one look at one job: what is known of it, and the decision as it takes shape. Pure; what the questions of decide share.
+// look.hpp: one look at one job: what is known of it, and the decision as it takes shape. Pure; what the questions of
+// decide share.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"

@@ -16,7 +16,8 @@ struct Watched {
 
 class Search {
  public:
-  Search(const ClusterView& view, const JobView& job, const Now& now) : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
+  Search(const ClusterView& view, const JobView& job, const Now& now)
+      : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
 
   Losses run() {
     for (const Participant& member : plan_.members) watched_.push_back({member.worker, {}});
@@ -49,11 +50,13 @@ class Search {
   };
 
   int index_of(const WorkerId& id) const {
-    const auto found = std::lower_bound(watched_.begin(), watched_.end(), id, [](const Watched& a, const WorkerId& b) { return a.id < b; });
+    const auto found = std::lower_bound(watched_.begin(), watched_.end(), id,
+                                        [](const Watched& a, const WorkerId& b) { return a.id < b; });
     return found != watched_.end() && found->id == id ? static_cast<int>(found - watched_.begin()) : -1;
   }
 
-  void blame(Watched& worker, const std::string& cause, const std::string& what, std::int64_t seen_at_ms, bool agent_speaks) {
+  void blame(Watched& worker, const std::string& cause, const std::string& what, std::int64_t seen_at_ms,
+             bool agent_speaks) {
     if (worker.loss) {
       worker.loss->agent_speaks = worker.loss->agent_speaks || agent_speaks;
       if (seen_at_ms > 0) worker.loss->detected_at_ms = std::min(worker.loss->detected_at_ms, seen_at_ms);
@@ -74,16 +77,19 @@ class Search {
     const auto found = view_.nodes().find(worker.id.node);
     if (found == view_.nodes().end()) return;
     const NodeRecord& record = found->second.value;
-    if (record.incarnation != worker.id.incarnation) return blame(worker, "node_lost", "its node has started anew", 0, true);
+    if (record.incarnation != worker.id.incarnation)
+      return blame(worker, "node_lost", "its node has started anew", 0, true);
     const WorkerRecord* slot = view_.slot_of(worker.id);
     if (slot == nullptr) {
-      // A record written after the plan that no longer lists a worker which the plan was made with: the agent let it go.
+      // A record written after the plan that no longer lists a worker which the plan was made with: the agent let it
+      // go.
       if (found->second.mod_revision > job_.plan->mod_revision && !job_.finished.contains(worker.id)) {
         blame(worker, "worker_lost", "its agent lists it no more", 0, true);
       }
       return;
     }
-    if (slot->id.start > worker.id.start) return blame(worker, "worker_lost", "its agent has started another in its place", 0, true);
+    if (slot->id.start > worker.id.start)
+      return blame(worker, "worker_lost", "its agent has started another in its place", 0, true);
     if (slot->id == worker.id && slot->state == WorkerState::kFailed) {
       blame(worker, "fault", slot->text.empty() ? "failed" : "failed: " + slot->text, 0, true);
     }
@@ -126,14 +132,16 @@ class Search {
       const bool itself = is_worker && as_worker == suspicion.whom;
       if (own_agent || itself) {
         const std::string who = own_agent ? "says its agent" : "says itself";
-        blame(worker, cause_of(suspicion.evidence), suspicion.evidence + " (" + who + ")", suspicion.seen_at_ms, own_agent);
+        blame(worker, cause_of(suspicion.evidence), suspicion.evidence + " (" + who + ")", suspicion.seen_at_ms,
+              own_agent);
       } else if (current && reporter >= 0) {
         voices_.push_back({reporter, accused, suspicion.evidence, suspicion.seen_at_ms, record.last_changed});
       }
     }
   }
 
-  // Silence is seen by everybody at about the same time. One voice alone may itself be the cut-off one: the others get a moment to agree or to object.
+  // Silence is seen by everybody at about the same time. One voice alone may itself be the cut-off one: the others get
+  // a moment to agree or to object.
   bool provisional(const Voice& voice) const {
     if (voice.evidence != "silence") return false;
     if (now_.at - voice.heard >= view_.timing().silence_window) return false;
@@ -152,7 +160,8 @@ class Search {
     input.num_suspects = static_cast<int>(watched_.size());
     input.bytes_held.assign(watched_.size(), 0);
     for (const Watched& worker : watched_) input.certain.push_back(worker.loss.has_value());
-    const std::vector<std::int64_t> bytes = mutual() ? bytes_held(plan_, job_.spec->value) : std::vector<std::int64_t>{};
+    const std::vector<std::int64_t> bytes =
+        mutual() ? bytes_held(plan_, job_.spec->value) : std::vector<std::int64_t>{};
     for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
       input.bytes_held[static_cast<std::size_t>(index_of(plan_.members[rank].worker))] = bytes[rank];
     }
@@ -172,7 +181,9 @@ class Search {
         if (seen == 0 || (voice.seen_at_ms > 0 && voice.seen_at_ms < seen)) seen = voice.seen_at_ms;
         count += voice.accused == guilty ? 1 : 0;
       }
-      blame(worker, cause_of(evidence), evidence + " (" + (count > 0 ? "reported by " + std::to_string(count) : "it alone accuses others") + ")", seen, false);
+      blame(worker, cause_of(evidence),
+            evidence + " (" + (count > 0 ? "reported by " + std::to_string(count) : "it alone accuses others") + ")",
+            seen, false);
     }
   }
 
@@ -202,7 +213,8 @@ Losses find_losses(const ClusterView& view, const JobView& job, const Now& now) 
 std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job) {
   const planning::StateShape shape = planning::make_state_shape(job.model);
   std::vector<std::int64_t> bytes;
-  for (const planning::Kept& kept : planning::kept_in(plan.placement, plan.members.size())) bytes.push_back(kept.elements(shape) * planning::kStateBytesPerElement);
+  for (const planning::Kept& kept : planning::kept_in(plan.placement, plan.members.size()))
+    bytes.push_back(kept.elements(shape) * planning::kStateBytesPerElement);
   return bytes;
 }
 

@@ -15,7 +15,8 @@ std::set<WorkerId> members_of(const JobView& job) {
 }
 
 // What every member must share: the members' own, else what most of the workers have. Empty: anything goes.
-std::string common_fingerprint(const ClusterView& view, const JobView& job, const Roster& roster, const std::set<WorkerId>& members) {
+std::string common_fingerprint(const ClusterView& view, const JobView& job, const Roster& roster,
+                               const std::set<WorkerId>& members) {
   if (job.spec->value.allow_mixed_fingerprints) return "";
   std::map<std::string, int> votes;
   for (const NodeId& id : roster.usable) {
@@ -25,13 +26,15 @@ std::string common_fingerprint(const ClusterView& view, const JobView& job, cons
       ++votes[worker.fingerprint];
     }
   }
-  const auto most = std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == votes.end() ? "" : most->first;
 }
 
 }  // namespace
 
-Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Roster& roster, std::vector<std::string>& notes) {
+Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Roster& roster,
+                         std::vector<std::string>& notes) {
   Newcomers found;
   const std::set<WorkerId> members = members_of(job);
   const std::string fingerprint = common_fingerprint(view, job, roster, members);
@@ -40,7 +43,8 @@ Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Rost
     int ready = 0;
     int known = 0;
     for (const WorkerRecord& worker : node.workers) {
-      if (worker.job != job.name || worker.state == WorkerState::kFailed || worker.state == WorkerState::kFinished) continue;
+      if (worker.job != job.name || worker.state == WorkerState::kFailed || worker.state == WorkerState::kFinished)
+        continue;
       ++known;
       if (members.contains(worker.id)) continue;
       const bool is_ready = worker.state != WorkerState::kStarting && !worker.address.empty();
@@ -50,7 +54,8 @@ Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Rost
       }
       ++ready;
       if (!fingerprint.empty() && worker.fingerprint != fingerprint) {
-        notes.push_back("worker " + to_string(worker.id) + " is refused: its fingerprint " + worker.fingerprint + " is not the members' " + fingerprint +
+        notes.push_back("worker " + to_string(worker.id) + " is refused: its fingerprint " + worker.fingerprint +
+                        " is not the members' " + fingerprint +
                         "; give the node the same software and hardware, or set allow_mixed_fingerprints");
         continue;
       }

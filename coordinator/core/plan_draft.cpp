@@ -6,7 +6,8 @@ namespace regroup {
 namespace {
 
 Candidate candidate_of(const ClusterView& view, const Participant& participant) {
-  Candidate candidate{participant.worker, participant.address, participant.agent_address, participant.worker.node.value, "", 0};
+  Candidate candidate{
+      participant.worker, participant.address, participant.agent_address, participant.worker.node.value, "", 0};
   if (const NodeRecord* node = view.node(participant.worker.node)) {
     candidate.zone = node->zone;
     candidate.memory_bytes = node->memory_bytes / std::max(1, node->slots);
@@ -15,7 +16,8 @@ Candidate candidate_of(const ClusterView& view, const Participant& participant) 
   return candidate;
 }
 
-std::vector<SnapshotDonor> snapshot_donors(const ClusterView& view, const Plan& plan, const std::vector<NodeId>& nodes) {
+std::vector<SnapshotDonor> snapshot_donors(const ClusterView& view, const Plan& plan,
+                                           const std::vector<NodeId>& nodes) {
   std::set<NodeId> speaking;
   for (const Participant& member : plan.members) speaking.insert(member.worker.node);
   for (const Participant& donor : plan.donors) speaking.insert(donor.worker.node);
@@ -40,7 +42,8 @@ Epoch next_epoch(const ClusterView& view, const JobView& job) {
   for (const auto& [id, node] : view.nodes()) {
     const auto assignment = view.assignments().find(id);
     const bool ours = assignment != view.assignments().end() && assignment->second.value.job == job.name &&
-                      std::all_of(node.value.workers.begin(), node.value.workers.end(), [&](const auto& worker) { return worker.job == job.name; });
+                      std::all_of(node.value.workers.begin(), node.value.workers.end(),
+                                  [&](const auto& worker) { return worker.job == job.name; });
     if (ours) raise(node.value.highest_epoch);
   }
   return Epoch(highest.value + 1);
@@ -51,7 +54,8 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   PlannerInput input{&spec, draft.previous, {}, draft.goal};
   for (const Participant& member : draft.members) input.candidates.push_back(candidate_of(view, member));
   if (const auto* load = job.newest_load(); draft.by_load && load != nullptr) input.load = &load->value;
-  std::sort(input.candidates.begin(), input.candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });
+  std::sort(input.candidates.begin(), input.candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });
   PlanningResult planning = make_placement(input);
   if (!planning.planned) return Error{Code::kBadInput, planning.reason};
 
@@ -109,7 +113,8 @@ bool covers_all(const Plan& plan, const std::set<WorkerId>& lost) {
       if (alive(group, static_cast<std::size_t>(group.expert_member[slot]))) experts[slot] = true;
     }
   }
-  return dense.contains({0, kBlocksPerUnit}) && std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
+  return dense.contains({0, kBlocksPerUnit}) &&
+         std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
 }
 
 }  // namespace regroup

@@ -13,22 +13,23 @@
 namespace regroup {
 
 struct PlanDraft {
-  std::vector<Participant> members;    // any order
+  std::vector<Participant> members;  // any order
   std::vector<Participant> donors;
   std::vector<NodeId> snapshot_nodes;  // agents asked for snapshots; those with a member are left out
   const Plan* previous = nullptr;      // what the workers hold now, as far as we know
   Goal goal = Goal::kBalanced;
   When when = When::kNow;
-  bool by_load = true;                 // kBalanced: experts are placed by the newest load that is known, if that lasts and the job wants it
-  bool first = false;                  // no plan was ever published
+  // kBalanced: experts are placed by the newest load that is known, if that lasts and the job wants it
+  bool by_load = true;
+  bool first = false;  // no plan was ever published
   std::string cause;
   std::string reason;
-  std::int64_t detected_at_ms = 0;     // 0 = now
+  std::int64_t detected_at_ms = 0;  // 0 = now
 };
 
 struct DraftedPlan {
   Plan plan;
-  std::int64_t bytes_to_move = 0;      // these two as Planned has them
+  std::int64_t bytes_to_move = 0;  // these two as Planned has them
   std::optional<RankLoad> rank_load;
 };
 

@@ -8,11 +8,11 @@
 namespace regroup {
 namespace {
 
-constexpr double kExpertsShare = 0.5;        // of a step's time, where a group has several ranks
-constexpr double kHorizonSeconds = 600;      // routers change: what they do now says little of later
-constexpr double kBytesPerSecond = 1e9;      // that a rank receives
+constexpr double kExpertsShare = 0.5;    // of a step's time, where a group has several ranks
+constexpr double kHorizonSeconds = 600;  // routers change: what they do now says little of later
+constexpr double kBytesPerSecond = 1e9;  // that a rank receives
 constexpr double kRegroupSeconds = 1;
-constexpr int kMostDoublings = 8;            // of the wait between two moves: 43 minutes
+constexpr int kMostDoublings = 8;  // of the wait between two moves: 43 minutes
 
 // The members' newest report of the epoch in force; null before the first.
 const ProgressRecord* newest_progress(const JobView& job) {
@@ -34,7 +34,8 @@ bool is_time(const ClusterView& view, const JobView& job, const LoadMemory& memo
 
 std::string stays(const LoadMove& move) {
   char text[160];
-  std::snprintf(text, sizeof text, ", would save %.1f s in the %lld steps that are left, and costs %.1f s", seconds_saved(move), static_cast<long long>(move.steps_left), seconds_spent(move));
+  std::snprintf(text, sizeof text, ", would save %.1f s in the %lld steps that are left, and costs %.1f s",
+                seconds_saved(move), static_cast<long long>(move.steps_left), seconds_spent(move));
   return "experts stay where they are: to move them by load, " + to_string(move.load) + text;
 }
 
@@ -45,7 +46,9 @@ double seconds_saved(const LoadMove& move) {
   return (1 - move.load.lasting / move.load.by_count) * kExpertsShare * seconds;
 }
 
-double seconds_spent(const LoadMove& move) { return static_cast<double>(move.bytes) / kBytesPerSecond / move.ranks + kRegroupSeconds; }
+double seconds_spent(const LoadMove& move) {
+  return static_cast<double>(move.bytes) / kBytesPerSecond / move.ranks + kRegroupSeconds;
+}
 
 std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadMemory& memory, const Now& now) {
   const JobSpec& spec = job.spec->value;
@@ -53,7 +56,8 @@ std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadM
   const auto* load = job.newest_load();
   const ProgressRecord* progress = newest_progress(job);
   if (load == nullptr || load->value.epoch != plan.epoch || load->mod_revision == memory.looked_at) return std::nullopt;
-  if (progress == nullptr || !(progress->tokens_per_second > 0) || !is_time(view, job, memory, now)) return std::nullopt;
+  if (progress == nullptr || !(progress->tokens_per_second > 0) || !is_time(view, job, memory, now))
+    return std::nullopt;
   memory.looked_at = load->mod_revision;
   memory.finding.clear();
 
@@ -65,7 +69,8 @@ std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadM
   draft.reason = "experts change places by the tokens that they get";
   auto drafted = make_plan(view, job, draft, now);
   if (!drafted || !drafted->rank_load || drafted->plan.placement == plan.placement) return std::nullopt;
-  const LoadMove move{*drafted->rank_load, drafted->bytes_to_move, plan.placement.num_ranks(), static_cast<double>(tokens_of_step(spec)) / progress->tokens_per_second,
+  const LoadMove move{*drafted->rank_load, drafted->bytes_to_move, plan.placement.num_ranks(),
+                      static_cast<double>(tokens_of_step(spec)) / progress->tokens_per_second,
                       spec.steps - progress->step.value};
   if (seconds_saved(move) > seconds_spent(move)) return std::move(drafted->plan);
   memory.finding = stays(move);

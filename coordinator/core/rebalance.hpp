@@ -1,7 +1,9 @@
-// rebalance.hpp: whether experts shall change places because some get more tokens than others, and the plan in which they do. Pure; level-triggered, a part of decide.
+// rebalance.hpp: whether experts shall change places because some get more tokens than others, and the plan in which
+// they do. Pure; level-triggered, a part of decide.
 //
-// Worth it when the planner places experts by load at all (even_out.hpp), and when the steps that are left, up to ten minutes of them, save more time than the move takes:
-// experts are taken as half of a step's time, the move as 1 GB/s for each rank and one second for the regroup. Looked at once for each load that an agent writes.
+// Worth it when the planner places experts by load at all (even_out.hpp), and when the steps that are left, up to ten
+// minutes of them, save more time than the move takes: experts are taken as half of a step's time, the move as 1 GB/s
+// for each rank and one second for the regroup. Looked at once for each load that an agent writes.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -15,15 +17,15 @@ namespace regroup {
 
 // What is remembered between two looks.
 struct LoadMemory {
-  int moves = 0;                  // plans by load in a row, that is, among the same members
-  std::int64_t looked_at = 0;     // mod revision of the load that `finding` is about
-  std::string finding;            // why experts stay where they are, when there is something to gain
+  int moves = 0;               // plans by load in a row, that is, among the same members
+  std::int64_t looked_at = 0;  // mod revision of the load that `finding` is about
+  std::string finding;         // why experts stay where they are, when there is something to gain
 };
 
 struct LoadMove {
-  RankLoad load;                  // `lasting` counts
-  std::int64_t bytes = 0;         // to move
-  int ranks = 1;                  // that hold state
+  RankLoad load;           // `lasting` counts
+  std::int64_t bytes = 0;  // to move
+  int ranks = 1;           // that hold state
   double step_seconds = 0;
   std::int64_t steps_left = 0;
 };

@@ -35,14 +35,16 @@ void after_loss(Look& look, const Losses& losses) {
   for (const Loss& loss : losses.lost) {
     lost.insert(loss.worker);
     if (!loss.agent_speaks) doubtful.insert(loss.worker.node);
-    draft.detected_at_ms = draft.detected_at_ms == 0 ? loss.detected_at_ms : std::min(draft.detected_at_ms, loss.detected_at_ms);
+    draft.detected_at_ms =
+        draft.detected_at_ms == 0 ? loss.detected_at_ms : std::min(draft.detected_at_ms, loss.detected_at_ms);
     if (loss.cause == "node_lost") draft.cause = "node_lost";
     if (lost.size() <= 4) draft.reason += (draft.reason.empty() ? "" : ", ") + loss.text;
   }
   if (lost.size() > 4) draft.reason += " and " + count(lost.size() - 4, "other");
   const auto alive = [&](const std::vector<Participant>& from) {
     std::vector<Participant> result;
-    std::copy_if(from.begin(), from.end(), std::back_inserter(result), [&](const Participant& p) { return !lost.contains(p.worker); });
+    std::copy_if(from.begin(), from.end(), std::back_inserter(result),
+                 [&](const Participant& p) { return !lost.contains(p.worker); });
     return result;
   };
   draft.members = alive(plan.members);
@@ -63,11 +65,13 @@ void after_loss(Look& look, const Losses& losses) {
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
     draft.goal = Goal::kBalanced;
     if (num_nodes(draft.members) < need) {
-      return look.say("waiting",
-                      "lost " + story + "; " + count(num_nodes(draft.members), "node") + " left, the job needs at least " + std::to_string(need) + ": the others keep their state and wait for nodes");
+      return look.say("waiting", "lost " + story + "; " + count(num_nodes(draft.members), "node") +
+                                     " left, the job needs at least " + std::to_string(need) +
+                                     ": the others keep their state and wait for nodes");
     }
   }
-  draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " + count(num_nodes(draft.members), "node") + " go on";
+  draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " +
+                 count(num_nodes(draft.members), "node") + " go on";
   look.publish(draft);
   if (!look.decision.plan && draft.goal == Goal::kSoonest) {  // the survivors alone do not fit: with whoever is ready
     const Newcomers found = look.newcomers();
@@ -93,13 +97,16 @@ void bring_help(Look& look) {
   std::vector<NodeId> new_agents;
   for (const NodeId& node : look.agents()) {
     const auto on_node = [&](const auto& p) { return p.worker.node == node; };
-    const bool asked = std::any_of(plan.members.begin(), plan.members.end(), on_node) || std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
-                       std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(), [&](const SnapshotDonor& d) { return d.node == node; });
+    const bool asked = std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
+                       std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
+                       std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(),
+                                   [&](const SnapshotDonor& d) { return d.node == node; });
     if (!asked) new_agents.push_back(node);
   }
   const bool checkpoint = !look.job.checkpoints.empty() && plan.checkpoint_step != look.job.checkpoints.rbegin()->first;
   const WorkerRecord* first = look.view.slot_of(plan.members.front().worker);
-  look.say("waiting", "the members wait for a complete source of state: " + (first != nullptr ? first->text : std::string()));
+  look.say("waiting",
+           "the members wait for a complete source of state: " + (first != nullptr ? first->text : std::string()));
   if (found.ready.empty() && new_agents.empty() && !checkpoint) {
     look.memory.first_help.reset();
     return;
@@ -113,7 +120,8 @@ void bring_help(Look& look) {
   draft.snapshot_nodes = look.agents();
   draft.previous = &plan;
   draft.cause = "join";
-  draft.reason = "the members lack state that " + count(found.ready.size(), "newcomer") + ", " + count(new_agents.size(), "agent") + (checkpoint ? " or a newer checkpoint" : "") + " may have";
+  draft.reason = "the members lack state that " + count(found.ready.size(), "newcomer") + ", " +
+                 count(new_agents.size(), "agent") + (checkpoint ? " or a newer checkpoint" : "") + " may have";
   look.publish(draft);
 }
 

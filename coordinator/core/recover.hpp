@@ -1,4 +1,5 @@
-// recover.hpp: plans that begin at once, because members are lost or have no state to go on from. Pure; a part of decide.
+// recover.hpp: plans that begin at once, because members are lost or have no state to go on from. Pure; a part of
+// decide.
 #pragma once
 
 #include "coordinator/core/look.hpp"
@@ -6,7 +7,8 @@
 
 namespace regroup {
 
-// The plan that commits soonest: the survivors alone, and newcomers only where those are too few or lack memory. Below min_nodes the job waits.
+// The plan that commits soonest: the survivors alone, and newcomers only where those are too few or lack memory. Below
+// min_nodes the job waits.
 void after_loss(Look& look, const Losses& losses);
 
 // Every member of the plan says that it waits, and has for a while: none found a complete source of state.

@@ -14,7 +14,8 @@ bool has_notice(const ClusterView& view, const NodeId& id) {
   const auto notice = view.notices().find(id);
   const auto node = view.nodes().find(id);
   if (notice == view.notices().end()) return false;
-  return notice->second.lease != 0 || node == view.nodes().end() || notice->second.mod_revision >= node->second.create_revision;
+  return notice->second.lease != 0 || node == view.nodes().end() ||
+         notice->second.mod_revision >= node->second.create_revision;
 }
 
 // The newest of a job's drain and undrain wishes for a node.
@@ -64,7 +65,8 @@ const JobView* find_job(const ClusterView& view, const std::string& name) {
   return found == view.jobs().end() ? nullptr : &found->second;
 }
 
-// The last steps of a finished job's workers (digest, last snapshot) are not cut short, but not waited for without end either.
+// The last steps of a finished job's workers (digest, last snapshot) are not cut short, but not waited for without end
+// either.
 bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, const Now& now) {
   if (job == nullptr || !job->outcome) return true;
   const auto outcome = job_outcome_from_json(job->outcome->value);
@@ -73,15 +75,14 @@ bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, c
   const NodeRecord* record = view.node(id);
   if (record == nullptr) return true;
   return std::all_of(record->workers.begin(), record->workers.end(), [&](const WorkerRecord& worker) {
-    return worker.job != job->name || worker.state == WorkerState::kFinished || worker.state == WorkerState::kFailed || !in_plan(*job, id);
+    return worker.job != job->name || worker.state == WorkerState::kFinished || worker.state == WorkerState::kFailed ||
+           !in_plan(*job, id);
   });
 }
 
 }  // namespace
 
-bool is_active(const JobView& job) {
-  return job.spec && job.spec_error.empty() && !job.outcome && !stop_wished(job);
-}
+bool is_active(const JobView& job) { return job.spec && job.spec_error.empty() && !job.outcome && !stop_wished(job); }
 
 std::vector<std::string> jobs_in_order(const ClusterView& view) {
   std::vector<std::pair<std::int64_t, std::string>> order;
@@ -101,8 +102,9 @@ Roster roster_of(const ClusterView& view, const JobView& job) {
   if (const auto* scale = newest_scale(job)) {
     roster.target = std::clamp(scale->value.nodes, elastic.min_nodes, elastic.max_nodes);
     if (roster.target != scale->value.nodes) {
-      roster.target_reason = "the wish for " + std::to_string(scale->value.nodes) + " nodes is cut to " + std::to_string(roster.target) +
-                             ", the job allows " + std::to_string(elastic.min_nodes) + " to " + std::to_string(elastic.max_nodes);
+      roster.target_reason = "the wish for " + std::to_string(scale->value.nodes) + " nodes is cut to " +
+                             std::to_string(roster.target) + ", the job allows " + std::to_string(elastic.min_nodes) +
+                             " to " + std::to_string(elastic.max_nodes);
     }
   }
   for (const auto& [id, assignment] : view.assignments()) {
@@ -120,7 +122,8 @@ Roster roster_of(const ClusterView& view, const JobView& job) {
   const std::set<NodeId> holding = nodes_in_plan(job);
   std::vector<std::pair<bool, NodeId>> order;
   for (const NodeId& id : roster.usable) order.emplace_back(holding.contains(id), id);
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first != b.first ? !a.first : b.second < a.second; });
+  std::sort(order.begin(), order.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? !a.first : b.second < a.second; });
   for (const auto& [member, id] : order) {
     if (static_cast<int>(roster.usable.size()) <= roster.target) break;
     roster.usable.erase(id);
@@ -139,11 +142,13 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
     const JobView* job = find_job(view, assignment.value.job);
     if (job != nullptr && is_active(*job)) {
       const auto absence = view.absence(id);
-      const bool forgotten = absence && !in_plan(*job, id) && view.session(now) > view.timing().lease && now.at - absence->since > view.timing().forget_node;
+      const bool forgotten = absence && !in_plan(*job, id) && view.session(now) > view.timing().lease &&
+                             now.at - absence->since > view.timing().forget_node;
       if (forgotten) changes.push_back({id, "", "the node has been away too long"});
       continue;
     }
-    if (job != nullptr && job->spec && !job->outcome && job->spec_error.empty()) continue;  // asked to stop: the outcome comes first
+    // asked to stop: the outcome comes first
+    if (job != nullptr && job->spec && !job->outcome && job->spec_error.empty()) continue;
     if (may_let_go(view, job, id, now)) changes.push_back({id, "", "the job is over"});
   }
   bool first = true;

@@ -12,10 +12,10 @@ namespace regroup {
 
 // The nodes assigned to one job.
 struct Roster {
-  std::set<NodeId> usable;               // live, assigned, staying
-  std::map<NodeId, std::string> leaving; // live, assigned, but to go: why
-  int target = 0;                        // how many nodes the job wants
-  std::string target_reason;             // when a wish was cut to the job's limits
+  std::set<NodeId> usable;                // live, assigned, staying
+  std::map<NodeId, std::string> leaving;  // live, assigned, but to go: why
+  int target = 0;                         // how many nodes the job wants
+  std::string target_reason;              // when a wish was cut to the job's limits
 };
 
 Roster roster_of(const ClusterView& view, const JobView& job);
@@ -28,11 +28,12 @@ std::vector<std::string> jobs_in_order(const ClusterView& view);
 
 struct AssignmentChange {
   NodeId node;
-  std::string job;   // empty: the assignment is taken back
+  std::string job;  // empty: the assignment is taken back
   std::string reason;
 };
 
-// What to change now. Jobs get nodes in order of submission; a later job takes none before its smallest number is there.
+// What to change now. Jobs get nodes in order of submission; a later job takes none before its smallest number is
+// there.
 std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now);
 
 // Wishes that later ones have overtaken, or that are done: keys to remove.

@@ -29,7 +29,8 @@ std::optional<std::string> what_the_members_say(const JobView& job) {
   if (!plan.ends) return std::nullopt;
   for (const auto& [node, progress] : job.progress) {
     const std::string& state = progress.value.state;
-    if (progress.value.epoch == plan.epoch && state.starts_with(kStoppedProgress)) return state.substr(std::string(kStoppedProgress).size());
+    if (progress.value.epoch == plan.epoch && state.starts_with(kStoppedProgress))
+      return state.substr(std::string(kStoppedProgress).size());
   }
   return std::nullopt;
 }
@@ -38,7 +39,8 @@ std::optional<std::string> what_the_members_say(const JobView& job) {
 
 bool stop_wished(const JobView& job) { return wish_of(job) != nullptr; }
 
-std::optional<std::string> why_stopped(const ClusterView& view, const JobView& job, const std::string& state, const Now& now) {
+std::optional<std::string> why_stopped(const ClusterView& view, const JobView& job, const std::string& state,
+                                       const Now& now) {
   const Seen<WishRecord>* wish = wish_of(job);
   if (wish == nullptr) return std::nullopt;
   const std::string at = "as wished, after step " + std::to_string(newest_step(job).value);
@@ -50,8 +52,11 @@ std::optional<std::string> why_stopped(const ClusterView& view, const JobView& j
     return at + ", which could not be saved" + *problem + "; " + what_is_left(job);
   }
   const Span waited = std::chrono::duration_cast<Span>(now.at - wish->first_seen);
-  if (state == "waiting" && waited >= view.timing().stop_wait) return at + "; it could not be saved, for nobody trains: " + what_is_left(job);
-  if (waited >= view.timing().stop_limit) return at + "; it was not saved within " + std::to_string(view.timing().stop_limit.count() / 1000) + " s: " + what_is_left(job);
+  if (state == "waiting" && waited >= view.timing().stop_wait)
+    return at + "; it could not be saved, for nobody trains: " + what_is_left(job);
+  if (waited >= view.timing().stop_limit)
+    return at + "; it was not saved within " + std::to_string(view.timing().stop_limit.count() / 1000) +
+           " s: " + what_is_left(job);
   return std::nullopt;
 }
 

@@ -14,7 +14,8 @@ std::int64_t memory_of(const JobSpec& job, const Candidate& candidate) {
   return candidate.memory_bytes > 0 ? candidate.memory_bytes : std::numeric_limits<std::int64_t>::max();
 }
 
-// The ranks that can carry their share of one copy among them, ascending, and the least memory of one. Empty when nothing fits.
+// The ranks that can carry their share of one copy among them, ascending, and the least memory of one. Empty when
+// nothing fits.
 struct Able {
   std::vector<int> ranks;
   std::int64_t least_memory = 0;
@@ -56,8 +57,8 @@ Computing choose_computing(const World& world, const JobSpec& job) {
 std::string too_little_memory(const World& world, const JobSpec& job) {
   std::int64_t largest = 0;
   for (const Candidate* c : world.workers) largest = std::max(largest, memory_of(job, *c));
-  return "one copy of the training state does not fit: on " + std::to_string(world.size()) + " workers each needs " + mib(memory_needed(job, world.size())) +
-         ", the largest has " + mib(largest) + "; add workers or memory";
+  return "one copy of the training state does not fit: on " + std::to_string(world.size()) + " workers each needs " +
+         mib(memory_needed(job, world.size())) + ", the largest has " + mib(largest) + "; add workers or memory";
 }
 
 }  // namespace regroup::planning

@@ -26,7 +26,8 @@ double most_uneven(const Placement& placement, const ModelShape& model, const st
 namespace planning {
 namespace {
 
-constexpr double kEnough = 0.02;  // of the mean: neither a heaviest that is so near to it nor a gain below it is worth moving an expert
+// of the mean: neither a heaviest that is so near to it nor a gain below it is worth moving an expert
+constexpr double kEnough = 0.02;
 
 // One layer of one group.
 class Layer {
@@ -50,7 +51,9 @@ class Layer {
   }
 
  private:
-  [[nodiscard]] int heaviest() const { return static_cast<int>(std::max_element(total_.begin(), total_.end()) - total_.begin()); }
+  [[nodiscard]] int heaviest() const {
+    return static_cast<int>(std::max_element(total_.begin(), total_.end()) - total_.begin());
+  }
   [[nodiscard]] std::int64_t heaviest_load() const { return total_[heaviest()]; }
 
   void exchange(std::pair<int, int> slots) {
@@ -91,19 +94,23 @@ class Layer {
 }  // namespace
 
 std::vector<std::int64_t> slot_loads(const ModelShape& model, const std::vector<std::int64_t>& expert_load) {
-  CHECK(static_cast<std::int64_t>(expert_load.size()) == model.num_hidden_layers * model.num_local_experts, "loads of", expert_load.size(), "experts");
+  CHECK(static_cast<std::int64_t>(expert_load.size()) == model.num_hidden_layers * model.num_local_experts, "loads of",
+        expert_load.size(), "experts");
   std::vector<std::int64_t> loads;
   for (std::int64_t layer = 0; layer < model.num_hidden_layers; ++layer) {
     if (!model.is_sparse(layer)) continue;
     for (std::int64_t expert = 0; expert < model.num_local_experts; ++expert) {
-      loads.insert(loads.end(), static_cast<std::size_t>(model.expert_slices), expert_load[static_cast<std::size_t>(layer * model.num_local_experts + expert)]);
+      loads.insert(loads.end(), static_cast<std::size_t>(model.expert_slices),
+                   expert_load[static_cast<std::size_t>(layer * model.num_local_experts + expert)]);
     }
   }
   return loads;
 }
 
-int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load, int num_members, std::vector<int>& expert_member) {
-  CHECK(static_cast<int>(slot_load.size()) == shape.num_experts(), "loads of", slot_load.size(), "slots of", shape.num_experts());
+int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load, int num_members,
+             std::vector<int>& expert_member) {
+  CHECK(static_cast<int>(slot_load.size()) == shape.num_experts(), "loads of", slot_load.size(), "slots of",
+        shape.num_experts());
   int swaps = 0;
   for (int layer = 0; layer < shape.num_layers; ++layer) {
     const auto first = static_cast<std::size_t>(layer) * static_cast<std::size_t>(shape.experts_per_layer);
@@ -112,14 +119,16 @@ int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load
   return swaps;
 }
 
-std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShape& shape, const LoadRecord& load, double min_gain, Placement& placement) {
+std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShape& shape, const LoadRecord& load,
+                                        double min_gain, Placement& placement) {
   if (load.load_before.size() != load.expert_load.size()) return std::nullopt;
   // Groups that are alike stay alike, at the cost of one.
   const auto by_layout = [](const Group* a, const Group* b) {
-    return std::forward_as_tuple(a->ranks.size(), a->expert_member) < std::forward_as_tuple(b->ranks.size(), b->expert_member);
+    return std::forward_as_tuple(a->ranks.size(), a->expert_member) <
+           std::forward_as_tuple(b->ranks.size(), b->expert_member);
   };
   std::map<const Group*, std::size_t, decltype(by_layout)> known;
-  std::vector<std::size_t> like;   // [group] -> of `by_count`
+  std::vector<std::size_t> like;  // [group] -> of `by_count`
   Placement by_count;
   for (const Group& group : placement.groups) {
     const auto [entry, is_new] = known.try_emplace(&group, by_count.groups.size());
@@ -129,7 +138,8 @@ std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShap
   const auto evened_out = [&](const std::vector<std::int64_t>& expert_load) {
     const std::vector<std::int64_t> loads = slot_loads(model, expert_load);
     Placement evened = by_count;
-    for (Group& group : evened.groups) even_out(shape, loads, static_cast<int>(group.ranks.size()), group.expert_member);
+    for (Group& group : evened.groups)
+      even_out(shape, loads, static_cast<int>(group.ranks.size()), group.expert_member);
     return evened;
   };
   RankLoad found;
@@ -138,7 +148,8 @@ std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShap
   if (found.by_count - found.lasting < min_gain) return std::nullopt;
   const Placement by_load = evened_out(load.expert_load);
   found.by_load = most_uneven(by_load, model, load.expert_load);
-  for (std::size_t g = 0; g < like.size(); ++g) placement.groups[g].expert_member = by_load.groups[like[g]].expert_member;
+  for (std::size_t g = 0; g < like.size(); ++g)
+    placement.groups[g].expert_member = by_load.groups[like[g]].expert_member;
   return found;
 }
 

@@ -14,8 +14,8 @@ namespace {
 
 constexpr int kNobody = -1;
 
-// item -> one of its holders, so that loads come out even: items with one holder first, then each of the others to its least loaded holder.
-// `holders`: (item, member) pairs, ascending.
+// item -> one of its holders, so that loads come out even: items with one holder first, then each of the others to its
+// least loaded holder. `holders`: (item, member) pairs, ascending.
 std::vector<int> choose_owners(const std::vector<std::pair<int, int>>& holders, int num_items, int num_members) {
   std::vector<int> owner(static_cast<std::size_t>(num_items), kNobody);
   std::vector<int> load(static_cast<std::size_t>(num_members));
@@ -42,7 +42,8 @@ std::vector<int> choose_owners(const std::vector<std::pair<int, int>>& holders, 
   return owner;
 }
 
-// (item, member) pairs that are ascending by member, ascending by item and member: counted, not compared, because there may be millions.
+// (item, member) pairs that are ascending by member, ascending by item and member: counted, not compared, because there
+// may be millions.
 std::vector<std::pair<int, int>> by_item(const std::vector<std::pair<int, int>>& by_member, int num_items) {
   std::vector<std::size_t> next(static_cast<std::size_t>(num_items) + 1);
   for (const auto& holder : by_member) ++next[static_cast<std::size_t>(holder.first) + 1];
@@ -70,8 +71,10 @@ std::vector<int> block_owners(const std::vector<const Kept*>& held) {
   return choose_owners(by_item(holders, kBlocksPerUnit), kBlocksPerUnit, static_cast<int>(held.size()));
 }
 
-// One layer's experts: members give up what is above their share, those below it take what is free, both in the order of slots.
-void settle_layer(const StateShape& shape, int* owner, int share, const std::vector<int>& heavy, std::vector<int>& room) {
+// One layer's experts: members give up what is above their share, those below it take what is free, both in the order
+// of slots.
+void settle_layer(const StateShape& shape, int* owner, int share, const std::vector<int>& heavy,
+                  std::vector<int>& room) {
   std::fill(room.begin(), room.end(), share);
   for (int member : heavy) ++room[member];
   for (int turn = 0; turn < shape.experts_per_layer; ++turn) {
@@ -139,8 +142,10 @@ void fill_experts(const StateShape& shape, int num_members, std::vector<int>& ow
   }
 }
 
-// How many dense blocks each member shall have. Even to one; the larger shares go to those that hold one, then to those with the fewest experts.
-std::vector<int> dense_shares(const std::vector<int>& block_owner, const std::vector<int>& expert_owner, int num_members) {
+// How many dense blocks each member shall have. Even to one; the larger shares go to those that hold one, then to those
+// with the fewest experts.
+std::vector<int> dense_shares(const std::vector<int>& block_owner, const std::vector<int>& expert_owner,
+                              int num_members) {
   std::vector<int> load(static_cast<std::size_t>(num_members));
   std::vector<int> experts(static_cast<std::size_t>(num_members));
   for (int member : block_owner) {
@@ -168,7 +173,8 @@ void trim_blocks(const std::vector<int>& shares, std::vector<int>& owner) {
     if (owner[block] != kNobody) runs.push_back({{block, end}, owner[block]});
     block = end;
   }
-  std::stable_sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+  std::stable_sort(runs.begin(), runs.end(),
+                   [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   std::vector<int> room = shares;
   for (const auto& [run, member] : runs) {
     const int keeps = std::min(room[member], run.size());
@@ -185,7 +191,8 @@ void fill_blocks(std::vector<int> room, std::vector<int>& owner) {
   int current = kNobody;
   for (int& member : owner) {
     if (member == kNobody) {
-      if (current == kNobody || room[current] <= 0) current = static_cast<int>(std::max_element(room.begin(), room.end()) - room.begin());
+      if (current == kNobody || room[current] <= 0)
+        current = static_cast<int>(std::max_element(room.begin(), room.end()) - room.begin());
       member = current;
       --room[current];
     } else {
@@ -232,7 +239,8 @@ std::vector<Kept> kept_in(const Placement& placement, std::size_t num_ranks) {
       of.back()->dense = group.dense_blocks.at(member);
       of.back()->experts.reserve(group.expert_member.size() / group.ranks.size() + 1);
     }
-    for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot) of.at(static_cast<std::size_t>(group.expert_member[slot]))->experts.push_back(static_cast<int>(slot));
+    for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot)
+      of.at(static_cast<std::size_t>(group.expert_member[slot]))->experts.push_back(static_cast<int>(slot));
   }
   return kept;
 }
@@ -264,7 +272,8 @@ std::int64_t fewest_elements_to_move(const StateShape& shape, const std::vector<
     blocks.push_back(kept->dense.size());
     experts.push_back(static_cast<std::int64_t>(kept->experts.size()));
   }
-  return fewest_to_move(kBlocksPerUnit, blocks) * shape.dense_block_elements + fewest_to_move(shape.num_experts(), experts) * shape.expert_elements;
+  return fewest_to_move(kBlocksPerUnit, blocks) * shape.dense_block_elements +
+         fewest_to_move(shape.num_experts(), experts) * shape.expert_elements;
 }
 
 }  // namespace regroup::planning

@@ -11,20 +11,23 @@
 namespace regroup::planning {
 namespace {
 
-// Comparing what single ranks hold is for worlds where it matters; beyond this many comparisons seats are filled in order.
+// Comparing what single ranks hold is for worlds where it matters; beyond this many comparisons seats are filled in
+// order.
 constexpr std::size_t kMostComparisons = 4096;
 
 // What a group's members hold together.
 class Coverage {
  public:
-  explicit Coverage(const StateShape& shape) : shape_(shape), has_expert_(static_cast<std::size_t>(shape.num_experts())) {}
+  explicit Coverage(const StateShape& shape)
+      : shape_(shape), has_expert_(static_cast<std::size_t>(shape.num_experts())) {}
   void add(const Kept& kept) {
     for (int slot : kept.experts) has_expert_[slot] = true;
     dense_ = dense_.unite(kept.dense);
   }
   // Elements of `kept` that nobody here has.
   [[nodiscard]] std::int64_t lacks(const Kept& kept) const {
-    const auto experts = std::count_if(kept.experts.begin(), kept.experts.end(), [&](int slot) { return !has_expert_[slot]; });
+    const auto experts =
+        std::count_if(kept.experts.begin(), kept.experts.end(), [&](int slot) { return !has_expert_[slot]; });
     return experts * shape_.expert_elements + kept.dense.subtract(dense_).size() * shape_.dense_block_elements;
   }
 
@@ -49,7 +52,8 @@ class Grouping {
  private:
   [[nodiscard]] std::int64_t held(int rank) const {
     const Kept& kept = (*input_.kept)[rank];
-    return static_cast<std::int64_t>(kept.experts.size()) * shape_.expert_elements + kept.dense.size() * shape_.dense_block_elements;
+    return static_cast<std::int64_t>(kept.experts.size()) * shape_.expert_elements +
+           kept.dense.size() * shape_.dense_block_elements;
   }
   [[nodiscard]] int room(std::size_t g) const { return sizes_[g] - static_cast<int>(groups_[g].size()); }
 
@@ -119,7 +123,8 @@ class Grouping {
           for (int rank : source) {
             const std::int64_t holds = held(rank);
             if (holds == 0) continue;
-            const std::tuple candidate{coverage.lacks((*input_.kept)[rank]) - (leaves_a_group ? holds : 0), -holds, -rank};
+            const std::tuple candidate{coverage.lacks((*input_.kept)[rank]) - (leaves_a_group ? holds : 0), -holds,
+                                       -rank};
             if (std::get<0>(candidate) < 0 || (!leaves_a_group && std::get<0>(candidate) == 0)) continue;
             if (from == nullptr || candidate > best) {
               best = candidate;
@@ -169,7 +174,8 @@ class Grouping {
 }  // namespace
 
 std::vector<std::vector<int>> form_groups(const GroupingInput& input, const StateShape& shape) {
-  CHECK(input.num_groups >= 1 && input.num_groups <= static_cast<int>(input.ranks.size()), "groups", input.num_groups, "ranks", input.ranks.size());
+  CHECK(input.num_groups >= 1 && input.num_groups <= static_cast<int>(input.ranks.size()), "groups", input.num_groups,
+        "ranks", input.ranks.size());
   return Grouping(input, shape).run();
 }
 
@@ -203,7 +209,8 @@ std::vector<ChainRange> cut_chains(const std::vector<int>& group_sizes, int num_
     queue.push(next_of(group));
   }
   std::vector<ChainRange> out;
-  for (int group = 0, first = 0; group < num_groups; first += chains[group++]) out.push_back({first, first + chains[group]});
+  for (int group = 0, first = 0; group < num_groups; first += chains[group++])
+    out.push_back({first, first + chains[group]});
   return out;
 }
 

@@ -26,8 +26,12 @@ class Choice {
 
  private:
   [[nodiscard]] int num_layers() const { return static_cast<int>(taken_.size()); }
-  [[nodiscard]] bool has(int layer, int member) const { return std::binary_search(taken_[layer].begin(), taken_[layer].end(), member); }
-  [[nodiscard]] bool wants(int layer, int member) const { return std::binary_search(wants_[layer].begin(), wants_[layer].end(), member); }
+  [[nodiscard]] bool has(int layer, int member) const {
+    return std::binary_search(taken_[layer].begin(), taken_[layer].end(), member);
+  }
+  [[nodiscard]] bool wants(int layer, int member) const {
+    return std::binary_search(wants_[layer].begin(), wants_[layer].end(), member);
+  }
   [[nodiscard]] bool full(int layer) const { return static_cast<int>(taken_[layer].size()) == per_layer_; }
 
   void add(int layer, int member) {
@@ -92,7 +96,8 @@ class Choice {
     }
   }
 
-  // Every member with room is in `layer` already: another layer takes it instead of one that `layer` lacks, which comes here.
+  // Every member with room is in `layer` already: another layer takes it instead of one that `layer` lacks, which comes
+  // here.
   bool make_room(int layer) {
     for (const bool spare_wanted : {false, true}) {
       for (int other = 0; other < num_layers(); ++other) {
@@ -111,7 +116,8 @@ class Choice {
     return false;
   }
 
-  // Every member is taken at least `least_` times: by swaps that give up no wanted pair while there are any, then by any swap.
+  // Every member is taken at least `least_` times: by swaps that give up no wanted pair while there are any, then by
+  // any swap.
   void lift_the_lightest() {
     for (int member = 0; member < static_cast<int>(load_.size()); ++member) {
       while (load_[member] < least_ && (lift_by_swaps(member) || lift(member))) {
@@ -119,8 +125,9 @@ class Choice {
     }
   }
 
-  // A chain of swaps: `member` takes the place of a second one in some layer, that one of a third in another, and so on to one that was taken more than `least_` times.
-  // In each swap the one that comes wants the place at least as much as the one that goes. Breadth first, so that few places change.
+  // A chain of swaps: `member` takes the place of a second one in some layer, that one of a third in another, and so on
+  // to one that was taken more than `least_` times. In each swap the one that comes wants the place at least as much as
+  // the one that goes. Breadth first, so that few places change.
   bool lift_by_swaps(int member) {
     struct From {
       int member = -1;
@@ -178,8 +185,10 @@ class Choice {
 
 }  // namespace
 
-std::vector<std::vector<int>> choose_heavy(int num_members, int heavy_per_layer, const std::vector<std::vector<int>>& wants) {
-  CHECK(num_members > 0 && heavy_per_layer >= 0 && heavy_per_layer < num_members, "members", num_members, "heavy", heavy_per_layer);
+std::vector<std::vector<int>> choose_heavy(int num_members, int heavy_per_layer,
+                                           const std::vector<std::vector<int>>& wants) {
+  CHECK(num_members > 0 && heavy_per_layer >= 0 && heavy_per_layer < num_members, "members", num_members, "heavy",
+        heavy_per_layer);
   if (heavy_per_layer == 0) return std::vector<std::vector<int>>(wants.size());
   return Choice(num_members, heavy_per_layer, wants).run();
 }

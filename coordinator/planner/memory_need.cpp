@@ -16,9 +16,9 @@ constexpr std::int64_t kFloat = 4;
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 struct Elements {
-  std::int64_t dense = 0;          // of all dense units, padded
-  std::int64_t dense_form = 0;     // bytes of what is computed with
-  std::int64_t expert = 0;         // of one slice of an expert
+  std::int64_t dense = 0;       // of all dense units, padded
+  std::int64_t dense_form = 0;  // bytes of what is computed with
+  std::int64_t expert = 0;      // of one slice of an expert
   std::int64_t expert_form = 0;
 };
 
@@ -37,80 +37,105 @@ Elements count_elements(const JobSpec& job) {
   return elements;
 }
 
-// Bytes per token that a layer keeps: attention (input, its norm, q, k, v, context), the block behind it (input, norm), and per chosen expert its input (on each of the
-// `copies` ranks among which its slices lie), gate and up, output.
+// Bytes per token that a layer keeps: attention (input, its norm, q, k, v, context), the block behind it (input, norm),
+// and per chosen expert its input (on each of the `copies` ranks among which its slices lie), gate and up, output.
 std::int64_t kept_per_token(const JobSpec& job, bool sparse, std::int64_t copies) {
   const ModelShape& model = job.model;
-  const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim;
+  const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim,
+                     kv = model.num_key_value_heads * model.head_dim;
   const std::int64_t qk_norm = info_of(model.architecture).qk_norm == QkNorm::kNone ? 0 : q + kv;
   const std::int64_t attention = 2 * h + 2 * q + 2 * kv + qk_norm;
   if (!sparse) return (attention + 2 * h + 2 * model.dense_intermediate_size) * element_bytes(job.precision);
   const std::int64_t inner = job.recompute == Recompute::kExperts ? 0 : 2 * model.intermediate_size;
   // The router's: probabilities, and of each choice weight, expert and two row numbers (64 bits).
   const std::int64_t router = model.num_local_experts + model.num_experts_per_tok * 7;
-  return (attention + 2 * h + model.num_experts_per_tok * ((1 + copies) * h + inner)) * element_bytes(job.precision) + router * kFloat;
+  return (attention + 2 * h + model.num_experts_per_tok * ((1 + copies) * h + inner)) * element_bytes(job.precision) +
+         router * kFloat;
 }
 
-// oneDNN and LibTorch's cache above it hold three or four descriptors of 258 KB of each shape (heaptrack, LibTorch 2.11).
+// oneDNN and LibTorch's cache above it hold three or four descriptors of 258 KB of each shape (heaptrack,
+// LibTorch 2.11).
 constexpr std::int64_t kProductShape = 1 << 20;
 
-// Of an expert's six products there is one for every size of segment (moe/ops/expert.hpp) between half and twice the mean; and those of a dense layer and the head.
-std::int64_t product_shapes(std::int64_t mean_segment) { return 6 * std::min<std::int64_t>(32, ceil_div(3 * mean_segment, 2 * 16) + 1) + 12; }
+// Of an expert's six products there is one for every size of segment (moe/ops/expert.hpp) between half and twice the
+// mean; and those of a dense layer and the head.
+std::int64_t product_shapes(std::int64_t mean_segment) {
+  return 6 * std::min<std::int64_t>(32, ceil_div(3 * mean_segment, 2 * 16) + 1) + 12;
+}
 
 }  // namespace
 
 MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const ModelShape& model = job.model;
-  const bool rounds = job.precision != Precision::kFp32;   // then the weights that are computed with are a copy of their own
+  // then the weights that are computed with are a copy of their own
+  const bool rounds = job.precision != Precision::kFp32;
   const std::int64_t size = element_bytes(job.precision);
   const Elements elements = count_elements(job);
-  const std::int64_t num_sparse = model.num_sparse_layers(), num_dense = static_cast<std::int64_t>(model.dense_layers.size());
+  const std::int64_t num_sparse = model.num_sparse_layers(),
+                     num_dense = static_cast<std::int64_t>(model.dense_layers.size());
   const std::int64_t held_experts = ceil_div(num_sparse * model.num_local_experts * model.expert_slices, members);
   const std::int64_t dense_share = ceil_div(kBlocksPerUnit, members) * (elements.dense / kBlocksPerUnit);
   const std::int64_t share = dense_share + held_experts * elements.expert;
   MemoryNeed need;
   need.weights = share * kFloat + (rounds ? held_experts * elements.expert_form : 0);
   need.moments = 2 * share * kFloat;
-  // The chain that is being filled and the nodes that wait for their sibling; with other groups also the sum (in what is free by then) and the others' nodes.
+  // The chain that is being filled and the nodes that wait for their sibling; with other groups also the sum (in what
+  // is free by then) and the others' nodes.
   const std::int64_t chains = ceil_div(std::max(1, job.chains), std::max(1, groups));
   const std::int64_t own = std::bit_width(static_cast<std::uint64_t>(chains));
   const std::int64_t levels = groups > 1 ? std::max<std::int64_t>(own, 2) + groups - 1 : own;
   need.gradients = share * levels * kFloat;
-  need.dense = elements.dense * kFloat;   // the leaf
+  need.dense = elements.dense * kFloat;  // the leaf
   if (members > 1 || rounds) need.dense += elements.dense_form;
   if (members > 1) need.dense += (members - 1) * dense_share * kFloat;
 
   const std::int64_t tokens = static_cast<std::int64_t>(job.sequences_per_microbatch) * job.sequence_length;
-  const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim, kv = model.num_key_value_heads * model.head_dim, k = model.num_experts_per_tok;
+  const std::int64_t h = model.hidden_size, q = model.num_attention_heads * model.head_dim,
+                     kv = model.num_key_value_heads * model.head_dim, k = model.num_experts_per_tok;
   const std::int64_t slices = model.expert_slices, copies = std::min<std::int64_t>(slices, members);
-  const std::int64_t sparse_layer = num_sparse > 0 ? kept_per_token(job, true, copies) : 0, dense_layer = num_dense > 0 ? kept_per_token(job, false, 1) : 0;
+  const std::int64_t sparse_layer = num_sparse > 0 ? kept_per_token(job, true, copies) : 0,
+                     dense_layer = num_dense > 0 ? kept_per_token(job, false, 1) : 0;
   std::int64_t per_token = num_sparse * sparse_layer + num_dense * dense_layer + h * size;
   // Every layer's input, and the one layer whose forward is repeated.
-  if (job.recompute == Recompute::kFull) per_token = (model.num_hidden_layers + 1) * h * size + std::max(sparse_layer, dense_layer);
-  per_token += (slices - 1) * k * h * size;   // what slices above 0 answer, until it is added
-  // Rows that are sent stay until the wave ends, or two calls later, the answers of every slice too; from the others come as many as go to them.
-  const std::int64_t sent_layers = job.recompute == Recompute::kNone ? num_sparse : std::min<std::int64_t>(num_sparse, 2);
+  if (job.recompute == Recompute::kFull)
+    per_token = (model.num_hidden_layers + 1) * h * size + std::max(sparse_layer, dense_layer);
+  per_token += (slices - 1) * k * h * size;  // what slices above 0 answer, until it is added
+  // Rows that are sent stay until the wave ends, or two calls later, the answers of every slice too; from the others
+  // come as many as go to them.
+  const std::int64_t sent_layers =
+      job.recompute == Recompute::kNone ? num_sparse : std::min<std::int64_t>(num_sparse, 2);
   if (members > 1) per_token += sent_layers * (1 + slices) * k * h * (members - 1) / members * size;
-  // What is computed again lies between what stays, and the heap does not fill all holes: the peak has as much more as a layer's rows and answers (tests/train/memory_test.cpp).
+  // What is computed again lies between what stays, and the heap does not fill all holes: the peak has as much more as
+  // a layer's rows and answers (tests/train/memory_test.cpp).
   if (job.recompute != Recompute::kNone) per_token += 2 * k * h * size;
   need.activations = tokens * per_token;
-  const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);   // the rows of one expert, evenly
+  const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);  // the rows of one expert, evenly
   const std::int64_t travelling = members > 1 ? tokens * (copies + slices) * k * h * (members - 1) / members : 0;
-  // A layer's weight gradients wait with three times f a row, where two were saved; those of later layers with no more than their attention has left.
-  const std::int64_t waiting = members > 1 && job.recompute == Recompute::kNone ? tokens * k * model.intermediate_size : 0;
-  const std::int64_t expert_backward = tokens * 2 * k * h + travelling + waiting + segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size / slices;
+  // A layer's weight gradients wait with three times f a row, where two were saved; those of later layers with no more
+  // than their attention has left.
+  const std::int64_t waiting =
+      members > 1 && job.recompute == Recompute::kNone ? tokens * k * model.intermediate_size : 0;
+  const std::int64_t expert_backward =
+      tokens * 2 * k * h + travelling + waiting +
+      segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size / slices;
   const std::int64_t attention_backward = tokens * (2 * q + 2 * kv + 2 * h);
   const std::int64_t mlp_backward = num_dense > 0 ? tokens * (4 * model.dense_intermediate_size + h) : 0;
-  const std::int64_t head = tokens * 2 * h + std::min(tokens, head_rows(model.vocab_size, job.precision)) * model.vocab_size +
+  const std::int64_t head = tokens * 2 * h +
+                            std::min(tokens, head_rows(model.vocab_size, job.precision)) * model.vocab_size +
                             (rounds ? std::min(model.vocab_size, head_gradient_words(h)) * h : 0);
   // With others the experts' rows stay while attention goes on: they may still be on their way.
-  need.buffers = std::max({members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward), mlp_backward, head}) * size;
+  need.buffers =
+      std::max({members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward),
+                mlp_backward, head}) *
+      size;
   if (rounds) need.products = product_shapes(segment) * kProductShape;
   return need;
 }
 
 std::string mib(std::int64_t bytes) { return std::to_string((bytes + (1 << 19)) >> 20) + " MiB"; }
 
-std::int64_t memory_needed(const JobSpec& job, int members) { return memory_need(job, members, job.elastic.max_groups).total(); }
+std::int64_t memory_needed(const JobSpec& job, int members) {
+  return memory_need(job, members, job.elastic.max_groups).total();
+}
 
 }  // namespace regroup

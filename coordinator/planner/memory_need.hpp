@@ -1,4 +1,5 @@
-// memory_need.hpp: what one worker's memory goes to, in bytes. Pure. The figures follow what the worker allocates, and a test compares them with its peak.
+// memory_need.hpp: what one worker's memory goes to, in bytes. Pure. The figures follow what the worker allocates, and
+// a test compares them with its peak.
 #pragma once
 
 #include "api/job_spec.hpp"
@@ -9,17 +10,23 @@
 namespace regroup {
 
 struct MemoryNeed {
-  std::int64_t weights = 0;        // master weights of the worker's share; in bf16 also its experts' as they are computed with
-  std::int64_t moments = 0;        // both of AdamW's
-  std::int64_t gradients = 0;      // accumulators and nodes of the reduction tree of the share, the siblings' nodes included
-  std::int64_t dense = 0;          // the dense weights gathered for the step, one leaf of their gradients, and what arrives of the others' leaves
-  std::int64_t activations = 0;    // one microbatch, kept for the backward; the experts' part for an even load
-  std::int64_t buffers = 0;        // what one layer's backward, or the head, needs on top
-  std::int64_t products = 0;       // bf16, with AVX-512: what oneDNN keeps of every shape of product that a process has met
-  [[nodiscard]] std::int64_t total() const { return weights + moments + gradients + dense + activations + buffers + products; }
+  // master weights of the worker's share; in bf16 also its experts' as they are computed with
+  std::int64_t weights = 0;
+  std::int64_t moments = 0;  // both of AdamW's
+  // accumulators and nodes of the reduction tree of the share, the siblings' nodes included
+  std::int64_t gradients = 0;
+  // the dense weights gathered for the step, one leaf of their gradients, and what arrives of the others' leaves
+  std::int64_t dense = 0;
+  std::int64_t activations = 0;  // one microbatch, kept for the backward; the experts' part for an even load
+  std::int64_t buffers = 0;      // what one layer's backward, or the head, needs on top
+  std::int64_t products = 0;  // bf16, with AVX-512: what oneDNN keeps of every shape of product that a process has met
+  [[nodiscard]] std::int64_t total() const {
+    return weights + moments + gradients + dense + activations + buffers + products;
+  }
 };
 
-// Of the heaviest member of a group of `members`, one of `groups`. Not in it: the program and its libraries, and the snapshots (three times the state, in the node's shared memory).
+// Of the heaviest member of a group of `members`, one of `groups`. Not in it: the program and its libraries, and the
+// snapshots (three times the state, in the node's shared memory).
 MemoryNeed memory_need(const JobSpec& job, int members, int groups);
 
 std::string mib(std::int64_t bytes);  // "12 MiB", to the nearest

@@ -40,7 +40,8 @@ std::string sizes_text(const Placement& placement) {
   for (const Group& group : placement.groups) ++count[group.ranks.size()];
   std::string text;
   for (const auto& [size, times] : count) {
-    text += (text.empty() ? "" : " and ") + (times > 1 ? std::to_string(times) + " of " : std::string("one of ")) + std::to_string(size);
+    text += (text.empty() ? "" : " and ") + (times > 1 ? std::to_string(times) + " of " : std::string("one of ")) +
+            std::to_string(size);
   }
   return std::to_string(placement.groups.size()) + (placement.groups.size() == 1 ? " group, " : " groups, ") + text;
 }
@@ -67,8 +68,10 @@ Moves moves_of(const World& world, const StateShape& shape, const Group& group) 
   return moves;
 }
 
-// Members, bytes and reason; the placement is made. `like`: as alike() says, and the layouts are; without: no group is known to be.
-PlanningResult finish(const World& world, const StateShape& shape, Placement placement, const std::string& why, const std::vector<std::size_t>& like = {}) {
+// Members, bytes and reason; the placement is made. `like`: as alike() says, and the layouts are; without: no group is
+// known to be.
+PlanningResult finish(const World& world, const StateShape& shape, Placement placement, const std::string& why,
+                      const std::vector<std::size_t>& like = {}) {
   Planned planned;
   for (const Candidate* c : world.workers) planned.members.push_back({c->worker, c->address, c->agent_address});
   std::vector<Moves> moves;  // [group]
@@ -99,7 +102,7 @@ PlanningResult nothing(std::string reason) {
   return result;
 }
 
-// ---- the two goals ----------------------------------------------------------------------------------------------------------------------
+// ---- the two goals ----
 
 PlanningResult balanced(const World& world, const PlannerInput& input, const StateShape& shape) {
   const JobSpec& job = *input.job;
@@ -114,18 +117,21 @@ PlanningResult balanced(const World& world, const PlannerInput& input, const Sta
   const auto groups = form_groups({computing.ranks, world.old_group, &world.kept, num_groups}, shape);
   const auto like = alike(world, input.previous, groups);
   for (std::size_t g = 0; g < groups.size(); ++g) {
-    GroupLayout layout = like[g] == g ? lay_out(shape, kept_by(world, groups[g]), Stickiness::kBalanced)
-                                      : GroupLayout{placement.groups[like[g]].dense_blocks, placement.groups[like[g]].expert_member};
+    GroupLayout layout =
+        like[g] == g ? lay_out(shape, kept_by(world, groups[g]), Stickiness::kBalanced)
+                     : GroupLayout{placement.groups[like[g]].dense_blocks, placement.groups[like[g]].expert_member};
     placement.groups.push_back(make_group(groups[g], std::move(layout)));
   }
   set_chains(placement, job);
   std::string why = "balanced";
   std::optional<RankLoad> rank_load;
-  if (input.load != nullptr && job.elastic.load_gain > 0) rank_load = even_out_groups(job.model, shape, *input.load, job.elastic.load_gain, placement);
+  if (input.load != nullptr && job.elastic.load_gain > 0)
+    rank_load = even_out_groups(job.model, shape, *input.load, job.elastic.load_gain, placement);
   if (rank_load) why += ", " + to_string(*rank_load);
   if (num_groups < allowed) why += ", memory allows no more groups";
   if (computing.num_able < world.size()) {
-    why += ", " + std::to_string(world.size() - computing.num_able) + " worker(s) have too little memory for their share";
+    why +=
+        ", " + std::to_string(world.size() - computing.num_able) + " worker(s) have too little memory for their share";
   }
   PlanningResult result = finish(world, shape, std::move(placement), why, like);
   result.planned->rank_load = rank_load;
@@ -152,15 +158,19 @@ std::vector<Intact> intact_groups(const World& world, const Plan& previous) {
       blocks += world.kept[rank].dense.size();
       experts += world.kept[rank].experts.size();
     }
-    if (!alive[g].empty() && blocks == kBlocksPerUnit && experts == groups[g].expert_member.size()) out.push_back({static_cast<int>(g), alive[g]});
+    if (!alive[g].empty() && blocks == kBlocksPerUnit && experts == groups[g].expert_member.size())
+      out.push_back({static_cast<int>(g), alive[g]});
   }
   return out;
 }
 
-PlanningResult soonest_with(const World& world, const JobSpec& job, const StateShape& shape, const Plan& previous, std::vector<Intact> intact) {
+PlanningResult soonest_with(const World& world, const JobSpec& job, const StateShape& shape, const Plan& previous,
+                            std::vector<Intact> intact) {
   std::vector<bool> seated(static_cast<std::size_t>(world.size()));
   int computing = 0;
-  std::priority_queue<std::pair<std::size_t, std::size_t>, std::vector<std::pair<std::size_t, std::size_t>>, std::greater<>> smallest;
+  std::priority_queue<std::pair<std::size_t, std::size_t>, std::vector<std::pair<std::size_t, std::size_t>>,
+                      std::greater<>>
+      smallest;
   for (std::size_t g = 0; g < intact.size(); ++g) {
     for (int rank : intact[g].ranks) seated[rank] = true;
     computing += static_cast<int>(intact[g].ranks.size());
@@ -192,7 +202,8 @@ PlanningResult soonest_with(const World& world, const JobSpec& job, const StateS
   set_chains(placement, job);
   const auto num_old = previous.placement.groups.size();
   return finish(world, shape, std::move(placement),
-                std::to_string(placement.groups.size()) + " of " + std::to_string(num_old) + " groups are intact and keep their owners, the others compute with them");
+                std::to_string(placement.groups.size()) + " of " + std::to_string(num_old) +
+                    " groups are intact and keep their owners, the others compute with them");
 }
 
 PlanningResult soonest_without(const World& world, const JobSpec& job, const StateShape& shape) {
@@ -201,7 +212,8 @@ PlanningResult soonest_without(const World& world, const JobSpec& job, const Sta
   Placement placement;
   placement.groups.push_back(make_group(ranks, lay_out(shape, kept_by(world, ranks), Stickiness::kKeepAll)));
   set_chains(placement, job);
-  return finish(world, shape, std::move(placement), "no group is intact: the survivors form one and keep what they hold");
+  return finish(world, shape, std::move(placement),
+                "no group is intact: the survivors form one and keep what they hold");
 }
 
 }  // namespace

@@ -12,14 +12,16 @@ World make_world(const PlannerInput& input) {
   std::vector<const Candidate*> by_id;
   for (const Candidate& candidate : input.candidates) by_id.push_back(&candidate);
   std::sort(by_id.begin(), by_id.end(), [](const Candidate* a, const Candidate* b) { return a->worker < b->worker; });
-  for (std::size_t i = 1; i < by_id.size(); ++i) CHECK(by_id[i - 1]->worker < by_id[i]->worker, "worker named twice:", to_string(by_id[i]->worker));
+  for (std::size_t i = 1; i < by_id.size(); ++i)
+    CHECK(by_id[i - 1]->worker < by_id[i]->worker, "worker named twice:", to_string(by_id[i]->worker));
 
   const auto& old_members = input.previous != nullptr ? input.previous->members : std::vector<Participant>{};
   World world;
   std::vector<bool> survives(by_id.size());
   std::vector<int> new_rank(old_members.size(), -1);
   for (std::size_t old = 0; old < old_members.size(); ++old) {
-    const auto found = std::lower_bound(by_id.begin(), by_id.end(), old_members[old].worker, [](const Candidate* c, const WorkerId& id) { return c->worker < id; });
+    const auto found = std::lower_bound(by_id.begin(), by_id.end(), old_members[old].worker,
+                                        [](const Candidate* c, const WorkerId& id) { return c->worker < id; });
     if (found == by_id.end() || (*found)->worker != old_members[old].worker) continue;
     survives[found - by_id.begin()] = true;
     new_rank[old] = world.size();
@@ -30,8 +32,9 @@ World make_world(const PlannerInput& input) {
     if (!survives[i]) world.workers.push_back(by_id[i]);
   }
   // Neighbours in rank form a group at a start: one host or zone lost then breaks few groups.
-  std::stable_sort(world.workers.begin() + static_cast<std::ptrdiff_t>(first_newcomer), world.workers.end(),
-                   [](const Candidate* a, const Candidate* b) { return std::tie(a->zone, a->host) < std::tie(b->zone, b->host); });
+  std::stable_sort(
+      world.workers.begin() + static_cast<std::ptrdiff_t>(first_newcomer), world.workers.end(),
+      [](const Candidate* a, const Candidate* b) { return std::tie(a->zone, a->host) < std::tie(b->zone, b->host); });
 
   world.old_group.assign(world.workers.size(), -1);
   world.old_member.assign(world.workers.size(), -1);
@@ -85,7 +88,8 @@ std::vector<std::size_t> alike(const World& world, const Plan* previous, const s
     if (std::all_of(groups[g].begin(), groups[g].end(), [&](int rank) { return world.kept[rank].empty(); })) {
       like[g] = empty.try_emplace(groups[g].size(), g).first->second;
     } else if (const Group* old = same_as_before(world, previous, groups[g])) {
-      const bool same = last != nullptr && last->dense_blocks == old->dense_blocks && last->expert_member == old->expert_member;
+      const bool same =
+          last != nullptr && last->dense_blocks == old->dense_blocks && last->expert_member == old->expert_member;
       if (!same) like_last = g;
       like[g] = like_last;
       last = old;

@@ -1,4 +1,5 @@
-// planner_world.hpp: the candidates as the planner sees them: ranks, and what each kept in the previous plan. Pure; a part of the planner.
+// planner_world.hpp: the candidates as the planner sees them: ranks, and what each kept in the previous plan. Pure; a
+// part of the planner.
 #pragma once
 
 #include "coordinator/planner/group_layout.hpp"
@@ -23,7 +24,8 @@ World make_world(const PlannerInput& input);
 // [member] what each of these ranks kept.
 std::vector<const Kept*> kept_by(const World& world, const std::vector<int>& ranks);
 
-// [group] an earlier group whose members hold the same, member for member, so that whatever is found for it holds here; itself where none is known.
+// [group] an earlier group whose members hold the same, member for member, so that whatever is found for it holds here;
+// itself where none is known.
 std::vector<std::size_t> alike(const World& world, const Plan* previous, const std::vector<std::vector<int>>& groups);
 
 }  // namespace regroup::planning

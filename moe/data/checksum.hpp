@@ -1,4 +1,5 @@
-// checksum.hpp: xxh3 (64 bit): of what comes bit by bit as 16 hex digits, of a piece in memory as a number. Private to moe/data.
+// checksum.hpp: xxh3 (64 bit): of what comes bit by bit as 16 hex digits, of a piece in memory as a number. Private to
+// moe/data.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,8 @@ class Xxh3 {
 
 std::uint64_t xxh3(const void* data, std::size_t size);
 
-// PREFIX.sums (frozen): xxh3 of each 64 KiB of PREFIX.bin, the last piece as long as it is; little-endian, 8 bytes each.
+// PREFIX.sums (frozen): xxh3 of each 64 KiB of PREFIX.bin, the last piece as long as it is; little-endian, 8 bytes
+// each.
 inline constexpr std::size_t kSummedBytes = std::size_t{64} << 10;
 
 }  // namespace regroup

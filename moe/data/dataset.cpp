@@ -17,18 +17,24 @@ namespace {
 struct Record {
   std::int64_t num_tokens = -1;
   std::int64_t max_token = -1;
-  std::int64_t vocab_size = -1;   // of the tokenizer; -1 = not said
-  std::string bin_xxh3, idx_xxh3, sums_xxh3;   // sums_xxh3: empty without .sums
-  std::string tokenizer;                       // kind and checksum; "" = not said
+  std::int64_t vocab_size = -1;               // of the tokenizer; -1 = not said
+  std::string bin_xxh3, idx_xxh3, sums_xxh3;  // sums_xxh3: empty without .sums
+  std::string tokenizer;                      // kind and checksum; "" = not said
 };
 
 Result<Record> read_record(const MappedFile& file) {
   const auto json = nlohmann::json::parse(file.bytes().begin(), file.bytes().end(), nullptr, false);
-  const auto damaged = [&](const char* what) { return Error{Code::kCorrupt, file.path() + ": " + what + "; prepare the data again"}; };
+  const auto damaged = [&](const char* what) {
+    return Error{Code::kCorrupt, file.path() + ": " + what + "; prepare the data again"};
+  };
   if (!json.is_object()) return damaged("it is not a JSON object: it was cut or damaged");
   Record record;
-  const auto number = [&](const char* key) { return json.contains(key) && json[key].is_number_integer() ? json[key].get<std::int64_t>() : -1; };
-  const auto text = [&](const char* key) { return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string(); };
+  const auto number = [&](const char* key) {
+    return json.contains(key) && json[key].is_number_integer() ? json[key].get<std::int64_t>() : -1;
+  };
+  const auto text = [&](const char* key) {
+    return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
+  };
   record.num_tokens = number("num_tokens");
   record.max_token = number("max_token");
   record.vocab_size = number("vocab_size");
@@ -57,12 +63,15 @@ class MappedDataset final : public Dataset {
   [[nodiscard]] std::string tokenizer() const override { return record.tokenizer; }
 
   Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
-    CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index, "into", tokens.size());
+    CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index,
+          "into", tokens.size());
     const std::int64_t first = first_token(sample_index);
     if (auto good = check_pieces(first, first + sequence_length + 1); !good) return good;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       tokens[i] = token(first + static_cast<std::int64_t>(i));
-      if (tokens[i] < 0 || tokens[i] >= vocab_size) return Error{Code::kCorrupt, bin.path() + " was changed while in use: it holds token " + std::to_string(tokens[i])};
+      if (tokens[i] < 0 || tokens[i] >= vocab_size)
+        return Error{Code::kCorrupt,
+                     bin.path() + " was changed while in use: it holds token " + std::to_string(tokens[i])};
     }
     return {};
   }
@@ -70,7 +79,7 @@ class MappedDataset final : public Dataset {
   void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
     const std::int64_t first = first_token(sample_index);
     starts.assign(1, 0);
-    std::int64_t low = 0, high = header.num_documents;   // the first document that begins behind `first`
+    std::int64_t low = 0, high = header.num_documents;  // the first document that begins behind `first`
     while (low < high) {
       const std::int64_t middle = low + (high - low) / 2;
       if (document_begin(idx.bytes(), header, middle) > first) {
@@ -82,7 +91,8 @@ class MappedDataset final : public Dataset {
     for (; low < header.num_documents; ++low) {
       const std::int64_t begin = document_begin(idx.bytes(), header, low) - first;
       if (begin >= sequence_length) break;
-      if (begin > starts.back()) starts.push_back(static_cast<std::int32_t>(begin));   // an empty document begins where the next one does
+      // an empty document begins where the next one does
+      if (begin > starts.back()) starts.push_back(static_cast<std::int32_t>(begin));
     }
   }
 
@@ -91,8 +101,8 @@ class MappedDataset final : public Dataset {
       Xxh3 checksum;
       checksum.add(bin.bytes().data(), bin.bytes().size());
       if (checksum.hex() != record.bin_xxh3)
-        return Error{Code::kCorrupt, bin.path() + " has the checksum " + checksum.hex() + ", but " + json.path() + " says " + record.bin_xxh3 +
-                                         ": it was damaged; prepare the data again"};
+        return Error{Code::kCorrupt, bin.path() + " has the checksum " + checksum.hex() + ", but " + json.path() +
+                                         " says " + record.bin_xxh3 + ": it was damaged; prepare the data again"};
     }
     if (auto good = check_pieces(0, header.num_tokens); !good) return good;
     return check_tokens();
@@ -101,7 +111,8 @@ class MappedDataset final : public Dataset {
   [[nodiscard]] Result<void> check_tokens() const {
     for (std::int64_t i = 0; i < header.num_tokens; ++i)
       if (const std::int64_t id = token(i); id < 0 || id >= vocab_size)
-        return Error{Code::kBadInput, bin.path() + " holds token " + std::to_string(id) + " at position " + std::to_string(i) + ", but the model's vocab_size is " +
+        return Error{Code::kBadInput, bin.path() + " holds token " + std::to_string(id) + " at position " +
+                                          std::to_string(i) + ", but the model's vocab_size is " +
                                           std::to_string(vocab_size)};
     return {};
   }
@@ -112,13 +123,15 @@ class MappedDataset final : public Dataset {
     if (!sums.exists()) return {};
     const std::span<const char> all = bin.bytes();
     const auto width = static_cast<std::size_t>(header.token_bytes);
-    for (std::size_t piece = static_cast<std::size_t>(first) * width / kSummedBytes; piece * kSummedBytes < static_cast<std::size_t>(end) * width; ++piece) {
+    for (std::size_t piece = static_cast<std::size_t>(first) * width / kSummedBytes;
+         piece * kSummedBytes < static_cast<std::size_t>(end) * width; ++piece) {
       const std::size_t begin = piece * kSummedBytes;
       const std::size_t size = std::min(kSummedBytes, all.size() - begin);
       std::uint64_t sum = 0;
       std::memcpy(&sum, sums.bytes().data() + piece * sizeof sum, sizeof sum);
       if (xxh3(all.data() + begin, size) != sum)
-        return Error{Code::kCorrupt, bin.path() + " is damaged: bytes " + std::to_string(begin) + " to " + std::to_string(begin + size) + " are not what " + sums.path() +
+        return Error{Code::kCorrupt, bin.path() + " is damaged: bytes " + std::to_string(begin) + " to " +
+                                         std::to_string(begin + size) + " are not what " + sums.path() +
                                          " says; copy the file here again, or prepare the data again"};
     }
     return {};
@@ -145,16 +158,19 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
   if (!record) return record.error();
   data.record = *record;
   if (idx_checksum != record->idx_xxh3)
-    return Error{Code::kCorrupt, data.idx.path() + " has the checksum " + idx_checksum + ", but " + data.json.path() + " says " + record->idx_xxh3 +
+    return Error{Code::kCorrupt, data.idx.path() + " has the checksum " + idx_checksum + ", but " + data.json.path() +
+                                     " says " + record->idx_xxh3 +
                                      ": it was damaged or belongs to other data; prepare the data again"};
   if (record->num_tokens != data.header.num_tokens)
-    return Error{Code::kCorrupt, data.json.path() + " speaks of " + std::to_string(record->num_tokens) + " tokens, " + data.idx.path() + " of " +
-                                     std::to_string(data.header.num_tokens) + "; prepare the data again"};
+    return Error{Code::kCorrupt, data.json.path() + " speaks of " + std::to_string(record->num_tokens) + " tokens, " +
+                                     data.idx.path() + " of " + std::to_string(data.header.num_tokens) +
+                                     "; prepare the data again"};
   if (record->max_token >= data.vocab_size)
-    return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) + ", but the model's vocab_size is " +
-                                      std::to_string(data.vocab_size)};
+    return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) +
+                                      ", but the model's vocab_size is " + std::to_string(data.vocab_size)};
   if (record->vocab_size > data.vocab_size)
-    return Error{Code::kBadInput, data.json.path() + " was made with a tokenizer of " + std::to_string(record->vocab_size) + " tokens, but the model's vocab_size is " +
+    return Error{Code::kBadInput, data.json.path() + " was made with a tokenizer of " +
+                                      std::to_string(record->vocab_size) + " tokens, but the model's vocab_size is " +
                                       std::to_string(data.vocab_size)};
   return {};
 }
@@ -167,14 +183,16 @@ Result<void> open_sums(MappedDataset& data, const std::string& prefix) {
   checksum.add(data.sums.bytes().data(), data.sums.bytes().size());
   const std::size_t pieces = (data.bin.bytes().size() + kSummedBytes - 1) / kSummedBytes;
   if (checksum.hex() != data.record.sums_xxh3 || data.sums.bytes().size() != pieces * sizeof(std::uint64_t))
-    return Error{Code::kCorrupt, data.sums.path() + " has the checksum " + checksum.hex() + ", but " + data.json.path() + " says " + data.record.sums_xxh3 +
+    return Error{Code::kCorrupt, data.sums.path() + " has the checksum " + checksum.hex() + ", but " +
+                                     data.json.path() + " says " + data.record.sums_xxh3 +
                                      ": it was damaged or belongs to other data; prepare the data again"};
   return {};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
+Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::int64_t vocab_size,
+                                               std::int64_t sequence_length, std::uint64_t seed) {
   CHECK(sequence_length > 0, "sequence_length", sequence_length);
   auto data = std::make_unique<MappedDataset>();
   data->vocab_size = vocab_size;
@@ -194,14 +212,16 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::i
   if (!header) return header.error().within(data->idx.path());
   data->header = *header;
   if (data->header.num_tokens < sequence_length + 1)
-    return Error{Code::kBadInput, data->bin.path() + " holds " + std::to_string(data->header.num_tokens) + " tokens, fewer than one sequence of sequence_length + 1 = " +
+    return Error{Code::kBadInput, data->bin.path() + " holds " + std::to_string(data->header.num_tokens) +
+                                      " tokens, fewer than one sequence of sequence_length + 1 = " +
                                       std::to_string(sequence_length + 1)};
   Xxh3 idx_checksum;
   idx_checksum.add(data->idx.bytes().data(), data->idx.bytes().size());
   Xxh3 both;
   both.add(data->idx.bytes().data(), data->idx.bytes().size());
   both.add(data->json.bytes().data(), data->json.bytes().size());
-  if (!data->json.exists()) both.add(data->bin.bytes().data(), data->bin.bytes().size());   // nothing else says what the tokens are
+  // nothing else says what the tokens are
+  if (!data->json.exists()) both.add(data->bin.bytes().data(), data->bin.bytes().size());
   data->digest_text = both.hex();
   if (data->json.exists())
     if (auto checked = check_record(*data, idx_checksum.hex()); !checked) return checked.error();

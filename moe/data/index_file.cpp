@@ -37,19 +37,24 @@ std::string encode_index_header(int token_bytes, std::int64_t num_documents) {
 
 Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_bytes) {
   const auto size = static_cast<std::int64_t>(bytes.size());
-  if (size < kIndexHeaderBytes) return corrupt("it has " + std::to_string(size) + " bytes, fewer than its header's 34: it was cut");
-  if (std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0) return corrupt("it does not begin with MMIDIDX: it is not an index of tokens");
+  if (size < kIndexHeaderBytes)
+    return corrupt("it has " + std::to_string(size) + " bytes, fewer than its header's 34: it was cut");
+  if (std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
+    return corrupt("it does not begin with MMIDIDX: it is not an index of tokens");
   const auto version = load<std::uint64_t>(bytes.data() + 9);
   if (version != 1) return corrupt("its version is " + std::to_string(version) + ", expected 1");
   const auto type = load<std::uint8_t>(bytes.data() + 17);
-  if (type != kTypeUint16 && type != kTypeInt32) return corrupt("its token type is " + std::to_string(type) + ", expected 8 (u16) or 4 (i32)");
+  if (type != kTypeUint16 && type != kTypeInt32)
+    return corrupt("its token type is " + std::to_string(type) + ", expected 8 (u16) or 4 (i32)");
   const auto sequences = load<std::int64_t>(bytes.data() + 18);
   const auto documents = load<std::int64_t>(bytes.data() + 26);
   if (sequences < 0 || documents < 1 || sequences > size / 12 || documents > size / 8)
-    return corrupt("it speaks of " + std::to_string(sequences) + " sequences, more than its " + std::to_string(size) + " bytes can hold: it was cut or damaged");
+    return corrupt("it speaks of " + std::to_string(sequences) + " sequences, more than its " + std::to_string(size) +
+                   " bytes can hold: it was cut or damaged");
   const std::int64_t needed = kIndexHeaderBytes + sequences * 12 + documents * 8;
   if (size != needed && size != needed + sequences)  // an optional byte a sequence: its mode
-    return corrupt("it has " + std::to_string(size) + " bytes, its header asks for " + std::to_string(needed) + ": it was cut or damaged");
+    return corrupt("it has " + std::to_string(size) + " bytes, its header asks for " + std::to_string(needed) +
+                   ": it was cut or damaged");
 
   IndexHeader header;
   header.token_bytes = type == kTypeUint16 ? 2 : 4;
@@ -71,12 +76,14 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
   for (std::int64_t i = 0; i < documents; ++i) {
     const auto first = load<std::int64_t>(document_index + i * 8);
     if ((i == 0 && first != 0) || first < previous || first > sequences)
-      return corrupt("document " + std::to_string(i) + " begins at sequence " + std::to_string(first) + " of " + std::to_string(sequences));
+      return corrupt("document " + std::to_string(i) + " begins at sequence " + std::to_string(first) + " of " +
+                     std::to_string(sequences));
     previous = first;
   }
   if (bin_bytes != header.num_tokens * header.token_bytes)
-    return corrupt("it speaks of " + std::to_string(header.num_tokens) + " tokens, " + std::to_string(header.num_tokens * header.token_bytes) +
-                   " bytes, but the .bin beside it has " + std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
+    return corrupt("it speaks of " + std::to_string(header.num_tokens) + " tokens, " +
+                   std::to_string(header.num_tokens * header.token_bytes) + " bytes, but the .bin beside it has " +
+                   std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
   return header;
 }
 
@@ -84,7 +91,8 @@ std::int64_t document_begin(std::span<const char> bytes, const IndexHeader& head
   const char* offsets = bytes.data() + kIndexHeaderBytes + header.num_sequences * 4;
   if (document >= header.num_documents) return header.num_tokens;
   const auto sequence = load<std::int64_t>(offsets + header.num_sequences * 8 + document * 8);
-  return sequence < header.num_sequences ? load<std::int64_t>(offsets + sequence * 8) / header.token_bytes : header.num_tokens;
+  return sequence < header.num_sequences ? load<std::int64_t>(offsets + sequence * 8) / header.token_bytes
+                                         : header.num_tokens;
 }
 
 }  // namespace regroup

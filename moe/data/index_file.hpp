@@ -1,6 +1,7 @@
 // index_file.hpp: the .idx of Megatron's indexed data sets. On disk: frozen. Pure.
 //
-// "MMIDIDX\0\0", u64 version 1, u8 type, u64 sequences N, u64 documents D (one more than there are), i32 lengths[N], i64 byte offsets[N], i64 document_index[D]; little-endian.
+// "MMIDIDX\0\0", u64 version 1, u8 type, u64 sequences N, u64 documents D (one more than there are), i32 lengths[N],
+// i64 byte offsets[N], i64 document_index[D]; little-endian.
 #pragma once
 
 #include "base/result.hpp"
@@ -13,7 +14,7 @@
 namespace regroup {
 
 struct IndexHeader {
-  int token_bytes = 2;           // 2 (u16) or 4 (i32)
+  int token_bytes = 2;  // 2 (u16) or 4 (i32)
   std::int64_t num_sequences = 0;
   std::int64_t num_documents = 0;
   std::int64_t num_tokens = 0;

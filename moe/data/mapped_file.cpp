@@ -17,7 +17,8 @@ Result<MappedFile> MappedFile::open(const std::string& path, bool may_be_absent)
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     if (may_be_absent && errno == ENOENT) return file;
-    return Error{Code::kNotFound, "cannot read " + path + ": " + std::strerror(errno) + "; `regroup data prepare` makes it"};
+    return Error{Code::kNotFound,
+                 "cannot read " + path + ": " + std::strerror(errno) + "; `regroup data prepare` makes it"};
   }
   struct stat status {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {

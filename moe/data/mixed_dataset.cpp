@@ -9,7 +9,8 @@ namespace {
 
 class MixedDataset final : public Dataset {
  public:
-  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture, std::uint64_t seed) : sets_(std::move(sets)), mixture_(std::move(mixture)), seed_(seed) {}
+  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture, std::uint64_t seed)
+      : sets_(std::move(sets)), mixture_(std::move(mixture)), seed_(seed) {}
 
   [[nodiscard]] std::int64_t num_tokens() const override { return sum(&Dataset::num_tokens); }
   [[nodiscard]] std::int64_t num_documents() const override { return sum(&Dataset::num_documents); }
@@ -51,7 +52,8 @@ class MixedDataset final : public Dataset {
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& sources, std::int64_t vocab_size, std::int64_t sequence_length, std::uint64_t seed) {
+Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& sources, std::int64_t vocab_size,
+                                               std::int64_t sequence_length, std::uint64_t seed) {
   if (sources.empty()) return Error{Code::kBadInput, "no data is given"};
   std::vector<std::unique_ptr<Dataset>> sets;
   std::vector<double> weights;

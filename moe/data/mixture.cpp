@@ -25,7 +25,8 @@ std::uint64_t reversed(std::uint64_t value) {
 Result<Mixture> Mixture::make(std::span<const double> weights) {
   double sum = 0;
   for (const double weight : weights) {
-    if (!(weight > 0) || !std::isfinite(weight)) return Error{Code::kBadInput, "a weight must be a number above 0, not " + std::to_string(weight)};
+    if (!(weight > 0) || !std::isfinite(weight))
+      return Error{Code::kBadInput, "a weight must be a number above 0, not " + std::to_string(weight)};
     sum += weight;
   }
   Mixture mixture;
@@ -37,13 +38,15 @@ Result<Mixture> Mixture::make(std::span<const double> weights) {
   }
   std::vector<std::size_t> order(weights.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
   std::int64_t left = kPeriod - std::accumulate(mixture.counts_.begin(), mixture.counts_.end(), std::int64_t{0});
   for (std::size_t i = 0; left > 0; i = (i + 1) % order.size(), --left) ++mixture.counts_[order[i]];
   for (std::size_t i = 0; i < weights.size(); ++i)
     if (mixture.counts_[i] == 0)
-      return Error{Code::kBadInput, "weight " + std::to_string(i) + " is " + std::to_string(weights[i]) + " of " + std::to_string(sum) + ", less than 1 / " +
-                                        std::to_string(kPeriod) + " of the whole"};
+      return Error{Code::kBadInput, "weight " + std::to_string(i) + " is " + std::to_string(weights[i]) + " of " +
+                                        std::to_string(sum) + ", less than 1 / " + std::to_string(kPeriod) +
+                                        " of the whole"};
   return mixture;
 }
 

@@ -6,8 +6,9 @@
 #include <bit>
 
 namespace regroup {
-// A Feistel network over the smallest even number of bits that holds n, walked until it lands below n (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002):
-// a bijection of a set onto itself, restricted to a part by following its cycles, is a bijection of the part. At most 4 n values: fewer than four walks on average.
+// A Feistel network over the smallest even number of bits that holds n, walked until it lands below n (Black and
+// Rogaway, "Ciphers with arbitrary finite domains", 2002): a bijection of a set onto itself, restricted to a part by
+// following its cycles, is a bijection of the part. At most 4 n values: fewer than four walks on average.
 std::uint64_t permute(std::uint64_t index, std::uint64_t n, std::uint64_t seed, std::uint64_t data_epoch) {
   CHECK(index < n, "index", index, "of", n);
   const int half = std::max(1, (static_cast<int>(std::bit_width(n - 1)) + 1) / 2);

@@ -27,8 +27,8 @@ Sizes sizes_of(const Dims& dims) {
   s.heads = m.num_attention_heads;
   s.kv_heads = m.num_key_value_heads;
   s.head_dim = m.head_dim;
-  s.share = s.heads / s.kv_heads;                       // query heads of one key head
-  s.width = (s.heads + 2 * s.kv_heads) * s.head_dim;    // of a row of qkv
+  s.share = s.heads / s.kv_heads;                     // query heads of one key head
+  s.width = (s.heads + 2 * s.kv_heads) * s.head_dim;  // of a row of qkv
   s.length = dims.sequence_length;
   s.window = m.sliding_window.value_or(s.length);
   s.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.head_dim)));
@@ -46,7 +46,8 @@ std::vector<std::int64_t> checked(const Sizes& s, const std::vector<std::int64_t
   if (documents.empty()) return std::vector<std::int64_t>(static_cast<std::size_t>(s.n / s.length), s.length);
   std::int64_t end = 0;
   for (const std::int64_t length : documents) {
-    REGROUP_CHECK(length > 0 && end / s.length == (end + length - 1) / s.length, "a document of", length, "tokens at row", end, "of sequences of", s.length);
+    REGROUP_CHECK(length > 0 && end / s.length == (end + length - 1) / s.length, "a document of", length,
+                  "tokens at row", end, "of sequences of", s.length);
     end += length;
   }
   REGROUP_CHECK(end == s.n, "documents of", end, "tokens, sequences of", s.n);
@@ -55,7 +56,8 @@ std::vector<std::int64_t> checked(const Sizes& s, const std::vector<std::int64_t
 
 std::int64_t rounded(std::int64_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
 
-// One query head's rows [row, row + tile.rows) of a document against its keys from `key` on: both counted within the document.
+// One query head's rows [row, row + tile.rows) of a document against its keys from `key` on: both counted within the
+// document.
 struct Work {
   Tile tile;
   std::int64_t row = 0;
@@ -79,8 +81,10 @@ std::int64_t most_stride(const Sizes& s) { return rounded(std::min(s.length, s.w
 void score(const Sizes& s, const Work& w, const float* a, std::int64_t stride, const float* panels, float* scores) {
   const Tile& t = w.tile;
   for (std::int64_t key = t.begin(0) / kPanel * kPanel; key < t.end(t.rows - 1); key += kPanel) {
-    const std::int64_t first = std::max<std::int64_t>(0, key - t.visible + 1) / kBlock * kBlock;  // the first row that sees the panel
-    multiply_panel(a + first * stride, stride, 1, panels + (w.key + key) * s.head_dim, scores + first * t.stride + key, t.stride, t.rows - first, s.head_dim, false);
+    // the first row that sees the panel
+    const std::int64_t first = std::max<std::int64_t>(0, key - t.visible + 1) / kBlock * kBlock;
+    multiply_panel(a + first * stride, stride, 1, panels + (w.key + key) * s.head_dim, scores + first * t.stride + key,
+                   t.stride, t.rows - first, s.head_dim, false);
   }
 }
 
@@ -91,8 +95,8 @@ void gather(const Sizes& s, const Work& w, const float* scores, const float* pan
     for (std::int64_t i = 0; i < t.rows; i += kBlock) {
       const std::int64_t rows = std::min(kBlock, t.rows - i);
       const std::int64_t begin = t.begin(i);
-      multiply_panel(scores + i * t.stride + begin, t.stride, 1, panels + column * s.length + (w.key + begin) * kPanel, out + column * t.rows + i * kPanel, kPanel,
-                     rows, t.end(i + rows - 1) - begin, false);
+      multiply_panel(scores + i * t.stride + begin, t.stride, 1, panels + column * s.length + (w.key + begin) * kPanel,
+                     out + column * t.rows + i * kPanel, kPanel, rows, t.end(i + rows - 1) - begin, false);
     }
 }
 
@@ -102,26 +106,31 @@ void scatter(const Sizes& s, const Work& w, const float* scores, const float* pa
   for (std::int64_t column = 0; column < s.head_dim; column += kPanel)
     for (std::int64_t key = t.begin(0) / kBlock * kBlock; key < t.end(t.rows - 1); key += kBlock) {
       const std::int64_t keys = std::min(kBlock, t.end(t.rows - 1) - key);
-      const std::int64_t first = std::max<std::int64_t>(0, key - t.visible + 1);                         // rows that see the first key ...
-      const std::int64_t end = std::min(t.rows, std::max(first, key + keys - t.visible + t.window));  // ... to rows that see the last one
-      multiply_panel(scores + first * t.stride + key, 1, t.stride, panels + column * t.rows + first * kPanel, sums + column * s.length + (w.key + key) * kPanel,
-                     kPanel, keys, end - first, true);
+      const std::int64_t first = std::max<std::int64_t>(0, key - t.visible + 1);  // rows that see the first key ...
+      // ... to rows that see the last one
+      const std::int64_t end = std::min(t.rows, std::max(first, key + keys - t.visible + t.window));
+      multiply_panel(scores + first * t.stride + key, 1, t.stride, panels + column * t.rows + first * kPanel,
+                     sums + column * s.length + (w.key + key) * kPanel, kPanel, keys, end - first, true);
     }
 }
 
 template <class T>
 void attend(const Sizes& all, const std::vector<std::int64_t>& documents, const T* qkv, T* context, float* lse) {
   const std::int64_t panels = rounded(all.head_dim);
-  const at::Tensor keys = empty({rounded(all.length) * all.head_dim}), values = empty({all.length * panels}), queries = empty({kQueryTile * all.head_dim});
-  const at::Tensor score_buffer = empty({kQueryTile * most_stride(all)}), out_buffer = empty({kQueryTile * panels}), sum_buffer = empty({kQueryTile});
+  const at::Tensor keys = empty({rounded(all.length) * all.head_dim}), values = empty({all.length * panels}),
+                   queries = empty({kQueryTile * all.head_dim});
+  const at::Tensor score_buffer = empty({kQueryTile * most_stride(all)}), out_buffer = empty({kQueryTile * panels}),
+                   sum_buffer = empty({kQueryTile});
   float* scores = score_buffer.data_ptr<float>();
   float* out = out_buffer.data_ptr<float>();
   const std::int64_t context_width = all.heads * all.head_dim;
   for (const std::int64_t length : documents) {
     const Sizes s = within(all, length);
     for (std::int64_t group = 0; group < s.kv_heads; ++group) {
-      pack_transposed_panels(qkv + (s.heads + group) * s.head_dim, s.width, keys.data_ptr<float>(), s.length, s.head_dim);
-      pack_panels(qkv + (s.heads + s.kv_heads + group) * s.head_dim, s.width, values.data_ptr<float>(), s.length, s.head_dim);
+      pack_transposed_panels(qkv + (s.heads + group) * s.head_dim, s.width, keys.data_ptr<float>(), s.length,
+                             s.head_dim);
+      pack_panels(qkv + (s.heads + s.kv_heads + group) * s.head_dim, s.width, values.data_ptr<float>(), s.length,
+                  s.head_dim);
       for (std::int64_t head = group * s.share; head < (group + 1) * s.share; ++head)
         for_each_tile(s, [&](const Work& w) {
           float* q = queries.data_ptr<float>();
@@ -129,7 +138,8 @@ void attend(const Sizes& all, const std::vector<std::int64_t>& documents, const 
           score(s, w, q, s.head_dim, keys.data_ptr<float>(), scores);
           attend_tile(w.tile, scores, lse + head * s.length + w.row, sum_buffer.data_ptr<float>());
           gather(s, w, scores, values.data_ptr<float>(), out);
-          unpack_panels(out, context + w.row * context_width + head * s.head_dim, context_width, w.tile.rows, s.head_dim, sum_buffer.data_ptr<float>(), 1.0f);
+          unpack_panels(out, context + w.row * context_width + head * s.head_dim, context_width, w.tile.rows,
+                        s.head_dim, sum_buffer.data_ptr<float>(), 1.0f);
         });
     }
     qkv += s.length * s.width;
@@ -140,9 +150,11 @@ void attend(const Sizes& all, const std::vector<std::int64_t>& documents, const 
 
 // dqkv [N, width] is written whole. With q' = scale * q: S = q' k^T, so dq = scale * dS k and dk = dS^T q'.
 template <class T>
-void attend_backward(const Sizes& all, const std::vector<std::int64_t>& documents, const T* qkv, const T* context, const float* lse, const T* dcontext, T* dqkv) {
+void attend_backward(const Sizes& all, const std::vector<std::int64_t>& documents, const T* qkv, const T* context,
+                     const float* lse, const T* dcontext, T* dqkv) {
   const std::int64_t panels = rounded(all.head_dim);
-  const at::Tensor packed = empty({2 * rounded(all.length) * all.head_dim}), rows_of_keys = empty({3 * all.length * panels});
+  const at::Tensor packed = empty({2 * rounded(all.length) * all.head_dim}),
+                   rows_of_keys = empty({3 * all.length * panels});
   const at::Tensor rows = empty({2 * kQueryTile * all.head_dim}), tiles = empty({3 * kQueryTile * panels});
   const at::Tensor square = empty({2 * kQueryTile * most_stride(all)}), delta_buffer = empty({kQueryTile});
   float* keys_transposed = packed.data_ptr<float>();
@@ -181,7 +193,8 @@ void attend_backward(const Sizes& all, const std::vector<std::int64_t>& document
           score(s, w, dout, s.head_dim, values_transposed, dscores);
           attend_tile_backward(w.tile, scores, dscores, lse + head * s.length + w.row, delta);
           gather(s, w, dscores, keys, dq_panels);
-          unpack_panels(dq_panels, dqkv + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim, nullptr, s.scale);
+          unpack_panels(dq_panels, dqkv + w.row * s.width + head * s.head_dim, s.width, w.tile.rows, s.head_dim,
+                        nullptr, s.scale);
           scatter(s, w, dscores, q_panels, dkeys);
           scatter(s, w, scores, dout_panels, dvalues);
         });
@@ -199,7 +212,8 @@ void attend_backward(const Sizes& all, const std::vector<std::int64_t>& document
 // The rotated columns, queries and keys, lie side by side.
 template <class T>
 void rotate(const Sizes& s, const Rope& rope, T* qkv, float sign) {
-  rotate_rows(qkv, s.width, rope.cos.data_ptr<float>(), rope.sin.data_ptr<float>(), s.n, s.length, s.heads + s.kv_heads, s.head_dim, sign);
+  rotate_rows(qkv, s.width, rope.cos.data_ptr<float>(), rope.sin.data_ptr<float>(), s.n, s.length, s.heads + s.kv_heads,
+              s.head_dim, sign);
 }
 
 }  // namespace
@@ -218,8 +232,8 @@ Rope make_rope(const Dims& dims) {
   return rope;
 }
 
-at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, const Rope& rope, const Dims& dims, AttentionSaved& saved,
-                             const std::vector<std::int64_t>& documents) {
+at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, const Rope& rope, const Dims& dims,
+                             AttentionSaved& saved, const std::vector<std::int64_t>& documents) {
   const Sizes s = sizes_of(dims);
   REGROUP_CHECK(x.size(0) == s.n && x.size(1) == s.h && x.is_contiguous(), "x is", x.size(0), "by", x.size(1));
   const at::ScalarType type = x.scalar_type();
@@ -232,7 +246,8 @@ at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, c
   saved.documents = checked(s, documents);
   at::Tensor out = empty({s.n, s.h}, type);
   by_type(x, [&]<class T>() {
-    rms_norm_rows(data<T>(x), data<float>(weights.input_norm), data<T>(saved.normed), data<float>(saved.rstd), s.n, s.h, static_cast<float>(dims.shape.rms_norm_eps));
+    rms_norm_rows(data<T>(x), data<float>(weights.input_norm), data<T>(saved.normed), data<float>(saved.rstd), s.n, s.h,
+                  static_cast<float>(dims.shape.rms_norm_eps));
     std::int64_t column = 0;
     for (const at::Tensor& matrix : weights.fused) {
       multiply(saved.qkv.narrow(1, column, matrix.size(0)), saved.normed, matrix.t());
@@ -247,8 +262,8 @@ at::Tensor attention_forward(const DenseWeights& weights, const at::Tensor& x, c
   return out;
 }
 
-at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dout, AttentionSaved& saved, const Rope& rope, const Dims& dims,
-                              DenseWeights& leaf) {
+at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dout, AttentionSaved& saved,
+                              const Rope& rope, const Dims& dims, DenseWeights& leaf) {
   const Sizes s = sizes_of(dims);
   const at::ScalarType type = dout.scalar_type();
   multiply_gradient(leaf.o, dout.t(), saved.context, false);
@@ -257,9 +272,11 @@ at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dou
   const at::Tensor dqkv = empty({s.n, s.width}, type);
   at::Tensor dx = empty({s.n, s.h}, type);
   // A form may have gaps between the matrices where the other has none.
-  const std::vector<at::Tensor> leaves = leaf.fused.size() == weights.fused.size() ? leaf.fused : std::vector<at::Tensor>{leaf.q, leaf.k, leaf.v};
+  const std::vector<at::Tensor> leaves =
+      leaf.fused.size() == weights.fused.size() ? leaf.fused : std::vector<at::Tensor>{leaf.q, leaf.k, leaf.v};
   by_type(dout, [&]<class T>() {
-    attend_backward(s, saved.documents, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse), data<T>(dcontext), data<T>(dqkv));
+    attend_backward(s, saved.documents, data<T>(saved.qkv), data<T>(saved.context), data<float>(saved.lse),
+                    data<T>(dcontext), data<T>(dqkv));
     rotate(s, rope, data<T>(dqkv), -1.0f);
     qk_norm_backward(weights, dims, dqkv, saved.qk_norm, leaf);
     std::int64_t column = 0;
@@ -269,8 +286,8 @@ at::Tensor attention_backward(const DenseWeights& weights, const at::Tensor& dou
       multiply(dx, part, weights.fused[i], column == 0 ? 0.0f : 1.0f);
       column += weights.fused[i].size(0);
     }
-    rms_norm_rows_backward(data<T>(dx), data<T>(saved.x), data<float>(weights.input_norm), data<float>(saved.rstd), data<T>(dout), data<T>(dx),
-                           data<float>(leaf.input_norm), s.n, s.h);
+    rms_norm_rows_backward(data<T>(dx), data<T>(saved.x), data<float>(weights.input_norm), data<float>(saved.rstd),
+                           data<T>(dout), data<T>(dx), data<float>(leaf.input_norm), s.n, s.h);
   });
   saved = {};
   return dx;

@@ -1,4 +1,5 @@
-// bf16.hpp: the upper half of an fp32 number, rounded to nearest even. Plain integers: the same bits on every machine; subnormal numbers stay.
+// bf16.hpp: the upper half of an fp32 number, rounded to nearest even. Plain integers: the same bits on every machine;
+// subnormal numbers stay.
 #pragma once
 
 #include <bit>

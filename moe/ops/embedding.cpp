@@ -11,9 +11,11 @@ namespace regroup::ops {
 at::Tensor embedding_forward(const EmbeddingWeights& weights, const at::Tensor& tokens) {
   const std::int64_t* ids = tokens.data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < tokens.numel(); ++i)
-    REGROUP_CHECK(0 <= ids[i] && ids[i] < weights.table.size(0), "token", ids[i], "at position", i, "vocabulary", weights.table.size(0));
+    REGROUP_CHECK(0 <= ids[i] && ids[i] < weights.table.size(0), "token", ids[i], "at position", i, "vocabulary",
+                  weights.table.size(0));
   at::Tensor x = empty({tokens.numel(), weights.table.size(1)}, weights.table.scalar_type());
-  gather_rows(weights.table.data_ptr(), ids, x.data_ptr(), x.size(0), x.size(1) * static_cast<std::int64_t>(x.element_size()));
+  gather_rows(weights.table.data_ptr(), ids, x.data_ptr(), x.size(0),
+              x.size(1) * static_cast<std::int64_t>(x.element_size()));
   return x;
 }
 

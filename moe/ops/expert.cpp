@@ -10,7 +10,8 @@ namespace {
 
 // Where the result is made: in `out` if that may be a GEMM's operand, else apart, to be copied there.
 at::Tensor target(const at::Tensor& out, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
-  const bool direct = out.defined() && out.size(0) == rows && out.is_contiguous() && reinterpret_cast<std::uintptr_t>(out.data_ptr()) % 64 == 0;
+  const bool direct = out.defined() && out.size(0) == rows && out.is_contiguous() &&
+                      reinterpret_cast<std::uintptr_t>(out.data_ptr()) % 64 == 0;
   return direct ? out : empty({rows, columns}, type);
 }
 
@@ -65,7 +66,8 @@ at::Tensor expert_forward(const ExpertWeights& weights, const at::Tensor& rows, 
   return finish(y, out, n);
 }
 
-at::Tensor expert_row_gradients(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved, ExpertBackward& rest, at::Tensor out) {
+at::Tensor expert_row_gradients(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved,
+                                ExpertBackward& rest, at::Tensor out) {
   const std::int64_t n = dy_rows.size(0);
   const std::int64_t f = weights.w1.size(0);
   const at::ScalarType type = dy_rows.scalar_type();
@@ -76,7 +78,9 @@ at::Tensor expert_row_gradients(const ExpertWeights& weights, const at::Tensor& 
   at::Tensor dact = empty({p, f}, type);
   multiply(dact, dy, weights.w2);
   rest = {saved.rows, dy, empty({p, f}, type), empty({p, 2 * f}, type)};
-  by_type(dact, [&]<class T>() { swiglu_rows_backward(data<T>(saved.hidden), data<T>(dact), data<T>(rest.act), data<T>(rest.dhidden), p, f); });
+  by_type(dact, [&]<class T>() {
+    swiglu_rows_backward(data<T>(saved.hidden), data<T>(dact), data<T>(rest.act), data<T>(rest.dhidden), p, f);
+  });
   dact.reset();
   saved = {};
   const at::Tensor dx = target(out, p, rest.rows.size(1), type);
@@ -99,7 +103,8 @@ void expert_weight_gradients(ExpertBackward& rest, ExpertWeights& accumulator) {
   rest = {};
 }
 
-at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved, ExpertWeights& accumulator, at::Tensor out) {
+at::Tensor expert_backward(const ExpertWeights& weights, const at::Tensor& dy_rows, ExpertSaved& saved,
+                           ExpertWeights& accumulator, at::Tensor out) {
   ExpertBackward rest;
   const at::Tensor dx = expert_row_gradients(weights, dy_rows, saved, rest, std::move(out));
   expert_weight_gradients(rest, accumulator);

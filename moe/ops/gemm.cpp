@@ -53,7 +53,8 @@ void multiply_gradient(const at::Tensor& out, const at::Tensor& a, const at::Ten
 
 at::Tensor empty(at::IntArrayRef sizes, at::ScalarType type) {
   at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(type));
-  REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % 64 == 0, "LibTorch's allocator no longer aligns to 64 bytes");
+  REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) % 64 == 0,
+                "LibTorch's allocator no longer aligns to 64 bytes");
   return tensor;
 }
 

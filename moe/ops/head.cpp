@@ -23,7 +23,8 @@ void add_gradient(const at::Tensor& out, const at::Tensor& scores, const at::Ten
 }
 
 template <class T>
-HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor& targets, const Dims& dims, HeadWeights* leaf) {
+HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor& targets, const Dims& dims,
+               HeadWeights* leaf) {
   const std::int64_t n = x.size(0);
   const std::int64_t h = x.size(1);
   const std::int64_t v = weights.lm_head.size(0);
@@ -35,7 +36,8 @@ HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor
   }
   const at::Tensor normed = empty({n, h}, x.scalar_type());
   const at::Tensor rstd = empty({n});
-  rms_norm_rows(data<T>(x), data<float>(weights.norm), data<T>(normed), data<float>(rstd), n, h, static_cast<float>(dims.shape.rms_norm_eps));
+  rms_norm_rows(data<T>(x), data<float>(weights.norm), data<T>(normed), data<float>(rstd), n, h,
+                static_cast<float>(dims.shape.rms_norm_eps));
   const std::int64_t piece_rows = std::min(n, head_rows(v, dims.precision));
   const at::Tensor logits = empty({piece_rows, v}, x.scalar_type());
   const at::Tensor row_buffer = empty({v});
@@ -45,13 +47,15 @@ HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor
     const at::Tensor piece = normed.narrow(0, row, rows);
     const at::Tensor scores = logits.narrow(0, 0, rows);
     multiply(scores, piece, weights.lm_head.t());
-    result.loss_sum += cross_entropy_rows(data<T>(scores), ids + row, rows, v, leaf != nullptr, data<float>(row_buffer));
+    result.loss_sum +=
+        cross_entropy_rows(data<T>(scores), ids + row, rows, v, leaf != nullptr, data<float>(row_buffer));
     if (leaf == nullptr) continue;
     multiply(dnormed.narrow(0, row, rows), scores, weights.lm_head);
     add_gradient(leaf->lm_head, scores, piece, row != 0);
   }
   if (leaf != nullptr) {
-    rms_norm_rows_backward(data<T>(dnormed), data<T>(x), data<float>(weights.norm), data<float>(rstd), nullptr, data<T>(dnormed), data<float>(leaf->norm), n, h);
+    rms_norm_rows_backward(data<T>(dnormed), data<T>(x), data<float>(weights.norm), data<float>(rstd), nullptr,
+                           data<T>(dnormed), data<float>(leaf->norm), n, h);
     result.dx = dnormed;
   }
   return result;
@@ -59,7 +63,8 @@ HeadResult run(const HeadWeights& weights, const at::Tensor& x, const at::Tensor
 
 }  // namespace
 
-HeadResult head_forward_backward(const HeadWeights& weights, const at::Tensor& x, const at::Tensor& targets, const Dims& dims, HeadWeights& leaf) {
+HeadResult head_forward_backward(const HeadWeights& weights, const at::Tensor& x, const at::Tensor& targets,
+                                 const Dims& dims, HeadWeights& leaf) {
   return by_type(x, [&]<class T>() { return run<T>(weights, x, targets, dims, &leaf); });
 }
 

@@ -21,7 +21,8 @@ void multiply_each(const Jitter& jitter, T* x, std::int64_t n) {
     element = rounded_to<T>(to_float(element) * (low + range * (static_cast<float>(bits24) * 0x1.0p-24f)));
   };
   for (std::int64_t i = 0; i < n; i += 2) {
-    const std::uint64_t bits = random_bits(jitter.key, static_cast<std::uint64_t>(i / 2));   // two elements' worth: 24 bits each
+    // two elements' worth: 24 bits each
+    const std::uint64_t bits = random_bits(jitter.key, static_cast<std::uint64_t>(i / 2));
     multiply(x[i], bits >> 40);
     if (i + 1 < n) multiply(x[i + 1], bits & 0xFFFFFFu);
   }

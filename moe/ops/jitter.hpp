@@ -1,5 +1,6 @@
-// jitter.hpp: router_jitter_noise: the input of router and experts times uniform [1 - noise, 1 + noise), in training alone. The same bits on every layout: element i of a
-// microbatch's layer is a function of (key, i), and the key of (seed, step, microbatch, layer). Made again in the backward, never stored.
+// jitter.hpp: router_jitter_noise: the input of router and experts times uniform [1 - noise, 1 + noise), in training
+// alone. The same bits on every layout: element i of a microbatch's layer is a function of (key, i), and the key of
+// (seed, step, microbatch, layer). Made again in the backward, never stored.
 #pragma once
 
 #include "moe/ops/bf16.hpp"
@@ -9,7 +10,7 @@
 namespace regroup::ops {
 
 struct Jitter {
-  double noise = 0.0;         // 0: none
+  double noise = 0.0;  // 0: none
   std::uint64_t key = 0;
 };
 

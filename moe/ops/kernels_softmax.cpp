@@ -16,7 +16,8 @@ REGROUP_CLONES void softmax_rows(const float* logits, float* probs, float* lse, 
   }
 }
 
-void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k, bool normalise) {
+void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::int64_t n, std::int64_t e, std::int64_t k,
+                bool normalise) {
   for (std::int64_t row = 0; row < n; ++row) {
     const float* p = probs + row * e;
     std::int64_t* chosen = expert + row * k;
@@ -34,8 +35,9 @@ void top_k_rows(const float* probs, std::int64_t* expert, float* weight, std::in
 }
 
 // w_i = p_i / S over the chosen, so dp_i = (dw_i - sum_j dw_j w_j) / S; softmax: dlogit = p (dp - sum p dp).
-void router_rows_backward(const float* probs, const std::int64_t* expert, const float* weight, const float* dweight, const float* aux, float* dlogits,
-                          std::int64_t n, std::int64_t e, std::int64_t k, bool normalise) {
+void router_rows_backward(const float* probs, const std::int64_t* expert, const float* weight, const float* dweight,
+                          const float* aux, float* dlogits, std::int64_t n, std::int64_t e, std::int64_t k,
+                          bool normalise) {
   for (std::int64_t row = 0; row < n; ++row) {
     const float* p = probs + row * e;
     float* dp = dlogits + row * e;
@@ -46,7 +48,8 @@ void router_rows_backward(const float* probs, const std::int64_t* expert, const 
       mean += dweight[i] * weight[i];
     }
     for (std::int64_t j = 0; j < e; ++j) dp[j] = aux != nullptr ? aux[j] : 0.0f;
-    for (std::int64_t i = row * k; i < (row + 1) * k; ++i) dp[expert[i]] += normalise ? (dweight[i] - mean) / total : dweight[i];
+    for (std::int64_t i = row * k; i < (row + 1) * k; ++i)
+      dp[expert[i]] += normalise ? (dweight[i] - mean) / total : dweight[i];
     float projection = 0;
     for (std::int64_t j = 0; j < e; ++j) projection += p[j] * dp[j];
     for (std::int64_t j = 0; j < e; ++j) dp[j] = p[j] * (dp[j] - projection);
@@ -67,7 +70,8 @@ REGROUP_INLINE double cross_entropy(float* p, std::int64_t target, std::int64_t 
   const float total = exp_row(p, top, p, v);
   if (gradient) {
     const float inverse = 1.0f / total;
-    for_each_16(v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(p + j, ld(p + j) * inverse); });
+    for_each_16(
+        v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(p + j, ld(p + j) * inverse); });
     p[target] -= 1.0f;
   }
   return std::log(static_cast<double>(total)) + (static_cast<double>(top) - static_cast<double>(wanted));
@@ -75,7 +79,8 @@ REGROUP_INLINE double cross_entropy(float* p, std::int64_t target, std::int64_t 
 
 }  // namespace
 
-REGROUP_CLONES double cross_entropy_rows(float* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient, float*) {
+REGROUP_CLONES double cross_entropy_rows(float* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v,
+                                         bool gradient, float*) {
   double loss = 0;
   for (std::int64_t row = 0; row < n; ++row) {
     float* p = logits + row * v;
@@ -87,15 +92,18 @@ REGROUP_CLONES double cross_entropy_rows(float* logits, const std::int64_t* targ
   return loss;
 }
 
-REGROUP_CLONES double cross_entropy_rows(bf16* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v, bool gradient, float* row_buffer) {
+REGROUP_CLONES double cross_entropy_rows(bf16* logits, const std::int64_t* targets, std::int64_t n, std::int64_t v,
+                                         bool gradient, float* row_buffer) {
   double loss = 0;
   for (std::int64_t row = 0; row < n; ++row) {
     bf16* p = logits + row * v;
     if (targets[row] >= 0) {
-      for_each_16(v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(row_buffer + j, ld(p + j)); });
+      for_each_16(
+          v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(row_buffer + j, ld(p + j)); });
       loss += cross_entropy(row_buffer, targets[row], v, gradient);
       if (gradient)
-        for_each_16(v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(p + j, ld(row_buffer + j)); });
+        for_each_16(
+            v, [&](std::int64_t j, auto ld, auto st) __attribute__((always_inline)) { st(p + j, ld(row_buffer + j)); });
     } else if (gradient) {
       std::fill(p, p + v, bf16{0});
     }

@@ -8,22 +8,22 @@
 #include "moe/ops/kernels.hpp"
 #include "moe/ops/typed.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <ATen/Context.h>
+#include <malloc.h>
+#include <sys/resource.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <algorithm>
-#include <malloc.h>
-#include <sys/resource.h>
 
 namespace regroup::ops {
 
 void keep_freed_memory() {
-  mallopt(M_MMAP_MAX, 0);                     // no allocation is a mapping of its own, given back when freed
-  mallopt(M_TRIM_THRESHOLD, -1);              // the heap never shrinks
-  mallopt(M_TOP_PAD, 64 << 20);               // and grows in large strides
-  mallopt(M_ARENA_MAX, 1);                    // one heap: other threads' heaps are mappings that come and go
+  mallopt(M_MMAP_MAX, 0);         // no allocation is a mapping of its own, given back when freed
+  mallopt(M_TRIM_THRESHOLD, -1);  // the heap never shrinks
+  mallopt(M_TOP_PAD, 64 << 20);   // and grows in large strides
+  mallopt(M_ARENA_MAX, 1);        // one heap: other threads' heaps are mappings that come and go
 }
 
 void settle_arithmetic() {
@@ -46,7 +46,8 @@ at::Tensor numbers(const char* purpose, std::int64_t rows, std::int64_t columns,
   at::Tensor x = empty({rows, columns}, type);
   const std::uint64_t key = random_key(0, purpose);
   by_type(x, [&]<class T>() {
-    for (std::int64_t i = 0; i < x.numel(); ++i) data<T>(x)[i] = rounded_to<T>(static_cast<float>(random_uniform(key, static_cast<std::uint64_t>(i)) - 0.5));
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      data<T>(x)[i] = rounded_to<T>(static_cast<float>(random_uniform(key, static_cast<std::uint64_t>(i)) - 0.5));
   });
   return x;
 }
@@ -83,7 +84,8 @@ void probe_attention(Sha256& hash, const Dims& job) {
   const std::int64_t q = dims.shape.num_attention_heads * dims.shape.head_dim;
   const std::int64_t kv = dims.shape.head_dim;
   const at::ScalarType type = type_of(job);
-  const at::Tensor qkv = numbers("probe/qkv", q + 2 * kv, h, type), o = numbers("probe/o", h, q, type), norm = numbers("probe/norm", 1, h, at::kFloat).view({h});
+  const at::Tensor qkv = numbers("probe/qkv", q + 2 * kv, h, type), o = numbers("probe/o", h, q, type),
+                   norm = numbers("probe/norm", 1, h, at::kFloat).view({h});
   DenseWeights weights{norm, qkv.narrow(0, 0, q), qkv.narrow(0, q, kv), qkv.narrow(0, q + kv, kv), {qkv}, o, norm, {}};
   const at::Tensor dqkv = empty({q + 2 * kv, h}), d_o = empty({h, q}), dnorm = empty({h});
   DenseWeights leaf{dnorm, {}, {}, {}, {dqkv}, d_o, dnorm, {}};
@@ -100,7 +102,8 @@ std::string fingerprint(const Dims& dims) {
   const ModelShape& m = dims.shape;
   const std::int64_t f = m.intermediate_size / std::max(1, m.expert_slices);
   Sha256 hash;
-  for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{7}, dims.tokens() * m.num_experts_per_tok / m.num_local_experts}) {
+  for (const std::int64_t rows :
+       {std::int64_t{1}, std::int64_t{7}, dims.tokens() * m.num_experts_per_tok / m.num_local_experts}) {
     const std::int64_t computed = segment_rows(std::max<std::int64_t>(1, rows), dims.precision);
     probe_products(hash, computed, 2 * f, m.hidden_size, type_of(dims));
     probe_products(hash, computed, m.hidden_size, f, type_of(dims));
@@ -112,8 +115,9 @@ std::string fingerprint(const Dims& dims) {
   at::Tensor act = empty({16, 48}, type_of(dims));
   by_type(act, [&]<class T>() { swiglu_rows(data<T>(gate), data<T>(act), 16, 48); });
   add_to(hash, act);
-  return "torch " TORCH_VERSION " cpu " + at::get_cpu_capability() + " threads " + std::to_string(at::get_num_threads()) + (dims.precision == Precision::kBf16 ? " bf16 probe " : " fp32 probe ") +
-         hash.finish().substr(0, 16);
+  return "torch " TORCH_VERSION " cpu " + at::get_cpu_capability() + " threads " +
+         std::to_string(at::get_num_threads()) +
+         (dims.precision == Precision::kBf16 ? " bf16 probe " : " fp32 probe ") + hash.finish().substr(0, 16);
 }
 
 }  // namespace regroup::ops

@@ -7,7 +7,8 @@
 
 namespace regroup::ops {
 
-// Freed memory stays with the process (no trimming, no mmap per allocation): a step in steady state has no page faults. Call first in main.
+// Freed memory stays with the process (no trimming, no mmap per allocation): a step in steady state has no page faults.
+// Call first in main.
 void keep_freed_memory();
 
 // One thread, no denormal flushing, as the promise of equal bits needs. Once in main, after keep_freed_memory.
@@ -16,8 +17,8 @@ void settle_arithmetic();
 // Page faults of this process so far (minor + major).
 std::int64_t page_faults();
 
-// What must be equal for equal bits: LibTorch's version, CPU capability, threads, and a digest of the job's own operators run on fixed
-// inputs. One line of text; a few milliseconds for small shapes (sizes are capped).
+// What must be equal for equal bits: LibTorch's version, CPU capability, threads, and a digest of the job's own
+// operators run on fixed inputs. One line of text; a few milliseconds for small shapes (sizes are capped).
 std::string fingerprint(const Dims& dims);
 
 }  // namespace regroup::ops

@@ -1,4 +1,5 @@
-// mlp.hpp: a layer without experts: x + down(silu(gate y) * (up y)), y = rms_norm(x). Forward and backward; runs on the token's rank.
+// mlp.hpp: a layer without experts: x + down(silu(gate y) * (up y)), y = rms_norm(x). Forward and backward; runs on the
+// token's rank.
 #pragma once
 
 #include "moe/ops/expert.hpp"

@@ -1,4 +1,5 @@
-// qk_norm.hpp: RMS norm of queries and keys between their projection and their rotation: each head on its own (Qwen3), or all heads as one row (OLMoE).
+// qk_norm.hpp: RMS norm of queries and keys between their projection and their rotation: each head on its own (Qwen3),
+// or all heads as one row (OLMoE).
 #pragma once
 
 #include "moe/ops/weights.hpp"
@@ -14,7 +15,9 @@ struct QkNormSaved {
 // qkv [N, (heads + 2 kv_heads) * head_dim], contiguous: its queries and keys in place. Nothing without weights.q_norm.
 void qk_norm_forward(const DenseWeights& weights, const Dims& dims, const at::Tensor& qkv, QkNormSaved& saved);
 
-// dqkv holds the gradient behind the norm and gets the one before it. Writes q_norm and k_norm of the leaf. Drops `saved`.
-void qk_norm_backward(const DenseWeights& weights, const Dims& dims, const at::Tensor& dqkv, QkNormSaved& saved, DenseWeights& leaf);
+// dqkv holds the gradient behind the norm and gets the one before it. Writes q_norm and k_norm of the leaf. Drops
+// `saved`.
+void qk_norm_backward(const DenseWeights& weights, const Dims& dims, const at::Tensor& dqkv, QkNormSaved& saved,
+                      DenseWeights& leaf);
 
 }  // namespace regroup::ops

@@ -37,7 +37,9 @@ void number_rows(Routing& routing, std::int64_t num_experts) {
 
 std::int64_t Routing::rows() const { return row_token.numel(); }
 
-std::int64_t Routing::first_row(int expert_id) const { return std::accumulate(counts.begin(), counts.begin() + expert_id, std::int64_t{0}); }
+std::int64_t Routing::first_row(int expert_id) const {
+  return std::accumulate(counts.begin(), counts.begin() + expert_id, std::int64_t{0});
+}
 
 void AuxStats::add(const RouterSaved& saved, const Routing& routing) {
   const std::int64_t n = saved.probs.size(0);
@@ -67,7 +69,8 @@ std::vector<float> aux_gradient(const AuxStats& stats, double coef, std::int64_t
   std::vector<float> gradient(stats.counts.size());
   const double n = static_cast<double>(stats.tokens);
   for (std::size_t j = 0; j < gradient.size(); ++j)
-    gradient[j] = static_cast<float>(coef * static_cast<double>(num_targets) * static_cast<double>(gradient.size()) * (static_cast<double>(stats.counts[j]) / n) / n);
+    gradient[j] = static_cast<float>(coef * static_cast<double>(num_targets) * static_cast<double>(gradient.size()) *
+                                     (static_cast<double>(stats.counts[j]) / n) / n);
   return gradient;
 }
 
@@ -75,7 +78,8 @@ float z_gradient(double coef, std::int64_t num_targets, std::int64_t tokens) {
   return static_cast<float>(2 * coef * static_cast<double>(num_targets) / static_cast<double>(tokens));
 }
 
-Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved, const Jitter& noise) {
+Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const Dims& dims, RouterSaved& saved,
+                       const Jitter& noise) {
   const std::int64_t n = x.size(0);
   const std::int64_t h = x.size(1);
   const std::int64_t e = dims.shape.num_local_experts;
@@ -89,7 +93,8 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   saved.jitter = noise;
   saved.norm_topk_prob = dims.shape.norm_topk_prob;
   by_type(x, [&]<class T>() {
-    rms_norm_rows(data<T>(x), data<float>(weights.post_norm), data<T>(routing.normed), data<float>(saved.rstd), n, h, static_cast<float>(dims.shape.rms_norm_eps));
+    rms_norm_rows(data<T>(x), data<float>(weights.post_norm), data<T>(routing.normed), data<float>(saved.rstd), n, h,
+                  static_cast<float>(dims.shape.rms_norm_eps));
     jitter(noise, data<T>(routing.normed), n * h);
   });
   const at::Tensor logits = empty({n, e});
@@ -97,7 +102,8 @@ Routing router_forward(const DenseWeights& weights, const at::Tensor& x, const D
   softmax_rows(logits.data_ptr<float>(), saved.probs.data_ptr<float>(), saved.lse.data_ptr<float>(), n, e);
   routing.weight = empty({n, k});
   routing.expert = empty_ids({n, k});
-  top_k_rows(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), n, e, k, dims.shape.norm_topk_prob);
+  top_k_rows(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(),
+             n, e, k, dims.shape.norm_topk_prob);
   number_rows(routing, e);
   return routing;
 }
@@ -112,8 +118,8 @@ at::Tensor dispatch_rows(const Routing& routing) {
 at::Tensor combine_forward(const at::Tensor& x, const at::Tensor& y_rows, const Routing& routing) {
   at::Tensor out = empty(x.sizes(), x.scalar_type());
   by_type(x, [&]<class T>() {
-    combine_rows(data<T>(x), data<T>(y_rows), routing.token_row.data_ptr<std::int64_t>(), data<float>(routing.weight), data<T>(out), x.size(0), routing.weight.size(1),
-                 x.size(1));
+    combine_rows(data<T>(x), data<T>(y_rows), routing.token_row.data_ptr<std::int64_t>(), data<float>(routing.weight),
+                 data<T>(out), x.size(0), routing.weight.size(1), x.size(1));
   });
   return out;
 }
@@ -121,31 +127,36 @@ at::Tensor combine_forward(const at::Tensor& x, const at::Tensor& y_rows, const 
 CombineGrad combine_backward(const at::Tensor& dout, const at::Tensor& y_rows, const Routing& routing) {
   CombineGrad grad{empty(y_rows.sizes(), y_rows.scalar_type()), empty(routing.weight.sizes())};
   by_type(dout, [&]<class T>() {
-    combine_rows_backward(data<T>(dout), data<T>(y_rows), routing.token_row.data_ptr<std::int64_t>(), data<float>(routing.weight), data<T>(grad.dy_rows),
-                          data<float>(grad.dweight), dout.size(0), routing.weight.size(1), dout.size(1));
+    combine_rows_backward(data<T>(dout), data<T>(y_rows), routing.token_row.data_ptr<std::int64_t>(),
+                          data<float>(routing.weight), data<T>(grad.dy_rows), data<float>(grad.dweight), dout.size(0),
+                          routing.weight.size(1), dout.size(1));
   });
   return grad;
 }
 
-at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, const at::Tensor& dx_rows, const at::Tensor& dweight,
-                           const std::vector<float>& aux, float z, RouterSaved& saved, const Routing& routing, DenseWeights& leaf) {
+at::Tensor router_backward(const DenseWeights& weights, const at::Tensor& dout, const at::Tensor& dx_rows,
+                           const at::Tensor& dweight, const std::vector<float>& aux, float z, RouterSaved& saved,
+                           const Routing& routing, DenseWeights& leaf) {
   const std::int64_t n = dout.size(0);
   const std::int64_t h = dout.size(1);
   const std::int64_t e = saved.probs.size(1);
   const std::int64_t k = routing.weight.size(1);
   const at::Tensor dlogits = empty({n, e});
-  router_rows_backward(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(), routing.weight.data_ptr<float>(), dweight.data_ptr<float>(),
-                       aux.empty() ? nullptr : aux.data(), dlogits.data_ptr<float>(), n, e, k, saved.norm_topk_prob);
-  if (z != 0.0f) add_z_rows(saved.probs.data_ptr<float>(), saved.lse.data_ptr<float>(), z, dlogits.data_ptr<float>(), n, e);
+  router_rows_backward(saved.probs.data_ptr<float>(), routing.expert.data_ptr<std::int64_t>(),
+                       routing.weight.data_ptr<float>(), dweight.data_ptr<float>(), aux.empty() ? nullptr : aux.data(),
+                       dlogits.data_ptr<float>(), n, e, k, saved.norm_topk_prob);
+  if (z != 0.0f)
+    add_z_rows(saved.probs.data_ptr<float>(), saved.lse.data_ptr<float>(), z, dlogits.data_ptr<float>(), n, e);
   multiply(leaf.gate, dlogits.t(), as_float(routing.normed));
   const at::Tensor dnormed = empty({n, h});
   multiply(dnormed, dlogits, weights.gate);
   at::Tensor dx = dout.scalar_type() == at::kFloat ? dnormed : empty({n, h}, dout.scalar_type());
   by_type(dout, [&]<class T>() {
-    combine_rows(data<float>(dnormed), data<T>(dx_rows), routing.token_row.data_ptr<std::int64_t>(), nullptr, data<float>(dnormed), n, k, h);
+    combine_rows(data<float>(dnormed), data<T>(dx_rows), routing.token_row.data_ptr<std::int64_t>(), nullptr,
+                 data<float>(dnormed), n, k, h);
     jitter(saved.jitter, data<float>(dnormed), n * h);
-    rms_norm_rows_backward(data<float>(dnormed), data<T>(saved.x), data<float>(weights.post_norm), data<float>(saved.rstd), data<T>(dout), data<T>(dx),
-                           data<float>(leaf.post_norm), n, h);
+    rms_norm_rows_backward(data<float>(dnormed), data<T>(saved.x), data<float>(weights.post_norm),
+                           data<float>(saved.rstd), data<T>(dout), data<T>(dx), data<float>(leaf.post_norm), n, h);
   });
   saved = {};
   return dx;

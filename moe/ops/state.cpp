@@ -15,7 +15,9 @@ REGROUP_CLONES void add(float* acc, const float* leaf, std::int64_t n) {
 }
 
 REGROUP_CLONES void add(float* acc, const bf16* leaf, std::int64_t n) {
-  for_each_16(n, [&](std::int64_t i, auto ld, auto st) __attribute__((always_inline)) { st(acc + i, ld(acc + i) + ld(leaf + i)); });
+  for_each_16(
+      n, [&](std::int64_t i, auto ld, auto st)
+             __attribute__((always_inline)) { st(acc + i, ld(acc + i) + ld(leaf + i)); });
 }
 
 REGROUP_CLONES void scale(float* x, float factor, std::int64_t n) {
@@ -24,7 +26,7 @@ REGROUP_CLONES void scale(float* x, float factor, std::int64_t n) {
 
 REGROUP_CLONES double squared_norm(const float* x, std::int64_t n) {
   REGROUP_CHECK(n % kLanes == 0, "n", n);
-  f64x4 squares[4] = {};   // of lanes 4 p to 4 p + 3
+  f64x4 squares[4] = {};  // of lanes 4 p to 4 p + 3
   for (std::int64_t i = 0; i < n; i += kLanes) {
     for (int p = 0; p < 4; ++p) {
       const f64x4 v = __builtin_convertvector(load_as<f32x4>(x + i + 4 * p), f64x4);
@@ -35,9 +37,12 @@ REGROUP_CLONES double squared_norm(const float* x, std::int64_t n) {
   return (joined[0] + joined[2]) + (joined[1] + joined[3]);
 }
 
-double clip_factor(double clip_norm, double norm) { return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + 1e-6)) : 1.0; }
+double clip_factor(double clip_norm, double norm) {
+  return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + 1e-6)) : 1.0;
+}
 
-AdamStep adam_step(const OptimizerSpec& optimizer, std::int64_t step, double learning_rate, double grad_scale, bool decays) {
+AdamStep adam_step(const OptimizerSpec& optimizer, std::int64_t step, double learning_rate, double grad_scale,
+                   bool decays) {
   REGROUP_CHECK(step >= 1, "step", step);
   AdamStep s;
   s.learning_rate = static_cast<float>(learning_rate);
@@ -67,8 +72,8 @@ AdamStep adam_step(const OptimizerSpec& optimizer, std::int64_t step, double lea
 }
 
 // Only operations that IEEE 754 rounds exactly: a vector lane and a scalar tail give the same bits.
-REGROUP_CLONES void adamw(float* __restrict master, float* __restrict moment1, float* __restrict moment2, const float* __restrict grad, std::int64_t n,
-                          const AdamStep& step) {
+REGROUP_CLONES void adamw(float* __restrict master, float* __restrict moment1, float* __restrict moment2,
+                          const float* __restrict grad, std::int64_t n, const AdamStep& step) {
   const float keep = 1.0f - step.learning_rate * step.weight_decay;
   const float rate = step.learning_rate / step.bias1;
   const float beta1 = step.beta1, beta2 = step.beta2, fresh1 = step.fresh1, fresh2 = step.fresh2;
@@ -88,7 +93,8 @@ namespace {
 // f(tensor, lo, hi): the elements [lo, hi) of the unit that lie in both the tensor and the blocks.
 template <class F>
 void for_each_tensor(const Unit& unit, Interval blocks, F&& f) {
-  REGROUP_CHECK(0 <= blocks.lo && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit, "blocks", blocks.lo, blocks.hi);
+  REGROUP_CHECK(0 <= blocks.lo && blocks.lo <= blocks.hi && blocks.hi <= kBlocksPerUnit, "blocks", blocks.lo,
+                blocks.hi);
   const std::int64_t first = blocks.lo * unit.block_elements;
   const std::int64_t end = blocks.hi * unit.block_elements;
   for (const TensorSpec& tensor : unit.tensors) {
@@ -100,8 +106,8 @@ void for_each_tensor(const Unit& unit, Interval blocks, F&& f) {
 
 }  // namespace
 
-void adamw_blocks(const Unit& unit, Interval blocks, float* master, float* moment1, float* moment2, const float* grad, const OptimizerSpec& optimizer,
-                  std::int64_t step, double learning_rate, double grad_scale) {
+void adamw_blocks(const Unit& unit, Interval blocks, float* master, float* moment1, float* moment2, const float* grad,
+                  const OptimizerSpec& optimizer, std::int64_t step, double learning_rate, double grad_scale) {
   const AdamStep with = adam_step(optimizer, step, learning_rate, grad_scale, true);
   const AdamStep without = adam_step(optimizer, step, learning_rate, grad_scale, false);
   for_each_tensor(unit, blocks, [&](const TensorSpec& tensor, std::int64_t lo, std::int64_t hi) {
@@ -113,7 +119,8 @@ void adamw_blocks(const Unit& unit, Interval blocks, float* master, float* momen
 namespace {
 
 REGROUP_CLONES void round_to(bf16* to, const float* from, std::int64_t n) {
-  for_each_16(n, [&](std::int64_t i, auto ld, auto st) __attribute__((always_inline)) { st(to + i, ld(from + i)); });
+  for_each_16(
+      n, [&](std::int64_t i, auto ld, auto st) __attribute__((always_inline)) { st(to + i, ld(from + i)); });
 }
 
 }  // namespace
@@ -137,7 +144,10 @@ void init_blocks(const Unit& unit, Interval blocks, const ModelShape& shape, std
     const bool is_norm = tensor.shape.size() == 1;
     const std::uint64_t key = random_key(seed, "init/" + tensor.name);
     for (std::int64_t i = lo; i < hi; ++i)
-      *to++ = is_norm ? 1.0f : static_cast<float>(shape.initializer_range * random_normal(key, static_cast<std::uint64_t>(tensor.whole.element(i - tensor.offset))));
+      *to++ = is_norm ? 1.0f
+                      : static_cast<float>(
+                            shape.initializer_range *
+                            random_normal(key, static_cast<std::uint64_t>(tensor.whole.element(i - tensor.offset))));
   });
 }
 
@@ -154,14 +164,18 @@ double cos_pi(double x) {
 }  // namespace
 
 double learning_rate(const OptimizerSpec& optimizer, std::int64_t step, std::int64_t total_steps) {
-  if (step <= optimizer.warmup_steps) return optimizer.learning_rate * static_cast<double>(step) / optimizer.warmup_steps;
+  if (step <= optimizer.warmup_steps)
+    return optimizer.learning_rate * static_cast<double>(step) / optimizer.warmup_steps;
   const double span = static_cast<double>(std::max<std::int64_t>(1, total_steps - optimizer.warmup_steps));
   const double done = std::min(1.0, static_cast<double>(step - optimizer.warmup_steps) / span);
   const double range = optimizer.learning_rate - optimizer.min_learning_rate;
   switch (optimizer.schedule) {
-    case ScheduleKind::kConstant: return optimizer.learning_rate;
-    case ScheduleKind::kLinear: return optimizer.min_learning_rate + range * (1 - done);
-    case ScheduleKind::kCosine: return optimizer.min_learning_rate + range * 0.5 * (1 + cos_pi(done));
+    case ScheduleKind::kConstant:
+      return optimizer.learning_rate;
+    case ScheduleKind::kLinear:
+      return optimizer.min_learning_rate + range * (1 - done);
+    case ScheduleKind::kCosine:
+      return optimizer.min_learning_rate + range * 0.5 * (1 + cos_pi(done));
     case ScheduleKind::kWsd: {
       const auto left = static_cast<double>(std::clamp<std::int64_t>(total_steps - step, 0, optimizer.decay_steps));
       return optimizer.min_learning_rate + range * (left / static_cast<double>(optimizer.decay_steps));

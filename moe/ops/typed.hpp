@@ -12,7 +12,8 @@ namespace regroup::ops {
 
 template <class T>
 T* data(const at::Tensor& x) {
-  REGROUP_CHECK(x.scalar_type() == (std::is_same_v<T, float> ? at::kFloat : at::kBFloat16), "a tensor of type", static_cast<int>(x.scalar_type()));
+  REGROUP_CHECK(x.scalar_type() == (std::is_same_v<T, float> ? at::kFloat : at::kBFloat16), "a tensor of type",
+                static_cast<int>(x.scalar_type()));
   return static_cast<T*>(x.data_ptr());
 }
 

@@ -1,7 +1,8 @@
 // vec16.hpp: 16 floats at a time, with the same bits on AVX-512, AVX2 and plain code. Inside moe/ops only.
 //
-// Element i of a row belongs to lane i % 16; lanes are joined in one order; nothing is contracted (the build forbids it), and fma() below is
-// exact by definition. A function marked REGROUP_CLONES is compiled once per instruction set and picked when the program starts.
+// Element i of a row belongs to lane i % 16; lanes are joined in one order; nothing is contracted (the build forbids
+// it), and fma() below is exact by definition. A function marked REGROUP_CLONES is compiled once per instruction set
+// and picked when the program starts.
 #pragma once
 
 #include "moe/ops/bf16.hpp"
@@ -13,7 +14,8 @@
 namespace regroup::ops {
 
 // Sanitizers instrument the pickers, which run before the sanitizers are ready: one version then.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define REGROUP_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define REGROUP_CLONES
@@ -29,7 +31,8 @@ using u32x8 = std::uint32_t __attribute__((vector_size(32)));
 using u16x8 = std::uint16_t __attribute__((vector_size(16)));
 using f64x4 = double __attribute__((vector_size(32)));
 
-// Two registers of AVX2. GCC keeps a vector that is wider than a register in memory: three times the time where there is no AVX-512.
+// Two registers of AVX2. GCC keeps a vector that is wider than a register in memory: three times the time where there
+// is no AVX-512.
 struct f32x16 {
   f32x8 lo, hi;
 };
@@ -126,7 +129,8 @@ REGROUP_INLINE f32x8 scaled(f32x8 p, f32x8 shifted) {
 // exp(x) to about one unit in the last place for x in [-87.3, 88]; below that it stays at exp(-87.3), above at exp(88).
 REGROUP_INLINE f32x16 exp(f32x16 x) {
   x = larger(smaller(x, all(88.0f)), all(-87.3f));
-  const f32x16 shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: the sum's low bits are the nearest integer
+  // 1.5 * 2^23: the sum's low bits are the nearest integer
+  const f32x16 shifted = x * 1.44269504088896341f + 12582912.0f;
   const f32x16 n = shifted - 12582912.0f;
   const f32x16 r = fma(n, all(2.12194440e-4f), fma(n, all(-0.693359375f), x));
   f32x16 p = all(1.9875691500e-4f);
@@ -143,9 +147,14 @@ REGROUP_INLINE f32x16 exp(f32x16 x) {
 template <class F>
 REGROUP_INLINE void for_each_16(std::int64_t n, F&& f) {
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) f(i, [](const auto* p) __attribute__((always_inline)) { return load(p); }, [](auto* p, f32x16 v) __attribute__((always_inline)) { store(p, v); });
+  for (; i + kLanes <= n; i += kLanes)
+    f(
+        i, [](const auto* p) __attribute__((always_inline)) { return load(p); },
+        [](auto* p, f32x16 v) __attribute__((always_inline)) { store(p, v); });
   if (const std::int64_t rest = n - i; rest > 0)
-    f(i, [rest](const auto* p) __attribute__((always_inline)) { return load_part(p, rest); }, [rest](auto* p, f32x16 v) __attribute__((always_inline)) { store_part(p, v, rest); });
+    f(
+        i, [rest](const auto* p) __attribute__((always_inline)) { return load_part(p, rest); },
+        [rest](auto* p, f32x16 v) __attribute__((always_inline)) { store_part(p, v, rest); });
 }
 
 }  // namespace regroup::ops

@@ -11,7 +11,8 @@ namespace {
 at::Tensor tensor_of(const Unit& unit, const ComputeForm& form, std::size_t position, std::byte* base) {
   REGROUP_CHECK(position < unit.tensors.size(), "unit", unit.index, "tensor", position);
   const ComputeForm::Spot& spot = form.spots()[position];
-  return at::from_blob(base + spot.byte, unit.tensors[position].shape, at::TensorOptions().dtype(spot.bf16 ? at::kBFloat16 : at::kFloat));
+  return at::from_blob(base + spot.byte, unit.tensors[position].shape,
+                       at::TensorOptions().dtype(spot.bf16 ? at::kBFloat16 : at::kFloat));
 }
 
 // One matrix over all of them if they lie without a gap.
@@ -26,7 +27,8 @@ std::vector<at::Tensor> fuse(const std::vector<at::Tensor>& parts) {
 }
 
 void check_kind(const Unit& unit, UnitKind kind, const std::byte* base) {
-  REGROUP_CHECK(unit.kind == kind, "unit", unit.index, "kind", static_cast<int>(unit.kind), "wanted", static_cast<int>(kind));
+  REGROUP_CHECK(unit.kind == kind, "unit", unit.index, "kind", static_cast<int>(unit.kind), "wanted",
+                static_cast<int>(kind));
   REGROUP_CHECK(reinterpret_cast<std::uintptr_t>(base) % 64 == 0, "unit", unit.index, "does not start on 64 bytes");
 }
 
@@ -45,7 +47,9 @@ ComputeForm flat_form(const Unit& unit) { return {unit, Precision::kFp32}; }
 
 }  // namespace
 
-at::Tensor view(float* data, at::IntArrayRef sizes) { return at::from_blob(data, sizes, at::TensorOptions().dtype(at::kFloat)); }
+at::Tensor view(float* data, at::IntArrayRef sizes) {
+  return at::from_blob(data, sizes, at::TensorOptions().dtype(at::kFloat));
+}
 
 EmbeddingWeights embedding_weights(const Unit& unit, const ComputeForm& form, std::byte* base) {
   check_kind(unit, UnitKind::kEmbedding, base);
@@ -68,8 +72,10 @@ DenseWeights dense_weights(const Unit& unit, const ComputeForm& form, std::byte*
     w.q_norm = tensor_of(unit, form, end, base);
     w.k_norm = tensor_of(unit, form, end + 1, base);
   }
-  if (end == 7) w.gate = tensor_of(unit, form, 6, base);
-  else w.mlp = gated_mlp(unit, form, 6, base);
+  if (end == 7)
+    w.gate = tensor_of(unit, form, 6, base);
+  else
+    w.mlp = gated_mlp(unit, form, 6, base);
   return w;
 }
 
@@ -83,9 +89,15 @@ HeadWeights head_weights(const Unit& unit, const ComputeForm& form, std::byte* b
   return {tensor_of(unit, form, 0, base), tied != nullptr ? tied->table : tensor_of(unit, form, 1, base)};
 }
 
-EmbeddingWeights embedding_weights(const Unit& unit, float* flat) { return embedding_weights(unit, flat_form(unit), bytes(flat)); }
+EmbeddingWeights embedding_weights(const Unit& unit, float* flat) {
+  return embedding_weights(unit, flat_form(unit), bytes(flat));
+}
 DenseWeights dense_weights(const Unit& unit, float* flat) { return dense_weights(unit, flat_form(unit), bytes(flat)); }
-ExpertWeights expert_weights(const Unit& unit, float* flat) { return expert_weights(unit, flat_form(unit), bytes(flat)); }
-HeadWeights head_weights(const Unit& unit, float* flat, const EmbeddingWeights* tied) { return head_weights(unit, flat_form(unit), bytes(flat), tied); }
+ExpertWeights expert_weights(const Unit& unit, float* flat) {
+  return expert_weights(unit, flat_form(unit), bytes(flat));
+}
+HeadWeights head_weights(const Unit& unit, float* flat, const EmbeddingWeights* tied) {
+  return head_weights(unit, flat_form(unit), bytes(flat), tied);
+}
 
 }  // namespace regroup::ops

@@ -1,7 +1,8 @@
 // weights.hpp: the sizes of one microbatch, and tensors as views into a unit's buffer.
 //
-// A view owns nothing: the buffer must outlive it, start on 64 bytes and hold unit.padded_numel() floats, or the bytes of its compute form. The same structs
-// view weights, gradient leaves (one microbatch) and accumulators (a chain); what a function does to its leaf is said there.
+// A view owns nothing: the buffer must outlive it, start on 64 bytes and hold unit.padded_numel() floats, or the bytes
+// of its compute form. The same structs view weights, gradient leaves (one microbatch) and accumulators (a chain); what
+// a function does to its leaf is said there.
 #pragma once
 
 #include "layout/compute_form.hpp"
@@ -24,8 +25,8 @@ struct Dims {
   [[nodiscard]] std::int64_t tokens() const { return sequences * sequence_length; }  // N below
 };
 
-// Where matrices that share their input lie one behind the other without a gap (a property of the shape, so of the job), `fused`
-// holds them as one matrix and a product is one call; else it holds each.
+// Where matrices that share their input lie one behind the other without a gap (a property of the shape, so of the
+// job), `fused` holds them as one matrix and a product is one call; else it holds each.
 struct EmbeddingWeights {
   at::Tensor table;  // [vocab, hidden]
 };
@@ -42,7 +43,8 @@ struct DenseWeights {
   at::Tensor post_norm;           // [hidden]
   at::Tensor gate;                // [experts, hidden]; undefined in a layer without experts, which has
   ExpertWeights mlp;              // this, f = dense_intermediate_size
-  at::Tensor q_norm, k_norm;      // [head_dim] or [heads * head_dim], [kv_heads * head_dim]; undefined where the family has none
+  // [head_dim] or [heads * head_dim], [kv_heads * head_dim]; undefined where the family has none
+  at::Tensor q_norm, k_norm;
 };
 struct HeadWeights {
   at::Tensor norm;     // [hidden]
@@ -60,7 +62,8 @@ HeadWeights head_weights(const Unit& unit, float* flat, const EmbeddingWeights* 
 EmbeddingWeights embedding_weights(const Unit& unit, const ComputeForm& form, std::byte* base);
 DenseWeights dense_weights(const Unit& unit, const ComputeForm& form, std::byte* base);
 ExpertWeights expert_weights(const Unit& unit, const ComputeForm& form, std::byte* base);
-HeadWeights head_weights(const Unit& unit, const ComputeForm& form, std::byte* base, const EmbeddingWeights* tied = nullptr);
+HeadWeights head_weights(const Unit& unit, const ComputeForm& form, std::byte* base,
+                         const EmbeddingWeights* tied = nullptr);
 
 // An fp32 tensor over memory that somebody else owns.
 at::Tensor view(float* data, at::IntArrayRef sizes);

@@ -8,7 +8,10 @@ Result<std::int64_t> read_initial_weights(const JobSpec& job, std::span<const Sh
   auto weights = ForeignWeights::open(job.initial_weights, job.model);
   if (!weights) return weights.error();
   for (const ShardPtr& shard : shards)
-    if (auto ok = (*weights)->read(shard->unit, shard->blocks, {shard->master(), static_cast<std::size_t>(shard->numel())}); !ok) return ok.error();
+    if (auto ok =
+            (*weights)->read(shard->unit, shard->blocks, {shard->master(), static_cast<std::size_t>(shard->numel())});
+        !ok)
+      return ok.error();
   return (*weights)->bytes_read();
 }
 

@@ -1,8 +1,9 @@
-// initial_weights.hpp: a fresh job starts from the weights of a Hugging Face directory. Each worker reads the byte ranges of its own blocks.
+// initial_weights.hpp: a fresh job starts from the weights of a Hugging Face directory. Each worker reads the byte
+// ranges of its own blocks.
 #pragma once
 
-#include "base/result.hpp"
 #include "api/job_spec.hpp"
+#include "base/result.hpp"
 #include "moe/state/shards.hpp"
 
 #include <span>

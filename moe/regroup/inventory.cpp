@@ -15,7 +15,8 @@ namespace {
 void put_blocks(WireWriter& out, const std::vector<HeldBlocks>& blocks) {
   std::vector<std::int32_t> flat;
   for (const HeldBlocks& held : blocks) {
-    for (const Interval& interval : held.blocks.intervals()) flat.insert(flat.end(), {held.unit, interval.lo, interval.hi});
+    for (const Interval& interval : held.blocks.intervals())
+      flat.insert(flat.end(), {held.unit, interval.lo, interval.hi});
   }
   out.put(flat);
 }
@@ -51,7 +52,8 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
   out.put(mine.bad);
   out.put(mine.validation);
   put_blocks(out, mine.blocks);
-  const auto all = must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kInventory), out.bytes()));
+  const auto all =
+      must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kInventory), out.bytes()));
   Known known;
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
     WireReader in(all[rank]);
@@ -62,25 +64,31 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
     const auto bad = in.get<BadSteps>();
     const auto validation = in.get<ValidationRecord>();
     const auto blocks = get_blocks(in);
-    if (!in.ok()) throw Interrupted{{Code::kCorrupt, "the inventory of rank " + std::to_string(rank) + " is cut short"}};
+    if (!in.ok())
+      throw Interrupted{{Code::kCorrupt, "the inventory of rank " + std::to_string(rank) + " is cut short"}};
     if (has_record) {
       const auto [at, fresh] = known.records.emplace(record.step, record);
       const VoteRecord& other = at->second;
       // As bits: the sums of a bad step are no numbers, and must equal themselves.
       const auto bits = [](double sum) { return std::bit_cast<std::uint64_t>(sum); };
-      if (!fresh && (bits(other.sum_of_squares) != bits(record.sum_of_squares) || bits(other.loss_sum) != bits(record.loss_sum) || other.targets != record.targets)) {
-        throw Interrupted{{Code::kInternal, "two workers committed step " + std::to_string(record.step) + " with different sums: one of them computed wrongly"}};
+      if (!fresh && (bits(other.sum_of_squares) != bits(record.sum_of_squares) ||
+                     bits(other.loss_sum) != bits(record.loss_sum) || other.targets != record.targets)) {
+        throw Interrupted{{Code::kInternal, "two workers committed step " + std::to_string(record.step) +
+                                                " with different sums: one of them computed wrongly"}};
       }
     }
     if (validation.step == known.validation.step && validation != known.validation) {
-      throw Interrupted{{Code::kInternal, "two workers validated step " + std::to_string(validation.step) + " with different losses: one of them computed wrongly"}};
+      throw Interrupted{{Code::kInternal, "two workers validated step " + std::to_string(validation.step) +
+                                              " with different losses: one of them computed wrongly"}};
     }
     if (validation.step > known.validation.step) known.validation = validation;
     if (live >= 0 && known.bad.emplace(live, bad).first->second != bad) {
-      throw Interrupted{{Code::kInternal, "two workers count the bad steps until step " + std::to_string(live) + " differently: one of them computed wrongly"}};
+      throw Interrupted{{Code::kInternal, "two workers count the bad steps until step " + std::to_string(live) +
+                                              " differently: one of them computed wrongly"}};
     }
     if (live >= 0) known.inventories.push_back({static_cast<int>(rank), StateKind::kLive, Step(live), blocks});
-    if (prepared >= 0) known.inventories.push_back({static_cast<int>(rank), StateKind::kPrepared, Step(prepared), blocks});
+    if (prepared >= 0)
+      known.inventories.push_back({static_cast<int>(rank), StateKind::kPrepared, Step(prepared), blocks});
   }
   return known;
 }
@@ -91,7 +99,8 @@ void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
   if (!view.is_donor()) {
     const auto& members = view.plan.members;
     const std::string& own = members[static_cast<std::size_t>(view.self.value)].agent_address;
-    const auto first = std::find_if(members.begin(), members.end(), [&](const Participant& p) { return p.agent_address == own; });
+    const auto first =
+        std::find_if(members.begin(), members.end(), [&](const Participant& p) { return p.agent_address == own; });
     if (first - members.begin() == view.self.value && !own.empty()) mine.push_back(own);
   }
   for (const SnapshotDonor& donor : view.plan.snapshot_donors) {
@@ -100,7 +109,8 @@ void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
   WireWriter out;
   std::vector<std::pair<std::string, HeldSnapshot>> found;
   for (const std::string& agent : mine) {
-    auto client = SnapshotClient::connect(agent, view.plan.job, view.job->spec.secret, std::chrono::milliseconds(view.job->spec.heartbeat_ms * 10));
+    auto client = SnapshotClient::connect(agent, view.plan.job, view.job->spec.secret,
+                                          std::chrono::milliseconds(view.job->spec.heartbeat_ms * 10));
     auto list = client ? (*client)->list() : Result<std::vector<HeldSnapshot>>(client.error());
     if (!list) {
       log::warn("snapshots_not_listed", {{"agent", agent}, {"error", to_string(list.error())}});
@@ -119,7 +129,8 @@ void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
     for (auto& [unit, set] : units) blocks.push_back({unit, std::move(set)});
     put_blocks(out, blocks);
   }
-  const auto all = must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kSnapshots), out.bytes()));
+  const auto all =
+      must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kSnapshots), out.bytes()));
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
     WireReader in(all[rank]);
     const auto count = in.get<std::uint64_t>();
@@ -132,7 +143,8 @@ void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
       if (at == known.agents.end()) known.agents.push_back(agent);
       known.inventories.push_back({kAgentHolder + position, StateKind::kSnapshot, step, get_blocks(in)});
     }
-    if (!in.ok()) throw Interrupted{{Code::kCorrupt, "the snapshot inventory of rank " + std::to_string(rank) + " is cut short"}};
+    if (!in.ok())
+      throw Interrupted{{Code::kCorrupt, "the snapshot inventory of rank " + std::to_string(rank) + " is cut short"}};
   }
 }
 

@@ -1,9 +1,10 @@
-// inventory.hpp: what the participants of a new epoch tell each other before they settle. Wire form and the exchange; the decision is layout/settle.hpp.
+// inventory.hpp: what the participants of a new epoch tell each other before they settle. Wire form and the exchange;
+// the decision is layout/settle.hpp.
 #pragma once
 
 #include "api/snapshots/snapshot_client.hpp"
-#include "mesh/mesh.hpp"
 #include "layout/settle.hpp"
+#include "mesh/mesh.hpp"
 #include "moe/state/epoch_view.hpp"
 #include "moe/state/validation.hpp"
 
@@ -17,21 +18,21 @@ namespace regroup {
 // What one worker holds.
 struct Holdings {
   std::optional<Step> live;
-  std::optional<Step> prepared;          // the step that its reduced gradients lead to
-  std::vector<HeldBlocks> blocks;        // of the live state
-  std::optional<VoteRecord> record;      // of the last commit
-  BadSteps bad;                          // up to `live`
-  ValidationRecord validation;           // the newest that it knows
+  std::optional<Step> prepared;      // the step that its reduced gradients lead to
+  std::vector<HeldBlocks> blocks;    // of the live state
+  std::optional<VoteRecord> record;  // of the last commit
+  BadSteps bad;                      // up to `live`
+  ValidationRecord validation;       // the newest that it knows
 };
 
 // Everybody's, and what follows from them. Holders: a rank, or kAgentHolder + position in `agents`.
 inline constexpr int kAgentHolder = 1 << 20;
 struct Known {
   std::vector<Inventory> inventories;
-  std::map<std::int64_t, VoteRecord> records;   // by step
-  std::vector<std::string> agents;              // addresses of agents with snapshots
-  std::map<std::int64_t, BadSteps> bad;         // by step, as live state and snapshots know it
-  ValidationRecord validation;                  // the newest that anybody knows: it is not done again
+  std::map<std::int64_t, VoteRecord> records;  // by step
+  std::vector<std::string> agents;             // addresses of agents with snapshots
+  std::map<std::int64_t, BadSteps> bad;        // by step, as live state and snapshots know it
+  ValidationRecord validation;                 // the newest that anybody knows: it is not done again
   // Of a step settled on. Rolling forward adds one.
   [[nodiscard]] BadSteps bad_until(Step step) const;
 };

@@ -3,9 +3,9 @@
 #include "base/log.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/reader.hpp"
+#include "moe/ops/state.hpp"
 #include "moe/regroup/initial_weights.hpp"
 #include "moe/state/interrupt.hpp"
-#include "moe/ops/state.hpp"
 #include "moe/state/wire.hpp"
 
 #include <xxhash.h>
@@ -18,9 +18,11 @@ namespace regroup {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
-constexpr std::int64_t kInitialWeights = 1 << 25;   // an index of kInventory that no try at a checkpoint reaches
+constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory that no try at a checkpoint reaches
 
 bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
   return std::any_of(settlement.usable.begin(), settlement.usable.end(), [&](int i) {
@@ -31,17 +33,20 @@ bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
 
 }  // namespace
 
-RegroupAttempt::RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared, std::function<void()> interrupt)
+RegroupAttempt::RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
+                               std::function<void()> interrupt)
     : mesh_(mesh), view_(view), state_(state), prepared_(std::move(prepared)), interrupt_(std::move(interrupt)) {}
 
-std::vector<std::vector<std::byte>> RegroupAttempt::gather(TransferOp op, std::int64_t index, std::span<const std::byte> mine) {
+std::vector<std::vector<std::byte>> RegroupAttempt::gather(TransferOp op, std::int64_t index,
+                                                           std::span<const std::byte> mine) {
   return must(all_gather_v(mesh_, view_.participant_ranks(), make_tag(kNoStep, op, index), mine));
 }
 
 void RegroupAttempt::run() {
   const auto start = Clock::now();
   agree();
-  if (std::find(settlement.roll_forward.begin(), settlement.roll_forward.end(), view_.self.value) != settlement.roll_forward.end()) {
+  if (std::find(settlement.roll_forward.begin(), settlement.roll_forward.end(), view_.self.value) !=
+      settlement.roll_forward.end()) {
     state_.record = known_.records.at(settlement.step.value);
     state_.bad = prepared_.roll_forward(*state_.record);
     state_.live = settlement.step;
@@ -68,7 +73,8 @@ void RegroupAttempt::run() {
       throw Interrupted{{Code::kUnavailable, settlement.reason}};
     }
   }
-  if (const auto found = known_.records.find(settlement.step.value); found != known_.records.end()) record = found->second;
+  if (const auto found = known_.records.find(settlement.step.value); found != known_.records.end())
+    record = found->second;
   // Nobody frees what it held before everybody has what it wants.
   must(barrier(mesh_, view_.participant_ranks(), make_tag(kNoStep, TransferOp::kLeave)));
   move_ms = ms_since(moving);
@@ -92,12 +98,14 @@ void RegroupAttempt::agree() {
     input.inventories = known_.inventories;
     settlement = settle(input);
   }
-  const std::string conclusion = to_json(view_.plan) + std::to_string(static_cast<int>(settlement.source)) + "/" + std::to_string(settlement.step.value);
+  const std::string conclusion = to_json(view_.plan) + std::to_string(static_cast<int>(settlement.source)) + "/" +
+                                 std::to_string(settlement.step.value);
   const std::uint64_t digest = XXH3_64bits(conclusion.data(), conclusion.size());
   const auto all = gather(TransferOp::kAgree, 0, std::as_bytes(std::span(&digest, 1)));
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
     if (all[rank].size() != sizeof digest || std::memcmp(all[rank].data(), &digest, sizeof digest) != 0) {
-      throw Interrupted{{Code::kInternal, "rank " + std::to_string(rank) + " settled epoch " + std::to_string(view_.plan.epoch.value) + " differently"}};
+      throw Interrupted{{Code::kInternal, "rank " + std::to_string(rank) + " settled epoch " +
+                                              std::to_string(view_.plan.epoch.value) + " differently"}};
     }
   }
 }
@@ -120,14 +128,16 @@ void RegroupAttempt::make_store(const ShardStore* held) {
         if (old->unit != unit.index || overlap.lo >= overlap.hi) continue;
         const auto bytes = static_cast<std::size_t>(overlap.size() * unit.block_elements) * sizeof(float);
         for (int array = 0; array < 3; ++array) {
-          std::memcpy(shard->array(array) + shard->element_of(overlap.lo), old->array(array) + old->element_of(overlap.lo), bytes);
+          std::memcpy(shard->array(array) + shard->element_of(overlap.lo),
+                      old->array(array) + old->element_of(overlap.lo), bytes);
         }
       }
     }
   }
 }
 
-// The newest complete checkpoint that every member can read; one that is damaged is named and the next older one is tried.
+// The newest complete checkpoint that every member can read; one that is damaged is named and the next older one is
+// tried.
 std::optional<Step> RegroupAttempt::load_checkpoint() {
   const JobSpec& spec = view_.job->spec;
   if (spec.snapshots.checkpoint_dir.empty()) return std::nullopt;
@@ -144,11 +154,13 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
         chosen = found->path;
         for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
       } else if (found.error().code != Code::kNotFound) {
-        log::error("checkpoint_refused", {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
+        log::error("checkpoint_refused",
+                   {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
         chosen = "!" + found.error().context;
       }
     }
-    const auto said = gather(TransferOp::kInventory, 2 * attempt + 1, std::as_bytes(std::span(chosen.data(), chosen.size()))).front();
+    const auto said =
+        gather(TransferOp::kInventory, 2 * attempt + 1, std::as_bytes(std::span(chosen.data(), chosen.size()))).front();
     chosen.assign(reinterpret_cast<const char*>(said.data()), said.size());
     if (chosen.empty()) return std::nullopt;
     if (chosen.front() == '!') throw Interrupted{{Code::kUnavailable, chosen.substr(1)}};
@@ -156,7 +168,8 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     Result<void> read;
     if (reader) {
       std::vector<PartBuffer> buffers;
-      for (const ShardPtr& shard : created_) buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
+      for (const ShardPtr& shard : created_)
+        buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
       read = (*reader)->read(buffers);
     } else {
       read = reader.error();
@@ -164,10 +177,12 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     if (!read) log::error("checkpoint_damaged", {{"path", chosen}, {"reason", to_string(read.error())}});
     const std::uint8_t good = read ? 1 : 0;
     const auto all = gather(TransferOp::kInventory, 2 * attempt + 2, std::as_bytes(std::span(&good, 1)));
-    if (std::all_of(all.begin(), all.end(), [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
+    if (std::all_of(all.begin(), all.end(),
+                    [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
       bytes_received = (*reader)->bytes_read();
       bad = (*reader)->manifest().info.bad;
-      log::info("checkpoint_read", {{"path", chosen}, {"step", (*reader)->manifest().info.step.value}, {"bytes", bytes_received}});
+      log::info("checkpoint_read",
+                {{"path", chosen}, {"step", (*reader)->manifest().info.step.value}, {"bytes", bytes_received}});
       settlement.reason = "no live state or snapshot is complete; resumed from " + chosen;
       return (*reader)->manifest().info.step;
     }
@@ -182,14 +197,18 @@ void RegroupAttempt::initialise() {
     const auto read = read_initial_weights(spec, created_);
     // One that cannot read must not leave the others waiting for it.
     const std::string problem = read ? std::string() : to_string(read.error());
-    for (const auto& said : gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size()))))
-      if (!said.empty()) throw Interrupted{{Code::kUnavailable, "initial weights: " + std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
+    for (const auto& said :
+         gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size()))))
+      if (!said.empty())
+        throw Interrupted{{Code::kUnavailable,
+                           "initial weights: " + std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
     bytes_received = *read;
     settlement.reason += "; initial weights from " + spec.initial_weights;
     return;
   }
   for (const ShardPtr& shard : created_) {
-    ops::init_blocks(view_.job->units[static_cast<std::size_t>(shard->unit)], shard->blocks, view_.job->shape(), view_.job->spec.seed, shard->master());
+    ops::init_blocks(view_.job->units[static_cast<std::size_t>(shard->unit)], shard->blocks, view_.job->shape(),
+                     view_.job->spec.seed, shard->master());
   }
 }
 

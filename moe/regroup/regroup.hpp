@@ -1,15 +1,16 @@
-// regroup.hpp: from one epoch to the next inside the running process: agree on the step and its sources, move what the new layout wants, keep the old until all have it.
+// regroup.hpp: from one epoch to the next inside the running process: agree on the step and its sources, move what the
+// new layout wants, keep the old until all have it.
 //
-// Throws Interrupted at any point and leaves the old state as it was (a prepared step may have been rolled forward: that is history, not a change of it).
-// One thread, the main one.
+// Throws Interrupted at any point and leaves the old state as it was (a prepared step may have been rolled forward:
+// that is history, not a change of it). One thread, the main one.
 #pragma once
 
 #include "mesh/mesh.hpp"
-#include "moe/state/epoch_view.hpp"
 #include "moe/regroup/inventory.hpp"
+#include "moe/regroup/state_move.hpp"
+#include "moe/state/epoch_view.hpp"
 #include "moe/state/prepared.hpp"
 #include "moe/state/shards.hpp"
-#include "moe/regroup/state_move.hpp"
 #include "moe/state/tags.hpp"
 
 #include <functional>
@@ -22,29 +23,31 @@ namespace regroup {
 // What a worker carries from epoch to epoch.
 struct CarriedState {
   ShardStore store;
-  std::optional<Step> live;              // step of the store's content; none while it holds nothing
-  std::optional<VoteRecord> record;      // of the last commit
-  BadSteps bad;                          // up to `live`
-  ValidationRecord validation;           // the newest that this worker knows
+  std::optional<Step> live;          // step of the store's content; none while it holds nothing
+  std::optional<VoteRecord> record;  // of the last commit
+  BadSteps bad;                      // up to `live`
+  ValidationRecord validation;       // the newest that this worker knows
 };
 
-// One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next epoch, or until it succeeded.
+// One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next
+// epoch, or until it succeeded.
 class RegroupAttempt {
  public:
   // The mesh has entered the view's epoch. `prepared`: of the old one; nothing if there was none.
-  RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared, std::function<void()> interrupt);
+  RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
+                 std::function<void()> interrupt);
 
   // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan.
   void run();
 
   // After run():
   Settlement settlement;
-  ShardStore store;                      // what the new layout wants of this worker
-  std::optional<VoteRecord> record;      // of the step settled on, if anybody had it
-  BadSteps bad;                          // up to it
-  ValidationRecord validation;           // the newest that anybody knew
+  ShardStore store;                  // what the new layout wants of this worker
+  std::optional<VoteRecord> record;  // of the step settled on, if anybody had it
+  BadSteps bad;                      // up to it
+  ValidationRecord validation;       // the newest that anybody knew
   std::int64_t bytes_received = 0;
-  std::int64_t bytes_from_own_agent = 0; // of these
+  std::int64_t bytes_from_own_agent = 0;  // of these
   double agree_ms = 0;
   double move_ms = 0;
 
@@ -61,7 +64,7 @@ class RegroupAttempt {
   Prepared prepared_;
   std::function<void()> interrupt_;
   Known known_;
-  std::vector<ShardPtr> created_;        // shards of `store` that the old store did not have as they are
+  std::vector<ShardPtr> created_;  // shards of `store` that the old store did not have as they are
   std::optional<StateMove> move_;
 };
 

@@ -16,7 +16,8 @@ namespace {
 // What it keeps need not cross a network.
 bool is_own_agent(const EpochView& view, const Known& known, int holder, Rank rank) {
   if (holder < kAgentHolder || static_cast<std::size_t>(rank.value) >= view.plan.members.size()) return false;
-  return known.agents[static_cast<std::size_t>(holder - kAgentHolder)] == view.plan.members[static_cast<std::size_t>(rank.value)].agent_address;
+  return known.agents[static_cast<std::size_t>(holder - kAgentHolder)] ==
+         view.plan.members[static_cast<std::size_t>(rank.value)].agent_address;
 }
 
 std::vector<Piece> pieces_of(const EpochView& view, const Known& known, const Settlement& settlement) {
@@ -35,14 +36,16 @@ std::vector<Piece> pieces_of(const EpochView& view, const Known& known, const Se
   }
   const auto members = static_cast<int>(view.plan.members.size());
   const auto node_of = [&](int rank) -> const NodeId& {
-    return rank < members ? view.plan.members[static_cast<std::size_t>(rank)].worker.node : view.plan.donors[static_cast<std::size_t>(rank - members)].worker.node;
+    return rank < members ? view.plan.members[static_cast<std::size_t>(rank)].worker.node
+                          : view.plan.donors[static_cast<std::size_t>(rank - members)].worker.node;
   };
   const auto distance = [&](int from, int to) {
     if (is_own_agent(view, known, from, Rank(to))) return 0;
     return from >= kAgentHolder ? 2 : node_of(from) == node_of(to) ? 0 : 1;
   };
   RouteResult result = route(held, wanted, block_bytes, distance);
-  REGROUP_CHECK(result.missing.empty(), "settled without a source for unit", result.missing.empty() ? 0 : result.missing.front().unit);
+  REGROUP_CHECK(result.missing.empty(), "settled without a source for unit",
+                result.missing.empty() ? 0 : result.missing.front().unit);
   return std::move(result.pieces);
 }
 
@@ -51,7 +54,8 @@ std::vector<Piece> pieces_of(const EpochView& view, const Known& known, const Se
 std::span<float> StateMove::part(const ShardStore& of, const Piece& piece, int array) const {
   const ShardPtr shard = of.containing(piece.unit, piece.blocks);
   REGROUP_CHECK(shard != nullptr, "no shard holds unit", piece.unit, "blocks", piece.blocks.lo, piece.blocks.hi);
-  return {shard->array(array) + shard->element_of(piece.blocks.lo), static_cast<std::size_t>(piece.blocks.size() * shard->block_elements)};
+  return {shard->array(array) + shard->element_of(piece.blocks.lo),
+          static_cast<std::size_t>(piece.blocks.size() * shard->block_elements)};
 }
 
 void StateMove::run() {
@@ -80,7 +84,8 @@ void StateMove::run() {
     }
   }
   const Tag hash_tag = make_tag(kNoStep, TransferOp::kMoveHashes);
-  for (const auto& [peer, hashes] : hashes_) transfers.push_back(mesh_.send(Rank(peer), hash_tag, std::as_bytes(std::span(hashes)), Lane::kControl));
+  for (const auto& [peer, hashes] : hashes_)
+    transfers.push_back(mesh_.send(Rank(peer), hash_tag, std::as_bytes(std::span(hashes)), Lane::kControl));
   std::map<int, TransferPtr> hash_messages;
   for (const auto& [peer, parts] : arriving) hash_messages[peer] = mesh_.receive_message(Rank(peer), hash_tag);
   fetch_from_agents(from_agents);
@@ -91,7 +96,8 @@ void StateMove::run() {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       std::uint64_t expected = 0;
       std::memcpy(&expected, bytes.data() + i * sizeof expected, sizeof expected);
-      REGROUP_CHECK(XXH3_64bits(parts[i].data(), parts[i].size_bytes()) == expected, "state from rank", peer, "arrived with a wrong checksum");
+      REGROUP_CHECK(XXH3_64bits(parts[i].data(), parts[i].size_bytes()) == expected, "state from rank", peer,
+                    "arrived with a wrong checksum");
     }
   }
 }
@@ -102,7 +108,9 @@ void StateMove::fetch_from_agents(const std::vector<Piece>& pieces) {
     interrupt_();
     auto& client = clients[piece.from];
     const std::string& address = known_.agents[static_cast<std::size_t>(piece.from - kAgentHolder)];
-    if (!client) client = must(SnapshotClient::connect(address, view_.plan.job, view_.job->spec.secret, std::chrono::milliseconds(view_.job->spec.heartbeat_ms * 10)));
+    if (!client)
+      client = must(SnapshotClient::connect(address, view_.plan.job, view_.job->spec.secret,
+                                            std::chrono::milliseconds(view_.job->spec.heartbeat_ms * 10)));
     const std::size_t count = part(to_, piece, 0).size();
     const Floats buffer(static_cast<std::int64_t>(3 * count));
     must(client->fetch(settlement_.step, piece.unit, piece.blocks, buffer.span()));

@@ -1,13 +1,16 @@
-// state_move.hpp: what the new layout wants of this worker and it does not hold, from whoever does: other workers' live state, agents' snapshots. What others want of it goes to them.
+// state_move.hpp: what the new layout wants of this worker and it does not hold, from whoever does: other workers' live
+// state, agents' snapshots. What others want of it goes to them.
 //
-// Who sends what is routed alike by all (layout/route.hpp), from what the participants said that they hold. All participants call it. Each piece is compared with its sender's checksum.
-// One thread. Throws Interrupted; keeps what its transfers may still touch, so it and both stores live until the mesh has entered the next epoch, or until run() has returned.
+// Who sends what is routed alike by all (layout/route.hpp), from what the participants said that they hold. All
+// participants call it. Each piece is compared with its sender's checksum. One thread. Throws Interrupted; keeps what
+// its transfers may still touch, so it and both stores live until the mesh has entered the next epoch, or until run()
+// has returned.
 #pragma once
 
-#include "mesh/mesh.hpp"
 #include "layout/route.hpp"
-#include "moe/state/epoch_view.hpp"
+#include "mesh/mesh.hpp"
 #include "moe/regroup/inventory.hpp"
+#include "moe/state/epoch_view.hpp"
 #include "moe/state/shards.hpp"
 
 #include <cstdint>
@@ -21,9 +24,17 @@ namespace regroup {
 
 class StateMove {
  public:
-  // `from`: what this worker holds, if that is of the step settled on. `to`: with a shard for everything that the new layout wants; what `from` has of it is there already.
-  StateMove(Mesh& mesh, const EpochView& view, const Known& known, const Settlement& settlement, const ShardStore& from, const ShardStore& to, std::function<void()> interrupt)
-      : mesh_(mesh), view_(view), known_(known), settlement_(settlement), from_(from), to_(to), interrupt_(std::move(interrupt)) {}
+  // `from`: what this worker holds, if that is of the step settled on. `to`: with a shard for everything that the new
+  // layout wants; what `from` has of it is there already.
+  StateMove(Mesh& mesh, const EpochView& view, const Known& known, const Settlement& settlement, const ShardStore& from,
+            const ShardStore& to, std::function<void()> interrupt)
+      : mesh_(mesh),
+        view_(view),
+        known_(known),
+        settlement_(settlement),
+        from_(from),
+        to_(to),
+        interrupt_(std::move(interrupt)) {}
 
   void run();
 

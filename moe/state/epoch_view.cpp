@@ -9,7 +9,8 @@ std::optional<Rank> rank_in(const Plan& plan, const WorkerId& worker) {
   const auto member = std::find_if(plan.members.begin(), plan.members.end(), is_self);
   if (member != plan.members.end()) return Rank(static_cast<int>(member - plan.members.begin()));
   const auto donor = std::find_if(plan.donors.begin(), plan.donors.end(), is_self);
-  if (donor != plan.donors.end()) return Rank(static_cast<int>(plan.members.size() + static_cast<std::size_t>(donor - plan.donors.begin())));
+  if (donor != plan.donors.end())
+    return Rank(static_cast<int>(plan.members.size() + static_cast<std::size_t>(donor - plan.donors.begin())));
   return std::nullopt;
 }
 
@@ -57,15 +58,18 @@ int EpochView::validation_waves() const {
 
 std::vector<int> EpochView::validation_microbatches(int wave) const {
   int first = wave * plan.placement.num_ranks();
-  for (int g = 0; g < group_index; ++g) first += static_cast<int>(plan.placement.groups[static_cast<std::size_t>(g)].ranks.size());
+  for (int g = 0; g < group_index; ++g)
+    first += static_cast<int>(plan.placement.groups[static_cast<std::size_t>(g)].ranks.size());
   std::vector<int> of_members;
-  for (int i = 0; i < group_size(); ++i) of_members.push_back(first + i < job->spec.validation.microbatches ? first + i : -1);
+  for (int i = 0; i < group_size(); ++i)
+    of_members.push_back(first + i < job->spec.validation.microbatches ? first + i : -1);
   return of_members;
 }
 
 int EpochView::holder_of(int layer, ExpertSlice slice) const {
   const auto& shape = job->shape();
-  return group().expert_member[static_cast<std::size_t>((shape.sparse_before(layer) * shape.num_local_experts + slice.expert) * shape.expert_slices + slice.slice)];
+  return group().expert_member[static_cast<std::size_t>(
+      (shape.sparse_before(layer) * shape.num_local_experts + slice.expert) * shape.expert_slices + slice.slice)];
 }
 
 std::vector<ExpertSlice> EpochView::slices_of(int layer, int member_index) const {

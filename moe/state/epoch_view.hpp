@@ -1,4 +1,5 @@
-// epoch_view.hpp: one plan as seen by one worker: who am I, who is with me, what do I compute and keep. Derived, immutable.
+// epoch_view.hpp: one plan as seen by one worker: who am I, who is with me, what do I compute and keep. Derived,
+// immutable.
 #pragma once
 
 #include "api/plan.hpp"
@@ -15,12 +16,15 @@ namespace regroup {
 struct JobView {
   JobSpec spec;
   std::vector<Unit> units;
-  std::vector<ComputeForm> forms;   // [unit] in the job's precision
-  explicit JobView(JobSpec job) : spec(std::move(job)), units(make_units(spec.model)), forms(compute_forms(units, spec.precision)) {}
+  std::vector<ComputeForm> forms;  // [unit] in the job's precision
+  explicit JobView(JobSpec job)
+      : spec(std::move(job)), units(make_units(spec.model)), forms(compute_forms(units, spec.precision)) {}
   [[nodiscard]] const ModelShape& shape() const { return spec.model; }
   [[nodiscard]] int microbatches_per_chain() const { return spec.microbatches / spec.chains; }
   [[nodiscard]] int chain_of(int microbatch) const { return microbatch / microbatches_per_chain(); }
-  [[nodiscard]] std::int64_t tokens_per_microbatch() const { return static_cast<std::int64_t>(spec.sequences_per_microbatch) * spec.sequence_length; }
+  [[nodiscard]] std::int64_t tokens_per_microbatch() const {
+    return static_cast<std::int64_t>(spec.sequences_per_microbatch) * spec.sequence_length;
+  }
 };
 
 struct ExpertSlice {
@@ -50,13 +54,15 @@ struct EpochView {
   // Within the group. The microbatch that a member computes in a wave, -1 if it is idle then.
   [[nodiscard]] int waves() const;
   [[nodiscard]] int microbatch(int wave, int member_index) const;
-  [[nodiscard]] std::vector<int> microbatches(int wave) const;             // [member]
-  // Validation's microbatch m is computed by the m-th computing rank of the plan, in order of groups, and so on from the first again.
+  [[nodiscard]] std::vector<int> microbatches(int wave) const;  // [member]
+  // Validation's microbatch m is computed by the m-th computing rank of the plan, in order of groups, and so on from
+  // the first again.
   [[nodiscard]] int validation_waves() const;
-  [[nodiscard]] std::vector<int> validation_microbatches(int wave) const;   // [member]
-  [[nodiscard]] int holder_of(int layer, ExpertSlice slice) const;                        // member
-  [[nodiscard]] std::vector<int> holders_of(int layer, int expert) const;                 // members that hold any slice of it, ascending
-  [[nodiscard]] std::vector<ExpertSlice> slices_of(int layer, int member_index) const;    // ascending expert, then slice
+  [[nodiscard]] std::vector<int> validation_microbatches(int wave) const;  // [member]
+  [[nodiscard]] int holder_of(int layer, ExpertSlice slice) const;         // member
+  // members that hold any slice of it, ascending
+  [[nodiscard]] std::vector<int> holders_of(int layer, int expert) const;
+  [[nodiscard]] std::vector<ExpertSlice> slices_of(int layer, int member_index) const;  // ascending expert, then slice
 };
 
 }  // namespace regroup

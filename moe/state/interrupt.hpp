@@ -1,4 +1,5 @@
-// interrupt.hpp: how the step loop stops in the middle. Inside moe/ only: a wait that ended early unwinds to the worker's loop.
+// interrupt.hpp: how the step loop stops in the middle. Inside moe/ only: a wait that ended early unwinds to the
+// worker's loop.
 #pragma once
 
 #include "base/result.hpp"
@@ -7,7 +8,8 @@
 
 namespace regroup {
 
-// A newer epoch came (kNewerEpoch) or a peer was lost (kPeerLost): drop the step under way, keep the state, wait for the plan.
+// A newer epoch came (kNewerEpoch) or a peer was lost (kPeerLost): drop the step under way, keep the state, wait for
+// the plan.
 struct Interrupted {
   Error error;
 };

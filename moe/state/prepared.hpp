@@ -10,11 +10,13 @@
 
 namespace regroup {
 
-// A step that this worker has voted for without seeing all votes. Each owner holds the reduced gradients of its shards until it has applied them, so that the members of the next
-// epoch may still commit the step, if one of them knows the record of its vote.
+// A step that this worker has voted for without seeing all votes. Each owner holds the reduced gradients of its shards
+// until it has applied them, so that the members of the next epoch may still commit the step, if one of them knows the
+// record of its vote.
 struct Prepared {
-  std::optional<Step> step;                                  // none: there is no such step, and roll_forward is empty
-  std::function<BadSteps(const VoteRecord&)> roll_forward;   // applies the step, cannot be interrupted; returns the bad steps up to it
+  std::optional<Step> step;  // none: there is no such step, and roll_forward is empty
+  // applies the step, cannot be interrupted; returns the bad steps up to it
+  std::function<BadSteps(const VoteRecord&)> roll_forward;
 };
 
 }  // namespace regroup

@@ -25,7 +25,8 @@ struct Shard {
 };
 using ShardPtr = std::shared_ptr<Shard>;
 
-// Shards by (unit, first block). Two stores may share shards, so that an epoch's new store takes over what stays without a copy.
+// Shards by (unit, first block). Two stores may share shards, so that an epoch's new store takes over what stays
+// without a copy.
 class ShardStore {
  public:
   using Key = std::pair<int, int>;
@@ -33,8 +34,8 @@ class ShardStore {
   void clear() { shards_.clear(); }
   [[nodiscard]] bool empty() const { return shards_.empty(); }
   [[nodiscard]] const std::map<Key, ShardPtr>& all() const { return shards_; }
-  [[nodiscard]] ShardPtr exactly(int unit, Interval blocks) const;           // null if there is none with these very blocks
-  [[nodiscard]] ShardPtr containing(int unit, Interval blocks) const;        // null if no one shard holds them all
+  [[nodiscard]] ShardPtr exactly(int unit, Interval blocks) const;     // null if there is none with these very blocks
+  [[nodiscard]] ShardPtr containing(int unit, Interval blocks) const;  // null if no one shard holds them all
   [[nodiscard]] std::vector<HeldBlocks> held() const;
 
  private:

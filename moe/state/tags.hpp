@@ -1,4 +1,5 @@
-// tags.hpp: the name of every transfer between two workers, from the step, the operation and its index: [step:32][op:6][index:26]. Frozen within a protocol version.
+// tags.hpp: the name of every transfer between two workers, from the step, the operation and its index:
+// [step:32][op:6][index:26]. Frozen within a protocol version.
 #pragma once
 
 #include "base/check.hpp"
@@ -8,29 +9,32 @@
 namespace regroup {
 
 enum class TransferOp : std::uint64_t {
-  kGather = 1,       // index: unit * 256 + number of the interval
-  kCounts = 2,       // index: wave * layers + layer
-  kRows = 3,         // index: (wave * layers + layer) * experts + expert, here and in kGradOutputs
-  kOutputs = 4,      // index: that of kRows * slices + slice, here and in kGradRows
+  kGather = 1,   // index: unit * 256 + number of the interval
+  kCounts = 2,   // index: wave * layers + layer
+  kRows = 3,     // index: (wave * layers + layer) * experts + expert, here and in kGradOutputs
+  kOutputs = 4,  // index: that of kRows * slices + slice, here and in kGradRows
   kGradOutputs = 5,
   kGradRows = 6,
-  kLeaf = 7,         // index: (wave * units + unit) * 256 + number of the interval; 3 waves of such indices fit a 200-unit model, see make_tag's CHECK
-  kNodes = 8,        // index: running number between the two ranks
+  // index: (wave * units + unit) * 256 + number of the interval; 3 waves of such indices fit a 200-unit model, see
+  // make_tag's CHECK
+  kLeaf = 7,
+  kNodes = 8,  // index: running number between the two ranks
   kVote = 9,
   kInventory = 10,
   kSnapshots = 11,
-  kMove = 12,        // index: running number between the two ranks
+  kMove = 12,  // index: running number between the two ranks
   kMoveHashes = 13,
   kAgree = 14,
-  kDigest = 15,      // index: 0 for the lines, 1 + unit for a slice of an expert
+  kDigest = 15,  // index: 0 for the lines, 1 + unit for a slice of an expert
   kLeave = 16,
-  kRowsAgain = 17,   // index as kRows: the forward that a backward repeats
-  kOutputsAgain = 18,   // index as kOutputs
+  kRowsAgain = 17,     // index as kRows: the forward that a backward repeats
+  kOutputsAgain = 18,  // index as kOutputs
 };
 
 inline Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {
   REGROUP_CHECK(index >= 0 && index < (1 << 26), "transfer index", index);
-  return Tag{(static_cast<std::uint64_t>(step.value) << 32) | (static_cast<std::uint64_t>(op) << 26) | static_cast<std::uint64_t>(index)};
+  return Tag{(static_cast<std::uint64_t>(step.value) << 32) | (static_cast<std::uint64_t>(op) << 26) |
+             static_cast<std::uint64_t>(index)};
 }
 
 // Transfers of a regroup carry no step: they are named within the epoch.

@@ -19,7 +19,8 @@ std::int64_t now_ns() {
 std::int64_t steady_ns() { return now_ns<std::chrono::steady_clock>(); }
 
 const char* category_of(const std::string& name) {
-  if (name == "gather" || name == "dispatch" || name == "reduce" || name == "vote" || name == "snapshot") return "exchange";
+  if (name == "gather" || name == "dispatch" || name == "reduce" || name == "vote" || name == "snapshot")
+    return "exchange";
   return name == "step" ? "step" : "compute";
 }
 
@@ -37,7 +38,9 @@ void Trace::begin(Epoch epoch, Step step) {
   wave = microbatch = layer = -1;
 }
 
-void Trace::add(const char* name, std::int64_t begin_ns) { done_.push_back({name, begin_ns, steady_ns(), epoch_, step_, wave, microbatch, layer}); }
+void Trace::add(const char* name, std::int64_t begin_ns) {
+  done_.push_back({name, begin_ns, steady_ns(), epoch_, step_, wave, microbatch, layer});
+}
 
 void Trace::end(std::int64_t begin_ns) {
   if (!records_) return;
@@ -57,12 +60,18 @@ void Trace::write() const {
     return;
   }
   const std::string name = to_string(worker_);
-  const auto pid = static_cast<int>(random_key(0, name) & 0x3fffffffu);   // the worker's, on whatever machine
-  std::fprintf(out, "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": %d, \"tid\": 0, \"args\": {\"name\": \"%s\"}}", pid, name.c_str());
+  const auto pid = static_cast<int>(random_key(0, name) & 0x3fffffffu);  // the worker's, on whatever machine
+  std::fprintf(out,
+               "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": "
+               "%d, \"tid\": 0, \"args\": {\"name\": \"%s\"}}",
+               pid, name.c_str());
   for (const Done& span : done_) {
     const auto micro = [](std::int64_t ns) { return static_cast<double>(ns) / 1e3; };
-    std::fprintf(out, ",\n{\"name\": \"%s\", \"cat\": \"%s\", \"ph\": \"X\", \"pid\": %d, \"tid\": 0, \"ts\": %.3f, \"dur\": %.3f, \"args\": {\"epoch\": %llu, \"step\": %lld", span.name,
-                 category_of(span.name), pid, micro(span.begin_ns + wall_offset_ns_), micro(span.end_ns - span.begin_ns), static_cast<unsigned long long>(span.epoch.value),
+    std::fprintf(out,
+                 ",\n{\"name\": \"%s\", \"cat\": \"%s\", \"ph\": \"X\", \"pid\": %d, \"tid\": 0, \"ts\": %.3f, "
+                 "\"dur\": %.3f, \"args\": {\"epoch\": %llu, \"step\": %lld",
+                 span.name, category_of(span.name), pid, micro(span.begin_ns + wall_offset_ns_),
+                 micro(span.end_ns - span.begin_ns), static_cast<unsigned long long>(span.epoch.value),
                  static_cast<long long>(span.step.value));
     if (span.wave >= 0) std::fprintf(out, ", \"wave\": %d", span.wave);
     if (span.microbatch >= 0) std::fprintf(out, ", \"microbatch\": %d", span.microbatch);
@@ -78,7 +87,8 @@ void Trace::write() const {
   std::filesystem::rename(unfinished, file_, error);
 }
 
-TracedSpan::TracedSpan(Trace* trace, const char* name, int layer) : trace_(trace != nullptr && trace->records() ? trace : nullptr), name_(name) {
+TracedSpan::TracedSpan(Trace* trace, const char* name, int layer)
+    : trace_(trace != nullptr && trace->records() ? trace : nullptr), name_(name) {
   if (trace_ == nullptr) return;
   outer_layer_ = trace_->layer;
   trace_->layer = layer;

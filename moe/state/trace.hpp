@@ -1,12 +1,12 @@
 // trace.hpp: what a worker did when, for a few steps, in the Chrome trace format (Perfetto opens it).
 //
-// A span covers a piece of work and carries the step, wave, microbatch and layer that it belongs to. Times are wall-clock (one offset for all steps of a file), so that the files of
-// several workers line up; a worker is a process of the trace.
-// One thread. Outside the steps that are asked for, a span is two comparisons.
+// A span covers a piece of work and carries the step, wave, microbatch and layer that it belongs to. Times are
+// wall-clock (one offset for all steps of a file), so that the files of several workers line up; a worker is a process
+// of the trace. One thread. Outside the steps that are asked for, a span is two comparisons.
 #pragma once
 
-#include "base/ids.hpp"
 #include "api/job_spec.hpp"
+#include "base/ids.hpp"
 
 #include <cstdint>
 #include <string>
@@ -16,9 +16,10 @@ namespace regroup {
 
 class Trace {
  public:
-  // Steps [profile.from_step, profile.from_step + profile.steps) go into `file`, whose directory is made; it is replaced as a whole after each of them. A file that cannot be written
-  // is a warning in the log.
-  Trace(ProfileSpec profile, std::string file, WorkerId worker) : profile_(profile), file_(std::move(file)), worker_(std::move(worker)) {}
+  // Steps [profile.from_step, profile.from_step + profile.steps) go into `file`, whose directory is made; it is
+  // replaced as a whole after each of them. A file that cannot be written is a warning in the log.
+  Trace(ProfileSpec profile, std::string file, WorkerId worker)
+      : profile_(profile), file_(std::move(file)), worker_(std::move(worker)) {}
 
   [[nodiscard]] bool records() const { return records_; }
 
@@ -30,7 +31,7 @@ class Trace {
   friend class TracedStep;
   struct Done {
     const char* name;
-    std::int64_t begin_ns, end_ns;   // steady clock
+    std::int64_t begin_ns, end_ns;  // steady clock
     Epoch epoch;
     Step step;
     int wave, microbatch, layer;

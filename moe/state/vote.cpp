@@ -56,22 +56,25 @@ Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<
     record.acked_snapshot = std::min(record.acked_snapshot, vote.acked_snapshot);
     record.saving += vote.saving ? 1 : 0;
     for (const MicrobatchLoss& loss : vote.losses) {
-      if (loss.microbatch < 0 || loss.microbatch >= job.spec.microbatches || losses[static_cast<std::size_t>(loss.microbatch)]) {
-        return Error{Code::kInternal, "microbatch " + std::to_string(loss.microbatch) + " of step " + std::to_string(step.value) + " was computed twice or does not exist"};
+      if (loss.microbatch < 0 || loss.microbatch >= job.spec.microbatches ||
+          losses[static_cast<std::size_t>(loss.microbatch)]) {
+        return Error{Code::kInternal, "microbatch " + std::to_string(loss.microbatch) + " of step " +
+                                          std::to_string(step.value) + " was computed twice or does not exist"};
       }
       losses[static_cast<std::size_t>(loss.microbatch)] = loss;
     }
     std::size_t next = 0;
     for (const SquaresOf& of : vote.squares_of) {
-      if (of.unit < 0 || of.unit >= static_cast<int>(job.units.size()) || of.lo < 0 || of.count < 0 || of.lo + of.count > kBlocksPerUnit ||
-          next + static_cast<std::size_t>(of.count) > vote.squares.size()) {
+      if (of.unit < 0 || of.unit >= static_cast<int>(job.units.size()) || of.lo < 0 || of.count < 0 ||
+          of.lo + of.count > kBlocksPerUnit || next + static_cast<std::size_t>(of.count) > vote.squares.size()) {
         return Error{Code::kInternal, "a vote names blocks that do not exist"};
       }
       for (int block = of.lo; block < of.lo + of.count; ++block, ++next) {
         const std::size_t at = static_cast<std::size_t>(of.unit) * kBlocksPerUnit + static_cast<std::size_t>(block);
         // Compared as bits: a norm that is not a number must equal itself.
         if (known[at] && std::memcmp(&squares[at], &vote.squares[next], sizeof(double)) != 0) {
-          return Error{Code::kInternal, "groups disagree about the gradient of unit " + std::to_string(of.unit) + " block " + std::to_string(block) + " in step " +
+          return Error{Code::kInternal, "groups disagree about the gradient of unit " + std::to_string(of.unit) +
+                                            " block " + std::to_string(block) + " in step " +
                                             std::to_string(step.value) + ": one of them computed wrongly"};
         }
         squares[at] = vote.squares[next];
@@ -80,14 +83,18 @@ Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<
     }
   }
   for (std::size_t i = 0; i < losses.size(); ++i) {
-    if (!losses[i]) return Error{Code::kInternal, "nobody computed microbatch " + std::to_string(i) + " of step " + std::to_string(step.value)};
+    if (!losses[i])
+      return Error{Code::kInternal,
+                   "nobody computed microbatch " + std::to_string(i) + " of step " + std::to_string(step.value)};
     record.loss_sum += losses[i]->loss_sum;
     record.targets += losses[i]->targets;
     record.aux_sum += losses[i]->aux_loss;
     record.z_sum += losses[i]->z_loss;
   }
   for (std::size_t i = 0; i < squares.size(); ++i) {
-    if (!known[i]) return Error{Code::kInternal, "nobody owns block " + std::to_string(i % kBlocksPerUnit) + " of unit " + std::to_string(i / kBlocksPerUnit)};
+    if (!known[i])
+      return Error{Code::kInternal, "nobody owns block " + std::to_string(i % kBlocksPerUnit) + " of unit " +
+                                        std::to_string(i / kBlocksPerUnit)};
     record.sum_of_squares += squares[i];
   }
   return record;

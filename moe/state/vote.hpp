@@ -1,4 +1,5 @@
-// vote.hpp: the last exchange of a step. Whoever holds every member's vote knows that every owner holds its reduced gradients, and commits. Pure but for the exchange.
+// vote.hpp: the last exchange of a step. Whoever holds every member's vote knows that every owner holds its reduced
+// gradients, and commits. Pure but for the exchange.
 #pragma once
 
 #include "base/ids.hpp"
@@ -13,13 +14,14 @@ namespace regroup {
 
 struct MicrobatchLoss {
   std::int64_t microbatch = 0;
-  double loss_sum = 0;          // over its targets
+  double loss_sum = 0;  // over its targets
   std::int64_t targets = 0;
-  double aux_loss = 0;          // load-balancing loss of this microbatch, without its coefficient
-  double z_loss = 0;            // router z-loss, likewise
+  double aux_loss = 0;  // load-balancing loss of this microbatch, without its coefficient
+  double z_loss = 0;    // router z-loss, likewise
 };
 
-// Squared norms of the blocks [lo, lo + count) of a unit's reduced gradient (not divided by the targets); the values follow in Vote::squares.
+// Squared norms of the blocks [lo, lo + count) of a unit's reduced gradient (not divided by the targets); the values
+// follow in Vote::squares.
 struct SquaresOf {
   std::int32_t unit = 0;
   std::int32_t lo = 0;
@@ -28,34 +30,35 @@ struct SquaresOf {
 
 struct Vote {
   bool ok = true;
-  std::uint64_t planned = 0;        // newest epoch that this rank has seen planned
-  std::int64_t acked_snapshot = -1; // SnapshotSchedule::word
-  bool saving = false;              // a checkpoint that this rank has a part in is still being written
+  std::uint64_t planned = 0;         // newest epoch that this rank has seen planned
+  std::int64_t acked_snapshot = -1;  // SnapshotSchedule::word
+  bool saving = false;               // a checkpoint that this rank has a part in is still being written
   std::vector<MicrobatchLoss> losses;
   std::vector<SquaresOf> squares_of;
   std::vector<double> squares;
   std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of this rank's microbatches
 };
 std::vector<std::byte> to_bytes(const Vote& vote);
-Result<Vote> vote_from_bytes(std::span<const std::byte> bytes);   // kCorrupt
+Result<Vote> vote_from_bytes(std::span<const std::byte> bytes);  // kCorrupt
 
 // What a complete set of votes says. Equal on every member, bit for bit; enough to apply an update later.
 struct VoteRecord {
   std::int64_t step = 0;
   double loss_sum = 0;
   std::int64_t targets = 0;
-  double aux_sum = 0;               // over microbatches
+  double aux_sum = 0;  // over microbatches
   double z_sum = 0;
-  double sum_of_squares = 0;        // of the summed gradients
-  std::uint64_t planned = 0;        // least over the votes
-  std::int64_t acked_snapshot = -1; // least over the votes
-  std::int64_t saving = 0;          // how many members are
+  double sum_of_squares = 0;          // of the summed gradients
+  std::uint64_t planned = 0;          // least over the votes
+  std::int64_t acked_snapshot = -1;   // least over the votes
+  std::int64_t saving = 0;            // how many members are
   [[nodiscard]] double norm() const;  // of the mean gradient
   [[nodiscard]] bool bad() const;     // not finite: the step is committed and changes no weight
   friend bool operator==(const VoteRecord&, const VoteRecord&) = default;
 };
 
-// kInternal when a microbatch is missing or computed twice, when groups disagree about a block, or when a member voted not ok.
+// kInternal when a microbatch is missing or computed twice, when groups disagree about a block, or when a member voted
+// not ok.
 Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<Vote>& votes);
 
 }  // namespace regroup

@@ -1,4 +1,5 @@
-// wire.hpp: little-endian records between workers of one program version: plain values and vectors of them, read with bounds checked.
+// wire.hpp: little-endian records between workers of one program version: plain values and vectors of them, read with
+// bounds checked.
 #pragma once
 
 #include "base/result.hpp"
@@ -15,12 +16,10 @@ namespace regroup {
 class WireWriter {
  public:
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void put(const T& value) {
-    append(&value, sizeof(T));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void put(const T& value) { append(&value, sizeof(T)); }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   void put(const std::vector<T>& values) {
     put(static_cast<std::uint64_t>(values.size()));
     append(values.data(), values.size() * sizeof(T));
@@ -42,8 +41,7 @@ class WireReader {
  public:
   explicit WireReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  T get() {
+  requires std::is_trivially_copyable_v<T> T get() {
     T value{};
     if (bytes_.size() < sizeof(T)) {
       ok_ = false;
@@ -54,8 +52,7 @@ class WireReader {
     return value;
   }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  std::vector<T> get_vector() {
+  requires std::is_trivially_copyable_v<T> std::vector<T> get_vector() {
     const auto count = get<std::uint64_t>();
     if (!ok_ || count > bytes_.size() / sizeof(T)) {
       ok_ = false;

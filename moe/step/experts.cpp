@@ -1,8 +1,8 @@
 #include "moe/step/experts.hpp"
 
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/gemm.hpp"
 #include "moe/ops/state.hpp"
+#include "moe/state/interrupt.hpp"
 
 #include <ATen/ops/empty_like.h>
 
@@ -27,8 +27,14 @@ std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::by
 
 }  // namespace
 
-ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt, Trace* trace)
-    : view_(view), mesh_(mesh), weight_gradients_(view, reduction, trace), interrupt_(std::move(interrupt)), trace_(trace), weights_(view.job->units.size()) {
+ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction,
+                               std::function<void()> interrupt, Trace* trace)
+    : view_(view),
+      mesh_(mesh),
+      weight_gradients_(view, reduction, trace),
+      interrupt_(std::move(interrupt)),
+      trace_(trace),
+      weights_(view.job->units.size()) {
   layers_.resize(static_cast<std::size_t>(view_.job->shape().num_hidden_layers));
   for (const auto& [key, shard] : store.all()) {
     const Unit& unit = view_.job->units[static_cast<std::size_t>(shard->unit)];
@@ -48,14 +54,17 @@ std::int64_t ExpertExchange::index(int layer, int expert) const {
   return (wave_ * shape.num_hidden_layers + layer) * shape.num_local_experts + expert;
 }
 
-std::int64_t ExpertExchange::index(int layer, ExpertSlice slice) const { return index(layer, slice.expert) * view_.job->shape().expert_slices + slice.slice; }
+std::int64_t ExpertExchange::index(int layer, ExpertSlice slice) const {
+  return index(layer, slice.expert) * view_.job->shape().expert_slices + slice.slice;
+}
 
 void ExpertExchange::begin_step(Step step) {
   step_ = step;
   seconds_waited_ = 0;
   for (const Rounded& rounded : rounded_) {
     const auto unit = static_cast<std::size_t>(rounded.shard->unit);
-    ops::compute_weights(view_.job->units[unit], view_.job->forms[unit], rounded.shard->blocks, rounded.shard->master(), reinterpret_cast<std::byte*>(rounded.buffer.data()));
+    ops::compute_weights(view_.job->units[unit], view_.job->forms[unit], rounded.shard->blocks, rounded.shard->master(),
+                         reinterpret_cast<std::byte*>(rounded.buffer.data()));
   }
 }
 
@@ -105,13 +114,16 @@ void ExpertExchange::exchange_counts(int layer, const ops::Routing* routing) {
   }
   if (routing != nullptr) {
     for (int member = 0; member < view_.group_size(); ++member) {
-      if (member != view_.member) transfers.push_back(mesh_.send(view_.rank_of(member), tag, std::as_bytes(std::span(routing->counts)), Lane::kControl));
+      if (member != view_.member)
+        transfers.push_back(
+            mesh_.send(view_.rank_of(member), tag, std::as_bytes(std::span(routing->counts)), Lane::kControl));
     }
   }
   for (const TransferPtr& transfer : transfers) wait(transfer);
 }
 
-ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out) {
+ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows,
+                                                    TransferOp out) {
   const LayerState& state = layers_[static_cast<std::size_t>(layer)];
   const auto& shape = view_.job->shape();
   Arrivals arriving;
@@ -119,14 +131,16 @@ ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routin
     const Tag tag = make_tag(step_, out, index(layer, expert));
     for (const int holder : view_.holders_of(layer, expert)) {
       if (holder != view_.member) {
-        if (routing != nullptr && routing->counts[static_cast<std::size_t>(expert)] > 0) send(holder, tag, segment(rows, *routing, expert));
+        if (routing != nullptr && routing->counts[static_cast<std::size_t>(expert)] > 0)
+          send(holder, tag, segment(rows, *routing, expert));
         continue;
       }
       for (int member = 0; member < view_.group_size(); ++member) {
         if (member == view_.member || !active(member)) continue;
         const std::int64_t count = state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)];
         if (count == 0) continue;
-        at::Tensor from_peer = ops::empty({count, shape.hidden_size}, view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
+        at::Tensor from_peer = ops::empty({count, shape.hidden_size},
+                                          view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
         TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
         in_flight_.emplace_back(receive, from_peer);
         arriving[{member, expert}] = {std::move(receive), from_peer};
@@ -136,7 +150,8 @@ ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routin
   return arriving;
 }
 
-ExpertExchange::Answers ExpertExchange::expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back) {
+ExpertExchange::Answers ExpertExchange::expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows,
+                                                       TransferOp back) {
   Answers answers;
   if (routing == nullptr) return answers;
   const auto& shape = view_.job->shape();
@@ -152,7 +167,8 @@ ExpertExchange::Answers ExpertExchange::expect_answers(int layer, const ops::Rou
       const int holder = view_.holder_of(layer, {expert, slice});
       if (holder == view_.member) continue;
       const at::Tensor part = segment(answers.of(slice), *routing, expert);
-      answers.receives.push_back(mesh_.receive(view_.rank_of(holder), make_tag(step_, back, index(layer, {expert, slice})), bytes(part)));
+      answers.receives.push_back(
+          mesh_.receive(view_.rank_of(holder), make_tag(step_, back, index(layer, {expert, slice})), bytes(part)));
       in_flight_.emplace_back(answers.receives.back(), part);
     }
   }
@@ -179,18 +195,22 @@ std::vector<ExpertExchange::Segment> ExpertExchange::segments(int layer) const {
   for (int member = 0; member < view_.group_size(); ++member) {
     if (!active(member)) continue;
     for (int expert = 0; expert < view_.job->shape().num_local_experts; ++expert) {
-      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] > 0 && !slices_held(layer, expert).empty()) found.push_back({member, expert});
+      if (state.counts[static_cast<std::size_t>(member)][static_cast<std::size_t>(expert)] > 0 &&
+          !slices_held(layer, expert).empty())
+        found.push_back({member, expert});
     }
   }
   return found;
 }
 
 ExpertExchange::Segment ExpertExchange::take_next(std::vector<Segment>& left, const Arrivals& arriving, bool in_order) {
-  const auto has_come = [&](const Segment& s) { return s.member != view_.member && mesh_.ready(arriving.at({s.member, s.expert}).receive); };
+  const auto has_come = [&](const Segment& s) {
+    return s.member != view_.member && mesh_.ready(arriving.at({s.member, s.expert}).receive);
+  };
   const auto is_own = [&](const Segment& s) { return s.member == view_.member; };
   auto next = left.begin();
   if (!in_order) {
-    next = std::find_if(left.begin(), left.end(), has_come);   // others wait for the answer
+    next = std::find_if(left.begin(), left.end(), has_come);  // others wait for the answer
     if (next == left.end()) next = std::find_if(left.begin(), left.end(), is_own);
     if (next == left.end()) next = left.begin();
   }
@@ -219,23 +239,26 @@ at::Tensor ExpertExchange::forward(int layer, const ops::Routing* routing, Pass 
   const Arrivals arriving = trade_rows(layer, routing, rows, out);
   const Answers answers = expect_answers(layer, routing, rows, back);
   for (std::vector<Segment> left = segments(layer); !left.empty();) {
-    const auto [member, expert] = take_next(left, arriving, false);   // nothing is summed
+    const auto [member, expert] = take_next(left, arriving, false);  // nothing is summed
     ops::ExpertSaved saved;
     for (const int slice : slices_held(layer, expert)) {
       const int unit = expert_unit_index(view_.job->shape(), layer, expert, slice);
       const auto& weights = weights_[static_cast<std::size_t>(unit)];
-      saved.hidden.reset();   // the next slice computes with the same rows
+      saved.hidden.reset();  // the next slice computes with the same rows
       if (member == view_.member) {
-        ops::expert_forward(weights, segment(rows, *routing, expert), saved, segment(answers.of(slice), *routing, expert));
+        ops::expert_forward(weights, segment(rows, *routing, expert), saved,
+                            segment(answers.of(slice), *routing, expert));
       } else {
-        send(member, make_tag(step_, back, index(layer, {expert, slice})), ops::expert_forward(weights, arriving.at({member, expert}).rows, saved));
+        send(member, make_tag(step_, back, index(layer, {expert, slice})),
+             ops::expert_forward(weights, arriving.at({member, expert}).rows, saved));
       }
       if (recompute == Recompute::kExperts) saved.hidden.reset();
       if (keeps) state.saved[{member, unit}] = saved;
     }
   }
   at::Tensor result = join(answers);
-  if (pass == Pass::kTrain) add_weight_gradients(sparse_layers_above(view_.job->shape(), layer));   // they hold no more than the layers to come will
+  // they hold no more than the layers to come will
+  if (pass == Pass::kTrain) add_weight_gradients(sparse_layers_above(view_.job->shape(), layer));
   return result;
 }
 
@@ -252,9 +275,11 @@ at::Tensor ExpertExchange::backward(int layer, const ops::Routing* routing, cons
       ops::ExpertSaved& saved = state.saved.at({member, unit});
       ops::ExpertBackward rest;
       if (member == view_.member) {
-        ops::expert_row_gradients(weights, segment(dy_rows, *routing, expert), saved, rest, segment(answers.of(slice), *routing, expert));
+        ops::expert_row_gradients(weights, segment(dy_rows, *routing, expert), saved, rest,
+                                  segment(answers.of(slice), *routing, expert));
       } else {
-        send(member, make_tag(step_, TransferOp::kGradRows, index(layer, {expert, slice})), ops::expert_row_gradients(weights, arriving.at({member, expert}).rows, saved, rest));
+        send(member, make_tag(step_, TransferOp::kGradRows, index(layer, {expert, slice})),
+             ops::expert_row_gradients(weights, arriving.at({member, expert}).rows, saved, rest));
       }
       weight_gradients_.add(unit, microbatches_[static_cast<std::size_t>(member)], std::move(rest));
     }

@@ -1,19 +1,22 @@
-// experts.hpp: tokens go to the ranks that hold their experts, and gradients come the same way back. Dropless; within one group.
+// experts.hpp: tokens go to the ranks that hold their experts, and gradients come the same way back. Dropless; within
+// one group.
 //
-// A segment is the rows of one microbatch for one expert, in ascending token order. It goes once to each rank that holds a slice of the expert; each slice makes one GEMM call of
-// its own of it and answers on its own, and the token's rank adds the answers in ascending slice, wherever they come from. Segments of this worker's own microbatch never leave it
-// for slices held here. What has come is computed before what has not, and where nothing has, weight gradients are (weight_gradients.hpp): a worker stands still only when it has nothing to do.
-// One thread. Throws Interrupted; buffers of transfers under way stay alive in this object until the next begin_wave() or its end.
+// A segment is the rows of one microbatch for one expert, in ascending token order. It goes once to each rank that
+// holds a slice of the expert; each slice makes one GEMM call of its own of it and answers on its own, and the token's
+// rank adds the answers in ascending slice, wherever they come from. Segments of this worker's own microbatch never
+// leave it for slices held here. What has come is computed before what has not, and where nothing has, weight gradients
+// are (weight_gradients.hpp): a worker stands still only when it has nothing to do. One thread. Throws Interrupted;
+// buffers of transfers under way stay alive in this object until the next begin_wave() or its end.
 #pragma once
 
 #include "mesh/mesh.hpp"
-#include "moe/state/epoch_view.hpp"
 #include "moe/ops/expert.hpp"
 #include "moe/ops/router.hpp"
-#include "moe/step/reduction.hpp"
+#include "moe/state/epoch_view.hpp"
 #include "moe/state/shards.hpp"
 #include "moe/state/tags.hpp"
 #include "moe/state/trace.hpp"
+#include "moe/step/reduction.hpp"
 #include "moe/step/weight_gradients.hpp"
 
 #include <functional>
@@ -28,12 +31,14 @@ enum class Pass { kTrain, kAgain, kValidate };
 class ExpertExchange {
  public:
   // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
-  ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction, std::function<void()> interrupt, Trace* trace = nullptr);
+  ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction,
+                 std::function<void()> interrupt, Trace* trace = nullptr);
 
   // The masters are those of the step now: makes the weights that this step computes with.
   void begin_step(Step step);
-  void begin_wave(int wave, std::vector<int> microbatches);   // [member]; -1: idle
-  // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it is idle (`routing` null then).
+  void begin_wave(int wave, std::vector<int> microbatches);  // [member]; -1: idle
+  // Outputs in row order [N * K, hidden] for the microbatch that this worker computes, or an undefined tensor when it
+  // is idle (`routing` null then).
   at::Tensor forward(int layer, const ops::Routing* routing, Pass pass);
   // dy_rows as forward's result -> gradient of the dispatched rows. Adds the weight gradients of the experts held here.
   at::Tensor backward(int layer, const ops::Routing* routing, const at::Tensor& dy_rows);
@@ -43,8 +48,8 @@ class ExpertExchange {
 
  private:
   struct LayerState {
-    std::vector<std::vector<std::int64_t>> counts;                       // [member][expert]; empty for an idle member
-    std::map<std::pair<int, int>, ops::ExpertSaved> saved;               // (member, unit held here)
+    std::vector<std::vector<std::int64_t>> counts;          // [member][expert]; empty for an idle member
+    std::map<std::pair<int, int>, ops::ExpertSaved> saved;  // (member, unit held here)
   };
   struct Arriving {
     TransferPtr receive;
@@ -52,8 +57,8 @@ class ExpertExchange {
   };
   // What the slices of one layer answer to this worker's rows.
   struct Answers {
-    at::Tensor sum;                       // [rows, hidden]: slice 0's, in the end all slices'
-    at::Tensor more;                      // [slices - 1, rows, hidden], undefined without
+    at::Tensor sum;   // [rows, hidden]: slice 0's, in the end all slices'
+    at::Tensor more;  // [slices - 1, rows, hidden], undefined without
     std::vector<TransferPtr> receives;
     [[nodiscard]] at::Tensor of(int slice) const { return slice == 0 ? sum : more.select(0, slice - 1); }
   };
@@ -61,7 +66,7 @@ class ExpertExchange {
   struct Segment {
     int member = 0, expert = 0;
   };
-  using Arrivals = std::map<std::pair<int, int>, Arriving>;             // (member, expert)
+  using Arrivals = std::map<std::pair<int, int>, Arriving>;  // (member, expert)
   // Those that this worker computes in a layer, in ascending member.
   [[nodiscard]] std::vector<Segment> segments(int layer) const;
   // The one to compute next, its rows here; `in_order`: the first.
@@ -71,7 +76,8 @@ class ExpertExchange {
   [[nodiscard]] std::int64_t index(int layer, ExpertSlice slice) const;
   [[nodiscard]] bool active(int member) const { return microbatches_[static_cast<std::size_t>(member)] >= 0; }
   void exchange_counts(int layer, const ops::Routing* routing);
-  // Sends this worker's rows of experts held elsewhere with `out`, posts receives of the others' rows of experts held here.
+  // Sends this worker's rows of experts held elsewhere with `out`, posts receives of the others' rows of experts held
+  // here.
   Arrivals trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp out);
   // Room for the answers to `rows`, and receives of those that come from elsewhere.
   Answers expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
@@ -90,16 +96,17 @@ class ExpertExchange {
   Trace* trace_;
   Step step_;
   int wave_ = 0;
-  std::vector<int> microbatches_;                         // of this wave, [member]
+  std::vector<int> microbatches_;  // of this wave, [member]
   std::vector<LayerState> layers_;
-  std::vector<ops::ExpertWeights> weights_;               // [unit]; of experts held here
-  struct Rounded {                                        // bf16: the compute form of an expert held here
+  std::vector<ops::ExpertWeights> weights_;  // [unit]; of experts held here
+  struct Rounded {                           // bf16: the compute form of an expert held here
     ShardPtr shard;
     Floats buffer;
   };
   std::vector<Rounded> rounded_;
-  at::Tensor more_;                                       // the answers of slices above 0, of one call at a time
-  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_, older_;   // older_: of the call before the last; released first where memory is saved
+  at::Tensor more_;  // the answers of slices above 0, of one call at a time
+  // older_: of the call before the last; released first where memory is saved
+  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_, older_;
   double seconds_waited_ = 0;
 };
 

@@ -1,7 +1,7 @@
 #include "moe/step/gather.hpp"
 
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/state.hpp"
+#include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 
 #include <chrono>
@@ -9,7 +9,8 @@
 
 namespace regroup {
 
-DenseGather::DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms, Trace* trace)
+DenseGather::DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store,
+                         const std::vector<ComputeForm>& forms, Trace* trace)
     : view_(view), mesh_(mesh), store_(store), forms_(forms), trace_(trace), gathered_(view.job->units.size()) {
   for (const Unit& unit : view_.job->units) {
     if (unit.is_expert()) continue;
@@ -40,13 +41,14 @@ void DenseGather::begin(Step step) {
       for (const Interval& blocks : view_.kept(unit.index, rank).intervals()) {
         const Tag tag = make_tag(step, TransferOp::kGather, unit.index * 256 + number++);
         const std::int64_t offset = form.byte_of(blocks.lo * unit.block_elements);
-        const std::span bytes(gathered.base + offset, static_cast<std::size_t>(form.byte_of(blocks.hi * unit.block_elements) - offset));
+        const std::span bytes(gathered.base + offset,
+                              static_cast<std::size_t>(form.byte_of(blocks.hi * unit.block_elements) - offset));
         if (other == view_.member) {
           const ShardPtr shard = store_.exactly(unit.index, blocks);
           REGROUP_CHECK(shard != nullptr, "no shard of unit", unit.index, "blocks", blocks.lo, blocks.hi);
           if (!gathered.buffer.empty()) ops::compute_weights(unit, form, blocks, shard->master(), gathered.base);
         }
-        if (bytes.empty()) continue;   // nothing but padding
+        if (bytes.empty()) continue;  // nothing but padding
         if (other != view_.member) {
           gathered.receives.push_back(mesh_.receive(rank, tag, bytes));
           continue;

@@ -1,7 +1,8 @@
 // gather.hpp: the dense units' weights, gathered from their owners before use.
 //
-// begin() posts every receive of the step and sends this worker's shards, in the order of use; the transport moves them while the first units compute, so weights() of a later
-// unit seldom waits. Owners round to the compute form before they send. What is gathered stays until end(). In fp32 a worker that keeps a whole unit computes on its master
+// begin() posts every receive of the step and sends this worker's shards, in the order of use; the transport moves them
+// while the first units compute, so weights() of a later unit seldom waits. Owners round to the compute form before
+// they send. What is gathered stays until end(). In fp32 a worker that keeps a whole unit computes on its master
 // weights directly.
 // One thread. Throws Interrupted.
 #pragma once
@@ -19,16 +20,17 @@ namespace regroup {
 class DenseGather {
  public:
   // `forms` [unit] must outlive it.
-  DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms, Trace* trace = nullptr);
+  DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms,
+              Trace* trace = nullptr);
   void begin(Step step);
   std::byte* weights(int unit);  // in its compute form, 64-byte aligned
-  void end();                // every send has left: the masters may change
+  void end();                    // every send has left: the masters may change
   void drop() { sends_.clear(); }
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
 
  private:
   struct Gathered {
-    Floats buffer;                        // empty when `base` is this worker's own master weights
+    Floats buffer;  // empty when `base` is this worker's own master weights
     std::byte* base = nullptr;
     std::vector<TransferPtr> receives;
   };
@@ -37,7 +39,7 @@ class DenseGather {
   const ShardStore& store_;
   const std::vector<ComputeForm>& forms_;
   Trace* trace_;
-  std::vector<Gathered> gathered_;        // [unit]; experts stay empty
+  std::vector<Gathered> gathered_;  // [unit]; experts stay empty
   std::vector<TransferPtr> sends_;
   double seconds_waited_ = 0;
 };

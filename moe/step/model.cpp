@@ -1,8 +1,8 @@
 #include "moe/step/model.hpp"
 
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/embedding.hpp"
 #include "moe/ops/head.hpp"
+#include "moe/state/interrupt.hpp"
 
 #include <ATen/ops/empty.h>
 
@@ -12,7 +12,8 @@
 
 namespace regroup {
 
-Model::Model(const EpochView& view, DenseGather& gather, ExpertExchange& experts, Reduction& reduction, std::function<void()> point, Trace* trace)
+Model::Model(const EpochView& view, DenseGather& gather, ExpertExchange& experts, Reduction& reduction,
+             std::function<void()> point, Trace* trace)
     : view_(view), gather_(gather), experts_(experts), reduction_(reduction), point_(std::move(point)), trace_(trace) {
   const JobSpec& spec = view_.job->spec;
   dims_ = {spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
@@ -29,7 +30,8 @@ ops::DenseWeights Model::dense(int layer) {
 
 ops::HeadWeights Model::head() {
   const int index = head_unit();
-  if (!view_.job->shape().tie_word_embeddings) return ops::head_weights(unit(index), form(index), gather_.weights(index));
+  if (!view_.job->shape().tie_word_embeddings)
+    return ops::head_weights(unit(index), form(index), gather_.weights(index));
   const ops::EmbeddingWeights tied = ops::embedding_weights(unit(0), form(0), gather_.weights(0));
   return ops::head_weights(unit(index), form(index), gather_.weights(index), &tied);
 }
@@ -41,10 +43,12 @@ ops::HeadWeights Model::head_leaf() {
   return ops::head_weights(unit(index), reduction_.leaf(index), &tied);
 }
 
-MicrobatchLoss Model::train(Step step, int wave, int microbatch, const Dataset& data, std::vector<std::int64_t>& expert_load) {
+MicrobatchLoss Model::train(Step step, int wave, int microbatch, const Dataset& data,
+                            std::vector<std::int64_t>& expert_load) {
   step_ = step;
   microbatch_ = microbatch;
-  load(data, ((step_.value - 1) * view_.job->spec.microbatches + microbatch) * view_.job->spec.sequences_per_microbatch);
+  load(data,
+       ((step_.value - 1) * view_.job->spec.microbatches + microbatch) * view_.job->spec.sequences_per_microbatch);
   const at::Tensor x = forward(Pass::kTrain, &expert_load);
   ops::HeadWeights leaf = head_leaf();
   const ops::HeadResult result = [&] {
@@ -70,7 +74,9 @@ void Model::load(const Dataset& data, std::int64_t first_sample) {
   auto* tokens = tokens_.data_ptr<std::int64_t>();
   auto* targets = targets_.data_ptr<std::int64_t>();
   for (int s = 0; s < spec.sequences_per_microbatch; ++s) {
-    if (auto filled = data.fill(first_sample + s, sequence); !filled) throw Interrupted{{Code::kInternal, filled.error().context}};  // what this worker alone sees is a fault of its own
+    // what this worker alone sees is a fault of its own
+    if (auto filled = data.fill(first_sample + s, sequence); !filled)
+      throw Interrupted{{Code::kInternal, filled.error().context}};
     std::copy(sequence.begin(), sequence.end() - 1, tokens + static_cast<std::int64_t>(s) * spec.sequence_length);
     std::copy(sequence.begin() + 1, sequence.end(), targets + static_cast<std::int64_t>(s) * spec.sequence_length);
   }
@@ -97,7 +103,8 @@ at::Tensor Model::forward(Pass pass, std::vector<std::int64_t>* expert_load) {
     at::Tensor out = layer_forward(layer, x, saved, pass);
     if (pass == Pass::kTrain && spec.model.is_sparse(layer)) {
       aux_.add(saved.router, saved.routing);
-      for (std::size_t e = 0; e < experts; ++e) (*expert_load)[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
+      for (std::size_t e = 0; e < experts; ++e)
+        (*expert_load)[static_cast<std::size_t>(layer) * experts + e] += saved.routing.counts[e];
     }
     if (pass == Pass::kValidate || spec.recompute == Recompute::kFull) saved = {};
     if (pass == Pass::kTrain && spec.recompute == Recompute::kFull) saved.input = x;
@@ -111,7 +118,9 @@ at::Tensor Model::layer_forward(int layer, const at::Tensor& x, LayerSaved& save
   const ops::DenseWeights weights = dense(layer);
   const at::Tensor x_mid = ops::attention_forward(weights, x, rope_, dims_, saved.attention, documents_);
   if (!spec.model.is_sparse(layer)) return ops::mlp_forward(weights, x_mid, dims_, saved.mlp);
-  const ops::Jitter jitter = pass == Pass::kValidate ? ops::Jitter{} : ops::jitter_of(spec.model.router_jitter_noise, spec.seed, step_.value, microbatch_, layer);
+  const ops::Jitter jitter = pass == Pass::kValidate ? ops::Jitter{}
+                                                     : ops::jitter_of(spec.model.router_jitter_noise, spec.seed,
+                                                                      step_.value, microbatch_, layer);
   saved.routing = ops::router_forward(weights, x_mid, dims_, saved.router, jitter);
   saved.outputs = experts_.forward(layer, &saved.routing, pass);
   return pass == Pass::kAgain ? at::Tensor() : ops::combine_forward(x_mid, saved.outputs, saved.routing);
@@ -148,7 +157,8 @@ void Model::backward(int wave, at::Tensor dx, std::int64_t targets) {
     reduce(std::exchange(sent, index), wave);
   }
   float* table = reduction_.leaf(0);
-  if (!shape.tie_word_embeddings) std::memset(table, 0, static_cast<std::size_t>(unit(0).padded_numel()) * sizeof(float));
+  if (!shape.tie_word_embeddings)
+    std::memset(table, 0, static_cast<std::size_t>(unit(0).padded_numel()) * sizeof(float));
   ops::EmbeddingWeights leaf = ops::embedding_weights(unit(0), table);
   ops::embedding_backward(dx, tokens_, leaf);
   reduction_.send_leaf(0, wave);

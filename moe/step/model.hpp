@@ -1,20 +1,22 @@
-// model.hpp: forward and backward of the whole model over one microbatch, layer by layer: the schedule of operators and of what they exchange.
+// model.hpp: forward and backward of the whole model over one microbatch, layer by layer: the schedule of operators and
+// of what they exchange.
 //
-// Dense weights come from the gather; tokens go through the experts' exchange; each unit's gradients go to the reduction as soon as they are there, and what the others sent is added
-// between two layers. Who has no microbatch in a wave serves: the same calls of exchange and reduction, in the same order, without operators of its own.
-// One thread, under at::InferenceMode. Throws Interrupted.
+// Dense weights come from the gather; tokens go through the experts' exchange; each unit's gradients go to the
+// reduction as soon as they are there, and what the others sent is added between two layers. Who has no microbatch in a
+// wave serves: the same calls of exchange and reduction, in the same order, without operators of its own. One thread,
+// under at::InferenceMode. Throws Interrupted.
 #pragma once
 
 #include "moe/data/dataset.hpp"
-#include "moe/state/epoch_view.hpp"
-#include "moe/step/experts.hpp"
-#include "moe/step/gather.hpp"
 #include "moe/ops/attention.hpp"
 #include "moe/ops/mlp.hpp"
 #include "moe/ops/router.hpp"
-#include "moe/step/reduction.hpp"
+#include "moe/state/epoch_view.hpp"
 #include "moe/state/trace.hpp"
 #include "moe/state/vote.hpp"
+#include "moe/step/experts.hpp"
+#include "moe/step/gather.hpp"
+#include "moe/step/reduction.hpp"
 
 #include <functional>
 #include <vector>
@@ -23,11 +25,15 @@ namespace regroup {
 
 class Model {
  public:
-  // `point` is called between operators: it tells of progress, and throws Interrupted when a newer epoch wants to start now. The others must outlive this.
-  Model(const EpochView& view, DenseGather& gather, ExpertExchange& experts, Reduction& reduction, std::function<void()> point, Trace* trace = nullptr);
+  // `point` is called between operators: it tells of progress, and throws Interrupted when a newer epoch wants to start
+  // now. The others must outlive this.
+  Model(const EpochView& view, DenseGather& gather, ExpertExchange& experts, Reduction& reduction,
+        std::function<void()> point, Trace* trace = nullptr);
 
-  // A microbatch of `step`, forward and backward. Adds to `expert_load` [layer * experts + expert] how many of its tokens went to each.
-  MicrobatchLoss train(Step step, int wave, int microbatch, const Dataset& data, std::vector<std::int64_t>& expert_load);
+  // A microbatch of `step`, forward and backward. Adds to `expert_load` [layer * experts + expert] how many of its
+  // tokens went to each.
+  MicrobatchLoss train(Step step, int wave, int microbatch, const Dataset& data,
+                       std::vector<std::int64_t>& expert_load);
   void serve(int wave);  // idle in that wave: only the experts held here, and the others' leaves
   // The loss alone, with what no step remembers: no jitter, no balance, no loads.
   MicrobatchLoss validate(int microbatch, const Dataset& data);
@@ -44,11 +50,13 @@ class Model {
   };
   void load(const Dataset& data, std::int64_t first_sample);              // tokens and targets of a microbatch
   at::Tensor forward(Pass pass, std::vector<std::int64_t>* expert_load);  // which kTrain alone counts
-  // x -> the layer's output; fills `saved`. kAgain: before the backward, for `saved` alone, from the same input and with the same jitter.
+  // x -> the layer's output; fills `saved`. kAgain: before the backward, for `saved` alone, from the same input and
+  // with the same jitter.
   at::Tensor layer_forward(int layer, const at::Tensor& x, LayerSaved& saved, Pass pass);
   void backward(int wave, at::Tensor dx, std::int64_t targets);
   void serve_forward(Pass pass);
-  void reduce(int dense_unit, int wave);  // adds the wave's leaves; after the last wave the unit's sums go to the siblings at once
+  // adds the wave's leaves; after the last wave the unit's sums go to the siblings at once
+  void reduce(int dense_unit, int wave);
   [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
   [[nodiscard]] const ComputeForm& form(int index) const { return view_.job->forms[static_cast<std::size_t>(index)]; }
   [[nodiscard]] int head_unit() const { return static_cast<int>(view_.job->units.size()) - 1; }

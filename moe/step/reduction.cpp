@@ -1,14 +1,15 @@
 #include "moe/step/reduction.hpp"
 
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/state.hpp"
+#include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 
 #include <chrono>
 #include <cstring>
 
 namespace regroup {
-Reduction::Reduction(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool) : view_(view), mesh_(mesh), pool_(pool), siblings_(view, mesh, store, pool) {
+Reduction::Reduction(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool)
+    : view_(view), mesh_(mesh), pool_(pool), siblings_(view, mesh, store, pool) {
   for (const auto& [key, shard] : store.all()) running_[key].shard = shard;
   for (const Unit& unit : view_.job->units) {
     if (unit.is_expert()) continue;
@@ -43,7 +44,8 @@ void Reduction::begin_wave(int wave) {
       if (source == view_.member || view_.microbatch(wave, source) < 0) continue;
       Arriving arriving{source, key, pool_.take(running.shard->numel()), nullptr};
       const Tag tag = make_tag(step_, TransferOp::kLeaf, (wave * units + unit) * 256 + number);
-      arriving.receive = mesh_.receive(view_.rank_of(source), tag, writable_bytes(arriving.values.data(), arriving.values.size()));
+      arriving.receive =
+          mesh_.receive(view_.rank_of(source), tag, writable_bytes(arriving.values.data(), arriving.values.size()));
       arriving_[unit].push_back(std::move(arriving));
     }
   }
@@ -65,14 +67,16 @@ void Reduction::send_leaf(int unit, int wave) {
     int number = 0;
     for (const Interval& blocks : view_.kept(unit, view_.rank_of(owner)).intervals()) {
       const Tag tag = make_tag(step_, TransferOp::kLeaf, (wave * units + unit) * 256 + number++);
-      leaf_sends_[unit].push_back(mesh_.send(view_.rank_of(owner), tag, bytes_of(data + blocks.lo * block_elements, blocks.size() * block_elements)));
+      leaf_sends_[unit].push_back(mesh_.send(
+          view_.rank_of(owner), tag, bytes_of(data + blocks.lo * block_elements, blocks.size() * block_elements)));
     }
   }
 }
 
 std::vector<Reduction::Running*> Reduction::running_of(int unit) {
   std::vector<Running*> result;
-  for (auto it = running_.lower_bound({unit, 0}); it != running_.end() && it->first.first == unit; ++it) result.push_back(&it->second);
+  for (auto it = running_.lower_bound({unit, 0}); it != running_.end() && it->first.first == unit; ++it)
+    result.push_back(&it->second);
   return result;
 }
 
@@ -144,7 +148,8 @@ void Reduction::unit_done(int unit) {
 }
 
 void Reduction::finish() {
-  // From the last unit to the first, as they were sent: trees whose nodes have come are completed while the others' are on their way.
+  // From the last unit to the first, as they were sent: trees whose nodes have come are completed while the others' are
+  // on their way.
   for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
     Gradient& gradient = gradients_[it->first];
     gradient.sum = siblings_.complete(*it->second.shard, it->second.nodes, gradient.squares);

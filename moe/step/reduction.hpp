@@ -1,8 +1,10 @@
-// reduction.hpp: the gradients of a step, summed in the one order that the job fixes: inside a chain by ascending microbatch, chains by the binary tree.
+// reduction.hpp: the gradients of a step, summed in the one order that the job fixes: inside a chain by ascending
+// microbatch, chains by the binary tree.
 //
-// Dense units: every computing rank makes one leaf a microbatch and sends each owner its blocks; the owner adds them in the order of microbatches. Expert units: the holder
-// adds into the chain's accumulator itself. What a group has completed of the tree goes to the siblings (siblings.hpp).
-// One thread. Throws Interrupted; after that only discard() may be called.
+// Dense units: every computing rank makes one leaf a microbatch and sends each owner its blocks; the owner adds them in
+// the order of microbatches. Expert units: the holder adds into the chain's accumulator itself. What a group has
+// completed of the tree goes to the siblings (siblings.hpp). One thread. Throws Interrupted; after that only discard()
+// may be called.
 #pragma once
 
 #include "mesh/mesh.hpp"
@@ -26,27 +28,27 @@ class Reduction {
   Reduction(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool);
 
   void begin(Step step);
-  void begin_wave(int wave);                                 // posts the receives of the others' leaves
-  float* leaf(int unit);                                     // this worker's leaf buffer of a dense unit, free to be written
+  void begin_wave(int wave);  // posts the receives of the others' leaves
+  float* leaf(int unit);      // this worker's leaf buffer of a dense unit, free to be written
   void send_leaf(int unit, int wave);
-  void add_leaves(int unit, int wave);                       // waits for and adds all leaves of the wave
-  // Where the holder adds its expert's weight gradients of `microbatch`; calls come in ascending microbatch. `fresh`: nothing was added yet and the content is undefined,
-  // so the caller writes instead of adding.
+  void add_leaves(int unit, int wave);  // waits for and adds all leaves of the wave
+  // Where the holder adds its expert's weight gradients of `microbatch`; calls come in ascending microbatch. `fresh`:
+  // nothing was added yet and the content is undefined, so the caller writes instead of adding.
   float* expert_accumulator(int unit, int microbatch, bool& fresh);
-  void unit_done(int unit);                                  // no more gradients of this unit in this step
-  void finish();                                             // every unit is done: waits for the siblings, completes each tree as its nodes come
+  void unit_done(int unit);  // no more gradients of this unit in this step
+  void finish();             // every unit is done: waits for the siblings, completes each tree as its nodes come
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] const Gradient& gradient(const Shard& shard) const;
   void discard();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_ + siblings_.seconds_waited(); }
 
  private:
-  struct Running {               // of one shard
+  struct Running {  // of one shard
     ShardPtr shard;
-    int chain = 0;               // of the accumulator
+    int chain = 0;  // of the accumulator
     bool fresh = true;
     Floats accumulator;
-    std::vector<Node> nodes;     // completed, joined as far as this group can
+    std::vector<Node> nodes;  // completed, joined as far as this group can
     std::vector<TreeNode> stack;
   };
   using Key = ShardStore::Key;
@@ -61,15 +63,15 @@ class Reduction {
   Step step_;
   std::map<Key, Running> running_;
   std::map<Key, Gradient> gradients_;
-  std::map<int, Floats> leaves_;                              // [dense unit]
+  std::map<int, Floats> leaves_;  // [dense unit]
   std::map<int, std::vector<TransferPtr>> leaf_sends_;
   struct Arriving {
-    int source = 0;   // member
+    int source = 0;  // member
     Key key;
     Floats values;
     TransferPtr receive;
   };
-  std::map<int, std::vector<Arriving>> arriving_;             // [dense unit], by source then interval
+  std::map<int, std::vector<Arriving>> arriving_;  // [dense unit], by source then interval
   Siblings siblings_;
   bool complete_ = false;
   double seconds_waited_ = 0;

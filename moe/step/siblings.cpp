@@ -1,7 +1,7 @@
 #include "moe/step/siblings.hpp"
 
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/state.hpp"
+#include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 
 #include <algorithm>
@@ -11,7 +11,8 @@
 namespace regroup {
 namespace {
 
-// Running numbers of a directed pair's node transfers: both sides walk units, then overlaps, then nodes in the same order.
+// Running numbers of a directed pair's node transfers: both sides walk units, then overlaps, then nodes in the same
+// order.
 struct Numbering {
   std::map<std::pair<int, int>, int> next;  // (from, to)
   int take(Rank from, Rank to, std::size_t count) {
@@ -47,7 +48,8 @@ std::vector<Join> joins_of(const std::vector<Part>& parts) {
 
 }  // namespace
 
-Siblings::Siblings(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool) : view_(view), mesh_(mesh), pool_(pool) {
+Siblings::Siblings(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool)
+    : view_(view), mesh_(mesh), pool_(pool) {
   for (const auto& [key, shard] : store.all()) exchanges_[key];
   Numbering numbering;
   const std::size_t num_sent = cover(view_.group().first_chain, view_.group().end_chain).size();
@@ -84,7 +86,8 @@ void Siblings::begin(Step step) {
       for (std::size_t i = 0; i < exchange.received.size(); ++i) {
         exchange.values.push_back(pool_.take(exchange.blocks.size() * block_elements));
         Floats& value = exchange.values.back();
-        exchange.receives.push_back(mesh_.receive(exchange.rank, make_tag(step_, TransferOp::kNodes, number++), writable_bytes(value.data(), value.size())));
+        exchange.receives.push_back(mesh_.receive(exchange.rank, make_tag(step_, TransferOp::kNodes, number++),
+                                                  writable_bytes(value.data(), value.size())));
       }
     }
   }
@@ -97,17 +100,21 @@ void Siblings::send(const Shard& shard, const std::vector<Node>& nodes) {
     const std::int64_t count = exchange.blocks.size() * shard.block_elements;
     int number = exchange.first_sent;
     for (const Node& node : nodes) {
-      exchanges.sends.push_back(mesh_.send(exchange.rank, make_tag(step_, TransferOp::kNodes, number++), bytes_of(node.value.data() + offset, count)));
+      exchanges.sends.push_back(mesh_.send(exchange.rank, make_tag(step_, TransferOp::kNodes, number++),
+                                           bytes_of(node.value.data() + offset, count)));
     }
   }
 }
 
-std::vector<Siblings::Part> Siblings::parts_of(const Shard& shard, std::vector<Node>& nodes, std::vector<Exchange>& exchanges, Interval blocks) {
+std::vector<Siblings::Part> Siblings::parts_of(const Shard& shard, std::vector<Node>& nodes,
+                                               std::vector<Exchange>& exchanges, Interval blocks) {
   std::vector<Part> parts;
   for (Node& node : nodes) parts.push_back({node.node, &node.value, shard.element_of(blocks.lo)});
   for (Exchange& exchange : exchanges) {
     if (exchange.blocks.lo > blocks.lo || exchange.blocks.hi < blocks.hi) continue;
-    for (std::size_t i = 0; i < exchange.received.size(); ++i) parts.push_back({exchange.received[i], &exchange.values[i], (blocks.lo - exchange.blocks.lo) * shard.block_elements});
+    for (std::size_t i = 0; i < exchange.received.size(); ++i)
+      parts.push_back(
+          {exchange.received[i], &exchange.values[i], (blocks.lo - exchange.blocks.lo) * shard.block_elements});
   }
   std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.node.first() < b.node.first(); });
   return parts;
@@ -131,10 +138,14 @@ Floats Siblings::complete(const Shard& shard, std::vector<Node>& nodes, std::vec
     std::vector<Part> parts = parts_of(shard, nodes, exchanges.with, {cuts[c], cuts[c + 1]});
     const std::vector<Join> joins = joins_of(parts);
     for (int block = cuts[c]; block < cuts[c + 1]; ++block) {
-      const auto of = [&](const Part& part) { return part.buffer->data() + part.offset + (block - cuts[c]) * shard.block_elements; };
+      const auto of = [&](const Part& part) {
+        return part.buffer->data() + part.offset + (block - cuts[c]) * shard.block_elements;
+      };
       for (const Join& join : joins) ops::add(of(parts[join.into]), of(parts[join.from]), shard.block_elements);
       float* joined = of(parts.front());
-      if (!in_one) joined = static_cast<float*>(std::memcpy(sum.data() + shard.element_of(block), joined, static_cast<std::size_t>(shard.block_elements) * sizeof(float)));
+      if (!in_one)
+        joined = static_cast<float*>(std::memcpy(sum.data() + shard.element_of(block), joined,
+                                                 static_cast<std::size_t>(shard.block_elements) * sizeof(float)));
       squares.push_back(ops::squared_norm(joined, shard.block_elements));
     }
     if (in_one) sum = std::move(*parts.front().buffer);

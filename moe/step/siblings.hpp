@@ -1,11 +1,12 @@
-// siblings.hpp: the nodes of the sum's tree that owners of the same blocks in different groups send each other, and the tree that each of them completes.
+// siblings.hpp: the nodes of the sum's tree that owners of the same blocks in different groups send each other, and the
+// tree that each of them completes.
 //
-// Every owner sends what its group has completed, and adds what all groups have completed in the tree's order: replicas hold the same bits (docs/decisions/0002).
-// One thread. Throws Interrupted; after that only discard() may be called.
+// Every owner sends what its group has completed, and adds what all groups have completed in the tree's order: replicas
+// hold the same bits (docs/decisions/0002). One thread. Throws Interrupted; after that only discard() may be called.
 #pragma once
 
-#include "mesh/mesh.hpp"
 #include "layout/tree.hpp"
+#include "mesh/mesh.hpp"
 #include "moe/state/epoch_view.hpp"
 #include "moe/state/floats.hpp"
 #include "moe/state/shards.hpp"
@@ -27,8 +28,8 @@ class Siblings {
   void begin(Step step);  // posts the receives of their nodes
   // Sends the nodes that this group has completed, all of `shard`; their values stay where they are until complete().
   void send(const Shard& shard, const std::vector<Node>& nodes);
-  // Waits for their nodes and joins them with ours: the sum over the step, in a buffer of `nodes` or of the pool. `squares` becomes the squared norm of each block, taken while
-  // the block is in the cache.
+  // Waits for their nodes and joins them with ours: the sum over the step, in a buffer of `nodes` or of the pool.
+  // `squares` becomes the squared norm of each block, taken while the block is in the cache.
   Floats complete(const Shard& shard, std::vector<Node>& nodes, std::vector<double>& squares);
   void discard();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
@@ -52,7 +53,8 @@ class Siblings {
     std::int64_t offset = 0;  // of the run in it
   };
 
-  static std::vector<Part> parts_of(const Shard& shard, std::vector<Node>& nodes, std::vector<Exchange>& exchanges, Interval blocks);
+  static std::vector<Part> parts_of(const Shard& shard, std::vector<Node>& nodes, std::vector<Exchange>& exchanges,
+                                    Interval blocks);
   void wait(std::vector<TransferPtr>& transfers);
 
   const EpochView& view_;

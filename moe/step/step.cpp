@@ -1,8 +1,8 @@
 #include "moe/step/step.hpp"
 
 #include "base/log.hpp"
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/state.hpp"
+#include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 #include "moe/state/wire.hpp"
 
@@ -29,12 +29,21 @@ class Stopwatch {
 
 }  // namespace
 
-StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)
-    : view_(view), mesh_(mesh), store_(store), data_(data), validation_data_(validation_data), hooks_(std::move(hooks)), bad_(bad), weights_digest_(view_, mesh_, store_) {
+StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data,
+                       const Dataset* validation_data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)
+    : view_(view),
+      mesh_(mesh),
+      store_(store),
+      data_(data),
+      validation_data_(validation_data),
+      hooks_(std::move(hooks)),
+      bad_(bad),
+      weights_digest_(view_, mesh_, store_) {
   if (view_.group_index < 0) return;
   gather_.emplace(view_, mesh_, store_, view_.job->forms, hooks_.trace);
   reduction_.emplace(view_, mesh_, store_, pool);
-  experts_.emplace(view_, mesh_, store_, *reduction_, [this] { point(); }, hooks_.trace);
+  experts_.emplace(
+      view_, mesh_, store_, *reduction_, [this] { point(); }, hooks_.trace);
   model_.emplace(
       view_, *gather_, *experts_, *reduction_, [this] { point(); }, hooks_.trace);
 }
@@ -157,12 +166,16 @@ void StepRunner::update(const VoteRecord& record) {
   const double norm = record.norm();
   bad_ = bad_.after(record.bad());
   if (record.bad()) {
-    log::warn("bad_step", {{"step", record.step}, {"in_a_row", bad_.in_a_row}, {"reason", "the gradients' norm is not finite; weights and moments stay as they are"}});
+    log::warn("bad_step", {{"step", record.step},
+                           {"in_a_row", bad_.in_a_row},
+                           {"reason", "the gradients' norm is not finite; weights and moments stay as they are"}});
   } else if (reduction_) {
     const double rate = ops::learning_rate(spec.optimizer, record.step, spec.steps);
-    const double grad_scale = ops::clip_factor(spec.optimizer.clip_norm, norm) / static_cast<double>(record.targets > 0 ? record.targets : 1);
+    const double grad_scale =
+        ops::clip_factor(spec.optimizer.clip_norm, norm) / static_cast<double>(record.targets > 0 ? record.targets : 1);
     for (const auto& [key, shard] : store_.all()) {
-      ops::adamw_blocks(unit(shard->unit), shard->blocks, shard->array(0), shard->array(1), shard->array(2), reduction_->gradient(*shard).sum.data(), spec.optimizer, record.step - bad_.total, rate,
+      ops::adamw_blocks(unit(shard->unit), shard->blocks, shard->array(0), shard->array(1), shard->array(2),
+                        reduction_->gradient(*shard).sum.data(), spec.optimizer, record.step - bad_.total, rate,
                         grad_scale);  // the moments know only of good steps
     }
   }
@@ -199,7 +212,8 @@ ValidationRecord StepRunner::validate(Step step) {
   out.put(mine);
   vote_bytes_ = out.bytes();
   std::vector<std::vector<MicrobatchLoss>> all;
-  for (const auto& bytes : must(all_gather_v(mesh_, view_.member_ranks(), make_tag(name, TransferOp::kVote), vote_bytes_))) {
+  for (const auto& bytes :
+       must(all_gather_v(mesh_, view_.member_ranks(), make_tag(name, TransferOp::kVote), vote_bytes_))) {
     WireReader in(bytes);
     all.push_back(in.get_vector<MicrobatchLoss>());
     if (!in.ok()) throw Interrupted{{Code::kCorrupt, "a member's validation losses are cut short"}};

@@ -1,23 +1,24 @@
-// step.hpp: one training step of one worker in one epoch: forward, backward, reduce, vote, update. Holds everything that is derived from the plan.
+// step.hpp: one training step of one worker in one epoch: forward, backward, reduce, vote, update. Holds everything
+// that is derived from the plan.
 //
-// run() ends with a committed step, or throws Interrupted. After that the object stays as it is until the next epoch is settled: it may be asked what it had prepared, rolled
-// forward, and keeps alive what transfers may still touch.
-// One thread, under at::InferenceMode.
+// run() ends with a committed step, or throws Interrupted. After that the object stays as it is until the next epoch is
+// settled: it may be asked what it had prepared, rolled forward, and keeps alive what transfers may still touch. One
+// thread, under at::InferenceMode.
 #pragma once
 
 #include "api/worker_protocol.hpp"
 #include "mesh/mesh.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/state/epoch_view.hpp"
-#include "moe/step/experts.hpp"
-#include "moe/step/gather.hpp"
-#include "moe/step/model.hpp"
-#include "moe/step/reduction.hpp"
 #include "moe/state/prepared.hpp"
 #include "moe/state/shards.hpp"
 #include "moe/state/trace.hpp"
 #include "moe/state/validation.hpp"
 #include "moe/state/vote.hpp"
+#include "moe/step/experts.hpp"
+#include "moe/step/gather.hpp"
+#include "moe/step/model.hpp"
+#include "moe/step/reduction.hpp"
 #include "moe/step/weights_digest.hpp"
 
 #include <functional>
@@ -28,25 +29,28 @@
 namespace regroup {
 
 struct StepHooks {
-  std::function<void()> interrupt;              // throws Interrupted when a newer epoch wants to start now; called between operators
-  std::function<std::uint64_t()> planned;       // newest epoch seen planned
+  // throws Interrupted when a newer epoch wants to start now; called between operators
+  std::function<void()> interrupt;
+  std::function<std::uint64_t()> planned;  // newest epoch seen planned
   std::function<std::int64_t()> acked_snapshot;
-  std::function<bool()> saving;                 // Vote::saving
-  std::function<void()> before_update;          // whoever still reads the state must be done when it returns
+  std::function<bool()> saving;         // Vote::saving
+  std::function<void()> before_update;  // whoever still reads the state must be done when it returns
   Trace* trace = nullptr;
 };
 
 class StepRunner {
  public:
-  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data, FloatPool& pool, StepHooks hooks,
-             const BadSteps& bad);
+  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data,
+             FloatPool& pool, StepHooks hooks, const BadSteps& bad);
 
-  // Trains step `step` (the state is that of step - 1) and commits it. A bad one leaves weights and moments as they were.
+  // Trains step `step` (the state is that of step - 1) and commits it. A bad one leaves weights and moments as they
+  // were.
   VoteRecord run(Step step, CommitReport& report);
 
   // What it returns refers to this object.
   [[nodiscard]] Prepared prepared();
-  // The loss on the validation set with the weights after `step`, which are this state's; changes nothing. All members call it.
+  // The loss on the validation set with the weights after `step`, which are this state's; changes nothing. All members
+  // call it.
   ValidationRecord validate(Step step);
   // Of the state's history, as the constructor was told, and since.
   [[nodiscard]] const BadSteps& bad() const { return bad_; }
@@ -59,7 +63,7 @@ class StepRunner {
   [[nodiscard]] Vote make_vote() const;
   VoteRecord vote();
   void update(const VoteRecord& record);
-  void point();                                      // progress and interruption
+  void point();  // progress and interruption
   [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
 
   const EpochView& view_;

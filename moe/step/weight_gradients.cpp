@@ -7,7 +7,10 @@
 namespace regroup {
 
 WeightGradients::WeightGradients(const EpochView& view, Reduction& reduction, Trace* trace)
-    : view_(view), reduction_(reduction), trace_(trace), waits_(view.group_size() > 1 && view.job->spec.recompute == Recompute::kNone) {}
+    : view_(view),
+      reduction_(reduction),
+      trace_(trace),
+      waits_(view.group_size() > 1 && view.job->spec.recompute == Recompute::kNone) {}
 
 void WeightGradients::add(int unit, int microbatch, ops::ExpertBackward rest) {
   Segment segment{unit, microbatch, std::move(rest)};
@@ -16,8 +19,12 @@ void WeightGradients::add(int unit, int microbatch, ops::ExpertBackward rest) {
 }
 
 void WeightGradients::close(int layer, bool last) {
-  REGROUP_CHECK(std::none_of(closed_.begin(), closed_.end(), [&](const Layer& waiting) { return waiting.layer == layer; }), "layer", layer, "waits from the wave before");
-  std::sort(open_.begin(), open_.end(), [](const Segment& a, const Segment& b) { return std::pair(a.microbatch, a.unit) > std::pair(b.microbatch, b.unit); });
+  REGROUP_CHECK(
+      std::none_of(closed_.begin(), closed_.end(), [&](const Layer& waiting) { return waiting.layer == layer; }),
+      "layer", layer, "waits from the wave before");
+  std::sort(open_.begin(), open_.end(), [](const Segment& a, const Segment& b) {
+    return std::pair(a.microbatch, a.unit) > std::pair(b.microbatch, b.unit);
+  });
   closed_.push_back({layer, last, std::exchange(open_, {})});
   if (closed_.back().segments.empty()) run_one();
 }
@@ -32,7 +39,8 @@ bool WeightGradients::run_one() {
   }
   if (!newest.segments.empty()) return true;
   if (newest.last) {
-    for (const ExpertSlice& held : view_.slices_of(newest.layer, view_.member)) reduction_.unit_done(expert_unit_index(view_.job->shape(), newest.layer, held.expert, held.slice));
+    for (const ExpertSlice& held : view_.slices_of(newest.layer, view_.member))
+      reduction_.unit_done(expert_unit_index(view_.job->shape(), newest.layer, held.expert, held.slice));
   }
   closed_.pop_back();
   return true;

@@ -13,7 +13,8 @@ std::string WeightsDigest::make(Step step, DenseGather* step_gather) {
   const Step tag_step(step.value + 1);
   std::vector<std::string> lines;
   const auto add_lines = [&](const Unit& u, const float* flat) {
-    for (const TensorSpec& tensor : u.tensors) lines.push_back(tensor_line(tensor.name, tensor.shape, flat + tensor.offset));
+    for (const TensorSpec& tensor : u.tensors)
+      lines.push_back(tensor_line(tensor.name, tensor.shape, flat + tensor.offset));
   };
   if (view_.group_index == 0) {
     // In fp32, whatever is computed in.
@@ -36,7 +37,8 @@ std::string WeightsDigest::make(Step step, DenseGather* step_gather) {
   }
   std::string mine;
   for (const std::string& line : lines) mine += line + "\n";
-  const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(tag_step, TransferOp::kDigest), std::as_bytes(std::span(mine.data(), mine.size())), Lane::kBulk));
+  const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(tag_step, TransferOp::kDigest),
+                                     std::as_bytes(std::span(mine.data(), mine.size())), Lane::kBulk));
   lines.clear();
   for (const auto& bytes : all) {
     std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -1,10 +1,11 @@
-// weights_digest.hpp: the digest of the weights that a group keeps between its members. The same on every layout, and as of a whole checkpoint.
+// weights_digest.hpp: the digest of the weights that a group keeps between its members. The same on every layout, and
+// as of a whole checkpoint.
 #pragma once
 
 #include "mesh/mesh.hpp"
 #include "moe/state/epoch_view.hpp"
-#include "moe/step/gather.hpp"
 #include "moe/state/shards.hpp"
+#include "moe/step/gather.hpp"
 #include "moe/step/whole_experts.hpp"
 
 #include <optional>
@@ -18,7 +19,8 @@ class WeightsDigest {
  public:
   WeightsDigest(const EpochView& view, Mesh& mesh, const ShardStore& store) : view_(view), mesh_(mesh), store_(store) {}
 
-  // SHA-256 by the rule of base/digest.hpp of the weights after `step`. All members call it. `step_gather`: of the compute forms, between two steps; null in a spare. Throws Interrupted.
+  // SHA-256 by the rule of base/digest.hpp of the weights after `step`. All members call it. `step_gather`: of the
+  // compute forms, between two steps; null in a spare. Throws Interrupted.
   std::string make(Step step, DenseGather* step_gather);
 
  private:

@@ -9,7 +9,8 @@
 namespace regroup {
 
 const Unit& WholeExperts::unit(int layer, ExpertSlice slice) const {
-  return view_.job->units[static_cast<std::size_t>(expert_unit_index(view_.job->shape(), layer, slice.expert, slice.slice))];
+  return view_.job
+      ->units[static_cast<std::size_t>(expert_unit_index(view_.job->shape(), layer, slice.expert, slice.slice))];
 }
 
 std::vector<std::string> WholeExperts::digest_lines(Step step) {
@@ -23,7 +24,7 @@ std::vector<std::string> WholeExperts::digest_lines(Step step) {
 // A layer's transfers end before the next one's begin: then whatever comes first on a connection is waited for.
 void WholeExperts::add_layer(Step step, int layer, std::vector<std::string>& lines) {
   const ModelShape& shape = view_.job->shape();
-  std::map<int, const float*> flat;   // [unit] of the experts put together here
+  std::map<int, const float*> flat;  // [unit] of the experts put together here
   std::vector<TransferPtr> transfers;
   arriving_.clear();
   for (int expert = 0; expert < static_cast<int>(shape.num_local_experts); ++expert) {
@@ -35,12 +36,15 @@ void WholeExperts::add_layer(Step step, int layer, std::vector<std::string>& lin
       if (from == view_.member) {
         const ShardPtr shard = store_.exactly(part.index, {0, kBlocksPerUnit});
         REGROUP_CHECK(shard != nullptr, "no shard of unit", part.index);
-        if (to == view_.member) flat[part.index] = shard->master();
-        else transfers.push_back(mesh_.send(view_.rank_of(to), tag, bytes_of(shard->master(), shard->numel())));
+        if (to == view_.member)
+          flat[part.index] = shard->master();
+        else
+          transfers.push_back(mesh_.send(view_.rank_of(to), tag, bytes_of(shard->master(), shard->numel())));
       } else if (to == view_.member) {
         arriving_.emplace_back(part.padded_numel());
         flat[part.index] = arriving_.back().data();
-        transfers.push_back(mesh_.receive(view_.rank_of(from), tag, writable_bytes(arriving_.back().data(), arriving_.back().size())));
+        transfers.push_back(
+            mesh_.receive(view_.rank_of(from), tag, writable_bytes(arriving_.back().data(), arriving_.back().size())));
       }
     }
   }

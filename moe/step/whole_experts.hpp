@@ -1,4 +1,5 @@
-// whole_experts.hpp: the experts' Hugging Face tensors, put together from slices that lie on several ranks. For the digest of the weights.
+// whole_experts.hpp: the experts' Hugging Face tensors, put together from slices that lie on several ranks. For the
+// digest of the weights.
 #pragma once
 
 #include "mesh/mesh.hpp"
@@ -10,8 +11,9 @@
 
 namespace regroup {
 
-// A line of the weights digest for each tensor of the experts of which this member holds slice 0: the other slices come to it, one layer at a time. All members of the group
-// call it; `step` names the transfers. Throws Interrupted; then the mesh must enter the next epoch before the store goes.
+// A line of the weights digest for each tensor of the experts of which this member holds slice 0: the other slices come
+// to it, one layer at a time. All members of the group call it; `step` names the transfers. Throws Interrupted; then
+// the mesh must enter the next epoch before the store goes.
 class WholeExperts {
  public:
   WholeExperts(const EpochView& view, Mesh& mesh, const ShardStore& store) : view_(view), mesh_(mesh), store_(store) {}
@@ -24,7 +26,7 @@ class WholeExperts {
   const EpochView& view_;
   Mesh& mesh_;
   const ShardStore& store_;
-  std::vector<Floats> arriving_;   // of the layer under way
+  std::vector<Floats> arriving_;  // of the layer under way
 };
 
 }  // namespace regroup

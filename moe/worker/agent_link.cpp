@@ -13,7 +13,8 @@ namespace regroup {
 namespace {
 
 std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 }  // namespace
@@ -55,12 +56,14 @@ void AgentLink::handle(const ToWorker& message, int fd) {
     }
   } else if (const auto* grant = std::get_if<ArenaGrant>(&message)) {
     if (grant->bytes != slot_bytes_asked_ || grant->slot < 0) {
-      if (grant->bytes == slot_bytes_asked_) slots_asked_ = 0;   // there is no memory; else an earlier request, overtaken
+      // there is no memory; else an earlier request, overtaken
+      if (grant->bytes == slot_bytes_asked_) slots_asked_ = 0;
       if (fd >= 0) close(fd);
       changed_.notify_all();
       return;
     }
-    void* memory = mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    void* memory =
+        mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     REGROUP_CHECK(memory != MAP_FAILED, "cannot map the agent's arena of", grant->bytes, "bytes");
     close(fd);
     arenas_.push_back({grant->slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant->bytes)}});
@@ -93,7 +96,8 @@ Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
   std::unique_lock lock(mutex_);
   const auto ready = [&] { return plan_ && plan_->epoch > above; };
   // Who is warm waits too, but that it is warm is what the coordinator must know: only then does it join.
-  if (!ready() && !reason.empty() && state_ != WorkerState::kWarm) state_locked(WorkerState::kWaiting, entered_, reason);
+  if (!ready() && !reason.empty() && state_ != WorkerState::kWarm)
+    state_locked(WorkerState::kWaiting, entered_, reason);
   changed_.wait(lock, ready);
   return *plan_;
 }
@@ -133,7 +137,8 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
 void AgentLink::count_on(const std::set<WorkerId>& workers) {
   const std::lock_guard lock(mutex_);
   counted_on_ = workers;
-  if (std::erase_if(suspicions_, [&](const auto& entry) { return !workers.contains(entry.first); }) > 0) send_suspects_locked();
+  if (std::erase_if(suspicions_, [&](const auto& entry) { return !workers.contains(entry.first); }) > 0)
+    send_suspects_locked();
 }
 
 void AgentLink::peer_lost(const WorkerId& whom, const std::string& evidence) {

@@ -1,4 +1,5 @@
-// hang_limit.hpp: for how long a worker that beats may make no progress before it hangs: 50 heartbeats, or 10 median steps where that is longer. Pure.
+// hang_limit.hpp: for how long a worker that beats may make no progress before it hangs: 50 heartbeats, or 10 median
+// steps where that is longer. Pure.
 #pragma once
 
 #include <algorithm>

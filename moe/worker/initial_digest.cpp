@@ -9,7 +9,9 @@ void check_initial_weights(StepRunner& runner, const JobSpec& job) {
   // Transfers of the digest are named by a step; none of the job's comes this late.
   const std::string digest = runner.weights_digest(Step(job.steps + 1));
   if (digest == job.initial_digest) return;
-  throw Interrupted{{Code::kBadInput, "the weights in " + job.initial_weights + " are not those that the job was submitted with (digest " + digest + ", expected " + job.initial_digest +
+  throw Interrupted{{Code::kBadInput, "the weights in " + job.initial_weights +
+                                          " are not those that the job was submitted with (digest " + digest +
+                                          ", expected " + job.initial_digest +
                                           "): give every node the same directory"}};
 }
 

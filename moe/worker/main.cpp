@@ -1,11 +1,11 @@
-// regroup-worker: started by an agent with a socket as file descriptor 3; computes. It has no options: everything comes through the socket.
+// regroup-worker: started by an agent with a socket as file descriptor 3; computes. It has no options: everything comes
+// through the socket.
 #include "base/log.hpp"
-#include "moe/worker/agent_link.hpp"
 #include "moe/ops/machine.hpp"
+#include "moe/worker/agent_link.hpp"
 #include "moe/worker/worker.hpp"
 
 #include <c10/core/InferenceMode.h>
-
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -16,7 +16,10 @@
 int main(int argc, char**) {
   using namespace regroup;
   if (argc > 1 || fcntl(kWorkerSocket, F_GETFD) < 0) {
-    std::fputs("regroup-worker is started by regroup-agent, not by hand: it takes its job from the socket at file descriptor 3.\n", stderr);
+    std::fputs(
+        "regroup-worker is started by regroup-agent, not by hand: it takes its job from the socket at file descriptor "
+        "3.\n",
+        stderr);
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);

@@ -1,7 +1,9 @@
-// snapshot_schedule.hpp: which steps are snapshotted, decided alike by every member of an epoch from what their votes say. Pure.
+// snapshot_schedule.hpp: which steps are snapshotted, decided alike by every member of an epoch from what their votes
+// say. Pure.
 //
-// One snapshot is under way at a time. Each vote says what became of it at this member; when it is safe everywhere it is the one to keep, when one member had to leave it out
-// nobody waits for it, and the next due step begins another. So a step that counts as safe is one that every member took.
+// One snapshot is under way at a time. Each vote says what became of it at this member; when it is safe everywhere it
+// is the one to keep, when one member had to leave it out nobody waits for it, and the next due step begins another. So
+// a step that counts as safe is one that every member took.
 #pragma once
 
 #include "base/ids.hpp"
@@ -16,7 +18,9 @@ class SnapshotSchedule {
   void enter() { under_way_ = safe_ = Step(-1); }
 
   // Every so many steps, and as soon as possible in an epoch that has none yet.
-  [[nodiscard]] bool due(Step step) const { return every_ > 0 && under_way_.value < 0 && (step.value % every_ == 0 || safe_.value < 0); }
+  [[nodiscard]] bool due(Step step) const {
+    return every_ > 0 && under_way_.value < 0 && (step.value % every_ == 0 || safe_.value < 0);
+  }
   // Every member calls it for a due step, and for one that goes to disk.
   void begin(Step step) {
     under_way_ = step;
@@ -36,8 +40,8 @@ class SnapshotSchedule {
     if (under_way_.value >= 0 && (least == under_way_.value || least == kLeftOut)) under_way_ = Step(-1);
   }
 
-  [[nodiscard]] Step under_way() const { return under_way_; }   // -1: none
-  [[nodiscard]] Step safe() const { return safe_; }             // of this epoch; -1: none yet
+  [[nodiscard]] Step under_way() const { return under_way_; }  // -1: none
+  [[nodiscard]] Step safe() const { return safe_; }            // of this epoch; -1: none yet
 
  private:
   enum class Mine { kTaken, kLeftOut, kSafe };

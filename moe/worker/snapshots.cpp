@@ -15,7 +15,8 @@ std::int64_t aligned(std::int64_t bytes) { return (bytes + 63) / 64 * 64; }
 // Position among the ranks of all groups, which share the writing of a checkpoint.
 int part_of(const EpochView& view) {
   int part = view.member;
-  for (int g = 0; g < view.group_index; ++g) part += static_cast<int>(view.plan.placement.groups[static_cast<std::size_t>(g)].ranks.size());
+  for (int g = 0; g < view.group_index; ++g)
+    part += static_cast<int>(view.plan.placement.groups[static_cast<std::size_t>(g)].ranks.size());
   return part;
 }
 
@@ -27,7 +28,8 @@ void Snapshots::enter(const EpochView& view, const ShardStore& store) {
   schedule_.enter();
   if (job_.spec.snapshots.snapshot_every_steps == 0 && job_.spec.snapshots.checkpoint_dir.empty()) return;
   std::int64_t bytes = 0;
-  for (const auto& [key, shard] : store.all()) bytes += aligned(shard->state.size() * static_cast<std::int64_t>(sizeof(float)));
+  for (const auto& [key, shard] : store.all())
+    bytes += aligned(shard->state.size() * static_cast<std::int64_t>(sizeof(float)));
   if (bytes <= slot_bytes_) return;
   slot_bytes_ = bytes;
   slots_.clear();
@@ -69,7 +71,8 @@ std::int64_t Snapshots::word() {
   return schedule_.word();
 }
 
-void Snapshots::committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word, bool durable) {
+void Snapshots::committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word,
+                          bool durable) {
   last_pause_ = 0;
   schedule_.heard(least_word);
   if (schedule_.safe().value >= 0) protected_ = schedule_.safe();
@@ -81,10 +84,11 @@ void Snapshots::committed(Step step, const ShardStore& store, const BadSteps& ba
 void Snapshots::take(Step step, const ShardStore& store, const BadSteps& bad, bool durable) {
   Slot* slot = store.empty() ? nullptr : free_slot(durable);
   schedule_.begin(step);
-  if (view_->group_index < 0) return schedule_.safe_here();   // a spare keeps nothing and writes nothing
+  if (view_->group_index < 0) return schedule_.safe_here();  // a spare keeps nothing and writes nothing
   if (slot == nullptr && !store.empty()) {
     schedule_.left_out();
-    if (durable) log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "no slot was free before a newer plan came"}});
+    if (durable)
+      log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "no slot was free before a newer plan came"}});
     return;
   }
   if (store.empty()) schedule_.safe_here();
@@ -118,7 +122,8 @@ void Snapshots::take(Step step, const ShardStore& store, const BadSteps& bad, bo
   std::byte* to = slot != nullptr ? slot->arena.memory.data() : nullptr;
   copy_ = std::async(std::launch::async, [this, message = std::move(message), shards = std::move(shards), to] {
     for (std::size_t i = 0; i < shards.size(); ++i) {
-      std::memcpy(to + message.info.entries[i].offset, shards[i]->state.data(), static_cast<std::size_t>(shards[i]->state.size()) * sizeof(float));
+      std::memcpy(to + message.info.entries[i].offset, shards[i]->state.data(),
+                  static_cast<std::size_t>(shards[i]->state.size()) * sizeof(float));
     }
     link_.send(message);
   });

@@ -1,14 +1,14 @@
 // snapshots.hpp: copies of the owned shards in the agent's memory, made beside the next step.
 //
-// Slots are the agent's shared memory. A slot is filled again only when it holds neither the newest step that was safe everywhere nor the one under way, when the agent has
-// taken its checksums, and when no durable write reads it: so a complete step exists at every moment, and no torn one passes as whole. Training never waits for a snapshot; a checkpoint
-// waits for a slot.
-// One thread (and one of its own for the copy).
+// Slots are the agent's shared memory. A slot is filled again only when it holds neither the newest step that was safe
+// everywhere nor the one under way, when the agent has taken its checksums, and when no durable write reads it: so a
+// complete step exists at every moment, and no torn one passes as whole. Training never waits for a snapshot; a
+// checkpoint waits for a slot. One thread (and one of its own for the copy).
 #pragma once
 
-#include "moe/worker/agent_link.hpp"
 #include "moe/state/epoch_view.hpp"
 #include "moe/state/shards.hpp"
+#include "moe/worker/agent_link.hpp"
 #include "moe/worker/snapshot_schedule.hpp"
 
 #include <future>
@@ -18,14 +18,16 @@ namespace regroup {
 
 class Snapshots {
  public:
-  Snapshots(AgentLink& link, const JobView& job) : link_(link), job_(job), schedule_(job.spec.snapshots.snapshot_every_steps) {}
+  Snapshots(AgentLink& link, const JobView& job)
+      : link_(link), job_(job), schedule_(job.spec.snapshots.snapshot_every_steps) {}
   // The store of a new epoch: asks for slots if what there is does not fit.
   void enter(const EpochView& view, const ShardStore& store);
   // After every committed step, whose state this is. `least_word`: of its votes. `durable`: the step is a checkpoint.
   void committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word, bool durable);
-  std::int64_t word();                    // for the vote
-  void finish_copy();                     // before the state changes
-  [[nodiscard]] double last_pause() const { return last_pause_; }   // seconds in which training waited for a copy since the last step
+  std::int64_t word();  // for the vote
+  void finish_copy();   // before the state changes
+  // seconds in which training waited for a copy since the last step
+  [[nodiscard]] double last_pause() const { return last_pause_; }
 
  private:
   struct Slot {
@@ -41,7 +43,7 @@ class Snapshots {
   const JobView& job_;
   const EpochView* view_ = nullptr;
   SnapshotSchedule schedule_;
-  Step protected_{-1};                    // newest that was safe everywhere, in whatever epoch
+  Step protected_{-1};  // newest that was safe everywhere, in whatever epoch
   std::vector<Slot> slots_;
   std::int64_t slot_bytes_ = 0;
   std::future<void> copy_;

@@ -1,10 +1,10 @@
 #include "moe/worker/worker.hpp"
 
 #include "base/log.hpp"
+#include "moe/ops/machine.hpp"
+#include "moe/state/interrupt.hpp"
 #include "moe/worker/hang_limit.hpp"
 #include "moe/worker/initial_digest.hpp"
-#include "moe/state/interrupt.hpp"
-#include "moe/ops/machine.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -14,18 +14,26 @@ namespace regroup {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_between(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
+double ms_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
 std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 const char* word_of(SettleSource source) {
   switch (source) {
-    case SettleSource::kLive: return "live";
-    case SettleSource::kSnapshot: return "snapshot";
-    case SettleSource::kCheckpoint: return "checkpoint";
-    case SettleSource::kFresh: return "fresh";
-    case SettleSource::kNothing: return "nothing";
+    case SettleSource::kLive:
+      return "live";
+    case SettleSource::kSnapshot:
+      return "snapshot";
+    case SettleSource::kCheckpoint:
+      return "checkpoint";
+    case SettleSource::kFresh:
+      return "fresh";
+    case SettleSource::kNothing:
+      return "nothing";
   }
   return "?";
 }
@@ -33,7 +41,11 @@ const char* word_of(SettleSource source) {
 }  // namespace
 
 Worker::Worker(AgentLink& link, Welcome welcome)
-    : link_(link), welcome_(std::move(welcome)), job_(welcome_.job), trace_(welcome_.job.profile, welcome_.profile_file, welcome_.self), snapshots_(link_, job_) {}
+    : link_(link),
+      welcome_(std::move(welcome)),
+      job_(welcome_.job),
+      trace_(welcome_.job.profile, welcome_.profile_file, welcome_.self),
+      snapshots_(link_, job_) {}
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
@@ -61,7 +73,7 @@ Result<void> Worker::prepare() {
 void Worker::run() {
   std::string waiting_for = "the first plan";
   for (;;) {
-    mesh_->set_progress(0);   // who waits for a plan, or for the agent, does not hang
+    mesh_->set_progress(0);  // who waits for a plan, or for the agent, does not hang
     const Plan plan = link_.wait_for_plan(tried_, waiting_for);
     tried_ = plan.epoch;
     if (!rank_in(plan, welcome_.self)) {
@@ -119,7 +131,8 @@ void Worker::enter(const Plan& plan) {
   attempt_.reset();
   entering_ = std::make_unique<Epochal>(EpochView(job_, plan, *rank_in(plan, welcome_.self)));
   const auto connected = Clock::now();
-  attempt_ = std::make_unique<RegroupAttempt>(*mesh_, entering_->view, state_, current_ && current_->runner ? current_->runner->prepared() : Prepared{},
+  attempt_ = std::make_unique<RegroupAttempt>(*mesh_, entering_->view, state_,
+                                              current_ && current_->runner ? current_->runner->prepared() : Prepared{},
                                               [this, epoch = plan.epoch] { interrupt_if_stopped(epoch); });
   attempt_->run();
 
@@ -139,7 +152,7 @@ void Worker::enter(const Plan& plan) {
   state_.bad = attempt_->bad;
   const bool news = attempt_->validation != state_.validation;
   state_.validation = attempt_->validation;
-  if (news) tell_validation(0);   // whoever computed it may be gone before its agent said so
+  if (news) tell_validation(0);  // whoever computed it may be gone before its agent said so
   if (attempt_->record) state_.record = attempt_->record;
   attempt_.reset();
   current_ = std::move(entering_);
@@ -150,12 +163,13 @@ void Worker::enter(const Plan& plan) {
     log::info("state_given_away", {{"epoch", plan.epoch.value}});
     return;
   }
-  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_.training, data_.validation.get(), pool_, hooks(), state_.bad);
+  current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_.training,
+                                                  data_.validation.get(), pool_, hooks(), state_.bad);
   if (settlement.source == SettleSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, job_.spec);
     } catch (const Interrupted&) {
-      current_->runner.reset();   // wrong weights are no state that the next plan may build on
+      current_->runner.reset();  // wrong weights are no state that the next plan may build on
       state_ = {};
       throw;
     }
@@ -167,15 +181,22 @@ void Worker::enter(const Plan& plan) {
   for (const Participant& member : plan.members) members.insert(member.worker);
   link_.count_on(members);
   link_.state(WorkerState::kTraining);
-  log::info("regrouped", {{"epoch", plan.epoch.value}, {"cause", plan.cause}, {"step", settlement.step.value}, {"source", report_.source}, {"reason", settlement.reason},
-                          {"agree_ms", report_.agree_ms}, {"move_ms", report_.move_ms}, {"bytes", report_.bytes_moved}});
+  log::info("regrouped", {{"epoch", plan.epoch.value},
+                          {"cause", plan.cause},
+                          {"step", settlement.step.value},
+                          {"source", report_.source},
+                          {"reason", settlement.reason},
+                          {"agree_ms", report_.agree_ms},
+                          {"move_ms", report_.move_ms},
+                          {"bytes", report_.bytes_moved}});
 }
 
 void Worker::train() {
   if (current_->view.is_donor()) return;
   const JobSpec& spec = job_.spec;
   // Who begins again from a checkpoint of a job that gave up wants one more try.
-  if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != word_of(SettleSource::kCheckpoint)) return give_up();
+  if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != word_of(SettleSource::kCheckpoint))
+    return give_up();
   HangLimit hang_limit(spec.heartbeat_ms);
   for (;;) {
     validate();
@@ -189,7 +210,8 @@ void Worker::train() {
     state_.bad = current_->runner->bad();
     committed_ = step.value;
     report.phases["snapshot"] = snapshots_.last_pause();
-    if (current_->view.group_index >= 0) report.rank_load = heaviest_over_mean(current_->view.group(), spec.model, report.expert_load);
+    if (current_->view.group_index >= 0)
+      report.rank_load = heaviest_over_mean(current_->view.group(), spec.model, report.expert_load);
     if (report_open_) {
       report_.first_commit_ms = ms_between(settled_at_, Clock::now());
       link_.send(Regrouped{report_});
@@ -197,15 +219,20 @@ void Worker::train() {
     }
     const bool gives_up = state_.bad.in_a_row >= spec.max_bad_steps;
     const Epoch planned(record.planned);
-    const bool boundary = planned > current_->view.plan.epoch;   // every member has seen the newer plan
+    const bool boundary = planned > current_->view.plan.epoch;  // every member has seen the newer plan
     const bool stops = boundary && link_.ends(planned);
     const bool last = step.value == spec.steps || gives_up;
-    bool durable = !spec.snapshots.checkpoint_dir.empty() &&
-                   (last || stops || (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
-    if (durable && !last && !stops && record.saving > 0) {   // storage is slow: the members, who all know it, train on without this one
+    bool durable =
+        !spec.snapshots.checkpoint_dir.empty() &&
+        (last || stops ||
+         (spec.snapshots.checkpoint_every_steps > 0 && step.value % spec.snapshots.checkpoint_every_steps == 0));
+    // storage is slow: the members, who all know it, train on without this one
+    if (durable && !last && !stops && record.saving > 0) {
       durable = false;
       report.checkpoint_left_out = true;
-      log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "an earlier one is still being written by " + std::to_string(record.saving) + " of the members"}});
+      log::warn("checkpoint_left_out", {{"step", step.value},
+                                        {"reason", "an earlier one is still being written by " +
+                                                       std::to_string(record.saving) + " of the members"}});
     }
     link_.send(Committed{report});
     mesh_->set_hang_limit(hang_limit.after_step(report.seconds));
@@ -228,14 +255,15 @@ void Worker::validate() {
 }
 
 void Worker::tell_validation(double seconds) {
-  link_.send(Validated{current_ ? current_->view.plan.epoch : Epoch(0), Step(state_.validation.step), state_.validation.loss(), state_.validation.targets, seconds});
+  link_.send(Validated{current_ ? current_->view.plan.epoch : Epoch(0), Step(state_.validation.step),
+                       state_.validation.loss(), state_.validation.targets, seconds});
 }
 
 void Worker::wait_for_the_others() {
   mesh_->set_progress(0);
   link_.wait_durable();
   interrupt_if_stopped(tried_);
-  link_.count_on({welcome_.self});   // the others may go as they are done
+  link_.count_on({welcome_.self});  // the others may go as they are done
 }
 
 void Worker::stop(Epoch ended_by) {
@@ -250,15 +278,17 @@ void Worker::give_up() {
   snapshots_.finish_copy();
   wait_for_the_others();
   const std::int64_t last = state_.live->value, count = state_.bad.in_a_row;
-  link_.send(GaveUp{*state_.live, "the gradients of " + std::to_string(count) + " steps in a row, " + std::to_string(last - count + 1) + " to " + std::to_string(last) +
-                                      ", were not finite (max_bad_steps " + std::to_string(job_.spec.max_bad_steps) + "); the weights are those after step " + std::to_string(last - count)});
+  link_.send(GaveUp{*state_.live, "the gradients of " + std::to_string(count) + " steps in a row, " +
+                                      std::to_string(last - count + 1) + " to " + std::to_string(last) +
+                                      ", were not finite (max_bad_steps " + std::to_string(job_.spec.max_bad_steps) +
+                                      "); the weights are those after step " + std::to_string(last - count)});
   link_.state(WorkerState::kFinished);
 }
 
 void Worker::finish() {
   snapshots_.finish_copy();
   std::string digest = current_->runner->weights_digest(*state_.live);
-  if (current_->view.self.value != 0) digest.clear();   // one says it
+  if (current_->view.self.value != 0) digest.clear();  // one says it
   wait_for_the_others();
   link_.send(Finished{*state_.live, digest});
   link_.state(WorkerState::kFinished);

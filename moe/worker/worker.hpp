@@ -1,12 +1,13 @@
-// worker.hpp: the life of a worker process: wait for a plan, regroup, train until something newer comes, and again, to the end of the job.
+// worker.hpp: the life of a worker process: wait for a plan, regroup, train until something newer comes, and again, to
+// the end of the job.
 #pragma once
 
-#include "moe/worker/agent_link.hpp"
-#include "moe/state/epoch_view.hpp"
-#include "moe/worker/job_data.hpp"
 #include "moe/regroup/regroup.hpp"
-#include "moe/worker/snapshots.hpp"
+#include "moe/state/epoch_view.hpp"
 #include "moe/step/step.hpp"
+#include "moe/worker/agent_link.hpp"
+#include "moe/worker/job_data.hpp"
+#include "moe/worker/snapshots.hpp"
 
 #include <memory>
 
@@ -20,19 +21,19 @@ class Worker {
   [[noreturn]] void run();
 
  private:
-  struct Epochal {                       // everything that one plan brought
+  struct Epochal {  // everything that one plan brought
     EpochView view;
     std::unique_ptr<StepRunner> runner;
     explicit Epochal(EpochView v) : view(std::move(v)) {}
   };
-  void enter(const Plan& plan);          // throws Interrupted
-  void train();                          // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
-  void validate();                       // throws Interrupted; done again in the next epoch then
+  void enter(const Plan& plan);  // throws Interrupted
+  void train();                  // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
+  void validate();               // throws Interrupted; done again in the next epoch then
   void tell_validation(double seconds);
   void finish();
-  void stop(Epoch ended_by);             // after the last step before that plan
-  void give_up();                        // too many bad steps in a row
-  void wait_for_the_others();            // what this job has still to write is written, and nobody is counted on any more
+  void stop(Epoch ended_by);   // after the last step before that plan
+  void give_up();              // too many bad steps in a row
+  void wait_for_the_others();  // what this job has still to write is written, and nobody is counted on any more
   StepHooks hooks();
   void interrupt_if_stopped(Epoch current) const;
 
@@ -45,14 +46,14 @@ class Worker {
   CarriedState state_;
   FloatPool pool_;
   Snapshots snapshots_;
-  std::unique_ptr<Epochal> current_;     // the last epoch that this worker was settled in
-  std::unique_ptr<Epochal> entering_;    // kept until the mesh has entered the next
+  std::unique_ptr<Epochal> current_;   // the last epoch that this worker was settled in
+  std::unique_ptr<Epochal> entering_;  // kept until the mesh has entered the next
   std::unique_ptr<RegroupAttempt> attempt_;
-  Epoch tried_;                          // newest epoch that was entered, settled or not
-  RegroupReport report_;                 // of the last regroup; sent with its first commit
+  Epoch tried_;           // newest epoch that was entered, settled or not
+  RegroupReport report_;  // of the last regroup; sent with its first commit
   std::chrono::steady_clock::time_point settled_at_;
   bool report_open_ = false;
-  std::int64_t committed_ = -1;          // newest step that this worker has seen committed
+  std::int64_t committed_ = -1;  // newest step that this worker has seen committed
 };
 
 }  // namespace regroup

@@ -1,10 +1,10 @@
 #include "store/etcd/etcd_rpc.hpp"
 
 #include "base/log.hpp"
+#include "etcd.grpc.pb.h"
 #include "store/etcd/etcd_streams.hpp"
 #include "store/etcd/etcd_wire.hpp"
 
-#include "etcd.grpc.pb.h"
 #include <grpc/support/log.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
@@ -31,7 +31,8 @@ struct Endpoint {
 
 class GrpcEtcdRpc : public EtcdRpc {
  public:
-  explicit GrpcEtcdRpc(std::vector<Endpoint> endpoints) : endpoints_(std::move(endpoints)), registry_(std::make_shared<StreamRegistry>()) {
+  explicit GrpcEtcdRpc(std::vector<Endpoint> endpoints)
+      : endpoints_(std::move(endpoints)), registry_(std::make_shared<StreamRegistry>()) {
     std::random_device random;
     favourite_ = static_cast<int>(random() % endpoints_.size());
     for (Endpoint& endpoint : endpoints_) endpoint.channel->GetState(true);
@@ -48,7 +49,9 @@ class GrpcEtcdRpc : public EtcdRpc {
         if (endpoints_[endpoint].channel->GetState(true) == GRPC_CHANNEL_READY) return endpoint;
       }
       const auto now = steady_clock::now();
-      if (now >= deadline) return Error{Code::kUnavailable, "no etcd endpoint of " + all_names() + " can be reached; is etcd running there?"};
+      if (now >= deadline)
+        return Error{Code::kUnavailable,
+                     "no etcd endpoint of " + all_names() + " can be reached; is etcd running there?"};
       // One endpoint: woken by its state. Several: the favourite's state wakes, the others are looked at every 20 ms.
       const Deadline until = num_endpoints() == 1 ? deadline : std::min(deadline, now + std::chrono::milliseconds(20));
       grpc::Channel& channel = *endpoints_[first].channel;
@@ -61,12 +64,13 @@ class GrpcEtcdRpc : public EtcdRpc {
     if (num_endpoints() == 1) return;
     int expected = endpoint;
     if (favourite_.compare_exchange_strong(expected, (endpoint + 1) % num_endpoints()))
-      log::warn("etcd_endpoint_failed", {{"endpoint", name(endpoint)}, {"next", name((endpoint + 1) % num_endpoints())}});
+      log::warn("etcd_endpoint_failed",
+                {{"endpoint", name(endpoint)}, {"next", name((endpoint + 1) % num_endpoints())}});
     cancel_streams(*registry_, endpoint);
   }
 
-  Result<RangePage> range(int endpoint, const std::string& key, const std::string& range_end, std::int64_t limit, std::int64_t revision,
-                          Deadline deadline) override {
+  Result<RangePage> range(int endpoint, const std::string& key, const std::string& range_end, std::int64_t limit,
+                          std::int64_t revision, Deadline deadline) override {
     etcdserverpb::RangeRequest request;
     request.set_key(key);
     request.set_range_end(range_end);
@@ -85,8 +89,8 @@ class GrpcEtcdRpc : public EtcdRpc {
     return page;
   }
 
-  Result<TxnResult> txn(int endpoint, const std::vector<Compare>& when, const std::vector<Op>& then, const std::vector<Op>& otherwise,
-                        Deadline deadline) override {
+  Result<TxnResult> txn(int endpoint, const std::vector<Compare>& when, const std::vector<Op>& then,
+                        const std::vector<Op>& otherwise, Deadline deadline) override {
     etcdserverpb::TxnRequest request;
     for (const Compare& compare : when) to_wire(compare, *request.add_compare());
     for (const Op& op : then) to_wire(op, *request.add_success());
@@ -115,7 +119,8 @@ class GrpcEtcdRpc : public EtcdRpc {
     prepare(context, deadline);
     const grpc::Status status = endpoints_[endpoint].lease->LeaseGrant(&context, request, &response);
     if (!status.ok()) return error_of(status, name(endpoint), false);
-    if (!response.error().empty()) return Error{Code::kUnavailable, "etcd at " + name(endpoint) + ": " + response.error()};
+    if (!response.error().empty())
+      return Error{Code::kUnavailable, "etcd at " + name(endpoint) + ": " + response.error()};
     return LeaseGranted{response.id(), std::chrono::seconds(response.ttl())};
   }
 
@@ -141,7 +146,8 @@ class GrpcEtcdRpc : public EtcdRpc {
  private:
   static void prepare(grpc::ClientContext& context, Deadline deadline) {
     context.set_deadline(on_wall_clock(deadline));
-    context.AddMetadata("hasleader", "true");  // a member cut off from its leader says so at once instead of making us wait
+    // a member cut off from its leader says so at once instead of making us wait
+    context.AddMetadata("hasleader", "true");
   }
   std::string all_names() const {
     std::string all;
@@ -165,7 +171,8 @@ Result<std::string> read_pem(const std::string& path) {
 
 Result<std::shared_ptr<grpc::ChannelCredentials>> credentials_of(const EtcdOptions& options) {
   if (options.ca_file.empty()) {
-    if (!options.cert_file.empty() || !options.key_file.empty()) return Error{Code::kBadInput, "a certificate for etcd needs the file of its authority too"};
+    if (!options.cert_file.empty() || !options.key_file.empty())
+      return Error{Code::kBadInput, "a certificate for etcd needs the file of its authority too"};
     return grpc::InsecureChannelCredentials();
   }
   const Result<std::string> ca = read_pem(options.ca_file);
@@ -177,10 +184,13 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> credentials_of(const EtcdOptio
   return grpc::SslCredentials({*ca, *key, *cert});
 }
 
-// Each call's error says what matters; what the library writes on its own would land on a user's terminal, or between a daemon's lines.
+// Each call's error says what matters; what the library writes on its own would land on a user's terminal, or between a
+// daemon's lines.
 void quieten_the_library() {
   static std::once_flag once;
-  std::call_once(once, [] { gpr_set_log_function([](gpr_log_func_args* said) { log::debug("grpc", {{"text", std::string(said->message)}}); }); });
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args* said) { log::debug("grpc", {{"text", std::string(said->message)}}); });
+  });
 }
 
 }  // namespace
@@ -192,12 +202,14 @@ Result<std::shared_ptr<EtcdRpc>> EtcdRpc::open(const std::string& endpoints, con
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // the default stops pinging an idle watch, and a frozen server is never noticed
+  // the default stops pinging an idle watch, and a frozen server is never noticed
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);    // an etcd that comes back is met within half a second
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2'000);  // how long one attempt to connect may take
-  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1);   // etcd bounds requests, not what a watch brings after a pause
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);     // stores in one process do not share a connection's fate
+  // etcd bounds requests, not what a watch brings after a pause
+  arguments.SetInt(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, -1);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // stores in one process do not share a connection's fate
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   std::vector<Endpoint> list;
   std::istringstream in(endpoints);
@@ -205,7 +217,8 @@ Result<std::shared_ptr<EtcdRpc>> EtcdRpc::open(const std::string& endpoints, con
     for (const char* scheme : {"http://", "https://"})
       if (name.starts_with(scheme)) name = name.substr(std::string_view(scheme).size());
     const std::size_t colon = name.rfind(':');
-    if (colon == std::string::npos || colon == 0 || name.find_first_not_of("0123456789", colon + 1) != std::string::npos || colon + 1 == name.size())
+    if (colon == std::string::npos || colon == 0 ||
+        name.find_first_not_of("0123456789", colon + 1) != std::string::npos || colon + 1 == name.size())
       return Error{Code::kBadInput, "the etcd endpoint \"" + name + "\" is not HOST:PORT"};
     Endpoint endpoint{name, grpc::CreateCustomChannel(name, *credentials, arguments), nullptr, nullptr, nullptr};
     endpoint.kv = etcdserverpb::KV::NewStub(endpoint.channel);

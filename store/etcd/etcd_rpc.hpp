@@ -1,11 +1,13 @@
-// etcd_rpc.hpp: single calls and streams to one endpoint, as plain values. Private to this folder. Only its .cpp, etcd_streams and etcd_wire know gRPC.
+// etcd_rpc.hpp: single calls and streams to one endpoint, as plain values. Private to this folder. Only its .cpp,
+// etcd_streams and etcd_wire know gRPC.
 //
-// Thread: any. A call is made once, on the endpoint named, and ends by its deadline. Errors: kUnavailable = certainly nothing happened; kUnknown = it may have; kTimeout (of a read);
-// kNotFound (lease), kBadInput (etcd refuses it for good), kConflict (the revision asked for is compacted).
+// Thread: any. A call is made once, on the endpoint named, and ends by its deadline. Errors: kUnavailable = certainly
+// nothing happened; kUnknown = it may have; kTimeout (of a read); kNotFound (lease), kBadInput (etcd refuses it for
+// good), kConflict (the revision asked for is compacted).
 #pragma once
 
-#include "store/store.hpp"
 #include "store/etcd/etcd_store.hpp"
+#include "store/store.hpp"
 
 #include <thread>
 
@@ -31,7 +33,7 @@ struct WatchReply {
   std::int64_t compact_revision = 0;
   bool created = false;
   bool canceled = false;
-  bool fragment = false;      // more of the same revision follows
+  bool fragment = false;  // more of the same revision follows
   std::string cancel_reason;
   std::vector<WatchEvent> events;
 };
@@ -59,8 +61,8 @@ class WatchStream : public EtcdStream {
 class KeepAliveStream : public EtcdStream {
  public:
   virtual bool start() = 0;
-  virtual bool write(std::int64_t lease) = 0;       // one thread
-  virtual bool read(KeepAliveReply& reply) = 0;     // another
+  virtual bool write(std::int64_t lease) = 0;    // one thread
+  virtual bool read(KeepAliveReply& reply) = 0;  // another
 };
 
 class EtcdRpc {
@@ -74,8 +76,10 @@ class EtcdRpc {
   // This endpoint disappointed: others are tried first, and its streams are cancelled (unless it is the only one).
   virtual void failed(int endpoint) = 0;
 
-  virtual Result<RangePage> range(int endpoint, const std::string& key, const std::string& range_end, std::int64_t limit, std::int64_t revision, Deadline deadline) = 0;
-  virtual Result<TxnResult> txn(int endpoint, const std::vector<Compare>& when, const std::vector<Op>& then, const std::vector<Op>& otherwise, Deadline deadline) = 0;
+  virtual Result<RangePage> range(int endpoint, const std::string& key, const std::string& range_end,
+                                  std::int64_t limit, std::int64_t revision, Deadline deadline) = 0;
+  virtual Result<TxnResult> txn(int endpoint, const std::vector<Compare>& when, const std::vector<Op>& then,
+                                const std::vector<Op>& otherwise, Deadline deadline) = 0;
   virtual Result<LeaseGranted> grant(int endpoint, std::chrono::seconds ttl, Deadline deadline) = 0;
   virtual Result<void> revoke(int endpoint, std::int64_t lease, Deadline deadline) = 0;
   virtual std::unique_ptr<WatchStream> watch_stream(int endpoint, Deadline end) = 0;
@@ -87,10 +91,12 @@ std::string range_end_of(const std::string& prefix);
 // The first key of that range.
 std::string range_begin_of(const std::string& prefix);
 
-// All keys under the prefix at one revision, page by page, on whichever endpoint answers until the deadline. `cluster` is filled in when given.
+// All keys under the prefix at one revision, page by page, on whichever endpoint answers until the deadline. `cluster`
+// is filled in when given.
 Result<Listing> list_all(EtcdRpc& rpc, const std::string& prefix, Deadline deadline, std::uint64_t* cluster = nullptr);
 
-inline constexpr std::chrono::milliseconds kRetryPause{20};  // so that an etcd which refuses at once is not asked in a tight loop
+// so that an etcd which refuses at once is not asked in a tight loop
+inline constexpr std::chrono::milliseconds kRetryPause{20};
 
 // A read: tried on one endpoint after the other until the deadline.
 template <class Call>

@@ -12,7 +12,8 @@ using std::chrono::steady_clock;
 
 class GrpcEtcdStore : public EtcdStore {
  public:
-  GrpcEtcdStore(std::shared_ptr<EtcdRpc> rpc, const EtcdOptions& options) : rpc_(std::move(rpc)), options_(options), leases_(rpc_, options.timeout) {}
+  GrpcEtcdStore(std::shared_ptr<EtcdRpc> rpc, const EtcdOptions& options)
+      : rpc_(std::move(rpc)), options_(options), leases_(rpc_, options.timeout) {}
 
   Result<Listing> list(const std::string& prefix) override {
     Result<Listing> listing = list_all(*rpc_, prefix, deadline());
@@ -21,8 +22,8 @@ class GrpcEtcdStore : public EtcdStore {
   }
 
   Result<KeyValue> get(const std::string& key) override {
-    const Result<RangePage> page =
-        read_somewhere(*rpc_, deadline(), [&](int endpoint, Deadline until) { return rpc_->range(endpoint, key, "", 1, 0, until); });
+    const Result<RangePage> page = read_somewhere(
+        *rpc_, deadline(), [&](int endpoint, Deadline until) { return rpc_->range(endpoint, key, "", 1, 0, until); });
     if (!page) return page.error().within("reading " + key);
     if (page->keys.empty()) return Error{Code::kNotFound, "etcd has no key " + key};
     return page->keys.front();
@@ -40,7 +41,8 @@ class GrpcEtcdStore : public EtcdStore {
     return done->revision;
   }
 
-  Result<TxnResult> txn(const std::vector<Compare>& when, const std::vector<Op>& then, const std::vector<Op>& otherwise) override {
+  Result<TxnResult> txn(const std::vector<Compare>& when, const std::vector<Op>& then,
+                        const std::vector<Op>& otherwise) override {
     const Result<void> good = check_txn(when, then, otherwise);
     if (!good) return good.error();
     const Deadline until = deadline();

@@ -86,7 +86,8 @@ class GrpcWatchStream : public Stream<WatchStream, etcdserverpb::WatchRequest, e
   etcdserverpb::Watch::Stub& stub_;
 };
 
-class GrpcKeepAliveStream : public Stream<KeepAliveStream, etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse> {
+class GrpcKeepAliveStream
+    : public Stream<KeepAliveStream, etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse> {
  public:
   GrpcKeepAliveStream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Lease::Stub& stub)
       : Stream(std::move(registry), endpoint), stub_(stub) {}
@@ -126,11 +127,13 @@ void cancel_streams(StreamRegistry& registry, int endpoint) {
     if (at == endpoint) stream->cancel();
 }
 
-std::unique_ptr<WatchStream> open_watch_stream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Watch::Stub& stub, Deadline end) {
+std::unique_ptr<WatchStream> open_watch_stream(std::shared_ptr<StreamRegistry> registry, int endpoint,
+                                               etcdserverpb::Watch::Stub& stub, Deadline end) {
   return std::make_unique<GrpcWatchStream>(std::move(registry), endpoint, stub, end);
 }
 
-std::unique_ptr<KeepAliveStream> open_keep_alive_stream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Lease::Stub& stub) {
+std::unique_ptr<KeepAliveStream> open_keep_alive_stream(std::shared_ptr<StreamRegistry> registry, int endpoint,
+                                                        etcdserverpb::Lease::Stub& stub) {
   return std::make_unique<GrpcKeepAliveStream>(std::move(registry), endpoint, stub);
 }
 

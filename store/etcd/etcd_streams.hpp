@@ -1,9 +1,8 @@
 // etcd_streams.hpp: the two streams of etcd_rpc.hpp on gRPC, and who is open at which endpoint. Private to this folder.
 #pragma once
 
-#include "store/etcd/etcd_rpc.hpp"
-
 #include "etcd.grpc.pb.h"
+#include "store/etcd/etcd_rpc.hpp"
 
 #include <mutex>
 #include <set>
@@ -21,7 +20,9 @@ struct StreamRegistry {
 void cancel_streams(StreamRegistry& registry, int endpoint);
 
 // Listed in the registry for as long as they live. The stub must outlive them.
-std::unique_ptr<WatchStream> open_watch_stream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Watch::Stub& stub, Deadline end);
-std::unique_ptr<KeepAliveStream> open_keep_alive_stream(std::shared_ptr<StreamRegistry> registry, int endpoint, etcdserverpb::Lease::Stub& stub);
+std::unique_ptr<WatchStream> open_watch_stream(std::shared_ptr<StreamRegistry> registry, int endpoint,
+                                               etcdserverpb::Watch::Stub& stub, Deadline end);
+std::unique_ptr<KeepAliveStream> open_keep_alive_stream(std::shared_ptr<StreamRegistry> registry, int endpoint,
+                                                        etcdserverpb::Lease::Stub& stub);
 
 }  // namespace regroup

@@ -17,7 +17,8 @@ constexpr std::chrono::milliseconds kLook{200};  // for a connection, before loo
 
 class Follower {
  public:
-  Follower(std::shared_ptr<EtcdRpc> rpc, const EtcdOptions& options, std::string prefix, std::function<void(const WatchUpdate&)> callback)
+  Follower(std::shared_ptr<EtcdRpc> rpc, const EtcdOptions& options, std::string prefix,
+           std::function<void(const WatchUpdate&)> callback)
       : rpc_(std::move(rpc)), options_(options), prefix_(std::move(prefix)), callback_(std::move(callback)) {}
 
   void stop() {
@@ -49,8 +50,12 @@ class Follower {
           tell_cut();
           pause();
           break;
-        case End::kLost: list_first = reset = true; break;
-        case End::kRepair: list_first = true; break;
+        case End::kLost:
+          list_first = reset = true;
+          break;
+        case End::kRepair:
+          list_first = true;
+          break;
       }
     }
   }
@@ -90,7 +95,8 @@ class Follower {
       return false;
     }
     if (listing->revision < next_ - 1 || (cluster_ != 0 && cluster != cluster_)) {
-      log::warn("etcd_is_another_one", {{"prefix", prefix_}, {"revision", listing->revision}, {"known_revision", next_ - 1}});
+      log::warn("etcd_is_another_one",
+                {{"prefix", prefix_}, {"revision", listing->revision}, {"known_revision", next_ - 1}});
       reset = true;
     }
     WatchUpdate update;
@@ -100,7 +106,8 @@ class Follower {
     for (const KeyValue& kv : listing->keys) {
       present.emplace(kv.key, kv.mod_revision);
       const auto known = known_.find(kv.key);
-      if (reset || known == known_.end() || known->second != kv.mod_revision) update.events.push_back({WatchEvent::Kind::kPut, kv});
+      if (reset || known == known_.end() || known->second != kv.mod_revision)
+        update.events.push_back({WatchEvent::Kind::kPut, kv});
     }
     for (const auto& [key, revision] : known_) {
       if (present.contains(key)) continue;
@@ -112,7 +119,8 @@ class Follower {
     known_ = std::move(present);
     cluster_ = cluster;
     next_ = listing->revision + 1;
-    if (!reset && !update.events.empty()) log::warn("etcd_watch_repaired", {{"prefix", prefix_}, {"events", update.events.size()}});
+    if (!reset && !update.events.empty())
+      log::warn("etcd_watch_repaired", {{"prefix", prefix_}, {"events", update.events.size()}});
     if (reset || !update.events.empty()) tell(update);
     return true;
   }
@@ -161,7 +169,8 @@ class Follower {
       if (reply.canceled) break;
       if (reply.cluster != cluster_) return End::kLost;
       if (reply.created) {
-        // A member behind the others answers with an older revision, and so does a cluster restored from an old copy: a fresh list tells which.
+        // A member behind the others answers with an older revision, and so does a cluster restored from an old copy: a
+        // fresh list tells which.
         if (reply.revision < next_ - 1 && went_back()) return End::kLost;
         if (!told_connected_) {
           WatchUpdate back;
@@ -170,22 +179,26 @@ class Follower {
         }
         continue;
       }
-      pending.insert(pending.end(), std::make_move_iterator(reply.events.begin()), std::make_move_iterator(reply.events.end()));
+      pending.insert(pending.end(), std::make_move_iterator(reply.events.begin()),
+                     std::make_move_iterator(reply.events.end()));
       if (reply.fragment) continue;
       WatchUpdate update;
       deliver(update, pending);
     }
     if (stopped()) return End::kCut;
     if (steady_clock::now() >= repair_at) return End::kRepair;
-    log::info("etcd_watch_cut", {{"prefix", prefix_}, {"endpoint", rpc_->name(endpoint)}, {"reason", reply.canceled ? reply.cancel_reason : stream.reason()}});
+    log::info("etcd_watch_cut", {{"prefix", prefix_},
+                                 {"endpoint", rpc_->name(endpoint)},
+                                 {"reason", reply.canceled ? reply.cancel_reason : stream.reason()}});
     rpc_->failed(endpoint);
     return End::kCut;
   }
 
   bool went_back() {
-    const Result<RangePage> now = read_somewhere(*rpc_, steady_clock::now() + options_.timeout, [&](int endpoint, Deadline until) {
-      return rpc_->range(endpoint, range_begin_of(prefix_), range_end_of(prefix_), 1, 0, until);
-    });
+    const Result<RangePage> now =
+        read_somewhere(*rpc_, steady_clock::now() + options_.timeout, [&](int endpoint, Deadline until) {
+          return rpc_->range(endpoint, range_begin_of(prefix_), range_end_of(prefix_), 1, 0, until);
+        });
     return now && now->revision < next_ - 1;
   }
 
@@ -207,7 +220,8 @@ class Follower {
 
 class EtcdWatch : public Watch {
  public:
-  explicit EtcdWatch(std::shared_ptr<Follower> follower) : follower_(std::move(follower)), thread_([follower = follower_] { follower->run(); }) {}
+  explicit EtcdWatch(std::shared_ptr<Follower> follower)
+      : follower_(std::move(follower)), thread_([follower = follower_] { follower->run(); }) {}
   ~EtcdWatch() override {
     follower_->stop();
     if (thread_.get_id() == std::this_thread::get_id()) {
@@ -224,8 +238,8 @@ class EtcdWatch : public Watch {
 
 }  // namespace
 
-std::unique_ptr<Watch> start_etcd_watch(std::shared_ptr<EtcdRpc> rpc, const EtcdOptions& options, const std::string& prefix,
-                                        std::function<void(const WatchUpdate&)> callback) {
+std::unique_ptr<Watch> start_etcd_watch(std::shared_ptr<EtcdRpc> rpc, const EtcdOptions& options,
+                                        const std::string& prefix, std::function<void(const WatchUpdate&)> callback) {
   return std::make_unique<EtcdWatch>(std::make_shared<Follower>(std::move(rpc), options, prefix, std::move(callback)));
 }
 

@@ -36,12 +36,16 @@ void to_wire(const Op& from, etcdserverpb::RequestOp& to) {
       to.mutable_request_put()->set_value(from.value);
       to.mutable_request_put()->set_lease(from.lease);
       break;
-    case Op::Kind::kDelete: to.mutable_request_delete_range()->set_key(from.key); break;
+    case Op::Kind::kDelete:
+      to.mutable_request_delete_range()->set_key(from.key);
+      break;
     case Op::Kind::kDeletePrefix:
       to.mutable_request_delete_range()->set_key(range_begin_of(from.key));
       to.mutable_request_delete_range()->set_range_end(range_end_of(from.key));
       break;
-    case Op::Kind::kGet: to.mutable_request_range()->set_key(from.key); break;
+    case Op::Kind::kGet:
+      to.mutable_request_range()->set_key(from.key);
+      break;
   }
 }
 
@@ -50,19 +54,26 @@ Error error_of(const grpc::Status& status, const std::string& endpoint, bool wri
   const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
   const std::string context = "etcd at " + endpoint + ": " + text;
   switch (status.error_code()) {
-    case grpc::StatusCode::NOT_FOUND: return {Code::kNotFound, context};
-    case grpc::StatusCode::OUT_OF_RANGE: return {Code::kConflict, context};
+    case grpc::StatusCode::NOT_FOUND:
+      return {Code::kNotFound, context};
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return {Code::kConflict, context};
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::PERMISSION_DENIED:
     case grpc::StatusCode::UNAUTHENTICATED:
-    case grpc::StatusCode::UNIMPLEMENTED: return {Code::kBadInput, context};
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:  // too large for the server is final, "too many requests" and a full disk are not
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return {Code::kBadInput, context};
+    // too large for the server is final, "too many requests" and a full disk are not
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
       return {says("larger than max") ? Code::kBadInput : Code::kUnavailable, context};
-    case grpc::StatusCode::DEADLINE_EXCEEDED: return {writes ? Code::kUnknown : Code::kTimeout, context};
-    default: break;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return {writes ? Code::kUnknown : Code::kTimeout, context};
+    default:
+      break;
   }
-  // Refused at the door: by gRPC because no connection stands, by etcd (asked with hasleader) because its member has no leader.
+  // Refused at the door: by gRPC because no connection stands, by etcd (asked with hasleader) because its member has no
+  // leader.
   const bool never_sent = says("failed to connect to all addresses") || says("etcdserver: no leader");
   return {writes && !never_sent ? Code::kUnknown : Code::kUnavailable, context};
 }

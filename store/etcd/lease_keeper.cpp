@@ -27,7 +27,7 @@ struct Kept {
   bool ended = false;             // lost, revoked or let go
   bool lost = false;
 
-  std::recursive_mutex running;   // held by on_lost; recursive so that it may let its own lease go
+  std::recursive_mutex running;  // held by on_lost; recursive so that it may let its own lease go
   bool closed = false;
   std::function<void()> on_lost;
 
@@ -47,7 +47,7 @@ struct LeaseKeeper::Impl {
   bool stream_broken = false;
   KeepAliveStream* stream = nullptr;
   std::map<std::int64_t, std::shared_ptr<Kept>> leases;
-  std::vector<std::shared_ptr<Kept>> to_tell;   // lost, on_lost not yet run
+  std::vector<std::shared_ptr<Kept>> to_tell;  // lost, on_lost not yet run
   std::thread writer;
   std::thread clock;
 
@@ -67,8 +67,10 @@ struct LeaseKeeper::Impl {
       Instant next = Instant::max();
       std::vector<std::shared_ptr<Kept>> due;
       for (const auto& [id, lease] : leases) {
-        if (lease->lose_at() <= now) due.push_back(lease);
-        else next = std::min(next, lease->lose_at());
+        if (lease->lose_at() <= now)
+          due.push_back(lease);
+        else
+          next = std::min(next, lease->lose_at());
       }
       for (const auto& lease : due) lose(lease, "no renewal was acknowledged in time");
       if (!to_tell.empty()) {
@@ -185,7 +187,8 @@ namespace {
 
 class EtcdLease : public Lease {
  public:
-  EtcdLease(std::shared_ptr<LeaseKeeper::Impl> keeper, std::shared_ptr<Kept> kept) : keeper_(std::move(keeper)), kept_(std::move(kept)) {}
+  EtcdLease(std::shared_ptr<LeaseKeeper::Impl> keeper, std::shared_ptr<Kept> kept)
+      : keeper_(std::move(keeper)), kept_(std::move(kept)) {}
   ~EtcdLease() override {
     end();
     const std::lock_guard<std::recursive_mutex> running(kept_->running);
@@ -209,7 +212,8 @@ class EtcdLease : public Lease {
     end();
     const Deadline deadline = steady_clock::now() + keeper_->timeout;
     EtcdRpc& rpc = *keeper_->rpc;
-    const Result<void> done = read_somewhere(rpc, deadline, [&](int endpoint, Deadline until) { return rpc.revoke(endpoint, kept_->id, until); });
+    const Result<void> done = read_somewhere(
+        rpc, deadline, [&](int endpoint, Deadline until) { return rpc.revoke(endpoint, kept_->id, until); });
     if (!done && done.error().code != Code::kNotFound) return done.error();
     const std::lock_guard<std::mutex> lock(keeper_->mutex);
     kept_->lost = true;

@@ -22,8 +22,9 @@ Result<Listing> list_all(EtcdRpc& rpc, const std::string& prefix, Deadline deadl
   std::string from = range_begin_of(prefix);
   const std::string end = range_end_of(prefix);
   for (;;) {
-    const Result<RangePage> page =
-        read_somewhere(rpc, deadline, [&](int endpoint, Deadline until) { return rpc.range(endpoint, from, end, kPage, listing.revision, until); });
+    const Result<RangePage> page = read_somewhere(rpc, deadline, [&](int endpoint, Deadline until) {
+      return rpc.range(endpoint, from, end, kPage, listing.revision, until);
+    });
     if (!page && page.error().code == Code::kConflict) {  // compacted between two pages: begin again at the present
       listing = {};
       from = range_begin_of(prefix);

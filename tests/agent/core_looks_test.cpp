@@ -16,7 +16,8 @@ struct Scripted {
   std::function<Event(const World&)> event;
 };
 
-// Everything that waits for time alone: a start after failures, a snapshot that no buddy has, progress written at most so often, a worker that does not stop when asked.
+// Everything that waits for time alone: a start after failures, a snapshot that no buddy has, progress written at most
+// so often, a worker that does not stop when asked.
 std::vector<Scripted> script() {
   const auto worker = [](const World& w) { return w.core().slots().front().worker.id; };
   const auto committed = [=](std::uint64_t step) {
@@ -28,7 +29,9 @@ std::vector<Scripted> script() {
     };
   };
   const auto ended = [=](const World& w) -> Event { return WorkerEnded{worker(w), 9, 0}; };
-  const auto ready = [=](const World& w) -> Event { return WorkerSays{worker(w), StateChanged{WorkerState::kReady, Epoch(0), ""}}; };
+  const auto ready = [=](const World& w) -> Event {
+    return WorkerSays{worker(w), StateChanged{WorkerState::kReady, Epoch(0), ""}};
+  };
   return {
       {0, [](const World&) -> Event { return Assigned{"tiny"}; }},
       {1, [](const World&) -> Event { return JobKnown{testing::sample_job()}; }},
@@ -38,8 +41,15 @@ std::vector<Scripted> script() {
       {3012, committed(1)},
       {3100, committed(2)},
       {3333, committed(3)},
-      {3334, [=](const World& w) -> Event { return WorkerSays{worker(w), SnapshotTaken{}}; }},
-      {3421, [=](const World& w) -> Event { return SnapshotKept{.worker = worker(w), .step = Step(0), .epoch = Epoch(0), .problem = "the buddy does not answer"}; }},
+      {3334,
+       [=](const World& w) -> Event {
+         return WorkerSays{worker(w), SnapshotTaken{}};
+       }},
+      {3421,
+       [=](const World& w) -> Event {
+         return SnapshotKept{
+             .worker = worker(w), .step = Step(0), .epoch = Epoch(0), .problem = "the buddy does not answer"};
+       }},
       {5555, [](const World&) -> Event { return Assigned{""}; }},
       {9000, [](const World&) -> Event { return Assigned{""}; }},
   };
@@ -54,11 +64,13 @@ std::vector<Done> play(const std::function<Instant(World&)>& next) {
     world.now.wall_ms += std::chrono::duration_cast<milliseconds>(at - world.now.at).count();
     world.now.at = at;
     world.feed(event(world));
-    for (const Action& action : world.actions) done.push_back({action.index(), std::chrono::duration_cast<milliseconds>(at - start).count()});
+    for (const Action& action : world.actions)
+      done.push_back({action.index(), std::chrono::duration_cast<milliseconds>(at - start).count()});
   };
   for (const Scripted& scripted : script()) {
     const Instant at = start + milliseconds(scripted.at_ms);
-    for (Instant look = next(world); look < at; look = next(world)) feed_at(look, [](const World&) -> Event { return Tick{}; });
+    for (Instant look = next(world); look < at; look = next(world))
+      feed_at(look, [](const World&) -> Event { return Tick{}; });
     feed_at(at, scripted.event);
   }
   return done;
@@ -77,7 +89,9 @@ TEST(AgentCore, looked_at_only_when_it_says_does_what_it_does_when_looked_at_all
     EXPECT_LE(said[i].at_ms, often[i].at_ms) << i;
     EXPECT_GE(said[i].at_ms + 10, often[i].at_ms) << i;
   }
-  const auto count = [&](const Action& like) { return std::count_if(said.begin(), said.end(), [&](const Done& d) { return d.kind == like.index(); }); };
+  const auto count = [&](const Action& like) {
+    return std::count_if(said.begin(), said.end(), [&](const Done& d) { return d.kind == like.index(); });
+  };
   EXPECT_EQ(count(StartWorker{}), 3);
   EXPECT_EQ(count(TakeSnapshot{}), 2);
   EXPECT_EQ(count(KillWorker{}), 1);

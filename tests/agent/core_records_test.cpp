@@ -1,4 +1,5 @@
 // What the agent's core keeps and says of the work: progress, loads, snapshots and whose they are, saves.
+#include "api/buddy.hpp"
 #include "tests/agent/core_world.hpp"
 
 namespace regroup::agent {
@@ -42,18 +43,21 @@ TEST(AgentCore, what_became_of_the_save_of_a_job_that_stops_is_said_with_its_ste
     return progress->state;
   };
   EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
-    saved.committed = true;
-    w.feed(saved);
-  }), "stopped");
+              saved.committed = true;
+              w.feed(saved);
+            }),
+            "stopped");
   EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
-    saved.problem = "the disk is full";
-    w.feed(saved);
-  }), "stopped: the disk is full");
+              saved.problem = "the disk is full";
+              w.feed(saved);
+            }),
+            "stopped: the disk is full");
   EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
-    saved.step = Step(5);   // an earlier one
-    saved.committed = true;
-    w.feed(saved);
-  }), "stopped: there was no memory for its copy");
+              saved.step = Step(5);  // an earlier one
+              saved.committed = true;
+              w.feed(saved);
+            }),
+            "stopped: there was no memory for its copy");
 }
 
 TEST(AgentCore, a_snapshot_that_no_buddy_has_is_offered_again_until_one_has_it) {
@@ -73,7 +77,7 @@ TEST(AgentCore, a_snapshot_that_no_buddy_has_is_offered_again_until_one_has_it) 
   EXPECT_EQ(w.told<SnapshotAnswer>().at(0).news, SnapshotNews::kKept);
   w.after(milliseconds(500));
   ASSERT_EQ(w.all<TakeSnapshot>().size(), 1u);
-  EXPECT_FALSE(w.all<TakeSnapshot>()[0].taken.make_durable);   // on disk it is already
+  EXPECT_FALSE(w.all<TakeSnapshot>()[0].taken.make_durable);  // on disk it is already
   kept.problem.clear();
   w.feed(kept);
   ASSERT_EQ(w.told<SnapshotAnswer>().size(), 1u);
@@ -100,7 +104,7 @@ TEST(AgentCore, a_save_that_failed_frees_the_slot_but_is_no_checkpoint) {
 }
 
 TEST(BuddyOf, a_group_without_this_node_makes_one_superfluous) {
-  Plan plan = testing::sample_plan();   // groups {a, c}, {b}
+  Plan plan = testing::sample_plan();  // groups {a, c}, {b}
   EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "");
   EXPECT_EQ(buddy_of(plan, plan.members[1].worker), "");
 }
@@ -115,7 +119,7 @@ TEST(BuddyOf, the_next_other_node_keeps_the_copy) {
   plan.members[1].worker.node = plan.members[0].worker.node;
   EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "unix:/2");
   plan.members[2].worker.node = plan.members[0].worker.node;
-  EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "");   // nobody else is there
+  EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "");  // nobody else is there
 }
 
 TEST(AgentCore, rank_0s_agent_writes_what_experts_get_once_an_epoch_has_some_steps) {

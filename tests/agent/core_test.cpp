@@ -25,7 +25,7 @@ TEST(AgentCore, workers_start_once_the_assigned_job_is_known) {
 TEST(AgentCore, a_ready_worker_is_told_whom_to_dial_and_a_member_its_plan) {
   World w;
   w.feed(Assigned{"tiny"});
-  w.feed(PlanKnown{World::plan_without(7)});   // before its job: not lost
+  w.feed(PlanKnown{World::plan_without(7)});  // before its job: not lost
   w.feed(JobKnown{testing::sample_job()});
   const WorkerId id = w.all<StartWorker>().at(0).worker;
   EXPECT_EQ(w.all<StartWorker>().at(0).highest_epoch, Epoch(7));
@@ -117,7 +117,7 @@ TEST(AgentCore, a_fault_stays_visible_while_the_restart_waits) {
   w.after(milliseconds(250));
   const WorkerId next = w.all<StartWorker>().at(0).worker;
   w.feed(WorkerSays{next, StateChanged{WorkerState::kFailed, Epoch(0), "the data is damaged"}});
-  EXPECT_EQ(w.all<KillWorker>().size(), 1u);   // it sits there and cannot go on
+  EXPECT_EQ(w.all<KillWorker>().size(), 1u);  // it sits there and cannot go on
   w.feed(WorkerEnded{next, 9, 0});
   EXPECT_TRUE(w.all<StartWorker>().empty());
   EXPECT_EQ(w.node().workers.at(0).state, WorkerState::kFailed);
@@ -133,7 +133,7 @@ TEST(AgentCore, an_excluded_worker_is_killed_and_its_end_is_no_suspicion) {
   w.feed(WorkerEnded{id, 9, 0});
   EXPECT_FALSE(w.etcd.contains("/regroup/c/suspects/n"));
   w.after(milliseconds(250));
-  EXPECT_EQ(w.all<StartWorker>().size(), 1u);   // a new life, which may join
+  EXPECT_EQ(w.all<StartWorker>().size(), 1u);  // a new life, which may join
 }
 
 TEST(AgentCore, a_donor_is_left_alive) {
@@ -181,7 +181,7 @@ TEST(AgentCore, a_drained_node_waits_until_its_job_lets_it_go) {
   EXPECT_EQ(w.told<StopWorker>().size(), 1u);
   w.feed(WorkerEnded{id, 0, 0});
   w.after(milliseconds(50), 1);
-  EXPECT_TRUE(w.all<Quit>().empty());   // its last checkpoint is being written
+  EXPECT_TRUE(w.all<Quit>().empty());  // its last checkpoint is being written
   w.after(milliseconds(50));
   EXPECT_EQ(w.all<Quit>().size(), 1u);
 }

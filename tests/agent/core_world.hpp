@@ -23,7 +23,7 @@ class World {
 
   Now now{Instant{} + std::chrono::hours(1), 1'000'000};
   std::map<std::string, std::string> etcd;
-  std::vector<Action> actions;   // of the last event
+  std::vector<Action> actions;  // of the last event
 
   void feed(const Event& event) {
     actions = core_.step(now, event);
@@ -70,7 +70,8 @@ class World {
   Agent& core() { return core_; }
   const Agent& core() const { return core_; }
   // Steps [first, last] of an epoch, a second apart, whose experts get this.
-  void commit(const WorkerId& id, std::uint64_t epoch, std::int64_t first, std::int64_t last, const std::vector<std::int64_t>& load) {
+  void commit(const WorkerId& id, std::uint64_t epoch, std::int64_t first, std::int64_t last,
+              const std::vector<std::int64_t>& load) {
     for (std::int64_t step = first; step <= last; ++step) {
       CommitReport report;
       report.epoch = Epoch(epoch);

@@ -18,12 +18,14 @@ JobSpec saving_job(const std::string& directory) {
 std::vector<SnapshotEntry> share(int part, int num_parts) {
   std::vector<SnapshotEntry> out;
   for (const Unit& unit : make_units(tiny_shape())) {
-    if (unit.index % num_parts == part) out.push_back({unit.index, {0, 128}, 0}), out.push_back({unit.index, {128, 256}, 0});
+    if (unit.index % num_parts == part)
+      out.push_back({unit.index, {0, 128}, 0}), out.push_back({unit.index, {128, 256}, 0});
   }
   return out;
 }
 
-TakeRequest durable(StandInWorker& worker, int slot, Step step, Epoch epoch, const State& state, int part, int num_parts, int sharers) {
+TakeRequest durable(StandInWorker& worker, int slot, Step step, Epoch epoch, const State& state, int part,
+                    int num_parts, int sharers) {
   std::vector<SnapshotEntry> entries = part < sharers ? share(part, sharers) : std::vector<SnapshotEntry>();
   worker.fill(slot, step, entries, &state);
   TakeRequest request = worker.request(slot, step, entries);
@@ -74,9 +76,11 @@ TEST(KeeperCheckpoint, two_workers_of_one_node_do_not_wait_for_each_other) {
   KeeperNode node(job);
   StandInWorker first(node, worker_on("a", 0), 1, kSlotBytes);
   StandInWorker second(node, worker_on("a", 1), 1, kSlotBytes);
-  node.keeper->take(durable(first, 0, Step(1), Epoch(1), state, 0, 3, 2));   // its commit waits for the other two, which come after it in the same queue
+  // its commit waits for the other two, which come after it in the same queue
+  node.keeper->take(durable(first, 0, Step(1), Epoch(1), state, 0, 3, 2));
   node.keeper->take(durable(second, 0, Step(1), Epoch(1), state, 1, 3, 2));
-  TakeRequest nothing = durable(second, 0, Step(1), Epoch(1), state, 2, 3, 2);   // a rank that holds nothing has a part all the same
+  // a rank that holds nothing has a part all the same
+  TakeRequest nothing = durable(second, 0, Step(1), Epoch(1), state, 2, 3, 2);
   nothing.worker = worker_on("a", 2);
   node.keeper->take(nothing);
   int commits = 0;
@@ -99,7 +103,7 @@ TEST(KeeperCheckpoint, only_the_newest_are_kept) {
     node.keeper->take(durable(worker, 0, Step(step), Epoch(1), state, 0, 1, 1));
     EXPECT_EQ(node.saved.next().problem, "");
   }
-  node.keeper.reset();   // deleting goes on after the event
+  node.keeper.reset();  // deleting goes on after the event
   const auto list = list_checkpoints(root.path());
   ASSERT_TRUE(list);
   ASSERT_EQ(list->size(), 2U);
@@ -118,7 +122,7 @@ TEST(KeeperCheckpoint, a_directory_that_cannot_be_written_is_a_problem_and_the_n
   const auto saved = node.saved.next();
   EXPECT_NE(saved.problem, "");
   EXPECT_FALSE(saved.committed);
-  EXPECT_EQ(node.kept.next().problem, "");   // the snapshot itself is well
+  EXPECT_EQ(node.kept.next().problem, "");  // the snapshot itself is well
   std::filesystem::remove(root.path() + "/file");
   node.keeper->take(durable(worker, 1, Step(2), Epoch(1), state, 0, 1, 1));
   EXPECT_EQ(node.saved.next().problem, "");
@@ -130,10 +134,10 @@ TEST(KeeperCheckpoint, a_commit_that_waits_for_a_lost_node_is_cancelled) {
   const State state = make_state(job.model, 5);
   KeeperNode node(job);
   StandInWorker worker(node, worker_on("a"), 3, kSlotBytes);
-  node.keeper->take(durable(worker, 0, Step(1), Epoch(4), state, 0, 2, 2));   // part 1 never comes
+  node.keeper->take(durable(worker, 0, Step(1), Epoch(4), state, 0, 2, 2));  // part 1 never comes
   EXPECT_EQ(node.keeper->saves_under_way(), 1);
   node.keeper->cancel_saves_before(Epoch(4));
-  node.keeper->take(durable(worker, 1, Step(2), Epoch(5), state, 0, 1, 1));   // queued behind it
+  node.keeper->take(durable(worker, 1, Step(2), Epoch(5), state, 0, 1, 1));  // queued behind it
   EXPECT_EQ(node.keeper->saves_under_way(), 2);
   node.keeper->cancel_saves_before(Epoch(5));
   const auto cancelled = node.saved.next();
@@ -161,7 +165,7 @@ TEST(KeeperCheckpoint, a_save_goes_on_after_its_job_has_ended_here) {
 }
 
 TEST(KeeperCheckpoint, every_durable_take_is_answered_even_if_it_cannot_be_saved) {
-  KeeperNode node;   // its job names no checkpoint_dir
+  KeeperNode node;  // its job names no checkpoint_dir
   const State state = make_state(node.job.model, 7);
   StandInWorker worker(node, worker_on("a"), 1, kSlotBytes);
   TakeRequest request = durable(worker, 0, Step(1), Epoch(1), state, 0, 1, 1);
@@ -171,7 +175,7 @@ TEST(KeeperCheckpoint, every_durable_take_is_answered_even_if_it_cannot_be_saved
   node.keeper->take(request);
   EXPECT_NE(node.saved.next().problem, "");
   node.keeper->work_for(saving_job("/tmp/never-made"));
-  node.keeper->take(request);   // its slots went with the job
+  node.keeper->take(request);  // its slots went with the job
   EXPECT_NE(node.saved.next().problem, "");
   EXPECT_EQ(node.keeper->saves_under_way(), 0);
 }

@@ -1,6 +1,6 @@
 // The peer port against strangers, garbage and crowds.
-#include "api/snapshots/peer_wire.hpp"
 #include "agent/snapshots/peer_requests.hpp"
+#include "api/snapshots/peer_wire.hpp"
 #include "tests/agent/keeper_world.hpp"
 
 #include <sys/socket.h>
@@ -61,7 +61,7 @@ TEST(PeerPort, what_strangers_send_ends_their_connection_alone) {
     PeerSocket socket = dial(node);
     std::vector<char> noise(1 + random() % 6000);
     for (char& byte : noise) byte = static_cast<char>(random());
-    if (round % 3 == 0) std::memset(noise.data(), 0xff, std::min<std::size_t>(noise.size(), 4));   // a frame of 4 GiB
+    if (round % 3 == 0) std::memset(noise.data(), 0xff, std::min<std::size_t>(noise.size(), 4));  // a frame of 4 GiB
     (void)socket.write({{noise.data(), noise.size()}});
     ::shutdown(socket.fd(), SHUT_WR);
     expect_hang_up(socket);
@@ -73,7 +73,7 @@ TEST(PeerPort, a_stranger_who_says_nothing_is_let_go) {
   KeeperNode node(test_job(), 100ms);
   PeerSocket socket = dial(node);
   expect_hang_up(socket);
-  PeerSocket trickling = dial(node);   // bytes now and then do not help: the hello has a deadline of its own
+  PeerSocket trickling = dial(node);  // bytes now and then do not help: the hello has a deadline of its own
   const char length[4] = {100, 0, 0, 0};
   (void)trickling.write({{const_cast<char*>(length), 4}});
   expect_hang_up(trickling);
@@ -85,10 +85,21 @@ TEST(PeerPort, requests_that_make_no_sense_are_refused_and_the_connection_stays_
   EXPECT_EQ(worker.take(0, Step(1), {{0, {0, 256}}}).problem, "");
   PeerSocket socket = admitted(node);
   for (const char* request :
-       {"", "no json", "[]", "{}", "17", R"({"do":1})", R"({"do":"dance"})",
-        R"({"do":"fetch"})", R"({"do":"fetch","step":1,"unit":-1,"lo":0,"hi":1})", R"({"do":"fetch","step":1,"unit":0,"lo":5,"hi":5})",
-        R"({"do":"fetch","step":1,"unit":0,"lo":-5,"hi":5})", R"({"do":"fetch","step":1,"unit":0,"lo":0,"hi":2147483647})", R"({"do":"fetch","step":"x","unit":0,"lo":0,"hi":1})",
-        R"({"do":"put"})", R"({"do":"put","taken_by":"x","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[]})",
+       {"",
+        "no json",
+        "[]",
+        "{}",
+        "17",
+        R"({"do":1})",
+        R"({"do":"dance"})",
+        R"({"do":"fetch"})",
+        R"({"do":"fetch","step":1,"unit":-1,"lo":0,"hi":1})",
+        R"({"do":"fetch","step":1,"unit":0,"lo":5,"hi":5})",
+        R"({"do":"fetch","step":1,"unit":0,"lo":-5,"hi":5})",
+        R"({"do":"fetch","step":1,"unit":0,"lo":0,"hi":2147483647})",
+        R"({"do":"fetch","step":"x","unit":0,"lo":0,"hi":1})",
+        R"({"do":"put"})",
+        R"({"do":"put","taken_by":"x","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[]})",
         R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[]})",
         R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[[0,0,257]]})",
         R"({"do":"put","taken_by":"b/1/0/0","step":1,"epoch":1,"place":0,"bad":[0,0],"safe":-1,"entries":[[99,0,1]]})",
@@ -132,7 +143,7 @@ TEST(PeerPort, a_put_that_does_not_match_its_checksums_is_refused_and_leaves_not
   ASSERT_FALSE(torn);
   EXPECT_EQ(torn.error().code, Code::kCorrupt);
   EXPECT_EQ(node.listed(), std::vector<std::string>{});
-  EXPECT_TRUE(put_snapshot(socket, snapshot_with(0), Step(-1), "the server"));   // on the same connection
+  EXPECT_TRUE(put_snapshot(socket, snapshot_with(0), Step(-1), "the server"));  // on the same connection
   EXPECT_EQ(node.listed(), std::vector<std::string>{"b/4"});
 }
 
@@ -140,7 +151,8 @@ TEST(PeerPort, a_put_that_breaks_off_leaves_what_was_there) {
   KeeperNode node;
   PeerSocket socket = admitted(node);
   EXPECT_TRUE(put_snapshot(socket, snapshot_with(0), Step(-1), "the server"));
-  EXPECT_TRUE(ask(socket, R"({"do":"put","taken_by":"b/abc/0/0","step":5,"epoch":2,"place":0,"bad":[0,0],"safe":5,"entries":[[0,0,256]]})"));
+  EXPECT_TRUE(ask(socket, R"({"do":"put","taken_by":"b/abc/0/0","step":5,"epoch":2,"place":0,"bad":[0,0],)"
+                          R"("safe":5,"entries":[[0,0,256]]})"));
   ::shutdown(socket.fd(), SHUT_WR);
   expect_hang_up(socket);
   EXPECT_EQ(node.listed(), std::vector<std::string>{"b/4"});

@@ -30,7 +30,7 @@ TEST(SnapshotKeeper, lists_and_serves_what_a_worker_has_taken) {
   expect_fetches(*client, Step(3), 4, {17, 18});
   EXPECT_EQ(fetch_code(*client, Step(3), 4, {39, 41}), Code::kNotFound);
   EXPECT_EQ(fetch_code(*client, Step(2), 0, {0, 1}), Code::kNotFound);
-  expect_fetches(*client, Step(3), 4, {16, 40});   // a refusal leaves the connection good
+  expect_fetches(*client, Step(3), 4, {16, 40});  // a refusal leaves the connection good
 }
 
 TEST(SnapshotKeeper, a_fetch_spans_what_several_workers_hold) {
@@ -51,7 +51,8 @@ TEST(SnapshotKeeper, a_slot_that_its_worker_began_to_fill_again_is_not_listed) {
   EXPECT_EQ(node.listed(), (Listed{"a/2", "a/1"}));
   std::memset(worker.slot(0), 0x11, 1000);
   EXPECT_EQ(node.listed(), Listed{"a/2"});
-  EXPECT_EQ(fetch_code(*node.client(), Step(1), 1, {0, 256}), Code::kNotFound);   // a part that still matched went with it
+  // a part that still matched went with it
+  EXPECT_EQ(fetch_code(*node.client(), Step(1), 1, {0, 256}), Code::kNotFound);
 }
 
 TEST(SnapshotKeeper, a_flipped_bit_is_found_at_fetch_and_the_snapshot_is_dropped) {
@@ -81,7 +82,10 @@ TEST(SnapshotKeeper, a_newer_snapshot_in_the_same_slot_ends_the_older) {
   KeeperNode node;
   KeeperNode buddy;
   StandInWorker worker(node, worker_on("a"));
-  for (std::int64_t step = 1; step <= 4; ++step) EXPECT_EQ(worker.take(static_cast<int>(step % 3), Step(step), {{0, {0, 256}}}, Step(-1), buddy.keeper->address()).problem, "");
+  for (std::int64_t step = 1; step <= 4; ++step)
+    EXPECT_EQ(
+        worker.take(static_cast<int>(step % 3), Step(step), {{0, {0, 256}}}, Step(-1), buddy.keeper->address()).problem,
+        "");
   EXPECT_EQ(node.listed(), (Listed{"a/4", "a/3", "a/2"}));
   EXPECT_EQ(buddy.listed(), (Listed{"a/4", "a/3", "a/2"}));
 }
@@ -158,7 +162,7 @@ TEST(SnapshotKeeper, a_snapshot_that_is_offered_again_keeps_its_first_checksums)
   EXPECT_EQ(node.kept.next().problem, "");
   EXPECT_EQ(buddy.listed(), Listed{"a/3"});
   KeeperNode other;
-  worker.slot(0)[100] ^= std::byte{1};   // the worker fills the slot anew, and has not said so yet
+  worker.slot(0)[100] ^= std::byte{1};  // the worker fills the slot anew, and has not said so yet
   node.keeper->take(worker.request(0, Step(3), entries, Step(-1), other.keeper->address()));
   EXPECT_NE(node.kept.next().problem, "");
   EXPECT_EQ(other.listed(), Listed{});
@@ -289,7 +293,7 @@ TEST(SnapshotKeeper, another_job_drops_all_and_the_same_job_nothing) {
   node.job = test_job("other", "0123");
   node.keeper->work_for(node.job);
   EXPECT_EQ(node.listed(), Listed{});
-  EXPECT_FALSE(earlier->list());   // an open connection does not outlive its job
+  EXPECT_FALSE(earlier->list());  // an open connection does not outlive its job
   node.keeper->work_for(first);
   node.job = first;
   EXPECT_EQ(node.listed(), Listed{});
@@ -306,7 +310,7 @@ TEST(SnapshotKeeper, keepers_come_and_go_while_others_ask) {
     worker.fill(0, Step(round), entries);
     node.keeper->take(worker.request(0, Step(round), entries, Step(-1), buddy.keeper->address()));
     (void)node.client()->list();
-    node.keeper.reset();   // in the middle of it, or not
+    node.keeper.reset();  // in the middle of it, or not
     EXPECT_EQ(node.kept.waiting(), 1U);
   }
 }

@@ -1,8 +1,9 @@
-// keeper_world.hpp: keepers with real sockets, and stand-ins for their workers: real memfds filled with values that say where they belong.
+// keeper_world.hpp: keepers with real sockets, and stand-ins for their workers: real memfds filled with values that say
+// where they belong.
 #pragma once
 
-#include "api/snapshots/snapshot_client.hpp"
 #include "agent/snapshots/keeper.hpp"
+#include "api/snapshots/snapshot_client.hpp"
 #include "layout/units.hpp"
 #include "tests/checkpoint/support.hpp"
 
@@ -59,11 +60,13 @@ class Mailbox {
 };
 
 struct KeeperNode {
-  explicit KeeperNode(const JobSpec& of = test_job(), std::chrono::milliseconds idle = 5s, std::string listen = {}) : job(of) {
+  explicit KeeperNode(const JobSpec& of = test_job(), std::chrono::milliseconds idle = 5s, std::string listen = {})
+      : job(of) {
     KeeperOptions options;
     options.listen = listen.empty() ? "unix:" + dir.path() + "/peers" : listen;
     options.idle = idle;
-    auto started = SnapshotKeeper::start(options, {[this](const SnapshotKept& event) { kept.put(event); }, [this](const CheckpointSaved& event) { saved.put(event); }});
+    auto started = SnapshotKeeper::start(options, {[this](const SnapshotKept& event) { kept.put(event); },
+                                                   [this](const CheckpointSaved& event) { saved.put(event); }});
     if (!started) throw std::runtime_error(to_string(started.error()));
     keeper = std::move(*started);
     keeper->work_for(job);
@@ -78,7 +81,8 @@ struct KeeperNode {
     std::vector<std::string> out;
     auto list = client()->list();
     if (!list) throw std::runtime_error(to_string(list.error()));
-    for (const HeldSnapshot& held : *list) out.push_back(held.taken_by.node.value + "/" + std::to_string(held.info.step.value));
+    for (const HeldSnapshot& held : *list)
+      out.push_back(held.taken_by.node.value + "/" + std::to_string(held.info.step.value));
     return out;
   }
 
@@ -86,20 +90,26 @@ struct KeeperNode {
   JobSpec job;
   Mailbox<SnapshotKept> kept;
   Mailbox<CheckpointSaved> saved;
-  std::unique_ptr<SnapshotKeeper> keeper;   // first to go: it may still speak
+  std::unique_ptr<SnapshotKeeper> keeper;  // first to go: it may still speak
 };
 
-inline WorkerId worker_on(const std::string& node, int slot = 0, int start = 0) { return {NodeId(node), 0xabc, slot, start}; }
+inline WorkerId worker_on(const std::string& node, int slot = 0, int start = 0) {
+  return {NodeId(node), 0xabc, slot, start};
+}
 
-inline float value_at(Step step, int unit, int array, std::int64_t element) { return static_cast<float>((step.value * 31 + unit * 7 + array) % 97) + static_cast<float>(element % 1021) / 1024.0F; }
+inline float value_at(Step step, int unit, int array, std::int64_t element) {
+  return static_cast<float>((step.value * 31 + unit * 7 + array) % 97) + static_cast<float>(element % 1021) / 1024.0F;
+}
 
 // Maps what it was granted, as a worker does.
 class StandInWorker {
  public:
-  StandInWorker(KeeperNode& node, WorkerId id, int slots = 3, std::int64_t bytes = 4 << 20) : node_(node), id_(std::move(id)), bytes_(static_cast<std::size_t>(bytes)) {
+  StandInWorker(KeeperNode& node, WorkerId id, int slots = 3, std::int64_t bytes = 4 << 20)
+      : node_(node), id_(std::move(id)), bytes_(static_cast<std::size_t>(bytes)) {
     auto granted = node.keeper->grant(id_, slots, bytes);
     if (!granted) throw std::runtime_error(to_string(granted.error()));
-    for (int fd : *granted) slots_.push_back(static_cast<std::byte*>(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)));
+    for (int fd : *granted)
+      slots_.push_back(static_cast<std::byte*>(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)));
   }
   ~StandInWorker() {
     for (std::byte* slot : slots_) ::munmap(slot, bytes_);
@@ -119,12 +129,15 @@ class StandInWorker {
       auto* to = reinterpret_cast<float*>(slot(slot_index) + offset);
       for (int array = 0; array < 3; ++array) {
         for (std::int64_t e = entry.blocks.lo * unit.block_elements; e < entry.blocks.hi * unit.block_elements; ++e)
-          *to++ = state != nullptr ? (*state)[static_cast<std::size_t>(entry.unit)][static_cast<std::size_t>(array * unit.padded_numel() + e)] : value_at(step, entry.unit, array, e);
+          *to++ = state != nullptr ? (*state)[static_cast<std::size_t>(entry.unit)]
+                                             [static_cast<std::size_t>(array * unit.padded_numel() + e)]
+                                   : value_at(step, entry.unit, array, e);
       }
       offset += 3 * entry.blocks.size() * unit.block_elements * 4;
     }
   }
-  TakeRequest request(int slot_index, Step step, std::vector<SnapshotEntry> entries, Step safe = Step(-1), const std::string& buddy = {}) {
+  TakeRequest request(int slot_index, Step step, std::vector<SnapshotEntry> entries, Step safe = Step(-1),
+                      const std::string& buddy = {}) {
     TakeRequest out;
     out.worker = id_;
     out.taken.info = {step, Epoch(1), slot_index, std::move(entries), safe, {step.value, 1}};
@@ -132,7 +145,8 @@ class StandInWorker {
     out.fingerprint = "fingerprint";
     return out;
   }
-  SnapshotKept take(int slot_index, Step step, std::vector<SnapshotEntry> entries, Step safe = Step(-1), const std::string& buddy = {}) {
+  SnapshotKept take(int slot_index, Step step, std::vector<SnapshotEntry> entries, Step safe = Step(-1),
+                    const std::string& buddy = {}) {
     fill(slot_index, step, entries);
     node_.keeper->take(request(slot_index, step, std::move(entries), safe, buddy));
     return node_.kept.next();
@@ -148,7 +162,8 @@ class StandInWorker {
 
 inline Result<void> fetch(SnapshotClient& client, Step step, int unit, Interval blocks, std::vector<float>& into) {
   const auto units = make_units(tiny_shape());
-  into.assign(static_cast<std::size_t>(3 * blocks.size() * units[static_cast<std::size_t>(unit)].block_elements), -1.0F);
+  into.assign(static_cast<std::size_t>(3 * blocks.size() * units[static_cast<std::size_t>(unit)].block_elements),
+              -1.0F);
   return client.fetch(step, unit, blocks, into);
 }
 
@@ -159,7 +174,8 @@ inline void expect_fetches(SnapshotClient& client, Step step, int unit, Interval
   const std::int64_t block_elements = make_units(tiny_shape())[static_cast<std::size_t>(unit)].block_elements;
   std::size_t at = 0;
   for (int array = 0; array < 3; ++array) {
-    for (std::int64_t e = blocks.lo * block_elements; e < blocks.hi * block_elements; ++e, ++at) ASSERT_EQ(got[at], value_at(step, unit, array, e)) << "array " << array << " element " << e;
+    for (std::int64_t e = blocks.lo * block_elements; e < blocks.hi * block_elements; ++e, ++at)
+      ASSERT_EQ(got[at], value_at(step, unit, array, e)) << "array " << array << " element " << e;
   }
 }
 

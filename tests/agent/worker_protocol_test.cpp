@@ -1,4 +1,5 @@
 #include "api/worker_protocol.hpp"
+
 #include "net/framed_socket.hpp"
 
 #include <gtest/gtest.h>
@@ -31,7 +32,8 @@ Message there_and_back(const Message& message) {
 TEST(WorkerProtocol, a_commit_with_a_loss_that_is_no_number_arrives) {
   Committed sent;
   const BadSteps bad{5, 2};
-  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25, 0.125, 1.5, 3e-4, 4096, 0.5, {{"gather", 0.1}, {"vote", 0.002}}, {1, 2, 3}, 1.25, bad};
+  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25,      0.125, 1.5, 3e-4,
+                 4096,     0.5,      {{"gather", 0.1}, {"vote", 0.002}},       {1, 2, 3}, 1.25,  bad};
   const auto got = there_and_back(sent).report;
   EXPECT_TRUE(std::isnan(got.loss));
   EXPECT_EQ(got.epoch, Epoch(7));
@@ -58,7 +60,8 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   regrouped.report.steps_lost = 3;
   EXPECT_EQ(there_and_back(regrouped).report.source, "snapshot");
   EXPECT_EQ(there_and_back(regrouped).report.steps_lost, 3);
-  SnapshotTaken taken{{Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7), {4, 1}}, true, 4, 2, {{3, {5, 7}, 4096}}};
+  SnapshotTaken taken{
+      {Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7), {4, 1}}, true, 4, 2, {{3, {5, 7}, 4096}}};
   const auto got = there_and_back(taken);
   EXPECT_EQ(got.info.entries, taken.info.entries);
   EXPECT_EQ(got.info.safe, Step(7));
@@ -98,7 +101,8 @@ TEST(WorkerProtocol, every_message_of_an_agent_keeps_its_fields) {
   auto told = to_worker_from_json(to_json(ToWorker(NewPlan{plan})));
   ASSERT_TRUE(told);
   EXPECT_EQ(std::get<NewPlan>(*told).plan, plan);
-  const auto answer = std::get<SnapshotAnswer>(*to_worker_from_json(to_json(ToWorker(SnapshotAnswer{Step(4), Epoch(9), SnapshotNews::kSaveEnded}))));
+  const auto answer = std::get<SnapshotAnswer>(
+      *to_worker_from_json(to_json(ToWorker(SnapshotAnswer{Step(4), Epoch(9), SnapshotNews::kSaveEnded}))));
   EXPECT_EQ(answer.step, Step(4));
   EXPECT_EQ(answer.epoch, Epoch(9));
   EXPECT_EQ(answer.news, SnapshotNews::kSaveEnded);
@@ -107,7 +111,8 @@ TEST(WorkerProtocol, every_message_of_an_agent_keeps_its_fields) {
 }
 
 TEST(WorkerProtocol, nonsense_is_an_error_that_says_what) {
-  for (const char* text : {"", "[]", "{}", "{\"type\":5}", "{\"type\":\"hello\"}", "{\"type\":\"state_changed\",\"state\":99,\"epoch\":0,\"text\":\"\"}", "\xff\xfe"}) {
+  for (const char* text : {"", "[]", "{}", "{\"type\":5}", "{\"type\":\"hello\"}",
+                           "{\"type\":\"state_changed\",\"state\":99,\"epoch\":0,\"text\":\"\"}", "\xff\xfe"}) {
     auto got = from_worker_from_json(text);
     ASSERT_FALSE(got) << text;
     EXPECT_EQ(got.error().code, Code::kCorrupt);
@@ -144,9 +149,7 @@ TEST(FramedSocket, a_long_message_and_a_descriptor_arrive_together) {
 TEST(FramedSocket, the_end_of_the_stream_and_a_shutdown_wake_the_reader) {
   auto [a, b] = socket_pair();
   FramedSocket right(b);
-  {
-    FramedSocket left(a);
-  }
+  { FramedSocket left(a); }
   auto got = right.receive();
   ASSERT_FALSE(got);
   EXPECT_EQ(got.error().code, Code::kPeerLost);

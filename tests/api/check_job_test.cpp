@@ -30,20 +30,46 @@ const Case kCases[] = {
     {"model: sliding_window", [](JobSpec& j) { j.model.sliding_window = 0; }},
     {"model: router_jitter_noise", [](JobSpec& j) { j.model.router_jitter_noise = 1; }},
     {"model: dense_layers: a mixtral model has none", [](JobSpec& j) { j.model.dense_layers = {0}; }},
-    {"model: dense_layers", [](JobSpec& j) { j.model.architecture = Architecture::kQwen3Moe, j.model.dense_layers = {2}, j.model.dense_intermediate_size = 8; }},
-    {"model: dense_layers names every layer", [](JobSpec& j) { j.model.architecture = Architecture::kQwen3Moe, j.model.dense_layers = {0, 1}, j.model.dense_intermediate_size = 8; }},
-    {"model: dense_intermediate_size", [](JobSpec& j) { j.model.architecture = Architecture::kQwen3Moe, j.model.dense_layers = {1}; }},
+    {"model: dense_layers",
+     [](JobSpec& j) {
+       j.model.architecture = Architecture::kQwen3Moe, j.model.dense_layers = {2}, j.model.dense_intermediate_size = 8;
+     }},
+    {"model: dense_layers names every layer",
+     [](JobSpec& j) {
+       j.model.architecture = Architecture::kQwen3Moe, j.model.dense_layers = {0, 1},
+       j.model.dense_intermediate_size = 8;
+     }},
+    {"model: dense_intermediate_size",
+     [](JobSpec& j) { j.model.architecture = Architecture::kQwen3Moe, j.model.dense_layers = {1}; }},
     {"initial_weights", [](JobSpec& j) { j.initial_weights = "model"; }},
     {"initial_digest", [](JobSpec& j) { j.initial_digest = "zz"; }},
     {"data_prefix", [](JobSpec& j) { j.data_prefix = "text"; }},
-    {"data_prefix and data_mix", [](JobSpec& j) { j.data_mix = {{"/a", 1}, {"/b", 1}}; }},
-    {"data_mix[1].prefix", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"b", 1}}; }},
-    {"data_mix[0].weight", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 0}, {"/b", 1}}; }},
-    {"data_mix[1].weight", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"/b", std::nan("")}}; }},
-    {"data_mix[1].weight is less than 1 / 65536", [](JobSpec& j) { j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"/b", 1e-6}}; }},
+    {"data_prefix and data_mix",
+     [](JobSpec& j) {
+       j.data_mix = {{"/a", 1}, {"/b", 1}};
+     }},
+    {"data_mix[1].prefix",
+     [](JobSpec& j) {
+       j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"b", 1}};
+     }},
+    {"data_mix[0].weight",
+     [](JobSpec& j) {
+       j.data_prefix.clear(), j.data_mix = {{"/a", 0}, {"/b", 1}};
+     }},
+    {"data_mix[1].weight",
+     [](JobSpec& j) {
+       j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"/b", std::nan("")}};
+     }},
+    {"data_mix[1].weight is less than 1 / 65536",
+     [](JobSpec& j) {
+       j.data_prefix.clear(), j.data_mix = {{"/a", 1}, {"/b", 1e-6}};
+     }},
     {"steps", [](JobSpec& j) { j.steps = 0; }},
     {"profile.steps", [](JobSpec& j) { j.profile.steps = -1; }},
-    {"profile.from_step", [](JobSpec& j) { j.profile = {j.steps + 1, 1}; }},
+    {"profile.from_step",
+     [](JobSpec& j) {
+       j.profile = {j.steps + 1, 1};
+     }},
     {"microbatches", [](JobSpec& j) { j.microbatches = 0; }},
     {"microbatches", [](JobSpec& j) { j.microbatches = 2'000'000'000; }},
     {"num_hidden_layers x num_local_experts", [](JobSpec& j) { j.model.num_hidden_layers = 1'000'000'000; }},
@@ -61,10 +87,20 @@ const Case kCases[] = {
     {"optimizer.warmup_steps", [](JobSpec& j) { j.optimizer.warmup_steps = 61; }},
     {"optimizer.decay_steps goes with schedule wsd", [](JobSpec& j) { j.optimizer.decay_steps = 5; }},
     {"optimizer.decay_steps (0)", [](JobSpec& j) { j.optimizer.schedule = ScheduleKind::kWsd; }},
-    {"optimizer.decay_steps (61)", [](JobSpec& j) { j.optimizer.schedule = ScheduleKind::kWsd, j.optimizer.decay_steps = 61; }},
-    {"validation.data_prefix", [](JobSpec& j) { j.validation = {"v", "", 5, 2}; }},
-    {"validation.interval", [](JobSpec& j) { j.validation = {"/v", "", 0, 2}; }},
-    {"validation.microbatches", [](JobSpec& j) { j.validation = {"/v", "", 5, 0}; }},
+    {"optimizer.decay_steps (61)",
+     [](JobSpec& j) { j.optimizer.schedule = ScheduleKind::kWsd, j.optimizer.decay_steps = 61; }},
+    {"validation.data_prefix",
+     [](JobSpec& j) {
+       j.validation = {"v", "", 5, 2};
+     }},
+    {"validation.interval",
+     [](JobSpec& j) {
+       j.validation = {"/v", "", 0, 2};
+     }},
+    {"validation.microbatches",
+     [](JobSpec& j) {
+       j.validation = {"/v", "", 5, 0};
+     }},
     {"steps", [](JobSpec& j) { j.steps = 3'000'000'000; }},
     {"max_bad_steps", [](JobSpec& j) { j.max_bad_steps = 0; }},
     {"router_z_loss_coef", [](JobSpec& j) { j.router_z_loss_coef = -0.001; }},
@@ -94,7 +130,8 @@ TEST(CheckJob, each_contradiction_is_refused_and_named) {
     const auto result = check_job(job);
     ASSERT_FALSE(result) << broken.names;
     EXPECT_EQ(result.error().code, Code::kBadInput);
-    EXPECT_NE(result.error().context.find(broken.names), std::string::npos) << result.error().context << " should name " << broken.names;
+    EXPECT_NE(result.error().context.find(broken.names), std::string::npos)
+        << result.error().context << " should name " << broken.names;
   }
 }
 

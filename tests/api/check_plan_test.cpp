@@ -43,10 +43,22 @@ const Case kCases[] = {
     {"group 1: rank -1 is not a member", [](Plan& p) { group(p, 1).ranks[0] = Rank(-1); }},
     {"group 1: rank 2 is named twice", [](Plan& p) { group(p, 1).ranks[0] = Rank(2); }},
     {"group 0: dense_blocks has 1 entries", [](Plan& p) { group(p, 0).dense_blocks.pop_back(); }},
-    {"group 0: dense block 100 has two owners", [](Plan& p) { group(p, 0).dense_blocks[0].add({100, 101}); }},
-    {"group 0: dense block 100 has no owner", [](Plan& p) { group(p, 0).dense_blocks[1] = {{101, 200}}; }},
-    {"group 1: dense block 255 has no owner", [](Plan& p) { group(p, 1).dense_blocks[0] = {{0, 255}}; }},
-    {"group 1: dense block 256 lies outside", [](Plan& p) { group(p, 1).dense_blocks[0] = {{0, 257}}; }},
+    {"group 0: dense block 100 has two owners",
+     [](Plan& p) {
+       group(p, 0).dense_blocks[0].add({100, 101});
+     }},
+    {"group 0: dense block 100 has no owner",
+     [](Plan& p) {
+       group(p, 0).dense_blocks[1] = {{101, 200}};
+     }},
+    {"group 1: dense block 255 has no owner",
+     [](Plan& p) {
+       group(p, 1).dense_blocks[0] = {{0, 255}};
+     }},
+    {"group 1: dense block 256 lies outside",
+     [](Plan& p) {
+       group(p, 1).dense_blocks[0] = {{0, 257}};
+     }},
     {"group 0: expert_member has 7 entries for 8", [](Plan& p) { group(p, 0).expert_member.pop_back(); }},
     {"group 0: expert_member[3] is 2", [](Plan& p) { group(p, 0).expert_member[3] = 2; }},
     {"group 0: expert_member[0] is -1", [](Plan& p) { group(p, 0).expert_member[0] = -1; }},
@@ -69,7 +81,8 @@ TEST(CheckPlan, each_broken_field_is_caught_and_named) {
     Plan plan = testing::sample_plan();
     broken.break_it(plan);
     const std::string violations = all(check_plan(plan, testing::sample_job()));
-    EXPECT_NE(violations.find(broken.says), std::string::npos) << "expected: " << broken.says << "\ngot: " << violations;
+    EXPECT_NE(violations.find(broken.says), std::string::npos)
+        << "expected: " << broken.says << "\ngot: " << violations;
   }
 }
 

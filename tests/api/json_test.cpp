@@ -88,7 +88,8 @@ TEST(Json, every_record_comes_back_as_it_was) {
   node.incarnation = 0xffffffffffffffffull;
   node.agent_address = "tcp:h:1";
   node.labels = {{"a", "b"}, {"c", ""}};
-  node.workers.push_back({testing::sample_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text"});
+  node.workers.push_back(
+      {testing::sample_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text"});
   node.highest_epoch = Epoch(9);
   const auto node_back = node_from_json(to_json(node));
   ASSERT_TRUE(node_back) << to_string(node_back.error());
@@ -155,7 +156,8 @@ TEST(Json, text_that_is_no_utf8_is_written_without_an_exception) {
 }
 
 // Removes each member of each object in turn, at any depth, and expects an error that names it.
-void remove_each(const Json& whole, const Json::json_pointer& at, const std::function<Result<void>(const std::string&)>& parse, int& removed) {
+void remove_each(const Json& whole, const Json::json_pointer& at,
+                 const std::function<Result<void>(const std::string&)>& parse, int& removed) {
   const Json& here = whole[at];
   if (here.is_object()) {
     for (const auto& [key, value] : here.items()) {
@@ -194,10 +196,14 @@ TEST(Json, each_missing_field_of_a_job_and_a_plan_is_named) {
   int removed = 0;
   JobSpec job = testing::sample_job();
   job.model.sliding_window = 5;
-  remove_each(Json::parse(to_json(job)), Json::json_pointer(), [](const std::string& text) { return drop(job_from_json(text)); }, removed);
+  remove_each(
+      Json::parse(to_json(job)), Json::json_pointer(),
+      [](const std::string& text) { return drop(job_from_json(text)); }, removed);
   EXPECT_GT(removed, 45);
   removed = 0;
-  remove_each(Json::parse(to_json(testing::sample_plan())), Json::json_pointer(), [](const std::string& text) { return drop(plan_from_json(text)); }, removed);
+  remove_each(
+      Json::parse(to_json(testing::sample_plan())), Json::json_pointer(),
+      [](const std::string& text) { return drop(plan_from_json(text)); }, removed);
   EXPECT_GT(removed, 30);
 }
 
@@ -219,9 +225,11 @@ TEST(Json, a_wrong_value_is_refused_with_its_path) {
   EXPECT_EQ(with("/groups/1/first_chain", 1e10), "plan: groups[1].first_chain must be a whole number");
   EXPECT_EQ(with("/groups/1/first_chain", 3000000000u), "plan: groups[1].first_chain is too large");
   EXPECT_EQ(with("/groups/1/keeps", 2), "plan: groups[1].keeps is no position in keeps");
-  EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5, 5})), "plan: keeps[0].dense_blocks[1][0] must be [lo, hi] with 0 <= lo < hi");
+  EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5, 5})),
+            "plan: keeps[0].dense_blocks[1][0] must be [lo, hi] with 0 <= lo < hi");
   EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5})), "plan: keeps[0].dense_blocks[1][0] must be [lo, hi]");
-  EXPECT_EQ(with("/members/2/worker", "c"), "plan: members[2].worker must be a worker id (node/incarnation/slot/start), not 'c'");
+  EXPECT_EQ(with("/members/2/worker", "c"),
+            "plan: members[2].worker must be a worker id (node/incarnation/slot/start), not 'c'");
   EXPECT_EQ(with("/members", 5), "plan: members must be a list");
   EXPECT_EQ(with("/members/0", 5), "plan: members[0] must be an object");
 }

@@ -10,8 +10,16 @@ inline JobSpec sample_job() {
   JobSpec job;
   job.name = "tiny";
   job.secret = "00ff";
-  job.model = {.vocab_size = 256, .hidden_size = 64, .intermediate_size = 128, .num_hidden_layers = 2, .num_attention_heads = 4, .num_key_value_heads = 2,
-               .head_dim = 16, .num_local_experts = 4, .num_experts_per_tok = 2, .max_position_embeddings = 128};
+  job.model = {.vocab_size = 256,
+               .hidden_size = 64,
+               .intermediate_size = 128,
+               .num_hidden_layers = 2,
+               .num_attention_heads = 4,
+               .num_key_value_heads = 2,
+               .head_dim = 16,
+               .num_local_experts = 4,
+               .num_experts_per_tok = 2,
+               .max_position_embeddings = 128};
   job.seed = 0xfedcba9876543210ull;
   job.data_prefix = "/data/text";
   job.data_digest = "abc";

@@ -41,7 +41,7 @@ TEST(MovedBytes, a_worker_that_came_again_holds_nothing) {
   Plan again = world.plan({1, 2, 3, 4}, &three);
   again.members.back().worker.start = 1;
   EXPECT_EQ(fewest_bytes(world.job, four, again), fewest_bytes(world.job, three, again));
-  EXPECT_GT(fewest_bytes(world.job, four, three), 0);   // what was lost must come from somewhere
+  EXPECT_GT(fewest_bytes(world.job, four, three), 0);  // what was lost must come from somewhere
 }
 
 TEST(MovedBytes, what_came_from_the_own_agent_did_not_move) {
@@ -49,8 +49,9 @@ TEST(MovedBytes, what_came_from_the_own_agent_did_not_move) {
   const Plan three = world.plan({1, 2, 3});
   const Plan four = world.plan({1, 2, 3, 4}, &three);
   const std::int64_t bound = fewest_bytes(world.job, three, four);
-  const auto moved = moved_by_cause(world.job, {regroup(1, "start", 7), regroup(2, "join", bound + 100, 100)}, world.plans);
-  ASSERT_EQ(moved.size(), 1u);   // nothing came before the start
+  const auto moved =
+      moved_by_cause(world.job, {regroup(1, "start", 7), regroup(2, "join", bound + 100, 100)}, world.plans);
+  ASSERT_EQ(moved.size(), 1u);  // nothing came before the start
   EXPECT_EQ(moved.at("join").ratio(), 1);
   EXPECT_EQ(moved.at("join").from_own_agents, 100);
 }
@@ -67,8 +68,12 @@ TEST(MovedBytes, bytes_where_none_were_needed_are_too_many) {
   World world;
   const Plan three = world.plan({1, 2, 3});
   world.plan({1, 2, 3}, &three);
-  EXPECT_GT(moved_by_cause(world.job, {regroup(1, "start", 0), regroup(2, "balance", 1)}, world.plans).at("balance").worst, 1.05);
-  EXPECT_EQ(moved_by_cause(world.job, {regroup(1, "start", 0), regroup(2, "balance", 0)}, world.plans).at("balance").worst, 1);
+  EXPECT_GT(
+      moved_by_cause(world.job, {regroup(1, "start", 0), regroup(2, "balance", 1)}, world.plans).at("balance").worst,
+      1.05);
+  EXPECT_EQ(
+      moved_by_cause(world.job, {regroup(1, "start", 0), regroup(2, "balance", 0)}, world.plans).at("balance").worst,
+      1);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ TEST(RecoveryTimeline, counts_from_the_kill_to_the_first_step_begun_afterwards_l
   const auto recovery = one_kill().recovery(10'500, Epoch(1));
   ASSERT_TRUE(recovery);
   EXPECT_EQ(recovery->layout, (Layout{3, 1}));
-  EXPECT_DOUBLE_EQ(recovery->step_s, 0.6);   // the lower of two; the first of the epoch is left out
+  EXPECT_DOUBLE_EQ(recovery->step_s, 0.6);  // the lower of two; the first of the epoch is left out
   EXPECT_NEAR(recovery->recovery_s, 0.1, 1e-9);
   EXPECT_NEAR(recovery->whole_s, 2.4, 1e-9);
   EXPECT_EQ(recovery->plans, 1);
@@ -71,14 +71,15 @@ TEST(RecoveryTimeline, phases_add_up) {
   EXPECT_EQ(p.stop_ms, 15);
   EXPECT_EQ(p.agree_ms, 12);
   EXPECT_EQ(p.move_ms, 1);
-  EXPECT_NEAR((p.detect_ms + p.decide_ms + p.stop_ms + p.agree_ms + p.move_ms + p.first_ms) / 1000, recovery->recovery_s, 1e-9);
+  EXPECT_NEAR((p.detect_ms + p.decide_ms + p.stop_ms + p.agree_ms + p.move_ms + p.first_ms) / 1000,
+              recovery->recovery_s, 1e-9);
 }
 
 TEST(RecoveryTimeline, a_step_that_was_under_way_does_not_count) {
   Timeline t = one_kill();
-  t.add(committed(1, 3, 10'505, 0.3));   // its votes were complete when the worker died
+  t.add(committed(1, 3, 10'505, 0.3));  // its votes were complete when the worker died
   EXPECT_EQ(t.first_commit_ms(10'500, Epoch(1)), 11'200);
-  Timeline joined;                       // nor does one of a newer epoch that began before the kill
+  Timeline joined;  // nor does one of a newer epoch that began before the kill
   joined.add(plan(1, 4, 2));
   joined.add(plan(2, 4, 2));
   joined.add(committed(2, 3, 10'900, 0.5));

@@ -1,6 +1,5 @@
-#include "cli/checkpoint/checkpoint_commands.hpp"
-
 #include "checkpoint/io/catalog.hpp"
+#include "cli/checkpoint/checkpoint_commands.hpp"
 #include "tests/checkpoint/support.hpp"
 
 #include <CLI/CLI.hpp>

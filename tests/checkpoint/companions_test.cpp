@@ -1,6 +1,7 @@
 // What lies beside the weights: copied where it is known, never a reason to lose a checkpoint.
-#include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/companions.hpp"
+
+#include "checkpoint/io/catalog.hpp"
 #include "tests/checkpoint/support.hpp"
 
 #include <gtest/gtest.h>

@@ -25,7 +25,7 @@ TEST(SafetensorsHeader, what_is_written_is_parsed_again) {
   place_tensors(tensors);
   const std::string header = write_safetensors_header(tensors);
   EXPECT_EQ(header.size() % kFilePage, 0U);
-  EXPECT_EQ(tensors[0].name, "b");   // whole pages first
+  EXPECT_EQ(tensors[0].name, "b");  // whole pages first
   EXPECT_EQ(tensors[1].name, "c");
   EXPECT_EQ(tensors[2].name, "a");
   auto parsed = parse_safetensors_header(header, static_cast<std::int64_t>(header.size()) + tensors.back().end);
@@ -39,24 +39,34 @@ TEST(SafetensorsHeader, what_is_not_exactly_right_is_refused) {
   EXPECT_TRUE(parse(good, 8));
   EXPECT_TRUE(parse(good + "   ", 8));
   EXPECT_TRUE(parse(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
-  EXPECT_TRUE(parse(R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"b":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}})", 2));
+  EXPECT_TRUE(parse(
+      R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"b":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}})",
+      2));
   const std::pair<const char*, std::size_t> bad[] = {
-      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9},                                                                   // a trailing byte
-      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7},                                                                   // cut off
-      {R"( {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},                                                                  // a leading blank
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}\n", 8},                                                          // other padding
-      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},              // twice
-      {R"({"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},                                                     // a field twice
-      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8},                                                             // unknown field
-      {R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})", 8},                                                                   // unknown dtype
-      {R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8},                                                                   // wrong size
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9},           // a trailing byte
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7},           // cut off
+      {R"( {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},          // a leading blank
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}\n", 8},  // other padding
+      // twice
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+       8},
+      {R"({"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},  // a field twice
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8},          // unknown field
+      {R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})", 8},                // unknown dtype
+      {R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8},                // wrong size
       {R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8},
       {R"({"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8},
       {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8},
-      {R"({"a":{"dtype":"F32","shape":[281474976710655,281474976710655],"data_offsets":[0,8]}})", 8},                                     // overflow
-      {R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,0]}})", 0},                                                                    // half a byte
-      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})", 12},            // a hole
-      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12},            // an overlap
+      {R"({"a":{"dtype":"F32","shape":[281474976710655,281474976710655],"data_offsets":[0,8]}})", 8},  // overflow
+      {R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,0]}})", 0},                                 // half a byte
+      // a hole
+      {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+       R"("b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})",
+       12},
+      // an overlap
+      {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+       R"("b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+       12},
       {R"({"__metadata__":{"n":1}})", 0},
       {R"([1])", 0},
       {R"({"a":})", 0},
@@ -81,11 +91,13 @@ TEST(FilePlan, every_element_of_every_array_has_one_place_and_all_places_fill_th
       for (int array = 0; array < kStateArrays; ++array) {
         const int cut = static_cast<int>(random() % (kBlocksPerUnit + 1));
         for (const Interval blocks : {Interval{0, cut}, Interval{cut, kBlocksPerUnit}})
-          for (const FileRange& range : plan->ranges(unit.index, blocks, static_cast<StateArray>(array))) extents.push_back({range.file, range.offset, range.bytes, {}, range.rows, range.from});
+          for (const FileRange& range : plan->ranges(unit.index, blocks, static_cast<StateArray>(array)))
+            extents.push_back({range.file, range.offset, range.bytes, {}, range.rows, range.from});
       }
     std::sort(extents.begin(), extents.end(), lies_before);
     std::vector<ManifestFile> files;
-    for (const PlannedFile& file : plan->files()) files.push_back({file.name, file.bytes, static_cast<std::int64_t>(file.header.size()), 0});
+    for (const PlannedFile& file : plan->files())
+      files.push_back({file.name, file.bytes, static_cast<std::int64_t>(file.header.size()), 0});
     auto covered = check_cover(files, extents);
     EXPECT_TRUE(covered) << to_string(covered.error());
     EXPECT_EQ(plan->state_bytes(), count_parameters(shape) * 12);
@@ -109,7 +121,8 @@ TEST(FilePlan, the_weights_files_are_the_same_however_many_slices_an_expert_has)
     // Columns 24 to 48 of [64, 96] are the second slice's.
     const int unit = expert_unit_index(shape, 1, 2, 1);
     const FileRange columns = sliced.ranges(unit, {0, kBlocksPerUnit}, StateArray::kMaster).back();
-    const FileRange all = whole.ranges(expert_unit_index(whole.shape(), 1, 2), {0, kBlocksPerUnit}, StateArray::kMaster).back();
+    const FileRange all =
+        whole.ranges(expert_unit_index(whole.shape(), 1, 2), {0, kBlocksPerUnit}, StateArray::kMaster).back();
     EXPECT_EQ(columns.rows, (FileRows{24 * 4, 96 * 4}));
     EXPECT_EQ(columns.offset, all.offset + all.bytes - 64 * 96 * 4 + 24 * 4);
     EXPECT_EQ(columns.bytes, 64 * 24 * 4);
@@ -120,15 +133,21 @@ TEST(FilePlan, the_weights_files_are_the_same_however_many_slices_an_expert_has)
 TEST(FilePlan, weights_have_their_hugging_face_names) {
   auto plan = FilePlan::make(tiny_shape());
   const auto map = plan->weight_map();
-  for (const char* name : {"model.embed_tokens.weight", "model.layers.1.self_attn.q_proj.weight", "model.layers.0.block_sparse_moe.gate.weight",
-                           "model.layers.1.block_sparse_moe.experts.3.w2.weight", "model.norm.weight", "lm_head.weight"})
+  for (const char* name :
+       {"model.embed_tokens.weight", "model.layers.1.self_attn.q_proj.weight",
+        "model.layers.0.block_sparse_moe.gate.weight", "model.layers.1.block_sparse_moe.experts.3.w2.weight",
+        "model.norm.weight", "lm_head.weight"})
     EXPECT_EQ(map.count(name), 1U) << name;
   EXPECT_EQ(map.begin()->second, "model-00001-of-00001.safetensors");
 }
 
 Manifest some_manifest() {
-  Manifest manifest{info_of(tiny_shape(), 12, 3), {{"model-00001-of-00001.safetensors", 200'000, 4096, 7}}, {{0, 4096, 195'904, {}}}, 99};
-  manifest.extents[0].checksums.assign(static_cast<std::size_t>(manifest.extents[0].num_pieces()), 0xfedcba9876543210ULL);
+  Manifest manifest{info_of(tiny_shape(), 12, 3),
+                    {{"model-00001-of-00001.safetensors", 200'000, 4096, 7}},
+                    {{0, 4096, 195'904, {}}},
+                    99};
+  manifest.extents[0].checksums.assign(static_cast<std::size_t>(manifest.extents[0].num_pieces()),
+                                       0xfedcba9876543210ULL);
   manifest.info.shape.sliding_window = 64;
   manifest.info.bad = {5, 2};
   manifest.info.shape.rms_norm_eps = 1e-6;
@@ -144,7 +163,7 @@ TEST(Manifest, comes_back_as_it_was) {
   auto part = part_record_from_json(to_json(record));
   ASSERT_TRUE(part);
   EXPECT_EQ(*part, record);
-  EXPECT_FALSE(manifest_from_json(to_json(record)));   // one is not the other
+  EXPECT_FALSE(manifest_from_json(to_json(record)));  // one is not the other
 }
 
 TEST(Manifest, every_single_changed_byte_is_noticed) {
@@ -160,7 +179,10 @@ TEST(Manifest, every_single_changed_byte_is_noticed) {
 
 TEST(Manifest, columns_come_back_as_they_were) {
   Manifest manifest = some_manifest();
-  manifest.extents = {{0, 4096, 7, {1}, {}, 0}, {0, 4103, 160, {2}, {40, 100}, 0}, {0, 4103, 40, {3}, {40, 100}, 160}, {0, 4143, 190'000, {4, 5, 6, 7}, {60, 100}, 65'490}};
+  manifest.extents = {{0, 4096, 7, {1}, {}, 0},
+                      {0, 4103, 160, {2}, {40, 100}, 0},
+                      {0, 4103, 40, {3}, {40, 100}, 160},
+                      {0, 4143, 190'000, {4, 5, 6, 7}, {60, 100}, 65'490}};
   auto back = manifest_from_json(to_json(manifest));
   ASSERT_TRUE(back) << to_string(back.error());
   EXPECT_EQ(*back, manifest);
@@ -182,8 +204,10 @@ TEST(Cover, columns_lie_side_by_side_and_each_is_whole) {
   EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 13, {}, rows, 0}, {0, 25, 12, {}, rows, 13}}), "");
   EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}}), "f: byte 25 was written by no part");
   EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 12, {}, rows, 0}}), "f: byte 47 was written by no part");
-  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 13, {}, rows, 0}, {0, 25, 11, {}, rows, 14}}), "f: byte 48 was written by no part");
-  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 14, {}, rows, 0}, {0, 25, 12, {}, rows, 13}}), "f: byte 48 was written by two parts");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 13, {}, rows, 0}, {0, 25, 11, {}, rows, 14}}),
+            "f: byte 48 was written by no part");
+  EXPECT_EQ(check({{0, 20, 25, {}, rows, 0}, {0, 25, 14, {}, rows, 0}, {0, 25, 12, {}, rows, 13}}),
+            "f: byte 48 was written by two parts");
   EXPECT_NE(check({{0, 20, 20, {}, rows, 0}, {0, 25, 25, {}, rows, 0}}), "");
   EXPECT_NE(check({{0, 20, 23, {}, rows, 0}, {0, 25, 23, {}, rows, 0}}), "");
 }
@@ -191,8 +215,13 @@ TEST(Cover, columns_lie_side_by_side_and_each_is_whole) {
 TEST(Cover, a_hole_and_an_overlap_are_named) {
   const std::vector<ManifestFile> files{{"f", 100, 10, 0}};
   EXPECT_TRUE(check_cover(files, {{0, 10, 40, {}}, {0, 50, 50, {}}}));
-  EXPECT_NE(check_cover(files, {{0, 10, 40, {}}, {0, 51, 49, {}}}).error().context.find("f: byte 50 was written by no part"), std::string::npos);
-  EXPECT_NE(check_cover(files, {{0, 10, 40, {}}, {0, 49, 51, {}}}).error().context.find("f: byte 49 was written by two parts"), std::string::npos);
+  EXPECT_NE(
+      check_cover(files, {{0, 10, 40, {}}, {0, 51, 49, {}}}).error().context.find("f: byte 50 was written by no part"),
+      std::string::npos);
+  EXPECT_NE(check_cover(files, {{0, 10, 40, {}}, {0, 49, 51, {}}})
+                .error()
+                .context.find("f: byte 49 was written by two parts"),
+            std::string::npos);
   EXPECT_FALSE(check_cover(files, {{0, 10, 40, {}}}));
   EXPECT_FALSE(check_cover(files, {{0, 10, 91, {}}}));
   EXPECT_FALSE(check_cover(files, {}));
@@ -205,7 +234,8 @@ StoredCheckpoint stored(std::int64_t step, std::uint64_t epoch, bool complete) {
 }
 std::vector<std::string> deleted(const std::vector<StoredCheckpoint>& all, int keep, std::uint64_t live) {
   std::vector<std::string> names;
-  for (const Deletion& deletion : choose_deletions(all, keep, Epoch{live})) names.push_back(deletion.checkpoint.directory);
+  for (const Deletion& deletion : choose_deletions(all, keep, Epoch{live}))
+    names.push_back(deletion.checkpoint.directory);
   return names;
 }
 using Names = std::vector<std::string>;
@@ -213,24 +243,27 @@ using Names = std::vector<std::string>;
 TEST(Retention, names_go_both_ways) {
   EXPECT_EQ(to_directory({Step{1200}, Epoch{7}}), "step-00001200.e7");
   EXPECT_EQ(checkpoint_name("step-00001200.e7"), (CheckpointName{Step{1200}, Epoch{7}}));
-  for (const char* other : {"step-12", "step-.e1", "step-1.e", "step-1.e2.failed-0", "step--1.e2", "x", ""}) EXPECT_FALSE(checkpoint_name(other)) << other;
+  for (const char* other : {"step-12", "step-.e1", "step-1.e", "step-1.e2.failed-0", "step--1.e2", "x", ""})
+    EXPECT_FALSE(checkpoint_name(other)) << other;
 }
 
 TEST(Retention, keeps_the_newest_and_never_the_last) {
   const std::vector<StoredCheckpoint> all{stored(1, 1, true), stored(3, 1, true), stored(2, 1, true)};
   EXPECT_EQ(deleted(all, 2, 1), Names{"step-00000001.e1"});
   EXPECT_EQ(deleted(all, 5, 1), Names{});
-  EXPECT_EQ(deleted(all, 0, 1), (Names{"step-00000001.e1", "step-00000002.e1"}));   // oldest first
-  EXPECT_EQ(deleted({stored(1, 1, true), stored(2, 1, false)}, 1, 5), Names{});     // the only complete one
+  EXPECT_EQ(deleted(all, 0, 1), (Names{"step-00000001.e1", "step-00000002.e1"}));  // oldest first
+  EXPECT_EQ(deleted({stored(1, 1, true), stored(2, 1, false)}, 1, 5), Names{});    // the only complete one
 }
 
 TEST(Retention, an_unfinished_one_goes_when_nobody_can_be_writing_it) {
   EXPECT_EQ(deleted({stored(5, 1, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e1"});
   EXPECT_EQ(deleted({stored(5, 1, false), stored(5, 2, true)}, 3, 2), Names{"step-00000005.e1"});
-  EXPECT_EQ(deleted({stored(5, 2, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e2"});   // the epoch went on to a newer one
-  EXPECT_EQ(deleted({stored(7, 2, false), stored(6, 2, true)}, 3, 2), Names{});                     // under way
-  EXPECT_EQ(deleted({stored(7, 1, false), stored(6, 2, true)}, 3, 2), Names{});                     // newer than all: kept until one passes it
-  EXPECT_EQ(deleted({stored(5, 3, false), stored(6, 2, true)}, 3, 3), Names{});                     // of a newer epoch that lost a step
+  // the epoch went on to a newer one
+  EXPECT_EQ(deleted({stored(5, 2, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e2"});
+  EXPECT_EQ(deleted({stored(7, 2, false), stored(6, 2, true)}, 3, 2), Names{});  // under way
+  // newer than all: kept until one passes it
+  EXPECT_EQ(deleted({stored(7, 1, false), stored(6, 2, true)}, 3, 2), Names{});
+  EXPECT_EQ(deleted({stored(5, 3, false), stored(6, 2, true)}, 3, 3), Names{});  // of a newer epoch that lost a step
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
-#include "tests/checkpoint/support.hpp"
-
 #include "checkpoint/io/catalog.hpp"
+#include "tests/checkpoint/support.hpp"
 
 #include <gtest/gtest.h>
 
@@ -62,8 +61,9 @@ TEST_P(Damage, a_flipped_bit_anywhere_in_a_data_file_is_found_and_named) {
   for (const std::string& name : data_files()) {
     const std::string path = newer_ + "/" + name;
     const auto size = static_cast<std::int64_t>(fs::file_size(path));
-    std::vector<std::int64_t> bytes{0, 9, 4095, size - 1};   // length, JSON, padding of the header; last byte
-    for (int i = 0; i < 4; ++i) bytes.push_back(4096 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(size - 4096)));
+    std::vector<std::int64_t> bytes{0, 9, 4095, size - 1};  // length, JSON, padding of the header; last byte
+    for (int i = 0; i < 4; ++i)
+      bytes.push_back(4096 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(size - 4096)));
     for (const std::int64_t byte : bytes) {
       flip_bit(path, byte);
       expect_found(name);
@@ -84,7 +84,8 @@ TEST_P(Damage, a_read_that_touches_the_damage_fails_and_one_that_does_not_succee
   auto read = (*reader)->read(1, {0, kBlocksPerUnit}, StateArray::kMaster, floats);
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, Code::kCorrupt);
-  EXPECT_NE(read.error().context.find("model-00001-of-00001.safetensors bytes ["), std::string::npos) << read.error().context;
+  EXPECT_NE(read.error().context.find("model-00001-of-00001.safetensors bytes ["), std::string::npos)
+      << read.error().context;
   EXPECT_TRUE((*reader)->read(1, {0, kBlocksPerUnit}, StateArray::kSecondMoment, floats));
 }
 
@@ -154,7 +155,8 @@ TEST(DamageOfSlices, in_columns_is_one_slices_alone) {
   const auto plan = FilePlan::make(shape);
   const int damaged = expert_unit_index(shape, 1, 0, 1);
   const FileRange range = plan->ranges(damaged, {0, kBlocksPerUnit}, StateArray::kMaster).back();
-  flip_bit(path + "/" + plan->files()[static_cast<std::size_t>(range.file)].name, range.offset + range.rows.place(range.rows.run * 3 + 2));
+  flip_bit(path + "/" + plan->files()[static_cast<std::size_t>(range.file)].name,
+           range.offset + range.rows.place(range.rows.run * 3 + 2));
   auto reader = CheckpointReader::open(path);
   ASSERT_TRUE(reader);
   for (int slice = 0; slice < 2; ++slice) {
@@ -163,7 +165,9 @@ TEST(DamageOfSlices, in_columns_is_one_slices_alone) {
     auto read = (*reader)->read(unit, {0, kBlocksPerUnit}, StateArray::kMaster, floats);
     EXPECT_EQ(static_cast<bool>(read), unit != damaged);
     if (read) continue;
-    EXPECT_NE(read.error().context.find("do not match their checksum, in rows of 192 bytes every 384"), std::string::npos) << read.error().context;
+    EXPECT_NE(read.error().context.find("do not match their checksum, in rows of 192 bytes every 384"),
+              std::string::npos)
+        << read.error().context;
   }
 }
 

@@ -1,4 +1,5 @@
-// Model directories as transformers writes them, and as they are when something went wrong. Each refusal names file, tensor, expected and found.
+// Model directories as transformers writes them, and as they are when something went wrong. Each refusal names file,
+// tensor, expected and found.
 #include "checkpoint/io/foreign_weights.hpp"
 
 #include "checkpoint/core/safetensors_header.hpp"
@@ -66,9 +67,11 @@ void write_split(const std::string& directory, const Tensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     const int half = i++ < tensors.size() / 2 ? 0 : 1;
     halves[half][name] = tensor;
-    map += (map.empty() ? "" : ", ") + ("\"" + name + "\": \"model-0000" + std::to_string(half + 1) + "-of-00002.safetensors\"");
+    map += (map.empty() ? "" : ", ") +
+           ("\"" + name + "\": \"model-0000" + std::to_string(half + 1) + "-of-00002.safetensors\"");
   }
-  for (int half = 0; half < 2; ++half) write_file(directory + "/model-0000" + std::to_string(half + 1) + "-of-00002.safetensors", halves[half]);
+  for (int half = 0; half < 2; ++half)
+    write_file(directory + "/model-0000" + std::to_string(half + 1) + "-of-00002.safetensors", halves[half]);
   std::ofstream(directory + "/model.safetensors.index.json") << "{\"metadata\": {}, \"weight_map\": {" << map << "}}";
 }
 
@@ -87,8 +90,11 @@ class ForeignWeightsTest : public ::testing::Test {
         std::vector<float> flat(static_cast<std::size_t>(blocks.size() * unit.block_elements), 7.0f);
         ASSERT_TRUE((*weights)->read(unit.index, blocks, flat));
         std::vector<float> wanted(static_cast<std::size_t>(unit.padded_numel()));
-        for (const TensorSpec& spec : unit.tensors) std::copy(tensors.at(spec.name).values.begin(), tensors.at(spec.name).values.end(), wanted.begin() + spec.offset);
-        ASSERT_TRUE(std::equal(flat.begin(), flat.end(), wanted.begin() + blocks.lo * unit.block_elements)) << "unit " << unit.index;
+        for (const TensorSpec& spec : unit.tensors)
+          std::copy(tensors.at(spec.name).values.begin(), tensors.at(spec.name).values.end(),
+                    wanted.begin() + spec.offset);
+        ASSERT_TRUE(std::equal(flat.begin(), flat.end(), wanted.begin() + blocks.lo * unit.block_elements))
+            << "unit " << unit.index;
       }
   }
   std::string complaint() {
@@ -164,10 +170,13 @@ TEST_F(ForeignWeightsTest, a_slice_of_an_expert_is_cut_from_its_matrices) {
   ASSERT_TRUE((*weights)->read(unit.index, {0, kBlocksPerUnit}, flat));
   const Tensor& w1 = tensors_.at(w1_);
   const Tensor& w2 = tensors_.at("model.layers.0.block_sparse_moe.experts.1.w2.weight");
-  for (std::int64_t i = 0; i < part * h; ++i) ASSERT_EQ(flat[static_cast<std::size_t>(unit.tensors[0].offset + i)], w1.values[static_cast<std::size_t>(part * h + i)]);
+  for (std::int64_t i = 0; i < part * h; ++i)
+    ASSERT_EQ(flat[static_cast<std::size_t>(unit.tensors[0].offset + i)],
+              w1.values[static_cast<std::size_t>(part * h + i)]);
   for (std::int64_t row = 0; row < h; ++row)
     for (std::int64_t column = 0; column < part; ++column)
-      ASSERT_EQ(flat[static_cast<std::size_t>(unit.tensors[2].offset + row * part + column)], w2.values[static_cast<std::size_t>(row * f + part + column)]);
+      ASSERT_EQ(flat[static_cast<std::size_t>(unit.tensors[2].offset + row * part + column)],
+                w2.values[static_cast<std::size_t>(row * f + part + column)]);
 }
 
 TEST_F(ForeignWeightsTest, only_what_is_asked_for_is_read) {
@@ -196,12 +205,16 @@ TEST_F(ForeignWeightsTest, tensors_that_contradict_the_config_are_refused) {
   EXPECT_SAYS(missing, w1_);
   EXPECT_SAYS(missing, dir_.path());
   const std::string shape = complaint_about([&](Tensors& t) { std::swap(t[w1_].shape[0], t[w1_].shape[1]); });
-  EXPECT_SAYS(shape, "model.safetensors: " + w1_ + " has the shape [" + std::to_string(shape_.hidden_size) + ", " + std::to_string(shape_.intermediate_size) + "]");
-  EXPECT_SAYS(shape, "asks for [" + std::to_string(shape_.intermediate_size) + ", " + std::to_string(shape_.hidden_size) + "]");
-  const std::string more = complaint_about([&](Tensors& t) { t["model.layers.99.input_layernorm.weight"] = {"F32", {1}, {1}}; });
+  EXPECT_SAYS(shape, "model.safetensors: " + w1_ + " has the shape [" + std::to_string(shape_.hidden_size) + ", " +
+                         std::to_string(shape_.intermediate_size) + "]");
+  EXPECT_SAYS(
+      shape, "asks for [" + std::to_string(shape_.intermediate_size) + ", " + std::to_string(shape_.hidden_size) + "]");
+  const std::string more = complaint_about([&](Tensors& t) {
+    t["model.layers.99.input_layernorm.weight"] = {"F32", {1}, {1}};
+  });
   EXPECT_SAYS(more, "model.layers.99.input_layernorm.weight [1], for which");
   EXPECT_SAYS(complaint_about([](Tensors& t) {
-                Tensor& norm = t["model.norm.weight"];   // as many bytes
+                Tensor& norm = t["model.norm.weight"];  // as many bytes
                 norm.dtype = "I32";
               }),
               "model.norm.weight is of type I32; F32, BF16 and F16 are read");
@@ -211,7 +224,8 @@ TEST_F(ForeignWeightsTest, a_weight_that_is_not_finite_is_named) {
   const std::string nan = complaint_about([&](Tensors& t) { t[w1_].values[5] = std::nanf(""); });
   EXPECT_SAYS(nan, w1_ + " holds nan at element 5");
   EXPECT_SAYS(nan, "model.safetensors");
-  EXPECT_SAYS(complaint_about([&](Tensors& t) { t["model.norm.weight"].values[0] = -INFINITY; }), "model.norm.weight holds -inf at element 0");
+  EXPECT_SAYS(complaint_about([&](Tensors& t) { t["model.norm.weight"].values[0] = -INFINITY; }),
+              "model.norm.weight holds -inf at element 0");
   EXPECT_EQ(complaint_about([](Tensors&) {}), "");
 }
 

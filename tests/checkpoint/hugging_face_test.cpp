@@ -1,10 +1,8 @@
 // The real transformers opens what we write. Skipped, with the reason, where there is none.
+#include "checkpoint/io/catalog.hpp"
 #include "tests/checkpoint/support.hpp"
 
-#include "checkpoint/io/catalog.hpp"
-
 #include <gtest/gtest.h>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +35,8 @@ class HuggingFace : public ::testing::Test {
  protected:
   void SetUp() override {
     python_ = python_with_transformers();
-    if (::access(python_.c_str(), X_OK) != 0) GTEST_SKIP() << "no " << python_ << ": ./dev makes it, or set REGROUP_PYTHON to a python with transformers";
+    if (::access(python_.c_str(), X_OK) != 0)
+      GTEST_SKIP() << "no " << python_ << ": ./dev makes it, or set REGROUP_PYTHON to a python with transformers";
   }
   std::string python_;
 };
@@ -63,8 +62,10 @@ TEST_F(HuggingFace, transformers_opens_an_export_of_a_tied_model_with_a_window) 
   shape.rope_theta = 5e5;
   const std::string saved = save(dir.path() + "/from", info_of(shape, 1, 1), make_state(shape, 1), 2, 1);
   ASSERT_TRUE(export_checkpoint(saved, dir.path() + "/to"));
-  for (const auto& entry : std::filesystem::directory_iterator(dir.path() + "/to")) EXPECT_EQ(entry.path().filename().string().find("optimizer"), std::string::npos);
-  std::filesystem::copy_file(saved + "/" + kManifestName, dir.path() + "/to/" + kManifestName);  // the script compares with its shape
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path() + "/to"))
+    EXPECT_EQ(entry.path().filename().string().find("optimizer"), std::string::npos);
+  // the script compares with its shape
+  std::filesystem::copy_file(saved + "/" + kManifestName, dir.path() + "/to/" + kManifestName);
   EXPECT_EQ(open_with_transformers(python_, dir.path() + "/to"), 0);
 }
 

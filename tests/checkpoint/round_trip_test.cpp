@@ -1,8 +1,7 @@
-#include "tests/checkpoint/support.hpp"
-
 #include "base/digest.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
+#include "tests/checkpoint/support.hpp"
 
 #include <gtest/gtest.h>
 
@@ -36,7 +35,8 @@ TEST(RoundTrip, long_runs_with_odd_edges) {
   const std::int64_t bytes = expect_equal(directory, state, 3, 7);
   const auto plan = FilePlan::make(shape);
   EXPECT_GE(bytes, plan->state_bytes());
-  EXPECT_LT(bytes, plan->state_bytes() + plan->state_bytes() / 4);   // a small model: 64 KiB pieces at every cut weigh here
+  // a small model: 64 KiB pieces at every cut weigh here
+  EXPECT_LT(bytes, plan->state_bytes() + plan->state_bytes() / 4);
 }
 
 TEST(RoundTrip, slices_whose_rows_are_longer_than_a_piece_of_the_checksums) {

@@ -1,10 +1,8 @@
 // Saves that fail, are stopped, or die at any moment.
+#include "checkpoint/io/catalog.hpp"
 #include "tests/checkpoint/support.hpp"
 
-#include "checkpoint/io/catalog.hpp"
-
 #include <gtest/gtest.h>
-
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,8 +30,9 @@ bool killed_in_child(const std::function<void()>& body) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-const std::vector<std::string> kPoints = {"directory_made",  "files_made",          "one_run_written",      "data_written",    "data_synced",
-                                          "record_written",  "parts_collected",     "companions_copied",  "manifest_not_renamed", "manifest_renamed"};
+const std::vector<std::string> kPoints = {
+    "directory_made", "files_made",      "one_run_written",   "data_written",         "data_synced",
+    "record_written", "parts_collected", "companions_copied", "manifest_not_renamed", "manifest_renamed"};
 
 TEST(Crash, at_every_point_of_a_save_a_complete_checkpoint_remains_and_is_found) {
   const ModelShape shape = tiny_shape();
@@ -64,12 +63,13 @@ TEST(Crash, at_every_point_of_a_save_a_complete_checkpoint_remains_and_is_found)
     expect_equal(found->path, committed ? newer : older, 2, 3);
     expect_equal(before, older, 1, 4);
 
-    // The next epoch saves the same step into a directory of its own; what was left behind is thinned out, what is complete stays.
+    // The next epoch saves the same step into a directory of its own; what was left behind is thinned out, what is
+    // complete stays.
     const std::string after = save(dir.path(), info_of(shape, 2, 2), newer, 3, 5);
     expect_equal(after, newer, 2, 6);
     auto gone = prune_checkpoints(dir.path(), 2, Epoch{2});
     ASSERT_TRUE(gone) << to_string(gone.error());
-    EXPECT_EQ(gone->size(), 1U);   // the rest of the crash, or (if it had committed) the oldest of three
+    EXPECT_EQ(gone->size(), 1U);  // the rest of the crash, or (if it had committed) the oldest of three
     expect_equal(after, newer, 2, 7);
   }
 }
@@ -116,7 +116,7 @@ TEST(Commit, parts_that_leave_a_hole_are_refused) {
   TempDir dir;
   std::mt19937_64 random(1);
   auto shares = cut_state(shape, state, 2, random);
-  shares[1].entries.erase(shares[1].entries.begin());   // not the last: it may be padding only
+  shares[1].entries.erase(shares[1].entries.begin());  // not the last: it may be padding only
   for (int part : {0, 1}) ASSERT_TRUE(write_part(request_of(dir.path(), info_of(shape, 1, 1), shares, part)));
   auto committed = commit(request_of(dir.path(), info_of(shape, 1, 1), shares, 0), seconds(5));
   ASSERT_FALSE(committed);
@@ -181,7 +181,8 @@ TEST(Cancel, stops_a_commit_that_waits) {
   auto committed = commit(request_of(dir.path(), info_of(shape, 1, 1), shares, 0), seconds(600), cancel);
   other.join();
   EXPECT_EQ(committed.error().code, Code::kNewerEpoch);
-  EXPECT_EQ(write_part(request_of(dir.path(), info_of(shape, 1, 1), shares, 1), cancel).error().code, Code::kNewerEpoch);
+  EXPECT_EQ(write_part(request_of(dir.path(), info_of(shape, 1, 1), shares, 1), cancel).error().code,
+            Code::kNewerEpoch);
 }
 
 // A limit on file sizes stands for a full disk: the same path, without the rights to mount one.
@@ -203,8 +204,9 @@ TEST(FullDisk, fails_with_the_file_and_the_reason_and_leaves_nothing_behind) {
   std::signal(SIGXFSZ, old_handler);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code, Code::kUnavailable);
-  EXPECT_NE(written.error().context.find(".safetensors: " + std::string(std::strerror(EFBIG))), std::string::npos) << written.error().context;
-  ASSERT_FALSE(committed);   // at once, not after ten minutes
+  EXPECT_NE(written.error().context.find(".safetensors: " + std::string(std::strerror(EFBIG))), std::string::npos)
+      << written.error().context;
+  ASSERT_FALSE(committed);  // at once, not after ten minutes
   EXPECT_EQ(committed.error().code, Code::kUnavailable);
   int entries = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(dir.path())) ++entries;
@@ -217,7 +219,10 @@ TEST(FullDisk, fails_with_the_file_and_the_reason_and_leaves_nothing_behind) {
 TEST(FullDisk, a_root_that_is_a_file_is_said) {
   TempDir dir;
   const std::string root = dir.path() + "/file";
-  { auto made = fs::path(root); std::fclose(std::fopen(made.c_str(), "w")); }
+  {
+    auto made = fs::path(root);
+    std::fclose(std::fopen(made.c_str(), "w"));
+  }
   const ModelShape shape = tiny_shape();
   const State state = make_state(shape, 1);
   std::mt19937_64 random(1);

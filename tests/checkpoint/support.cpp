@@ -25,7 +25,9 @@ ModelShape tiny_shape() {
 }
 
 ModelShape random_shape(std::mt19937_64& random) {
-  const auto pick = [&](std::int64_t lo, std::int64_t hi) { return std::uniform_int_distribution<std::int64_t>(lo, hi)(random); };
+  const auto pick = [&](std::int64_t lo, std::int64_t hi) {
+    return std::uniform_int_distribution<std::int64_t>(lo, hi)(random);
+  };
   ModelShape s = tiny_shape();
   s.vocab_size = pick(17, 700);
   s.num_key_value_heads = pick(1, 2);
@@ -59,7 +61,8 @@ State make_state(const ModelShape& shape, std::uint64_t seed) {
     std::vector<float> arrays(padded * kStateArrays, 0.0F);
     for (std::size_t array = 0; array < kStateArrays; ++array)
       for (const TensorSpec& tensor : unit.tensors)
-        for (std::int64_t i = 0; i < tensor.numel; ++i) arrays[array * padded + static_cast<std::size_t>(tensor.offset + i)] = value(random);
+        for (std::int64_t i = 0; i < tensor.numel; ++i)
+          arrays[array * padded + static_cast<std::size_t>(tensor.offset + i)] = value(random);
     state.push_back(std::move(arrays));
   }
   return state;
@@ -68,7 +71,8 @@ State make_state(const ModelShape& shape, std::uint64_t seed) {
 namespace {
 
 // Blocks of every unit, split over `count` owners.
-std::vector<std::vector<std::pair<int, Interval>>> split_blocks(const std::vector<Unit>& units, int count, std::mt19937_64& random) {
+std::vector<std::vector<std::pair<int, Interval>>> split_blocks(const std::vector<Unit>& units, int count,
+                                                                std::mt19937_64& random) {
   std::vector<std::vector<std::pair<int, Interval>>> owned(static_cast<std::size_t>(count));
   for (const Unit& unit : units) {
     // The format lets an expert be cut, though no plan does it: slices are, now and then.
@@ -90,7 +94,9 @@ std::vector<std::byte> copy_blocks(const Unit& unit, const std::vector<float>& a
   const auto floats = static_cast<std::size_t>(blocks.size() * unit.block_elements);
   std::vector<std::byte> bytes(floats * 4 * kStateArrays);
   for (std::size_t array = 0; array < kStateArrays; ++array)
-    std::memcpy(bytes.data() + array * floats * 4, arrays.data() + array * static_cast<std::size_t>(unit.padded_numel()) + blocks.lo * unit.block_elements, floats * 4);
+    std::memcpy(bytes.data() + array * floats * 4,
+                arrays.data() + array * static_cast<std::size_t>(unit.padded_numel()) + blocks.lo * unit.block_elements,
+                floats * 4);
   return bytes;
 }
 
@@ -102,7 +108,8 @@ std::vector<Share> cut_state(const ModelShape& shape, const State& state, int nu
   for (const auto& owned : split_blocks(units, num_parts, random)) {
     Share share;
     for (const auto& [unit, blocks] : owned) {
-      share.memory.push_back(copy_blocks(units[static_cast<std::size_t>(unit)], state[static_cast<std::size_t>(unit)], blocks));
+      share.memory.push_back(
+          copy_blocks(units[static_cast<std::size_t>(unit)], state[static_cast<std::size_t>(unit)], blocks));
       share.entries.push_back({unit, blocks, share.memory.back().data()});
     }
     shares.push_back(std::move(share));
@@ -122,11 +129,13 @@ CheckpointInfo info_of(const ModelShape& shape, std::int64_t step, std::uint64_t
   return info;
 }
 
-SaveRequest request_of(const std::string& root, const CheckpointInfo& info, const std::vector<Share>& shares, int part) {
+SaveRequest request_of(const std::string& root, const CheckpointInfo& info, const std::vector<Share>& shares,
+                       int part) {
   return {root, info, part, static_cast<int>(shares.size()), shares[static_cast<std::size_t>(part)].entries, {}};
 }
 
-std::string save(const std::string& root, const CheckpointInfo& info, const State& state, int num_parts, std::uint64_t seed) {
+std::string save(const std::string& root, const CheckpointInfo& info, const State& state, int num_parts,
+                 std::uint64_t seed) {
   std::mt19937_64 random(seed);
   const auto shares = cut_state(info.shape, state, num_parts, random);
   const auto write = [&](int part) {
@@ -156,7 +165,9 @@ std::int64_t expect_equal(const std::string& directory, const State& state, int 
     std::vector<std::vector<std::byte>> memory;
     std::vector<PartBuffer> buffers;
     for (const auto& [unit, blocks] : owned) {
-      memory.emplace_back(static_cast<std::size_t>(blocks.size() * units[static_cast<std::size_t>(unit)].block_elements * 4 * kStateArrays), std::byte{0xff});
+      memory.emplace_back(static_cast<std::size_t>(
+                              blocks.size() * units[static_cast<std::size_t>(unit)].block_elements * 4 * kStateArrays),
+                          std::byte{0xff});
       buffers.push_back({unit, blocks, memory.back().data()});
     }
     auto read = (*reader)->read(buffers);

@@ -44,7 +44,8 @@ CheckpointInfo info_of(const ModelShape& shape, std::int64_t step, std::uint64_t
 SaveRequest request_of(const std::string& root, const CheckpointInfo& info, const std::vector<Share>& shares, int part);
 
 // All parts on threads of their own, then the commit. Returns the directory.
-std::string save(const std::string& root, const CheckpointInfo& info, const State& state, int num_parts, std::uint64_t seed);
+std::string save(const std::string& root, const CheckpointInfo& info, const State& state, int num_parts,
+                 std::uint64_t seed);
 
 // Reads everything with `num_readers` readers, each its random share, and compares bit for bit. Returns the bytes read.
 std::int64_t expect_equal(const std::string& directory, const State& state, int num_readers, std::uint64_t seed);

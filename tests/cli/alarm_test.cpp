@@ -1,7 +1,6 @@
 #include "cli/local/alarm.hpp"
 
 #include <gtest/gtest.h>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
-constexpr milliseconds kNever{60'000};   // a wait that ends only by its time fails the test by its length
+constexpr milliseconds kNever{60'000};  // a wait that ends only by its time fails the test by its length
 
 // Whether a wait ends by something else than its time.
 bool something_happens(Alarm& alarm) {

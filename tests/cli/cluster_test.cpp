@@ -1,7 +1,10 @@
-#include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
 
+#include "cli/local/child.hpp"
+
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -9,9 +12,6 @@
 #include <fstream>
 #include <functional>
 #include <thread>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace regroup {
 namespace {

@@ -3,14 +3,13 @@
 #include "checkpoint/core/hugging_face_config.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <regex>
 #include <string>
-
-#include <unistd.h>
 
 namespace regroup {
 namespace {
@@ -97,8 +96,10 @@ TEST_F(JobFileTest, validation_takes_the_set_beside_the_training_data) {
   ASSERT_TRUE(file) << file.error().context;
   EXPECT_EQ(file->job.validation.data_prefix, (dir / "data/text-validation").string());
   EXPECT_EQ(file->job.validation.microbatches, file->job.microbatches);
-  EXPECT_TRUE(file->job.validation.due(8, 10) && file->job.validation.due(10, 10) && !file->job.validation.due(9, 10) && !file->job.validation.due(0, 10));
-  EXPECT_SAYS(load(std::string(kGood) + "validation: {interval: 4, microbatch: 1}\n").error().context, "did you mean microbatches?");
+  EXPECT_TRUE(file->job.validation.due(8, 10) && file->job.validation.due(10, 10) && !file->job.validation.due(9, 10) &&
+              !file->job.validation.due(0, 10));
+  EXPECT_SAYS(load(std::string(kGood) + "validation: {interval: 4, microbatch: 1}\n").error().context,
+              "did you mean microbatches?");
 }
 
 TEST_F(JobFileTest, wsd_falls_over_the_last_tenth_unless_told) {
@@ -133,7 +134,8 @@ TEST_F(JobFileTest, a_typo_is_named_with_its_line_and_the_nearest_key) {
   EXPECT_SAYS(complaint("steps: 10", "step: 10"), "steps is missing");
   EXPECT_SAYS(complaint("seed", "sead"), "did you mean seed?");
   EXPECT_SAYS(complaint("max_groups", "max_group"), "elastic.max_group is not a key here; did you mean max_groups?");
-  EXPECT_SAYS(complaint("num_hidden_layers: 2", "num_hidden_layers: 2\n  layers: 2"), "did you mean num_hidden_layers?");
+  EXPECT_SAYS(complaint("num_hidden_layers: 2", "num_hidden_layers: 2\n  layers: 2"),
+              "did you mean num_hidden_layers?");
   EXPECT_SAYS(complaint("linear", "liner"), "did you mean linear?");
 }
 
@@ -144,7 +146,8 @@ TEST_F(JobFileTest, a_wrong_type_is_named) {
   EXPECT_SAYS(complaint("steps: 10", "steps: [10]"), "steps must be a whole number");
   EXPECT_SAYS(complaint("2GiB", "much"), "elastic.worker_memory is 'much'");
   EXPECT_SAYS(complaint("learning_rate: 1e-3", "learning_rate: .nan"), "finite");
-  EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB\n  load_gain: 0.25", "elastic: 4"), "elastic must be a mapping");
+  EXPECT_SAYS(complaint("elastic:\n  max_groups: 2\n  worker_memory: 2GiB\n  load_gain: 0.25", "elastic: 4"),
+              "elastic must be a mapping");
 }
 
 TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
@@ -161,7 +164,8 @@ TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
   EXPECT_SAYS(complaint(from, "data: []"), "data is an empty list");
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 0}]"), "data[1].weight must be above 0");
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {weight: 1}]"), "data[1].path is missing");
-  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, wieght: 1}]"), "data[1].wieght is not a key here; did you mean weight?");
+  EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, wieght: 1}]"),
+              "data[1].wieght is not a key here; did you mean weight?");
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 1e-7}]"), "data[1].weight is less than 1 / 65536");
   EXPECT_SAYS(complaint(from, "data: [a, b]"), "data[0] must be a mapping");
   EXPECT_FALSE(file->job.separate_documents);
@@ -180,7 +184,9 @@ TEST_F(JobFileTest, precision_and_recompute_are_words) {
   EXPECT_SAYS(complaint("seed: 3", "seed: 3\nrecompute: some"), "recompute");
 }
 
-TEST_F(JobFileTest, a_key_given_twice_is_refused) { EXPECT_SAYS(complaint("seed: 3", "seed: 3\nseed: 4"), "seed is given twice"); }
+TEST_F(JobFileTest, a_key_given_twice_is_refused) {
+  EXPECT_SAYS(complaint("seed: 3", "seed: 3\nseed: 4"), "seed is given twice");
+}
 
 TEST_F(JobFileTest, contradictions_are_refused) {
   EXPECT_SAYS(complaint("steps: 10", "steps: 10\nchains: 3"), "chains");
@@ -218,10 +224,15 @@ TEST_F(JobFileTest, what_is_not_yaml_or_not_there_is_refused) {
 
 TEST_F(JobFileTest, a_model_may_be_a_config_json_or_its_directory) {
   fs::create_directory(dir / "hf");
-  std::ofstream(dir / "hf/config.json") << R"({"model_type": "mixtral", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1,
-    "num_attention_heads": 2, "num_key_value_heads": 1, "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64,
-    "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "sliding_window": null, "hidden_act": "silu", "dtype": "float32"})";
-  const std::string head = "name: a\ndata: d\nsteps: 1\nmicrobatches: 2\nsequences_per_microbatch: 1\nsequence_length: 8\n";
+  std::ofstream(dir / "hf/config.json")
+      << R"({"model_type": "mixtral", "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+    "num_local_experts": 3, "num_experts_per_tok": 1,
+    "max_position_embeddings": 64, "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"},
+    "sliding_window": null,
+    "hidden_act": "silu", "dtype": "float32"})";
+  const std::string head =
+      "name: a\ndata: d\nsteps: 1\nmicrobatches: 2\nsequences_per_microbatch: 1\nsequence_length: 8\n";
   for (const std::string model : {"model: hf\n", "model: hf/config.json\n", "model:\n  config: hf\n"}) {
     auto file = load(head + model);
     ASSERT_TRUE(file) << file.error().context;
@@ -250,7 +261,9 @@ TEST_F(JobFileTest, a_model_may_be_a_config_json_or_its_directory) {
 }
 
 TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
-  const std::string fields = R"("vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2,
+  const std::string fields =
+      R"("vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1,
+    "num_attention_heads": 2,
     "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64)";
   const auto said = [&](const std::string& extra) {
     auto shape = shape_from_config_json("{" + fields + extra + "}");
@@ -262,7 +275,8 @@ TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
   EXPECT_SAYS(said(R"(, "attention_dropout": 0.1)"), "attention_dropout");
   EXPECT_SAYS(said(R"(, "rope_parameters": {"rope_type": "yarn"})"), "yarn");
   EXPECT_SAYS(said(R"(, "rope_scaling": {"type": "linear", "factor": 2})"), "rope_scaling.type is \"linear\"");
-  EXPECT_SAYS(said(R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})"), "partial_rotary_factor");
+  EXPECT_SAYS(said(R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})"),
+              "partial_rotary_factor");
   EXPECT_SAYS(said(R"(, "quantization_config": {"bits": 4})"), "quantised");
   EXPECT_SAYS(said(R"(, "attention_bias": true)"), "attention_bias");
   EXPECT_SAYS(said(R"(, "rms_norm_eps": "small")"), "wrong type");
@@ -271,10 +285,15 @@ TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
 }
 
 TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
-  const std::string fields = R"({"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": null,
-    "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64, "router_jitter_noise": 0.1, "sliding_window": 16, "tie_word_embeddings": true,)";
-  const auto four = shape_from_config_json(fields + R"("rope_theta": 5000.0, "rope_scaling": null, "torch_dtype": "bfloat16"})");
-  const auto five = shape_from_config_json(fields + R"("rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "dtype": "float32"})");
+  const std::string fields =
+      R"({"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "head_dim": null,
+    "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64, "router_jitter_noise": 0.1,
+    "sliding_window": 16, "tie_word_embeddings": true,)";
+  const auto four =
+      shape_from_config_json(fields + R"("rope_theta": 5000.0, "rope_scaling": null, "torch_dtype": "bfloat16"})");
+  const auto five = shape_from_config_json(
+      fields + R"("rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "dtype": "float32"})");
   ASSERT_TRUE(four && five);
   EXPECT_EQ(*four, *five);
   EXPECT_EQ(four->rope_theta, 5000.0);
@@ -282,7 +301,8 @@ TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
   EXPECT_EQ(four->router_jitter_noise, 0.1);
   EXPECT_EQ(*four->sliding_window, 16);
   EXPECT_TRUE(four->tie_word_embeddings);
-  EXPECT_EQ(shape_from_config_json(fields + "\"x\": 1}")->rope_theta, 1e6) << "what transformers takes for a Mixtral without one";
+  EXPECT_EQ(shape_from_config_json(fields + "\"x\": 1}")->rope_theta, 1e6)
+      << "what transformers takes for a Mixtral without one";
 }
 
 // Every key that the source asks its sections for, in a cell of the page.
@@ -294,7 +314,8 @@ TEST(Examples, the_page_of_the_job_file_has_every_key) {
   const std::string source = text_of("/cli/job_file.cpp"), page = text_of("/docs/job-file.md");
   const std::regex asked(R"re(\.(?:read|read_bytes|read_word|require|section|find)\("([a-z0-9_]+)")re");
   int keys = 0;
-  for (auto key = std::sregex_iterator(source.begin(), source.end(), asked); key != std::sregex_iterator(); ++key, ++keys)
+  for (auto key = std::sregex_iterator(source.begin(), source.end(), asked); key != std::sregex_iterator();
+       ++key, ++keys)
     EXPECT_NE(page.find("`" + (*key)[1].str() + "`"), std::string::npos) << (*key)[1] << " is not in docs/job-file.md";
   EXPECT_GT(keys, 50);
 }

@@ -1,14 +1,14 @@
-#include "cli/local/child.hpp"
 #include "cli/local/local_run.hpp"
+
+#include "cli/local/child.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-
-#include <unistd.h>
 
 namespace regroup {
 namespace {
@@ -65,7 +65,9 @@ class LocalRunTest : public ::testing::Test {
     summary = nlohmann::json::parse(text);
     std::rewind(options.out);
     char buffer[4096];
-    for (std::size_t n = std::fread(buffer, 1, sizeof buffer, options.out); n > 0; n = std::fread(buffer, 1, sizeof buffer, options.out)) printed.append(buffer, n);
+    for (std::size_t n = std::fread(buffer, 1, sizeof buffer, options.out); n > 0;
+         n = std::fread(buffer, 1, sizeof buffer, options.out))
+      printed.append(buffer, n);
     return status;
   }
 
@@ -76,7 +78,9 @@ class LocalRunTest : public ::testing::Test {
 };
 
 TEST_F(LocalRunTest, a_run_with_events_ends_with_a_summary_and_nothing_left) {
-  options.events = {{.at_step = 3, .deed = Deed::kKillNode, .node = "node-2"}, {.at_step = 6, .deed = Deed::kJoin}, {.at_step = 9, .deed = Deed::kKillCoordinator},
+  options.events = {{.at_step = 3, .deed = Deed::kKillNode, .node = "node-2"},
+                    {.at_step = 6, .deed = Deed::kJoin},
+                    {.at_step = 9, .deed = Deed::kKillCoordinator},
                     {.at_step = 12, .deed = Deed::kStopEtcd, .seconds = 0.2}};
   options.summary_file = (dir / "summary.json").string();
   EXPECT_EQ(run("good"), 0) << printed << summary;
@@ -86,13 +90,15 @@ TEST_F(LocalRunTest, a_run_with_events_ends_with_a_summary_and_nothing_left) {
   EXPECT_EQ(summary["steps_lost"], 0);
   EXPECT_EQ(summary["events"].size(), 4u);
   EXPECT_TRUE(fs::exists(dir / "summary.json"));
-  for (const char* part : {"kill-node node-2", "join node-3", "kill-coordinator coordinator-1", "stop-etcd", "etcd answers again", "start", "weights abab"})
+  for (const char* part : {"kill-node node-2", "join node-3", "kill-coordinator coordinator-1", "stop-etcd",
+                           "etcd answers again", "start", "weights abab"})
     EXPECT_NE(printed.find(part), std::string::npos) << part << "\n" << printed;
 }
 
 TEST_F(LocalRunTest, agents_that_die_end_the_run_with_their_last_words) {
   EXPECT_EQ(run("dies"), 1);
-  EXPECT_NE(summary["error"].get<std::string>().find("no space left on the device"), std::string::npos) << summary["error"];
+  EXPECT_NE(summary["error"].get<std::string>().find("no space left on the device"), std::string::npos)
+      << summary["error"];
 }
 
 TEST_F(LocalRunTest, a_job_that_stands_still_fails_with_a_sentence) {
@@ -103,7 +109,8 @@ TEST_F(LocalRunTest, a_job_that_stands_still_fails_with_a_sentence) {
 
 TEST_F(LocalRunTest, members_that_contradict_each_other_fail_the_run) {
   EXPECT_EQ(run("contradicts"), 1);
-  EXPECT_NE(summary["error"].get<std::string>().find("the loss of step 5 is another on"), std::string::npos) << summary["error"];
+  EXPECT_NE(summary["error"].get<std::string>().find("the loss of step 5 is another on"), std::string::npos)
+      << summary["error"];
 }
 
 TEST_F(LocalRunTest, a_directory_that_cannot_be_made_is_named) {

@@ -45,20 +45,21 @@ TEST(WhatIf, counts_work_as_the_field_does) {
 
 TEST(WhatIf, traffic_is_what_the_layout_must_move) {
   const JobSpec job = example("small");
-  const std::int64_t rows = static_cast<std::int64_t>(job.microbatches) * job.sequences_per_microbatch * job.sequence_length * job.model.num_experts_per_tok;
+  const std::int64_t rows = static_cast<std::int64_t>(job.microbatches) * job.sequences_per_microbatch *
+                            job.sequence_length * job.model.num_experts_per_tok;
   std::int64_t dense = 0, experts = 0;
   for (const Unit& unit : make_units(job.model)) (unit.is_expert() ? experts : dense) += unit.padded_numel() * 4;
   JobSpec one_group = job;
   one_group.elastic.max_groups = 1;
   const Traffic group = what_if(one_group, {2, 1, 0}, 0)->traffic;
-  EXPECT_EQ(group.gather, dense);                                  // each half to the other
-  EXPECT_EQ(group.leaves, job.microbatches * dense / 2);           // each microbatch's leaf: the other's half
+  EXPECT_EQ(group.gather, dense);                         // each half to the other
+  EXPECT_EQ(group.leaves, job.microbatches * dense / 2);  // each microbatch's leaf: the other's half
   EXPECT_EQ(group.dispatch, 4 * rows / 2 * job.model.hidden_size * 4 * job.model.num_hidden_layers);
   EXPECT_EQ(group.nodes, 0);
   EXPECT_EQ(group.between_machines, group.total());
-  one_group.model.expert_slices = 2;                               // one on each: every row goes out, and one of two answers comes back
+  one_group.model.expert_slices = 2;  // one on each: every row goes out, and one of two answers comes back
   EXPECT_EQ(what_if(one_group, {2, 1, 0}, 0)->traffic.dispatch, 2 * group.dispatch);
-  const Traffic siblings = what_if(job, {2, 1, 0}, 0)->traffic;    // two groups of one
+  const Traffic siblings = what_if(job, {2, 1, 0}, 0)->traffic;  // two groups of one
   EXPECT_EQ(siblings.gather + siblings.leaves + siblings.dispatch, 0);
   EXPECT_EQ(siblings.nodes, 2 * (dense + experts));
   EXPECT_EQ(what_if(job, {1, 2, 0}, 0)->traffic.between_machines, 0);
@@ -78,8 +79,9 @@ TEST(WhatIf, traffic_follows_precision_and_recomputation) {
   EXPECT_EQ(bf16.dispatch, fp32.dispatch / 2);
   EXPECT_EQ(bf16.leaves, fp32.leaves) << "sums are fp32 in either";
   std::int64_t computed_with = 0;
-  for (const Unit& unit : make_units(job.model)) computed_with += unit.is_expert() ? 0 : ComputeForm(unit, job.precision).byte_of(unit.padded_numel());
-  EXPECT_EQ(bf16.gather, computed_with);                           // each half to the other: norms and routers in fp32, matrices in bf16
+  for (const Unit& unit : make_units(job.model))
+    computed_with += unit.is_expert() ? 0 : ComputeForm(unit, job.precision).byte_of(unit.padded_numel());
+  EXPECT_EQ(bf16.gather, computed_with);  // each half to the other: norms and routers in fp32, matrices in bf16
 }
 
 TEST(WhatIf, losses_say_where_the_state_comes_from) {
@@ -118,7 +120,8 @@ TEST(WhatIf, text_and_json_hold_the_figures) {
   const JobSpec job = example("mixtral-8x7b");
   const WhatIf result = what_if(job, {16, 8, 0}, 2).value();
   const std::string text = what_if_text(job, {16, 8, 0}, result);
-  for (const char* word : {"46.70 G", "12.88 G", "FLOP a token", "memory", "wire", "between machines", "1 gone"}) EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
+  for (const char* word : {"46.70 G", "12.88 G", "FLOP a token", "memory", "wire", "between machines", "1 gone"})
+    EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
   const auto json = nlohmann::json::parse(what_if_json(result));
   EXPECT_EQ(json["parameters"], result.parameters);
   EXPECT_EQ(json["losses"].size(), 2u);

@@ -1,33 +1,40 @@
 #include "cli/local/run_record.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
 #include <string>
 
-#include <unistd.h>
-
 namespace regroup {
 namespace {
 
 JournalLine committed(const std::string& worker, int epoch, int step, std::int64_t at_ms, double loss = 1.0) {
-  auto line = parse_journal_line(R"({"at_ms":)" + std::to_string(at_ms) + R"(,"node":"n","event":"committed","worker":")" + worker + R"(","epoch":)" + std::to_string(epoch) +
-                                 R"(,"step":)" + std::to_string(step) + R"(,"loss":)" + std::to_string(loss) + R"(,"tokens":1000,"seconds":0.1})");
+  auto line =
+      parse_journal_line(R"({"at_ms":)" + std::to_string(at_ms) + R"(,"node":"n","event":"committed","worker":")" +
+                         worker + R"(","epoch":)" + std::to_string(epoch) + R"(,"step":)" + std::to_string(step) +
+                         R"(,"loss":)" + std::to_string(loss) + R"(,"tokens":1000,"seconds":0.1})");
   EXPECT_TRUE(line);
   return *line;
 }
 
-JournalLine plan(int epoch, const std::string& cause, std::int64_t detected, std::int64_t decided, const std::string& members = R"("a","b")") {
-  auto line = parse_journal_line(R"({"at_ms":1,"node":"n","event":"plan","epoch":)" + std::to_string(epoch) + R"(,"cause":")" + cause + R"(","members":[)" + members +
-                                 R"(],"when":"now","detected_at_ms":)" + std::to_string(detected) + R"(,"decided_at_ms":)" + std::to_string(decided) + "}");
+JournalLine plan(int epoch, const std::string& cause, std::int64_t detected, std::int64_t decided,
+                 const std::string& members = R"("a","b")") {
+  auto line =
+      parse_journal_line(R"({"at_ms":1,"node":"n","event":"plan","epoch":)" + std::to_string(epoch) + R"(,"cause":")" +
+                         cause + R"(","members":[)" + members + R"(],"when":"now","detected_at_ms":)" +
+                         std::to_string(detected) + R"(,"decided_at_ms":)" + std::to_string(decided) + "}");
   EXPECT_TRUE(line);
   return *line;
 }
 
-JournalLine regrouped(const std::string& worker, int epoch, const std::string& cause, int step, double agree, std::int64_t bytes) {
-  auto line = parse_journal_line(R"({"at_ms":1,"node":"n","event":"regrouped","worker":")" + worker + R"(","epoch":)" + std::to_string(epoch) + R"(,"cause":")" + cause +
-                                 R"(","members":2,"step":)" + std::to_string(step) + R"(,"source":"live","agree_ms":)" + std::to_string(agree) + R"(,"bytes_moved":)" + std::to_string(bytes) + "}");
+JournalLine regrouped(const std::string& worker, int epoch, const std::string& cause, int step, double agree,
+                      std::int64_t bytes) {
+  auto line = parse_journal_line(R"({"at_ms":1,"node":"n","event":"regrouped","worker":")" + worker + R"(","epoch":)" +
+                                 std::to_string(epoch) + R"(,"cause":")" + cause + R"(","members":2,"step":)" +
+                                 std::to_string(step) + R"(,"source":"live","agree_ms":)" + std::to_string(agree) +
+                                 R"(,"bytes_moved":)" + std::to_string(bytes) + "}");
   EXPECT_TRUE(line);
   return *line;
 }
@@ -161,7 +168,7 @@ TEST(RunRecord, one_plan_answers_several_joins_and_a_later_one_none_of_them) {
   const auto rows = record.event_rows(regroups);
   EXPECT_EQ(rows[0].regroup->epoch, Epoch(2));
   EXPECT_EQ(rows[1].regroup->epoch, Epoch(2));
-  EXPECT_EQ(rows[2].regroup, nullptr);   // it never became a member
+  EXPECT_EQ(rows[2].regroup, nullptr);  // it never became a member
   EXPECT_EQ(regroups[0].detect_ms, 50);
   EXPECT_EQ(regroups[1].detect_ms, 0);
 }

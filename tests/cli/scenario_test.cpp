@@ -1,13 +1,12 @@
 #include "cli/local/scenario.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <filesystem>
-
-#include <unistd.h>
 
 namespace regroup {
 namespace {
@@ -61,14 +60,17 @@ TEST(Trace, lines_that_make_no_sense_are_refused_with_their_number) {
 std::string told(const TracePlay& play) {
   std::string text;
   for (const auto& node : play.at_start) text += "start " + node + "\n";
-  for (const auto& event : play.events) text += std::to_string(event.at_ms) + " " + name_of(event.deed) + " " + event.node + "\n";
+  for (const auto& event : play.events)
+    text += std::to_string(event.at_ms) + " " + name_of(event.deed) + " " + event.node + "\n";
   return text;
 }
 
 TEST(Trace, machines_beyond_the_limit_wait_and_step_in_when_one_goes) {
-  auto trace = parse_trace("1000,add,a\n1000,add,b\n1000,add,c\n2000,add,d\n3000,remove,a\n4000,remove,d\n5000,remove,c,b\n6000,add,e\n");
+  auto trace = parse_trace(
+      "1000,add,a\n1000,add,b\n1000,add,c\n2000,add,d\n3000,remove,a\n4000,remove,d\n5000,remove,c,b\n6000,add,e\n");
   ASSERT_TRUE(trace);
-  EXPECT_EQ(told(play_trace(*trace, 2, 10)), "start a\nstart b\n200 kill-node a\n200 join c\n400 kill-node c\n400 kill-node b\n500 join e\n");
+  EXPECT_EQ(told(play_trace(*trace, 2, 10)),
+            "start a\nstart b\n200 kill-node a\n200 join c\n400 kill-node c\n400 kill-node b\n500 join e\n");
 }
 
 TEST(Trace, a_spare_that_leaves_with_the_machine_it_would_replace_never_starts) {
@@ -80,8 +82,10 @@ TEST(Trace, a_spare_that_leaves_with_the_machine_it_would_replace_never_starts) 
 TEST(Trace, the_recorded_availability_of_real_machines_never_exceeds_the_limit) {
   // The head of a recorded trace of spot machines.
   const std::string text =
-      "480000,add,node1\n540000,add,node2\n600000,add,node3\n600000,add,node4\n600000,add,node5\n600000,add,node6\n600000,add,node7\n"
-      "1440000,remove,node3\n1440000,remove,node7\n1560000,remove,node6\n1680000,remove,node1\n1740000,add,node25\n2640000,remove,node25\n";
+      "480000,add,node1\n540000,add,node2\n600000,add,node3\n600000,add,node4\n600000,add,node5\n600000,add,"
+      "node6\n600000,add,node7\n"
+      "1440000,remove,node3\n1440000,remove,node7\n1560000,remove,node6\n1680000,remove,node1\n1740000,add,"
+      "node25\n2640000,remove,node25\n";
   auto trace = parse_trace(text);
   ASSERT_TRUE(trace);
   for (int limit : {1, 2, 4, 9}) {
@@ -95,7 +99,7 @@ TEST(Trace, the_recorded_availability_of_real_machines_never_exceeds_the_limit) 
       EXPECT_GE(running, 0);
       EXPECT_LE(running, limit);
     }
-    EXPECT_EQ(running, std::min(limit, 3));   // node2, 4 and 5 stay
+    EXPECT_EQ(running, std::min(limit, 3));  // node2, 4 and 5 stay
   }
 }
 

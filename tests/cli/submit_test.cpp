@@ -59,7 +59,7 @@ TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
   JobSpec other = small_job("a");
   other.steps = 11;
   EXPECT_NE(submit(store, keys, other, SubmitWhere::kLocal).error().context.find("differs"), std::string::npos);
-  JobSpec profiled = small_job("a");   // may change from run to run
+  JobSpec profiled = small_job("a");  // may change from run to run
   profiled.profile = {2, 3};
   again = submit(store, keys, profiled, SubmitWhere::kLocal);
   ASSERT_TRUE(again) << again.error().context;
@@ -68,7 +68,8 @@ TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
   JobOutcome outcome;
   outcome.state = "finished";
   ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
-  EXPECT_NE(submit(store, keys, small_job("a"), SubmitWhere::kLocal).error().context.find("is over (finished)"), std::string::npos);
+  EXPECT_NE(submit(store, keys, small_job("a"), SubmitWhere::kLocal).error().context.find("is over (finished)"),
+            std::string::npos);
 }
 
 struct StoppedJob {
@@ -84,7 +85,9 @@ struct StoppedJob {
     EXPECT_TRUE(store.put(keys.wishes("a") + "stop", to_json(WishRecord{"stop", 0, {}})));
     EXPECT_TRUE(store.put(keys.progress("a", NodeId("n")), to_json(ProgressRecord{})));
   }
-  void saved() { EXPECT_TRUE(store.put(keys.checkpoint("a", Step(5)), to_json(CheckpointRecord{Step(5), Epoch(3), "/c/step-5", 1}))); }
+  void saved() {
+    EXPECT_TRUE(store.put(keys.checkpoint("a", Step(5)), to_json(CheckpointRecord{Step(5), Epoch(3), "/c/step-5", 1})));
+  }
 };
 
 TEST(Submit, a_stopped_job_with_a_checkpoint_goes_on) {
@@ -102,15 +105,20 @@ TEST(Submit, a_stopped_job_with_a_checkpoint_goes_on) {
   EXPECT_EQ(job_from_json(world.store.get(world.keys.spec("a"))->value)->secret, secret);
   EXPECT_EQ(world.store.get(world.keys.outcome("a")).error().code, Code::kNotFound);
   EXPECT_EQ(world.store.get(world.keys.current_plan("a")).error().code, Code::kNotFound);
-  EXPECT_TRUE(world.store.get(world.keys.plan("a", Epoch(3))));   // the next epoch is above it
+  EXPECT_TRUE(world.store.get(world.keys.plan("a", Epoch(3))));  // the next epoch is above it
   EXPECT_TRUE(world.store.list(world.keys.wishes("a"))->keys.empty());
   EXPECT_TRUE(world.store.list(world.keys.progress("a"))->keys.empty());
-  EXPECT_NE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster).error().context.find("is not over yet"), std::string::npos);
+  EXPECT_NE(
+      submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster).error().context.find("is not over yet"),
+      std::string::npos);
 }
 
 TEST(Submit, a_stopped_job_without_a_checkpoint_has_nothing_to_go_on_from) {
   StoppedJob world;
-  EXPECT_NE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster).error().context.find("nothing to go on from"), std::string::npos);
+  EXPECT_NE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster)
+                .error()
+                .context.find("nothing to go on from"),
+            std::string::npos);
 }
 
 TEST(Submit, data_that_is_not_there_is_named) {
@@ -118,7 +126,8 @@ TEST(Submit, data_that_is_not_there_is_named) {
   job.data_prefix = "/nowhere/text";
   JobSpec from_weights = job;
   from_weights.initial_weights = "/nowhere/model";
-  EXPECT_NE(pin_weights(from_weights).error().context.find("/nowhere/model holds neither model.safetensors"), std::string::npos);
+  EXPECT_NE(pin_weights(from_weights).error().context.find("/nowhere/model holds neither model.safetensors"),
+            std::string::npos);
   EXPECT_TRUE(pin_weights(job)) << "without a directory there is nothing to pin";
   EXPECT_NE(pin_data(job).error().context.find("/nowhere/text.idx"), std::string::npos);
 }
@@ -147,10 +156,11 @@ TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
   ASSERT_TRUE(status) << status.error().context;
   EXPECT_EQ(status->leader, "coordinator-1");
   ASSERT_EQ(status->jobs.size(), 2u);
-  EXPECT_EQ(status->jobs[0].name, "b");   // submitted first
+  EXPECT_EQ(status->jobs[0].name, "b");  // submitted first
   EXPECT_EQ(status->jobs[1].progress->step, Step(4));
   const std::string text = status_text(*status);
-  for (const char* part : {"coordinator-1 leads", "node-1", "training", "4/10", "2.5000", "nodes/node-2"}) EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  for (const char* part : {"coordinator-1 leads", "node-1", "training", "4/10", "2.5000", "nodes/node-2"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   EXPECT_NE(status_json(*status).find("\"tokens_per_second\""), std::string::npos);
 }
 

@@ -45,7 +45,8 @@ TEST(Boundary, a_newcomer_joins_an_epoch_whose_members_hold_their_state_before_i
   ASSERT_EQ(w.members(), (Names{"node-0", "node-1"}));
   w.set_worker("node-2", WorkerState::kReady, {}, 1);
   w.warm("node-2", 1);
-  ASSERT_EQ(w.plans.size(), 2U);   // nobody trains in the new epoch yet: it may still need what the old one's donors hold
+  // nobody trains in the new epoch yet: it may still need what the old one's donors hold
+  ASSERT_EQ(w.plans.size(), 2U);
   w.set_worker("node-0", WorkerState::kTraining, w.plan().parent);
   ASSERT_EQ(w.plans.size(), 2U);
   w.set_worker("node-0", WorkerState::kTraining, w.plan().epoch);
@@ -54,7 +55,7 @@ TEST(Boundary, a_newcomer_joins_an_epoch_whose_members_hold_their_state_before_i
   EXPECT_EQ(w.plan().when, When::kBoundary);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 
-  w.agent_says_exit("node-2", 1);   // before anybody has switched: what is held is what the plan in between said
+  w.agent_says_exit("node-2", 1);  // before anybody has switched: what is held is what the plan in between said
   ASSERT_EQ(w.plans.size(), 4U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
   EXPECT_EQ(w.plan().placement, w.plans[1].placement);
@@ -122,14 +123,16 @@ TEST(Boundary, a_joiner_with_another_fingerprint_is_refused_with_a_sentence) {
   w.advance(1000);
   EXPECT_EQ(w.plans.size(), 1U);
   ASSERT_FALSE(w.status().notes.empty());
-  EXPECT_NE(w.status().notes.front().find("its fingerprint other is not the members' same"), std::string::npos) << w.status().notes.front();
+  EXPECT_NE(w.status().notes.front().find("its fingerprint other is not the members' same"), std::string::npos)
+      << w.status().notes.front();
 }
 
 TEST(Boundary, a_drained_node_gives_its_state_as_a_donor_and_is_let_go_after_the_first_commit) {
   CoreWorld w;
   w.start();
   w.train_on(3);
-  w.etcd.put(w.keys.notice(NodeId("node-1")), to_json(NoticeRecord{NodeId("node-1"), "drain", 0}), w.lease_of("node-1"));
+  w.etcd.put(w.keys.notice(NodeId("node-1")), to_json(NoticeRecord{NodeId("node-1"), "drain", 0}),
+             w.lease_of("node-1"));
   w.pump();
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.plan().when, When::kBoundary);

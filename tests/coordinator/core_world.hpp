@@ -1,4 +1,5 @@
-// core_world.hpp: a coordinator's core, an etcd without threads and hand-made agents: the stage for tests of one situation.
+// core_world.hpp: a coordinator's core, an etcd without threads and hand-made agents: the stage for tests of one
+// situation.
 #pragma once
 
 #include "api/job_status.hpp"
@@ -44,15 +45,16 @@ inline JobSpec tiny_job(int max_groups = 2) {
 class CoreWorld {
  public:
   explicit CoreWorld(int num_coordinators = 1) {
-    for (int i = 0; i < num_coordinators; ++i) seats_.push_back({std::make_unique<Coordinator>("c", "coordinator-" + std::to_string(i)), 0, false});
+    for (int i = 0; i < num_coordinators; ++i)
+      seats_.push_back({std::make_unique<Coordinator>("c", "coordinator-" + std::to_string(i)), 0, false});
   }
 
   FakeEtcd etcd;
   Keys keys{"c"};
   Now now{Instant{} + std::chrono::hours(1), 1'000'000};
-  std::vector<Plan> plans;              // as published, all jobs
-  std::vector<std::string> refused;     // keys of writes that a compare stopped
-  bool frozen = false;                  // etcd answers nothing
+  std::vector<Plan> plans;           // as published, all jobs
+  std::vector<std::string> refused;  // keys of writes that a compare stopped
+  bool frozen = false;               // etcd answers nothing
 
   Coordinator& core(int i = 0) { return *seats_[static_cast<std::size_t>(i)].core; }
 
@@ -87,7 +89,8 @@ class CoreWorld {
       moved = false;
       for (Seat& seat : seats_) {
         if (!seat.watching || seat.cursor == etcd.log.size()) continue;
-        WatchUpdate update{false, true, etcd.revision, {etcd.log.begin() + static_cast<std::ptrdiff_t>(seat.cursor), etcd.log.end()}};
+        WatchUpdate update{
+            false, true, etcd.revision, {etcd.log.begin() + static_cast<std::ptrdiff_t>(seat.cursor), etcd.log.end()}};
         seat.cursor = etcd.log.size();
         moved = true;
         feed(seat, StoreUpdate{update});
@@ -107,13 +110,19 @@ class CoreWorld {
     }
   }
 
-  // ---- agents and workers -----------------------------------------------------------------------------------------------------------------
+  // ---- agents and workers ----
 
-  static WorkerId worker(const std::string& node, int start = 0, std::uint64_t incarnation = 1) { return {NodeId(node), incarnation, 0, start}; }
-  static std::int64_t lease_of(const std::string& node) { return static_cast<std::int64_t>(std::hash<std::string>{}(node) % 1'000'000) + 1; }
+  static WorkerId worker(const std::string& node, int start = 0, std::uint64_t incarnation = 1) {
+    return {NodeId(node), incarnation, 0, start};
+  }
+  static std::int64_t lease_of(const std::string& node) {
+    return static_cast<std::int64_t>(std::hash<std::string>{}(node) % 1'000'000) + 1;
+  }
 
   void put_job(const JobSpec& job) { etcd.put(keys.spec(job.name), to_json(job)), pump(); }
-  void put_node(const NodeRecord& record) { etcd.put(keys.node(record.node), to_json(record), lease_of(record.node.value)), pump(); }
+  void put_node(const NodeRecord& record) {
+    etcd.put(keys.node(record.node), to_json(record), lease_of(record.node.value)), pump();
+  }
   NodeRecord record(const std::string& node) {
     const KeyValue* kv = etcd.get(keys.node(NodeId(node)));
     if (kv != nullptr) return *node_from_json(kv->value);
@@ -123,10 +132,12 @@ class CoreWorld {
     record.agent_address = "unix:/agent/" + node;
     return record;
   }
-  void set_worker(const std::string& node, WorkerState state, Epoch epoch = {}, int start = 0, const std::string& job = "job") {
+  void set_worker(const std::string& node, WorkerState state, Epoch epoch = {}, int start = 0,
+                  const std::string& job = "job") {
     NodeRecord r = record(node);
     WorkerId id = worker(node, start, r.incarnation);
-    r.workers = {{id, job, state == WorkerState::kStarting ? "" : "unix:/worker/" + node + std::to_string(start), state, epoch, "same", "text"}};
+    r.workers = {{id, job, state == WorkerState::kStarting ? "" : "unix:/worker/" + node + std::to_string(start), state,
+                  epoch, "same", "text"}};
     put_node(r);
   }
   void warm(const std::string& node, int start = 0) { set_worker(node, WorkerState::kWarm, plan().epoch, start); }
@@ -145,8 +156,10 @@ class CoreWorld {
     for (const WorkerId& id : whom) suspicions.push_back({id, evidence, now.wall_ms - 2});
     suspect(to_string(reporter), epoch(), suspicions);
   }
-  void progress(const std::string& node, std::int64_t step, const std::string& state = "training", const std::string& digest = "") {
-    etcd.put(keys.progress("job", NodeId(node)), to_json(ProgressRecord{epoch(), Step(step), 1.0, 1.0, now.wall_ms, state, digest}));
+  void progress(const std::string& node, std::int64_t step, const std::string& state = "training",
+                const std::string& digest = "") {
+    etcd.put(keys.progress("job", NodeId(node)),
+             to_json(ProgressRecord{epoch(), Step(step), 1.0, 1.0, now.wall_ms, state, digest}));
     pump();
   }
   void vanish(const std::string& node) { etcd.expire(lease_of(node)), pump(); }
@@ -164,7 +177,7 @@ class CoreWorld {
   }
   static std::string name(int i) { return "node-" + std::to_string(i); }
 
-  // ---- what came of it --------------------------------------------------------------------------------------------------------------------
+  // ---- what came of it ----
 
   [[nodiscard]] const Plan& plan() const { return plans.back(); }
   [[nodiscard]] Epoch epoch() const { return plans.empty() ? Epoch{} : plans.back().epoch; }

@@ -1,4 +1,5 @@
-// fake_etcd.hpp: etcd's keys, revisions, transactions and leases as plain values, without threads: what cores are tested against.
+// fake_etcd.hpp: etcd's keys, revisions, transactions and leases as plain values, without threads: what cores are
+// tested against.
 #pragma once
 
 #include "store/store.hpp"
@@ -38,7 +39,9 @@ class FakeEtcd {
   bool txn(const std::vector<Compare>& when, const std::vector<Op>& then) {
     for (const Compare& compare : when) {
       const KeyValue* kv = get(compare.key);
-      const std::int64_t number = kv == nullptr ? 0 : compare.target == Compare::Target::kCreateRevision ? kv->create_revision : kv->mod_revision;
+      const std::int64_t number = kv == nullptr                                        ? 0
+                                  : compare.target == Compare::Target::kCreateRevision ? kv->create_revision
+                                                                                       : kv->mod_revision;
       if (number != compare.number) return false;
     }
     ++revision;

@@ -7,25 +7,32 @@ namespace {
 using Load = std::vector<std::int64_t>;
 
 const Load kEven(16, 100);
-const Load kSkewed = {400, 400, 50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50, 50, 50};   // [2 layers * 8 experts]
+const Load kSkewed = {400, 400, 50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50, 50, 50};  // [2 layers * 8 experts]
 const Load kSkewedElsewhere = {50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50, 50, 50, 400, 400};
-const Load kSkewedBefore = {50, 50, 400, 400, 50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50};   // whoever follows it leaves the popular ones of kSkewed where they are
+// whoever follows it leaves the popular ones of kSkewed where they are
+const Load kSkewedBefore = {50, 50, 400, 400, 50, 50, 50, 50, 50, 50, 400, 400, 50, 50, 50, 50};
 
-void put_load(CoreWorld& w, const Load& load, const Load& before, std::int64_t step, const std::string& node = "node-0") {
+void put_load(CoreWorld& w, const Load& load, const Load& before, std::int64_t step,
+              const std::string& node = "node-0") {
   w.etcd.put(w.keys.load("job", NodeId(node)), to_json(LoadRecord{w.epoch(), Step(step), load, before}));
   w.pump();
 }
-void put_load(CoreWorld& w, const Load& steady, std::int64_t step, const std::string& node = "node-0") { put_load(w, steady, steady, step, node); }
+void put_load(CoreWorld& w, const Load& steady, std::int64_t step, const std::string& node = "node-0") {
+  put_load(w, steady, steady, step, node);
+}
 
 // One second a step.
 void report_progress(CoreWorld& w, std::int64_t step) {
-  w.etcd.put(w.keys.progress("job", NodeId("node-0")), to_json(ProgressRecord{w.epoch(), Step(step), 1.0, 16 * 16, w.now.wall_ms, "training", ""}));
+  w.etcd.put(w.keys.progress("job", NodeId("node-0")),
+             to_json(ProgressRecord{w.epoch(), Step(step), 1.0, 16 * 16, w.now.wall_ms, "training", ""}));
   w.pump();
 }
 
 JobSpec one_group() { return tiny_job(1); }
 
-double heaviest(const CoreWorld& w, const Load& load) { return most_uneven(w.plan().placement, tiny_job().model, load); }
+double heaviest(const CoreWorld& w, const Load& load) {
+  return most_uneven(w.plan().placement, tiny_job().model, load);
+}
 
 // Two workers in one group, long in force, with these loads known.
 void train_unevenly(CoreWorld& w, const Load& load, const JobSpec& job = one_group(), std::int64_t step = 10) {
@@ -77,7 +84,8 @@ TEST(ByLoad, each_move_among_the_same_members_waits_twice_as_long_as_the_one_bef
     report_progress(w, step);
     // Whatever was evened out is uneven again.
     Load again(16, 10);
-    for (std::size_t slot = 0; slot < 16; ++slot) again[slot] = w.plan().placement.groups[0].expert_member[slot] == 0 ? 300 + static_cast<std::int64_t>(slot) : 10;
+    for (std::size_t slot = 0; slot < 16; ++slot)
+      again[slot] = w.plan().placement.groups[0].expert_member[slot] == 0 ? 300 + static_cast<std::int64_t>(slot) : 10;
     put_load(w, again, step + 1);
     w.advance(wait - 1000);
     EXPECT_EQ(w.plans.size(), plans) << wait;
@@ -140,7 +148,9 @@ TEST(ByLoad, near_the_end_of_the_job_experts_stay_and_the_status_says_why) {
   w.advance(20'000);
   EXPECT_EQ(w.plans.size(), 1U);
   ASSERT_FALSE(w.status().notes.empty());
-  EXPECT_NE(w.status().notes.back().find("would save 0.6 s in the 3 steps that are left, and costs 1.0 s"), std::string::npos) << w.status().notes.back();
+  EXPECT_NE(w.status().notes.back().find("would save 0.6 s in the 3 steps that are left, and costs 1.0 s"),
+            std::string::npos)
+      << w.status().notes.back();
 }
 
 TEST(ByLoad, a_load_of_another_epoch_or_another_model_says_nothing) {
@@ -167,10 +177,10 @@ TEST(ByLoad, a_loss_comes_first_and_begins_the_wait_anew) {
   put_load(w, kSkewed, 10);
   w.agent_says_exit("node-2");
   ASSERT_EQ(w.plans.size(), 2U);
-  w.advance(30'000);   // nobody has committed in the new epoch
+  w.advance(30'000);  // nobody has committed in the new epoch
   EXPECT_EQ(w.plans.size(), 2U);
   report_progress(w, 11);
-  w.advance(6000);     // and now redundancy, if need be
+  w.advance(6000);  // and now redundancy, if need be
   const auto plans = w.plans.size();
   report_progress(w, 12);
   put_load(w, kSkewedElsewhere, 20);

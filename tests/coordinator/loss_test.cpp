@@ -21,7 +21,8 @@ TEST(Loss, an_exit_seen_by_the_agent_makes_the_next_plan_at_once) {
   EXPECT_EQ(w.plan().parent, Epoch(1));
   EXPECT_EQ(w.plan().detected_at_ms, before - 1);
   EXPECT_EQ(w.plan().decided_at_ms, before);
-  EXPECT_NE(w.plan().reason.find("node-2/0000000000000001/0/0: exit (says its agent)"), std::string::npos) << w.plan().reason;
+  EXPECT_NE(w.plan().reason.find("node-2/0000000000000001/0/0: exit (says its agent)"), std::string::npos)
+      << w.plan().reason;
   ASSERT_EQ(w.plan().snapshot_donors.size(), 1U);
   EXPECT_EQ(w.plan().snapshot_donors.front().node, NodeId("node-2"));
 }
@@ -101,11 +102,11 @@ TEST(Loss, reports_of_another_epoch_or_by_strangers_or_about_strangers_change_no
   w.agent_says_exit("node-2");
   ASSERT_EQ(w.plans.size(), 2U);
   w.progress("node-0", 2);
-  w.suspect(to_string(w.worker("node-0")), Epoch(1), {{w.worker("node-1"), "eof", 1}});   // of epoch 1
-  w.suspect(to_string(w.worker("node-2")), Epoch(2), {{w.worker("node-1"), "eof", 1}});   // no member
-  w.suspect(to_string(w.worker("node-0")), Epoch(2), {{w.worker("node-9"), "eof", 1}});   // nobody
-  w.suspect("node-7", Epoch(2), {{w.worker("node-1"), "exit", 1}});                       // not its agent
-  w.suspect("node-1", Epoch(2), {{w.worker("node-1", 5), "exit", 1}});                    // another life
+  w.suspect(to_string(w.worker("node-0")), Epoch(1), {{w.worker("node-1"), "eof", 1}});  // of epoch 1
+  w.suspect(to_string(w.worker("node-2")), Epoch(2), {{w.worker("node-1"), "eof", 1}});  // no member
+  w.suspect(to_string(w.worker("node-0")), Epoch(2), {{w.worker("node-9"), "eof", 1}});  // nobody
+  w.suspect("node-7", Epoch(2), {{w.worker("node-1"), "exit", 1}});                      // not its agent
+  w.suspect("node-1", Epoch(2), {{w.worker("node-1", 5), "exit", 1}});                   // another life
   w.advance(1000);
   EXPECT_EQ(w.plans.size(), 2U);
 }
@@ -259,7 +260,9 @@ TEST(Blame, the_smallest_cover_wins_then_the_most_accused_then_the_fewest_bytes)
   EXPECT_EQ(find_guilty({2, {false, false}, {10, 5}, {{0, 1}, {1, 0}}}).guilty, (std::vector<int>{1}));
   EXPECT_EQ(find_guilty({2, {false, false}, {5, 5}, {{0, 1}, {1, 0}}}).guilty, (std::vector<int>{0}));
   // 0 against all, all against 0.
-  EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {1, 9, 9, 9}, {{0, 1}, {0, 2}, {0, 3}, {1, 0}, {2, 0}, {3, 0}}}).guilty, (std::vector<int>{0}));
+  EXPECT_EQ(
+      find_guilty({4, std::vector<bool>(4), {1, 9, 9, 9}, {{0, 1}, {0, 2}, {0, 3}, {1, 0}, {2, 0}, {3, 0}}}).guilty,
+      (std::vector<int>{0}));
   // Two halves that do not see each other: one of them goes, the one that holds less.
   const std::vector<Accusation> split{{0, 2}, {0, 3}, {1, 2}, {1, 3}, {2, 0}, {2, 1}, {3, 0}, {3, 1}};
   EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {9, 9, 8, 9}, split}).guilty, (std::vector<int>{2, 3}));

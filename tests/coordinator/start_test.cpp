@@ -189,7 +189,8 @@ TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
   CoreWorld w;
   w.start();
   w.train_on(2);
-  w.etcd.put(w.keys.progress("job", NodeId("node-0")), to_json(ProgressRecord{Epoch(1), Step(100), 1, 1, 1, "finished", "abc"}));
+  w.etcd.put(w.keys.progress("job", NodeId("node-0")),
+             to_json(ProgressRecord{Epoch(1), Step(100), 1, 1, 1, "finished", "abc"}));
   w.progress("node-1", 100, "finished", "def");
   EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, "failed");
 }

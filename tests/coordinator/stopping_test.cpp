@@ -57,7 +57,9 @@ TEST(Stopping, a_step_that_could_not_be_saved_is_said_with_its_reason) {
   wish_to_stop(w);
   w.progress("node-0", 8, "stopped: No space left on device");
   ASSERT_TRUE(outcome(w));
-  EXPECT_EQ(outcome(w)->reason, "as wished, after step 8, which could not be saved: No space left on device; the newest checkpoint is that of step 5");
+  EXPECT_EQ(outcome(w)->reason,
+            "as wished, after step 8, which could not be saved: No space left on device; the newest checkpoint is that "
+            "of step 5");
 }
 
 TEST(Stopping, without_a_checkpoint_directory_or_without_a_plan_it_is_over_at_once) {
@@ -98,7 +100,9 @@ TEST(Stopping, a_member_lost_on_the_way_makes_a_plan_without_it_which_is_then_en
   ASSERT_EQ(w.plans.size(), 3U);
   EXPECT_FALSE(w.plan().ends);
   EXPECT_EQ(w.plan().when, When::kNow);
-  w.etcd.put(w.keys.progress("job", NodeId("node-0")), to_json(ProgressRecord{Epoch(2), Step(9), 1.0, 1.0, 0, "stopped", ""}));   // it says nothing about this plan
+  // it says nothing about this plan
+  w.etcd.put(w.keys.progress("job", NodeId("node-0")),
+             to_json(ProgressRecord{Epoch(2), Step(9), 1.0, 1.0, 0, "stopped", ""}));
   w.pump();
   EXPECT_FALSE(outcome(w));
   w.set_worker("node-0", WorkerState::kTraining, w.plan().epoch);
@@ -149,7 +153,7 @@ TEST(Stopping, a_stopped_job_that_is_submitted_again_resumes_with_a_later_epoch)
     idle.workers.clear();
     w.put_node(idle);
   }
-  w.etcd.erase(w.keys.outcome("job"));   // as cli/job/submit.cpp does
+  w.etcd.erase(w.keys.outcome("job"));  // as cli/job/submit.cpp does
   w.etcd.erase(w.keys.progress("job", NodeId("node-0")));
   w.etcd.erase(w.keys.current_plan("job"));
   w.pump();

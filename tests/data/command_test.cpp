@@ -2,7 +2,6 @@
 #include "tests/data/data_fixture.hpp"
 
 #include <nlohmann/json.hpp>
-
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -18,7 +17,8 @@ class DataCommandTest : public DataTest {
     std::string out, err;
   };
   [[nodiscard]] Ended run(const std::string& arguments, const std::string& before = "") const {
-    const std::string command = "cd " + dir.string() + " && " + before + " " REGROUP_PROGRAMS "/regroup data " + arguments + " >.out 2>.err </dev/null";
+    const std::string command = "cd " + dir.string() + " && " + before + " " REGROUP_PROGRAMS "/regroup data " +
+                                arguments + " >.out 2>.err </dev/null";
     return {WEXITSTATUS(std::system(command.c_str())), read(".out"), read(".err")};
   }
 };
@@ -44,7 +44,8 @@ TEST_F(DataCommandTest, a_tokenizer_is_trained_and_used) {
   for (int i = 0; i < 2000; ++i) text += "the gradient of expert " + std::to_string(i) + " is reduced by the router\n";
   write("in.txt", text);
   EXPECT_EQ(run("train-tokenizer in.txt --vocab-size 320 --out t.model").status, 0) << read(".err");
-  EXPECT_EQ(run("prepare in.txt --format lines --tokenizer t.model --validation 0.1 --out x").status, 0) << read(".err");
+  EXPECT_EQ(run("prepare in.txt --format lines --tokenizer t.model --validation 0.1 --out x").status, 0)
+      << read(".err");
   EXPECT_SAYS(read(".out"), "x-validation.bin: ");
   EXPECT_EQ(run("check x --vocab-size 320").status, 0) << read(".err");
   EXPECT_EQ(run("prepare in.txt --tokenizer absent.model --out y").status, 1);
@@ -79,8 +80,10 @@ TEST_F(DataCommandTest, sentencepiece_is_in_no_program_with_grpc_or_libtorch) {
 }
 
 TEST(Progress, says_how_far_how_fast_and_how_long) {
-  EXPECT_EQ(ProgressBar::line_of({420'000'000, 1'000'000'000, 1234, 0}, 10), " 42 %  420.0 MB of 1.00 GB  42.0 MB/s  1234 documents  0:13 left");
-  EXPECT_EQ(ProgressBar::line_of({100'000'000, 900'000'000'000, 1, 0}, 10), "  0 %  100.0 MB of 900.00 GB  10.0 MB/s  1 documents  24:59:50 left");
+  EXPECT_EQ(ProgressBar::line_of({420'000'000, 1'000'000'000, 1234, 0}, 10),
+            " 42 %  420.0 MB of 1.00 GB  42.0 MB/s  1234 documents  0:13 left");
+  EXPECT_EQ(ProgressBar::line_of({100'000'000, 900'000'000'000, 1, 0}, 10),
+            "  0 %  100.0 MB of 900.00 GB  10.0 MB/s  1 documents  24:59:50 left");
   EXPECT_EQ(ProgressBar::line_of({5'000'000, 0, 7, 0}, 1), "5.0 MB  5.0 MB/s  7 documents");
 }
 

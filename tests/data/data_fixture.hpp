@@ -5,6 +5,7 @@
 #include "moe/data/prepare/prepare.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -12,8 +13,6 @@
 #include <fstream>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 namespace regroup {
 
@@ -76,7 +75,8 @@ class DataTest : public ::testing::Test {
   [[nodiscard]] std::vector<std::int64_t> tokens_of(const std::string& name) const {
     const std::string bytes = read(name + ".bin");
     std::vector<std::int64_t> tokens;
-    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) tokens.push_back(static_cast<unsigned char>(bytes[i]) | static_cast<unsigned char>(bytes[i + 1]) << 8);
+    for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
+      tokens.push_back(static_cast<unsigned char>(bytes[i]) | static_cast<unsigned char>(bytes[i + 1]) << 8);
     return tokens;
   }
   [[nodiscard]] std::string all_of(const std::string& name) const { return read(name + ".bin") + read(name + ".idx"); }

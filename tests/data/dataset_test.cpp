@@ -16,7 +16,7 @@ TEST_F(DataTest, tokens_of_files_come_back_in_order_with_an_end_after_each) {
   EXPECT_EQ(made->num_empty, 1);
   EXPECT_EQ(made->train.num_tokens, 13);
 
-  auto data = Dataset::open(prefix(), 512, 12, 7);   // one sequence: all of it
+  auto data = Dataset::open(prefix(), 512, 12, 7);  // one sequence: all of it
   ASSERT_TRUE(data) << data.error().context;
   EXPECT_EQ((*data)->num_sequences(), 1);
   std::vector<std::int64_t> tokens(13);
@@ -81,12 +81,12 @@ TEST(Permutation, depends_on_seed_and_epoch_and_keeps_few_neighbours) {
     same_epoch += permute(i, n, 1, 0) == permute(i, n, 1, 1);
     neighbours += permute(i, n, 1, 0) + 1 == permute(i + 1, n, 1, 0);
   }
-  EXPECT_LT(same_seed, 12);   // about 1 is expected of each
+  EXPECT_LT(same_seed, 12);  // about 1 is expected of each
   EXPECT_LT(same_epoch, 12);
   EXPECT_LT(neighbours, 12);
 }
 
-TEST(Permutation, values_are_frozen) {   // a job that is resumed by a newer program must see the same samples
+TEST(Permutation, values_are_frozen) {  // a job that is resumed by a newer program must see the same samples
   std::vector<std::uint64_t> first;
   for (std::uint64_t i = 0; i < 5; ++i) first.push_back(permute(i, 1000, 1, 0));
   EXPECT_EQ(first, (std::vector<std::uint64_t>{911, 228, 575, 359, 736}));
@@ -131,7 +131,7 @@ TEST_F(DataTest, damage_is_named) {
   expect("out.idx", "regroup data prepare");
 
   std::string flipped = bin;
-  flipped[77] ^= 1;   // the same size, a token that exists: only the checksum knows
+  flipped[77] ^= 1;  // the same size, a token that exists: only the checksum knows
   write("out.bin", flipped);
   auto data = Dataset::open(prefix(), 512, 4, 1);
   ASSERT_TRUE(data);
@@ -145,7 +145,7 @@ TEST_F(DataTest, tokens_beyond_the_vocabulary_and_too_little_text_are_refused) {
   write("in", "hello");
   ASSERT_TRUE(make({"in"}));
   EXPECT_NE(complaint(256).find("token 256"), std::string::npos) << complaint(256);
-  fs::remove(dir / "out.json");   // files of another program: every token is looked at
+  fs::remove(dir / "out.json");  // files of another program: every token is looked at
   EXPECT_NE(complaint(256).find("token 256 at position 5"), std::string::npos) << complaint(256);
   EXPECT_EQ(complaint(257), "");
   EXPECT_NE(complaint(512, 6).find("fewer than one sequence"), std::string::npos) << complaint(512, 6);

@@ -13,7 +13,9 @@ namespace {
 
 class PrepareTest : public DataTest {
  protected:
-  PrepareTest() { options.complain = [this](const std::string& line) { complaints.push_back(line); }; }
+  PrepareTest() {
+    options.complain = [this](const std::string& line) { complaints.push_back(line); };
+  }
   Result<Prepared> run(const std::vector<std::string>& names, const std::string& out = "out") {
     options.inputs.clear();
     for (const auto& name : names) options.inputs.push_back(path(name));
@@ -33,17 +35,21 @@ class PrepareTest : public DataTest {
 
 TEST(Utf8, the_table_of_the_standard_holds) {
   const auto good = [](std::string_view text) { return broken_utf8_at(text) == std::string_view::npos; };
-  for (const char* text : {"", "plain ascii, longer than eight bytes", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
+  for (const char* text : {"", "plain ascii, longer than eight bytes", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+                           "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
     EXPECT_TRUE(good(text)) << text;
-  for (const char* text : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-                           "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3(", "\xe2(\xa1"})
+  for (const char* text :
+       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xc3(", "\xe2(\xa1"})
     EXPECT_FALSE(good(text));
   EXPECT_EQ(broken_utf8_at("twelve bytes\xff"), 12u);
   EXPECT_EQ(broken_utf8_at("gr\xc3\xbc\xc3\x9f\xe2\x82"), 6u);
 }
 
 TEST_F(PrepareTest, text_lines_and_jsonl_come_in_plain_in_gzip_and_in_zstd) {
-  const std::string jsonl = "{\"id\": 1, \"text\": \"one\"}\n{\"text\": \"tw\\u00f6\\n2\", \"meta\": {\"text\": \"not this\"}}\r\n{\"n\": [\"text\"], \"text\": \"three\"}";
+  const std::string jsonl =
+      "{\"id\": 1, \"text\": \"one\"}\n{\"text\": \"tw\\u00f6\\n2\", \"meta\": {\"text\": \"not this\"}}\r\n{\"n\": "
+      "[\"text\"], \"text\": \"three\"}";
   const Documents expected{"one", "tw\xc3\xb6\n2", "three"};
   write("a.jsonl", jsonl);
   write("b.jsonl.gz", gzip(jsonl));
@@ -53,7 +59,7 @@ TEST_F(PrepareTest, text_lines_and_jsonl_come_in_plain_in_gzip_and_in_zstd) {
     ASSERT_TRUE(made) << made.error().context;
     EXPECT_EQ(documents_of("out"), expected) << name;
   }
-  write("misnamed", gzip("li\nnes\n"));   // the first bytes count, not the name
+  write("misnamed", gzip("li\nnes\n"));  // the first bytes count, not the name
   options.format = TextFormat::kLines;
   ASSERT_TRUE(run({"misnamed"}));
   EXPECT_EQ(documents_of("out"), (Documents{"li", "nes"}));
@@ -85,7 +91,8 @@ TEST_F(PrepareTest, directories_and_globs_are_sorted_by_name) {
 std::string mixed_lines(std::size_t bytes, unsigned seed) {
   std::mt19937 random(seed);
   std::string text;
-  const char* words[] = {"the ", "straße ", "日本語", "1234 ", "\xf0\x9f\x98\x80", "fn(x) {", "\t", "  ", "naïve ", "Zürich, ", "is ", "a ", "long "};
+  const char* words[] = {"the ",     "straße ", "日本語", "1234 ", "\xf0\x9f\x98\x80", "fn(x) {", "\t", "  ", "naïve ",
+                         "Zürich, ", "is ",     "a ",     "long "};
   while (text.size() < bytes) {
     const std::size_t length = random() % 40 == 0 ? bytes / 3 : random() % 400;
     const std::size_t begin = text.size();
@@ -113,7 +120,7 @@ TEST_F(PrepareTest, the_number_of_threads_changes_no_byte) {
       EXPECT_TRUE(all == first) << threads;
     }
   }
-  std::string whole;   // the long documents were cut on their way and are one again
+  std::string whole;  // the long documents were cut on their way and are one again
   options.format = TextFormat::kText;
   ASSERT_TRUE(run({"a.gz"}));
   EXPECT_TRUE(documents_of("out") == Documents{text});
@@ -162,15 +169,21 @@ TEST_F(PrepareTest, broken_text_is_named_with_file_and_line_and_skipped_by_choic
   EXPECT_SAYS(complaints[0], "in.txt:3: broken UTF-8");
 
   options.format = TextFormat::kJsonl;
-  write("in.jsonl", "{\"text\": \"good\"}\n{\"text\": \"cut\n\n[\"text\"]\n{\"body\": \"x\"}\n{\"text\": null}\n{\"text\": \"\xc3(\"}\n{\"text\": \"end\"}\n");
+  write("in.jsonl",
+        "{\"text\": \"good\"}\n{\"text\": \"cut\n\n[\"text\"]\n{\"body\": \"x\"}\n{\"text\": null}\n{\"text\": "
+        "\"\xc3(\"}\n{\"text\": \"end\"}\n");
   made = run({"in.jsonl"});
   ASSERT_TRUE(made) << made.error().context;
   EXPECT_EQ(documents_of("out"), (Documents{"good", "end"}));
   EXPECT_EQ(made->num_bad, 5);
   EXPECT_EQ(made->num_empty, 1);
   ASSERT_EQ(complaints.size(), 6u);
-  for (const auto& [i, what] : {std::pair{0, ":2: not JSON at column"}, {1, ":3: an empty document"}, {2, ":4: expected an object, found an array"}, {3, ":5: it has no field \"text\""},
-                                {4, ":6: its field \"text\" is null"}, {5, ":7: not JSON"}})
+  for (const auto& [i, what] : {std::pair{0, ":2: not JSON at column"},
+                                {1, ":3: an empty document"},
+                                {2, ":4: expected an object, found an array"},
+                                {3, ":5: it has no field \"text\""},
+                                {4, ":6: its field \"text\" is null"},
+                                {5, ":7: not JSON"}})
     EXPECT_SAYS(complaints[static_cast<std::size_t>(i)], what);
   options.skip_bad = false;
   EXPECT_SAYS(error_of({"in.jsonl"}), "in.jsonl:2: not JSON");
@@ -199,7 +212,7 @@ TEST_F(PrepareTest, a_cut_file_is_named_and_gives_what_was_whole_by_choice) {
   write("cut.gz", packed.substr(0, packed.size() / 2));
   write("cut.zst", frame.substr(0, frame.size() - 5));
   std::string flipped = packed;
-  flipped[packed.size() - 6] = static_cast<char>(flipped[packed.size() - 6] ^ 1);   // the checksum of all of it
+  flipped[packed.size() - 6] = static_cast<char>(flipped[packed.size() - 6] ^ 1);  // the checksum of all of it
   write("flipped.gz", flipped);
   write("tail.gz", packed + "tail");
   write("whole.txt", "whole\n");
@@ -219,19 +232,21 @@ TEST_F(PrepareTest, a_cut_file_is_named_and_gives_what_was_whole_by_choice) {
   Documents kept = documents_of("out");
   ASSERT_GT(kept.size(), 5000u);
   EXPECT_LT(kept.size(), 15000u);
-  EXPECT_SAYS(complaints.at(0), "cut.gz:" + std::to_string(kept.size()) + ": the packed data ends");   // the line of the cut: as many whole ones, and whole.txt's
+  // the line of the cut: as many whole ones, and whole.txt's
+  EXPECT_SAYS(complaints.at(0), "cut.gz:" + std::to_string(kept.size()) + ": the packed data ends");
   EXPECT_EQ(kept.back(), "whole");
   kept.pop_back();
   for (std::size_t i = 0; i < kept.size(); ++i) ASSERT_EQ(kept[i], "line " + std::to_string(i * 7919));
 
-  options.format = TextFormat::kText;   // a file is one document: nothing of it is whole
+  options.format = TextFormat::kText;  // a file is one document: nothing of it is whole
   made = run({"cut.gz", "whole.txt"});
   ASSERT_TRUE(made);
   EXPECT_EQ(documents_of("out"), (Documents{"whole\n"}));
 }
 
 TEST_F(PrepareTest, a_long_document_that_turns_out_broken_leaves_no_trace) {
-  const std::string first = mixed_lines(100'000, 5), long_text = mixed_lines(14 << 20, 6), last = mixed_lines(5 << 20, 7);
+  const std::string first = mixed_lines(100'000, 5), long_text = mixed_lines(14 << 20, 6),
+                    last = mixed_lines(5 << 20, 7);
   write("a", first);
   write("b", long_text + "\xfe");
   write("c", last);
@@ -239,7 +254,8 @@ TEST_F(PrepareTest, a_long_document_that_turns_out_broken_leaves_no_trace) {
   auto made = run({"a", "b", "c"});
   ASSERT_TRUE(made) << made.error().context;
   EXPECT_EQ(made->num_bad, 1);
-  EXPECT_SAYS(complaints.at(0), "b:" + std::to_string(std::count(long_text.begin(), long_text.end(), '\n') + 1) + ": broken UTF-8");
+  EXPECT_SAYS(complaints.at(0),
+              "b:" + std::to_string(std::count(long_text.begin(), long_text.end(), '\n') + 1) + ": broken UTF-8");
   const std::string with = all_of("out");
   auto data = Dataset::open(path("out"), 257, 4, 1);
   ASSERT_TRUE(data) << data.error().context;
@@ -265,7 +281,7 @@ TEST_F(PrepareTest, the_split_is_a_function_of_each_document_alone) {
   options.format = TextFormat::kLines;
   ASSERT_TRUE(run({"lines"}));
   const Documents train = documents_of("out"), validation = documents_of("out-validation");
-  EXPECT_NEAR(static_cast<double>(validation.size()), 500, 70);   // 3.3 standard deviations
+  EXPECT_NEAR(static_cast<double>(validation.size()), 500, 70);  // 3.3 standard deviations
   Documents both = train;
   both.insert(both.end(), validation.begin(), validation.end());
   std::sort(both.begin(), both.end());
@@ -280,7 +296,7 @@ TEST_F(PrepareTest, the_split_is_a_function_of_each_document_alone) {
   ASSERT_TRUE(run({"half.jsonl"}));
   for (const auto& text : documents_of("out-validation")) EXPECT_TRUE(held_out.count(text)) << text;
   for (const auto& text : documents_of("out")) EXPECT_FALSE(held_out.count(text)) << text;
-  options.validation = 0.05;   // a smaller share is a part of the larger one
+  options.validation = 0.05;  // a smaller share is a part of the larger one
   options.format = TextFormat::kLines;
   ASSERT_TRUE(run({"lines"}));
   for (const auto& text : documents_of("out-validation")) EXPECT_TRUE(held_out.count(text)) << text;

@@ -10,9 +10,11 @@ namespace {
 
 class ReadingTest : public DataTest {
  protected:
-  void megatron(const std::string& name, const std::string& type, const std::string& documents, const std::string& options = "") const {
+  void megatron(const std::string& name, const std::string& type, const std::string& documents,
+                const std::string& options = "") const {
     write(name + ".input", documents);
-    const std::string command = "python3 " REGROUP_TESTS_DIR "/megatron_set.py " + path(name) + " " + type + " " + options + " < " + path(name + ".input");
+    const std::string command = "python3 " REGROUP_TESTS_DIR "/megatron_set.py " + path(name) + " " + type + " " +
+                                options + " < " + path(name + ".input");
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
   }
   // Every sample of `text` is one letter: which set it is.
@@ -30,9 +32,11 @@ TEST(Mixture, every_period_holds_the_exact_counts_and_every_set_comes_without_ga
   const auto mixture = Mixture::make(weights);
   ASSERT_TRUE(mixture);
   const auto& counts = mixture->counts();
-  EXPECT_EQ(counts, (std::vector<std::int64_t>{45875, 13107, 5898, 656}));   // 45875.2, 13107.2, 5898.24, 655.36: the largest remainder gets what is left
+  // 45875.2, 13107.2, 5898.24, 655.36: the largest remainder gets what is left
+  EXPECT_EQ(counts, (std::vector<std::int64_t>{45875, 13107, 5898, 656}));
   std::vector<std::vector<bool>> seen(4);
-  for (int i = 0; i < 4; ++i) seen[static_cast<std::size_t>(i)].resize(static_cast<std::size_t>(3 * counts[static_cast<std::size_t>(i)]));
+  for (int i = 0; i < 4; ++i)
+    seen[static_cast<std::size_t>(i)].resize(static_cast<std::size_t>(3 * counts[static_cast<std::size_t>(i)]));
   for (std::int64_t sample = 0; sample < 3 * 65536; ++sample) {
     const auto place = mixture->place(sample, 9);
     auto& set = seen[static_cast<std::size_t>(place.source)];
@@ -51,12 +55,14 @@ TEST(Mixture, every_step_holds_each_set_s_share_to_within_two_samples) {
     for (std::int64_t first = 0; first < 70000; first += step) {
       std::int64_t of[4] = {};
       for (std::int64_t sample = first; sample < first + step; ++sample) ++of[mixture->place(sample, 3).source];
-      for (int i = 0; i < 4; ++i) ASSERT_LT(std::abs(static_cast<double>(of[i]) - static_cast<double>(step) * weights[i] / 10), 2) << step << " " << first;
+      for (int i = 0; i < 4; ++i)
+        ASSERT_LT(std::abs(static_cast<double>(of[i]) - static_cast<double>(step) * weights[i] / 10), 2)
+            << step << " " << first;
     }
   }
 }
 
-TEST(Mixture, places_are_frozen) {   // a job that is resumed by a newer program must see the same samples
+TEST(Mixture, places_are_frozen) {  // a job that is resumed by a newer program must see the same samples
   const double weights[] = {2, 1};
   const auto mixture = Mixture::make(weights);
   ASSERT_TRUE(mixture);
@@ -65,7 +71,8 @@ TEST(Mixture, places_are_frozen) {   // a job that is resumed by a newer program
     const auto place = mixture->place(sample, 1);
     first.emplace_back(place.source, place.sample);
   }
-  EXPECT_EQ(first, (std::vector<std::pair<int, std::int64_t>>{{0, 4793}, {0, 37561}, {0, 21177}, {1, 10254}, {0, 66916}, {0, 666680757}}));
+  EXPECT_EQ(first, (std::vector<std::pair<int, std::int64_t>>{
+                       {0, 4793}, {0, 37561}, {0, 21177}, {1, 10254}, {0, 66916}, {0, 666680757}}));
 }
 
 TEST(Mixture, weights_that_choose_nothing_are_refused) {
@@ -96,7 +103,7 @@ TEST_F(ReadingTest, a_mixture_is_a_function_of_the_sample_s_number) {
     for (std::size_t t = 1; t < 4; ++t) ASSERT_EQ(tokens[t], tokens[0]) << "a sample is of one set";
   }
   EXPECT_NEAR(of_b, 1024, 1);
-  auto resumed = Dataset::open(sources, 257, 4, 5);   // another process that starts in the middle
+  auto resumed = Dataset::open(sources, 257, 4, 5);  // another process that starts in the middle
   ASSERT_TRUE(resumed);
   for (std::int64_t i = 3000; i < 3100; ++i) {
     ASSERT_TRUE((*data)->fill(i, tokens));
@@ -107,7 +114,8 @@ TEST_F(ReadingTest, a_mixture_is_a_function_of_the_sample_s_number) {
   EXPECT_NE(digest(sources), digest({{path("a"), 3}, {path("b"), 2}}));
   EXPECT_NE(digest(sources), digest({{path("b"), 3}, {path("a"), 1}}));
   EXPECT_EQ(digest(sources), digest({{path("a"), 6}, {path("b"), 2}}));
-  EXPECT_EQ(digest({{path("a"), 6}}), (*Dataset::open(path("a"), 257, 4, 5))->digest()) << "a mixture of one is that one";
+  EXPECT_EQ(digest({{path("a"), 6}}), (*Dataset::open(path("a"), 257, 4, 5))->digest())
+      << "a mixture of one is that one";
   EXPECT_SAYS(Dataset::open({{path("a"), 1}, {path("none"), 1}}, 257, 4, 5).error().context, "none.idx");
   EXPECT_SAYS(Dataset::open({{path("a"), 1}, {path("b"), 1}}, 200, 4, 5).error().context, "token 256");
 }
@@ -140,14 +148,15 @@ TEST_F(ReadingTest, two_sets_of_one_size_are_not_shuffled_alike) {
 }
 
 TEST_F(ReadingTest, documents_begin_where_the_index_says) {
-  // Tokens 1 to 12 in documents of 3 (two sentences), 0, 5, 1, 3 tokens; sequences of 4 inputs begin at 0, 4, 8 (the last one needs token 12: it is not there).
+  // Tokens 1 to 12 in documents of 3 (two sentences), 0, 5, 1, 3 tokens; sequences of 4 inputs begin at 0, 4, 8 (the
+  // last one needs token 12: it is not there).
   megatron("m", "uint16", "[[[1, 2], [3]], [], [[4, 5, 6, 7, 8]], [[9]], [[10], [11, 12]]]");
   auto data = Dataset::open(path("m"), 13, 4, 3);
   ASSERT_TRUE(data) << data.error().context;
   EXPECT_EQ((*data)->num_documents(), 5);
   EXPECT_EQ((*data)->num_tokens(), 12);
   ASSERT_EQ((*data)->num_sequences(), 2);
-  std::map<std::int64_t, std::vector<std::int32_t>> starts;   // by first token
+  std::map<std::int64_t, std::vector<std::int32_t>> starts;  // by first token
   for (std::int64_t i = 0; i < 2; ++i) {
     std::vector<std::int64_t> tokens(5);
     ASSERT_TRUE((*data)->fill(i, tokens));
@@ -160,12 +169,13 @@ TEST_F(ReadingTest, documents_begin_where_the_index_says) {
   ASSERT_TRUE(longer);
   std::vector<std::int32_t> all;
   (*longer)->document_starts(7, all);
-  EXPECT_EQ(all, (std::vector<std::int32_t>{0, 3, 8, 9}));   // position 11 would be a target alone
+  EXPECT_EQ(all, (std::vector<std::int32_t>{0, 3, 8, 9}));  // position 11 would be a target alone
 }
 
 TEST_F(ReadingTest, documents_of_a_large_set_agree_with_its_ends) {
   std::string text;
-  for (int i = 0; i < 3000; ++i) text += std::string(static_cast<std::size_t>(1 + i * 7919 % 97), static_cast<char>('a' + i % 26)) + "\n";
+  for (int i = 0; i < 3000; ++i)
+    text += std::string(static_cast<std::size_t>(1 + i * 7919 % 97), static_cast<char>('a' + i % 26)) + "\n";
   write("in", text);
   ASSERT_TRUE(make({"in"}, true));
   auto data = Dataset::open(prefix(), 257, 64, 2);
@@ -191,11 +201,12 @@ TEST_F(ReadingTest, sets_made_by_megatron_are_read_as_they_are) {
     ASSERT_TRUE((*data)->fill(0, tokens));
     EXPECT_EQ(tokens, (std::vector<std::int64_t>{5, 6, 7, 8, 9}));
     EXPECT_TRUE((*data)->verify());
-    EXPECT_SAYS(Dataset::open(path("m"), 9, 4, 1).error().context, "m.bin holds token 9 at position 4, but the model's vocab_size is 9");
+    EXPECT_SAYS(Dataset::open(path("m"), 9, 4, 1).error().context,
+                "m.bin holds token 9 at position 4, but the model's vocab_size is 9");
   }
   const std::string before = (*Dataset::open(path("m"), 10, 4, 1))->digest();
   std::string bin = read("m.bin");
-  bin[0] = 4;   // the same index, another token: only .bin can tell
+  bin[0] = 4;  // the same index, another token: only .bin can tell
   write("m.bin", bin);
   EXPECT_NE((*Dataset::open(path("m"), 10, 4, 1))->digest(), before);
   bin[2] = static_cast<char>(0x80);
@@ -203,14 +214,16 @@ TEST_F(ReadingTest, sets_made_by_megatron_are_read_as_they_are) {
   write("m.bin", bin);
   EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "m.bin holds token -");
   write("m.bin", bin.substr(0, 16));
-  EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "it speaks of 5 tokens, 20 bytes, but the .bin beside it has 16");
+  EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context,
+              "it speaks of 5 tokens, 20 bytes, but the .bin beside it has 16");
 }
 
 TEST_F(ReadingTest, a_flipped_bit_is_found_by_whoever_reads_it_and_by_nobody_else) {
-  write("in", std::string(70'000, 'q') + std::string(70'000, 'r'));   // 280 KB of tokens: five pieces, the last one short
+  // 280 KB of tokens: five pieces, the last one short
+  write("in", std::string(70'000, 'q') + std::string(70'000, 'r'));
   ASSERT_TRUE(make({"in"}));
   std::string bin = read("out.bin");
-  bin[200'000] ^= 1;   // a token that exists
+  bin[200'000] ^= 1;  // a token that exists
   write("out.bin", bin);
   auto data = Dataset::open(prefix(), 512, 100, 1);
   ASSERT_TRUE(data);
@@ -223,7 +236,7 @@ TEST_F(ReadingTest, a_flipped_bit_is_found_by_whoever_reads_it_and_by_nobody_els
     EXPECT_EQ(filled.error().code, Code::kCorrupt);
     EXPECT_SAYS(filled.error().context, "out.bin is damaged: bytes 196608 to 262144 are not what ");
   }
-  EXPECT_GE(refused, 65536 / 202);        // every sequence that touches the piece
+  EXPECT_GE(refused, 65536 / 202);  // every sequence that touches the piece
   EXPECT_LE(refused, 65536 / 200 + 2);
   std::string sums = read("out.sums");
   sums[3] ^= 1;

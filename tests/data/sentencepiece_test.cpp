@@ -77,7 +77,8 @@ std::string random_text(std::mt19937& random, std::size_t length) {
 
 class SentencePieceTest : public DataTest {
  protected:
-  // Our ids of a text, cut into parts wherever the tokenizer allows near every `part` bytes, against SentencePiece's own of the whole.
+  // Our ids of a text, cut into parts wherever the tokenizer allows near every `part` bytes, against SentencePiece's
+  // own of the whole.
   void expect_same_ids(const std::string& model, const std::vector<std::string>& texts, std::size_t part) {
     auto tokenizer = sentencepiece_tokenizer(model);
     ASSERT_TRUE(tokenizer) << tokenizer.error().context;
@@ -104,9 +105,16 @@ class SentencePieceTest : public DataTest {
 };
 
 TEST_F(SentencePieceTest, ids_are_those_of_sentencepiece_wherever_the_text_is_cut) {
-  ASSERT_TRUE(fs::exists(mixtral_tokenizer())) << mixtral_tokenizer() << " is not there: run the tests by ./dev test, which fetches it";
+  ASSERT_TRUE(fs::exists(mixtral_tokenizer()))
+      << mixtral_tokenizer() << " is not there: run the tests by ./dev test, which fetches it";
   std::mt19937 random(1);
-  std::vector<std::string> texts = {" ", "\n", "a", "  leading and trailing  ", "\xe2\x96\x81", " \xe2\x96\x81 x", "In the beginning God created the heaven and the earth.\n"};
+  std::vector<std::string> texts = {" ",
+                                    "\n",
+                                    "a",
+                                    "  leading and trailing  ",
+                                    "\xe2\x96\x81",
+                                    " \xe2\x96\x81 x",
+                                    "In the beginning God created the heaven and the earth.\n"};
   for (int i = 0; i < 300; ++i) texts.push_back(random_text(random, 1 + random() % 200));
   for (int i = 0; i < 3; ++i) texts.push_back(random_text(random, 20000));
   for (const std::size_t part : {3u, 17u, 100u, 4096u}) expect_same_ids(mixtral_tokenizer(), texts, part);
@@ -135,7 +143,8 @@ TEST_F(SentencePieceTest, documents_of_the_real_tokenizer_end_with_its_end) {
 TEST_F(SentencePieceTest, a_model_is_trained_and_the_same_text_gives_the_same_one) {
   std::mt19937 random(2);
   std::string text;
-  const char* words[] = {"expert", "router", "gradient", "step", "token", "worker", "the", "of", "and", "regroup", "naïve", "größe"};
+  const char* words[] = {"expert", "router", "gradient", "step",    "token", "worker",
+                         "the",    "of",     "and",      "regroup", "naïve", "größe"};
   for (int i = 0; i < 4000; ++i) {
     for (int j = 0; j < 8; ++j) text += std::string(words[random() % std::size(words)]) + (j == 7 ? "\n" : " ");
     if (i % 50 == 0) text += "日本 " + std::to_string(random()) + "\n";
@@ -154,9 +163,11 @@ TEST_F(SentencePieceTest, a_model_is_trained_and_the_same_text_gives_the_same_on
     options.out = path("second.model");
     ASSERT_TRUE(train_tokenizer(options));
     EXPECT_TRUE(read("first.model") == read("second.model"));
-    std::vector<std::string> texts{"the router of the expert", "größe 日本語 unknown \xf0\x9f\x98\x80", "", " two  spaces "};
+    std::vector<std::string> texts{"the router of the expert", "größe 日本語 unknown \xf0\x9f\x98\x80", "",
+                                   " two  spaces "};
     for (int i = 0; i < 50; ++i) texts.push_back(random_text(random, 100));
-    expect_same_ids(options.out, texts, unigram ? 1 << 20 : 30);   // unigram scores add up over the whole text: it is not cut
+    // unigram scores add up over the whole text: it is not cut
+    expect_same_ids(options.out, texts, unigram ? 1 << 20 : 30);
   }
   options.unigram = false;
   options.max_lines = 100;

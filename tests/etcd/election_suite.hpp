@@ -8,12 +8,13 @@ namespace regroup::testing {
 
 struct Candidate {
   Candidate(Store& store, const std::string& name, std::chrono::milliseconds ttl = std::chrono::seconds(2))
-      : election(store, {"/leader", name, ttl},
-                 [this](std::int64_t at) {
-                   revision = at;
-                   gained.set();
-                 },
-                 [this] { lost.set(); }) {}
+      : election(
+            store, {"/leader", name, ttl},
+            [this](std::int64_t at) {
+              revision = at;
+              gained.set();
+            },
+            [this] { lost.set(); }) {}
   std::atomic<std::int64_t> revision{0};
   Signal gained;
   Signal lost;
@@ -78,7 +79,8 @@ TYPED_TEST_P(ElectionSuite, a_leader_whose_key_was_removed_leads_no_more) {
   EXPECT_NE(first.election.fence().key, fence.key);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ElectionSuite, one_candidate_leads_and_the_next_follows_when_it_resigns, a_deposed_leader_cannot_write_and_campaigns_again,
+REGISTER_TYPED_TEST_SUITE_P(ElectionSuite, one_candidate_leads_and_the_next_follows_when_it_resigns,
+                            a_deposed_leader_cannot_write_and_campaigns_again,
                             a_leader_whose_key_was_removed_leads_no_more);
 
 }  // namespace regroup::testing

@@ -103,7 +103,8 @@ TEST(EtcdFaults, a_watch_whose_revision_was_compacted_lists_again_and_tells_what
   EXPECT_EQ(log.cache(), (std::map<std::string, std::string>{{"/w/new", "1"}, {"/w/stays", "2"}}));
   bool told_gone = false;
   for (const WatchUpdate& update : log.updates())
-    for (const WatchEvent& event : update.events) told_gone |= event.kind == WatchEvent::Kind::kDelete && event.kv.key == "/w/goes";
+    for (const WatchEvent& event : update.events)
+      told_gone |= event.kind == WatchEvent::Kind::kDelete && event.kv.key == "/w/goes";
   EXPECT_TRUE(told_gone);
   put_at_last(*writer, "/w/after", "1");
   EXPECT_TRUE(log.wait_value("/w/after", "1"));
@@ -190,7 +191,8 @@ TEST(EtcdFaults, a_lease_outlives_a_restart_shorter_than_its_ttl) {
   const auto before = (*lease)->certain_until();
   world.etcd().kill();
   ASSERT_TRUE(world.etcd().restart());
-  for (const auto until = steady_clock::now() + kPatience; (*lease)->certain_until() == before && steady_clock::now() < until;)
+  for (const auto until = steady_clock::now() + kPatience;
+       (*lease)->certain_until() == before && steady_clock::now() < until;)
     std::this_thread::sleep_for(milliseconds(10));
   EXPECT_GT((*lease)->certain_until(), before) << "renewed on the new stream";
   EXPECT_EQ(lost.count(), 0);
@@ -289,7 +291,8 @@ TEST(EtcdFaults, a_leader_that_cannot_reach_etcd_steps_down_and_leads_again_when
   EtcdWorld world;
   Signal gained;
   Signal lost;
-  Election election(world.store(), {"/leader", "only", seconds(1)}, [&](std::int64_t) { gained.set(); }, [&] { lost.set(); });
+  Election election(
+      world.store(), {"/leader", "only", seconds(1)}, [&](std::int64_t) { gained.set(); }, [&] { lost.set(); });
   ASSERT_TRUE(gained.wait());
   world.etcd().kill();
   ASSERT_TRUE(lost.wait());

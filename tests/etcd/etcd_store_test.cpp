@@ -42,7 +42,8 @@ TEST(EtcdProcess, a_port_in_use_is_named) {
   options.client_port = world.etcd().options().client_port;
   const auto second = EtcdProcess::start(options);
   ASSERT_FALSE(second);
-  EXPECT_NE(second.error().context.find(std::to_string(options.client_port)), std::string::npos) << second.error().context;
+  EXPECT_NE(second.error().context.find(std::to_string(options.client_port)), std::string::npos)
+      << second.error().context;
   EXPECT_NE(second.error().context.find("in use"), std::string::npos) << second.error().context;
 }
 

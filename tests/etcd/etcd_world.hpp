@@ -27,7 +27,8 @@ class EtcdWorld {
   Store& store() { return *store_; }
   Store& other() { return *other_; }
   EtcdProcess& etcd() { return *etcd_; }
-  static std::chrono::milliseconds short_ttl() { return std::chrono::seconds(2); }  // renewed each 0.67 s: a loaded machine may be slow
+  // renewed each 0.67 s: a loaded machine may be slow
+  static std::chrono::milliseconds short_ttl() { return std::chrono::seconds(2); }
   void drop_lease(std::int64_t id) {
     char hex[20];
     std::snprintf(hex, sizeof hex, "%llx", static_cast<unsigned long long>(id));

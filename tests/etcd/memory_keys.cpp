@@ -9,7 +9,8 @@ const KeyValue* MemoryKeys::find(const std::string& key) const {
 
 std::vector<KeyValue> MemoryKeys::under(const std::string& prefix) const {
   std::vector<KeyValue> found;
-  for (auto it = keys_.lower_bound(prefix); it != keys_.end() && it->first.starts_with(prefix); ++it) found.push_back(it->second);
+  for (auto it = keys_.lower_bound(prefix); it != keys_.end() && it->first.starts_with(prefix); ++it)
+    found.push_back(it->second);
   return found;
 }
 
@@ -17,10 +18,14 @@ bool MemoryKeys::holds(const Compare& compare) const {
   const auto it = keys_.find(compare.key);
   const bool exists = it != keys_.end();
   switch (compare.target) {
-    case Compare::Target::kCreateRevision: return (exists ? it->second.create_revision : 0) == compare.number;
-    case Compare::Target::kModRevision: return (exists ? it->second.mod_revision : 0) == compare.number;
-    case Compare::Target::kVersion: return (exists ? it->second.version : 0) == compare.number;
-    case Compare::Target::kValue: return exists && it->second.value == compare.value;
+    case Compare::Target::kCreateRevision:
+      return (exists ? it->second.create_revision : 0) == compare.number;
+    case Compare::Target::kModRevision:
+      return (exists ? it->second.mod_revision : 0) == compare.number;
+    case Compare::Target::kVersion:
+      return (exists ? it->second.version : 0) == compare.number;
+    case Compare::Target::kValue:
+      return exists && it->second.value == compare.value;
   }
   return false;
 }

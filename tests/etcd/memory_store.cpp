@@ -1,7 +1,7 @@
 #include "tests/etcd/memory_store.hpp"
 
-#include "tests/etcd/memory_server.hpp"
 #include "store/txn_check.hpp"
+#include "tests/etcd/memory_server.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -15,7 +15,8 @@ const Error kUnreachable{Code::kUnavailable, "the in-memory store is unreachable
 
 class MemoryWatch : public Watch {
  public:
-  MemoryWatch(std::shared_ptr<MemoryServer> server, std::shared_ptr<MemoryServer::WatchState> state) : server_(std::move(server)), state_(std::move(state)) {}
+  MemoryWatch(std::shared_ptr<MemoryServer> server, std::shared_ptr<MemoryServer::WatchState> state)
+      : server_(std::move(server)), state_(std::move(state)) {}
   ~MemoryWatch() override {
     {
       const std::lock_guard<std::mutex> lock(server_->mutex);
@@ -32,7 +33,8 @@ class MemoryWatch : public Watch {
 
 class MemoryLease : public Lease {
  public:
-  MemoryLease(std::shared_ptr<MemoryServer> server, std::shared_ptr<MemoryServer::LeaseState> state) : server_(std::move(server)), state_(std::move(state)) {}
+  MemoryLease(std::shared_ptr<MemoryServer> server, std::shared_ptr<MemoryServer::LeaseState> state)
+      : server_(std::move(server)), state_(std::move(state)) {}
   ~MemoryLease() override {
     {
       const std::lock_guard<std::mutex> lock(server_->mutex);
@@ -114,13 +116,15 @@ Result<std::int64_t> MemoryStore::erase(const std::string& key) {
   return done->revision;
 }
 
-Result<TxnResult> MemoryStore::txn(const std::vector<Compare>& when, const std::vector<Op>& then, const std::vector<Op>& otherwise) {
+Result<TxnResult> MemoryStore::txn(const std::vector<Compare>& when, const std::vector<Op>& then,
+                                   const std::vector<Op>& otherwise) {
   const Result<void> good = check_txn(when, then, otherwise);
   if (!good) return good.error();
   const std::lock_guard<std::mutex> lock(server_->mutex);
   if (!server_->reachable) return kUnreachable;
   TxnResult result;
-  result.succeeded = std::all_of(when.begin(), when.end(), [&](const Compare& compare) { return server_->keys.holds(compare); });
+  result.succeeded =
+      std::all_of(when.begin(), when.end(), [&](const Compare& compare) { return server_->keys.holds(compare); });
   const std::vector<Op>& ops = result.succeeded ? then : otherwise;
   const Result<void> leased = server_->check_leases(ops);
   if (!leased) return leased.error();

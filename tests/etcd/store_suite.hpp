@@ -1,6 +1,8 @@
-// store_suite.hpp: the contract of store/store.hpp as tests. A World is one cluster with two clients; see memory_store_test.cpp and etcd_store_test.cpp.
+// store_suite.hpp: the contract of store/store.hpp as tests. A World is one cluster with two clients; see
+// memory_store_test.cpp and etcd_store_test.cpp.
 //
-//   struct World { Store& store(); Store& other(); std::chrono::milliseconds short_ttl(); void drop_lease(std::int64_t id); }
+//   struct World { Store& store(); Store& other(); std::chrono::milliseconds short_ttl(); void drop_lease(std::int64_t
+//   id); }
 #pragma once
 
 #include "tests/etcd/watch_log.hpp"
@@ -105,9 +107,10 @@ TYPED_TEST_P(StoreSuite, a_transaction_compares_each_thing_it_can) {
 
 TYPED_TEST_P(StoreSuite, a_failed_compare_does_the_other_branch_and_nothing_of_the_first) {
   ASSERT_TRUE(this->store_.put("/a", "old"));
-  const auto done = this->store_.txn({{"/a", Compare::Target::kModRevision, 0, ""}, {"/b", Compare::Target::kModRevision, 0, ""}},
-                                     {{Op::Kind::kPut, "/a", "new", 0}, {Op::Kind::kPut, "/b", "new", 0}},
-                                     {{Op::Kind::kGet, "/a", "", 0}, {Op::Kind::kGet, "/b", "", 0}, {Op::Kind::kPut, "/c", "else", 0}});
+  const auto done = this->store_.txn(
+      {{"/a", Compare::Target::kModRevision, 0, ""}, {"/b", Compare::Target::kModRevision, 0, ""}},
+      {{Op::Kind::kPut, "/a", "new", 0}, {Op::Kind::kPut, "/b", "new", 0}},
+      {{Op::Kind::kGet, "/a", "", 0}, {Op::Kind::kGet, "/b", "", 0}, {Op::Kind::kPut, "/c", "else", 0}});
   ASSERT_TRUE(done);
   EXPECT_FALSE(done->succeeded);
   ASSERT_EQ(done->reads.size(), 3u);
@@ -120,7 +123,8 @@ TYPED_TEST_P(StoreSuite, a_failed_compare_does_the_other_branch_and_nothing_of_t
 
 TYPED_TEST_P(StoreSuite, a_transaction_deletes_a_prefix_and_sees_its_own_writes) {
   for (const char* key : {"/p/a", "/p/b", "/q"}) ASSERT_TRUE(this->store_.put(key, "x"));
-  const auto done = this->store_.txn({}, {{Op::Kind::kDeletePrefix, "/p/", "", 0}, {Op::Kind::kPut, "/z", "1", 0}, {Op::Kind::kGet, "/z", "", 0}});
+  const auto done = this->store_.txn(
+      {}, {{Op::Kind::kDeletePrefix, "/p/", "", 0}, {Op::Kind::kPut, "/z", "1", 0}, {Op::Kind::kGet, "/z", "", 0}});
   ASSERT_TRUE(done && done->succeeded);
   EXPECT_EQ(done->reads[2].at(0).value, "1");
   EXPECT_TRUE(this->store_.list("/p/")->keys.empty());
@@ -151,7 +155,8 @@ TYPED_TEST_P(StoreSuite, of_many_who_compare_and_swap_one_wins_each_round) {
       Store& store = t % 2 == 0 ? this->store_ : this->other_;
       for (int i = 0; i < 25; ++i) {
         const std::string key = "/round/" + std::to_string(i);
-        const auto done = store.txn({{key, Compare::Target::kCreateRevision, 0, ""}}, {{Op::Kind::kPut, key, std::to_string(t), 0}});
+        const auto done =
+            store.txn({{key, Compare::Target::kCreateRevision, 0, ""}}, {{Op::Kind::kPut, key, std::to_string(t), 0}});
         if (done && done->succeeded) ++wins;
       }
     });
@@ -190,7 +195,8 @@ TYPED_TEST_P(StoreSuite, a_transaction_is_told_as_one_update) {
   WatchLog log;
   const auto watch = this->other_.watch("/w/", log.callback());
   ASSERT_TRUE(log.wait_reset());
-  const auto done = this->store_.txn({}, {{Op::Kind::kPut, "/w/a", std::string(900 * 1024, 'a'), 0}, {Op::Kind::kPut, "/w/b", "b", 0}});
+  const auto done = this->store_.txn(
+      {}, {{Op::Kind::kPut, "/w/a", std::string(900 * 1024, 'a'), 0}, {Op::Kind::kPut, "/w/b", "b", 0}});
   ASSERT_TRUE(done);
   ASSERT_TRUE(log.wait_value("/w/b", "b"));
   const auto updates = log.updates();
@@ -291,12 +297,16 @@ TYPED_TEST_P(StoreSuite, many_leases_live_side_by_side) {
   }
 }
 
-REGISTER_TYPED_TEST_SUITE_P(StoreSuite, an_absent_key_is_not_found, a_key_carries_its_revisions_and_its_bytes, a_listing_is_ascending_and_holds_its_prefix_only,
-                            a_listing_longer_than_a_page_is_whole, erasing_what_is_absent_is_fine, a_transaction_compares_each_thing_it_can,
-                            a_failed_compare_does_the_other_branch_and_nothing_of_the_first, a_transaction_deletes_a_prefix_and_sees_its_own_writes,
-                            what_etcd_refuses_is_refused, of_many_who_compare_and_swap_one_wins_each_round, a_watch_begins_with_the_content_and_follows_in_order,
-                            a_transaction_is_told_as_one_update, a_watch_that_was_ended_tells_nothing_more, a_held_lease_outlives_many_ttls,
-                            the_keys_of_a_lease_that_nobody_renews_go_and_others_see_it, a_revoked_lease_takes_its_keys_at_once_and_is_not_reported_lost,
+REGISTER_TYPED_TEST_SUITE_P(StoreSuite, an_absent_key_is_not_found, a_key_carries_its_revisions_and_its_bytes,
+                            a_listing_is_ascending_and_holds_its_prefix_only, a_listing_longer_than_a_page_is_whole,
+                            erasing_what_is_absent_is_fine, a_transaction_compares_each_thing_it_can,
+                            a_failed_compare_does_the_other_branch_and_nothing_of_the_first,
+                            a_transaction_deletes_a_prefix_and_sees_its_own_writes, what_etcd_refuses_is_refused,
+                            of_many_who_compare_and_swap_one_wins_each_round,
+                            a_watch_begins_with_the_content_and_follows_in_order, a_transaction_is_told_as_one_update,
+                            a_watch_that_was_ended_tells_nothing_more, a_held_lease_outlives_many_ttls,
+                            the_keys_of_a_lease_that_nobody_renews_go_and_others_see_it,
+                            a_revoked_lease_takes_its_keys_at_once_and_is_not_reported_lost,
                             a_lease_that_the_server_dropped_is_reported_once, many_leases_live_side_by_side);
 
 }  // namespace regroup::testing

@@ -26,16 +26,20 @@ struct Layout {
 // Even by count: the first experts to the first member, and so on.
 Layout by_count(const StateShape& shape, int members) {
   Layout layout{members, {}};
-  for (int slot = 0; slot < shape.num_experts(); ++slot) layout.expert_member.push_back(slot % shape.experts_per_layer * members / shape.experts_per_layer);
+  for (int slot = 0; slot < shape.num_experts(); ++slot)
+    layout.expert_member.push_back(slot % shape.experts_per_layer * members / shape.experts_per_layer);
   return layout;
 }
 
-int even_out(const StateShape& shape, const Loads& loads, Layout& layout) { return planning::even_out(shape, loads, layout.members, layout.expert_member); }
+int even_out(const StateShape& shape, const Loads& loads, Layout& layout) {
+  return planning::even_out(shape, loads, layout.members, layout.expert_member);
+}
 
 // As a router gives them: some experts get many times what others do.
 Loads random_loads(const StateShape& shape, std::mt19937& random) {
   Loads loads;
-  for (int slot = 0; slot < shape.num_experts(); ++slot) loads.push_back(static_cast<std::int64_t>(100 * std::exp2(std::normal_distribution<double>(0, 1)(random)) + 1));
+  for (int slot = 0; slot < shape.num_experts(); ++slot)
+    loads.push_back(static_cast<std::int64_t>(100 * std::exp2(std::normal_distribution<double>(0, 1)(random)) + 1));
   return loads;
 }
 
@@ -55,12 +59,15 @@ std::int64_t heaviest(const StateShape& shape, const Loads& loads, const Layout&
 
 double mean(const StateShape& shape, const Loads& loads, const Layout& layout, int layer) {
   const Loads members = member_loads(shape, loads, layout, layer);
-  return static_cast<double>(std::accumulate(members.begin(), members.end(), std::int64_t{0})) / static_cast<double>(members.size());
+  return static_cast<double>(std::accumulate(members.begin(), members.end(), std::int64_t{0})) /
+         static_cast<double>(members.size());
 }
 
 std::vector<int> counts(const StateShape& shape, const Layout& layout, int layer) {
   std::vector<int> out(static_cast<std::size_t>(layout.members));
-  for (int e = 0; e < shape.experts_per_layer; ++e) ++out[static_cast<std::size_t>(layout.expert_member[static_cast<std::size_t>(layer * shape.experts_per_layer + e)])];
+  for (int e = 0; e < shape.experts_per_layer; ++e)
+    ++out[static_cast<std::size_t>(
+        layout.expert_member[static_cast<std::size_t>(layer * shape.experts_per_layer + e)])];
   return out;
 }
 
@@ -107,7 +114,8 @@ TEST(EvenOut, eight_experts_on_two_members_come_close_to_the_best_there_is) {
     const Loads loads = random_loads(shape, random);
     Layout layout = by_count(shape, 2);
     even_out(shape, loads, layout);
-    const double over = static_cast<double>(heaviest(shape, loads, layout, 0) - optimum(loads)) / mean(shape, loads, layout, 0);
+    const double over =
+        static_cast<double>(heaviest(shape, loads, layout, 0) - optimum(loads)) / mean(shape, loads, layout, 0);
     over_in_all += over;
     worst = std::max(worst, over);
   }
@@ -120,14 +128,15 @@ TEST(EvenOut, what_is_nearly_even_is_left_alone) {
   std::mt19937 random(3);
   const StateShape shape = shape_of(4, 16);
   Loads loads;
-  for (int slot = 0; slot < shape.num_experts(); ++slot) loads.push_back(1000 + static_cast<std::int64_t>(random() % 20));
+  for (int slot = 0; slot < shape.num_experts(); ++slot)
+    loads.push_back(1000 + static_cast<std::int64_t>(random() % 20));
   Layout layout = by_count(shape, 4);
   EXPECT_EQ(even_out(shape, loads, layout), 0);
 }
 
 TEST(EvenOut, one_heavy_pair_takes_one_swap) {
   const StateShape shape = shape_of(1, 8);
-  const Loads loads = {900, 900, 100, 100, 100, 100, 100, 100};   // both popular ones on the first member
+  const Loads loads = {900, 900, 100, 100, 100, 100, 100, 100};  // both popular ones on the first member
   Layout layout = by_count(shape, 2);
   EXPECT_EQ(even_out(shape, loads, layout), 1);
   EXPECT_EQ(member_loads(shape, loads, layout, 0), (Loads{1200, 1200}));
@@ -149,8 +158,10 @@ TEST(EvenOut, fifty_eight_layers_of_256_experts_are_soon_even) {
     const int swaps = even_out(shape, loads, after);
     double ratio_before = 0, ratio_after = 0;
     for (int layer = 0; layer < shape.num_layers; ++layer) {
-      ratio_before += static_cast<double>(heaviest(shape, loads, before, layer)) / mean(shape, loads, before, layer) / shape.num_layers;
-      ratio_after += static_cast<double>(heaviest(shape, loads, after, layer)) / mean(shape, loads, after, layer) / shape.num_layers;
+      ratio_before += static_cast<double>(heaviest(shape, loads, before, layer)) / mean(shape, loads, before, layer) /
+                      shape.num_layers;
+      ratio_after += static_cast<double>(heaviest(shape, loads, after, layer)) / mean(shape, loads, after, layer) /
+                     shape.num_layers;
     }
     printf("%3d members: heaviest %.3f -> %.3f x the mean, %d swaps\n", members, ratio_before, ratio_after, swaps);
     EXPECT_LE(swaps, shape.num_experts());

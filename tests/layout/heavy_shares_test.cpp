@@ -9,7 +9,8 @@ namespace regroup::planning {
 namespace {
 
 // Best number of wanted pairs over all choices with even loads, by trying them all.
-int best_by_trying(int members, int per_layer, const std::vector<std::vector<int>>& wants, std::size_t layer, std::vector<int>& load) {
+int best_by_trying(int members, int per_layer, const std::vector<std::vector<int>>& wants, std::size_t layer,
+                   std::vector<int>& load) {
   const int total = per_layer * static_cast<int>(wants.size());
   if (layer == wants.size()) {
     const auto [least, most] = std::minmax_element(load.begin(), load.end());

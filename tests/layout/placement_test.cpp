@@ -40,10 +40,20 @@ TEST(Placement, every_microbatch_has_one_turn_and_no_member_two_in_a_wave) {
 }
 
 TEST(Placement, a_rank_keeps_its_dense_blocks_and_its_experts_whole) {
-  const ModelShape shape{.vocab_size = 64, .hidden_size = 16, .intermediate_size = 16, .num_hidden_layers = 2, .num_attention_heads = 2, .num_key_value_heads = 1,
-                         .head_dim = 8, .num_local_experts = 2, .num_experts_per_tok = 1, .max_position_embeddings = 8, .expert_slices = 2};
+  const ModelShape shape{.vocab_size = 64,
+                         .hidden_size = 16,
+                         .intermediate_size = 16,
+                         .num_hidden_layers = 2,
+                         .num_attention_heads = 2,
+                         .num_key_value_heads = 1,
+                         .head_dim = 8,
+                         .num_local_experts = 2,
+                         .num_experts_per_tok = 1,
+                         .max_position_embeddings = 8,
+                         .expert_slices = 2};
   Placement placement;
-  placement.groups = {{{Rank(1), Rank(4)}, {{{0, 200}}, {{200, 256}}}, {0, 1, 1, 0, 0, 0, 1, 1}, 0, 1}, {{Rank(2)}, {{{0, 256}}}, {0, 0, 0, 0, 0, 0, 0, 0}, 1, 2}};
+  placement.groups = {{{Rank(1), Rank(4)}, {{{0, 200}}, {{200, 256}}}, {0, 1, 1, 0, 0, 0, 1, 1}, 0, 1},
+                      {{Rank(2)}, {{{0, 256}}}, {0, 0, 0, 0, 0, 0, 0, 0}, 1, 2}};
   EXPECT_EQ(placement.num_ranks(), 3);
   EXPECT_EQ(placement.group_of(Rank(4)), 0);
   EXPECT_EQ(placement.member_of(Rank(4)), 1);
@@ -60,15 +70,17 @@ TEST(Placement, a_rank_keeps_its_dense_blocks_and_its_experts_whole) {
     EXPECT_TRUE(blocks_kept(placement, unit, shape, Rank(0)).empty());
   }
   const auto units = make_units(shape);
-  EXPECT_EQ(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 1, 1, 0))], shape, Rank(4)), (IntervalSet{{0, 256}}));
-  EXPECT_TRUE(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 0, 0, 0))], shape, Rank(4)).empty());
+  EXPECT_EQ(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 1, 1, 0))], shape, Rank(4)),
+            (IntervalSet{{0, 256}}));
+  EXPECT_TRUE(blocks_kept(placement, units[static_cast<std::size_t>(expert_unit_index(shape, 0, 0, 0))], shape, Rank(4))
+                  .empty());
 }
 
 TEST(Placement, a_group_is_as_slow_as_the_heaviest_member_of_each_layer) {
   const ModelShape shape{.num_hidden_layers = 3, .num_local_experts = 2, .dense_layers = {1}, .expert_slices = 2};
   const Group whole{{Rank(0), Rank(1)}, {}, {0, 0, 1, 1, 0, 0, 1, 1}, 0, 1};
   const Group sliced{{Rank(0), Rank(1)}, {}, {0, 1, 0, 1, 0, 1, 0, 1}, 0, 1};
-  const std::vector<std::int64_t> load = {30, 10, 0, 0, 10, 50};   // the layer between has no experts
+  const std::vector<std::int64_t> load = {30, 10, 0, 0, 10, 50};  // the layer between has no experts
   EXPECT_DOUBLE_EQ(heaviest_over_mean(whole, shape, load), (30.0 + 50) / (20 + 30));
   EXPECT_DOUBLE_EQ(heaviest_over_mean(sliced, shape, load), 1);
   EXPECT_DOUBLE_EQ(heaviest_over_mean(whole, shape, std::vector<std::int64_t>(6)), 1);

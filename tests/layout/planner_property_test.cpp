@@ -11,15 +11,20 @@ using testing::candidates;
 using testing::next_plan;
 using testing::planner_job;
 
-// What the heaviest rank would have now, over the mean, if experts of a placement by count were evened out by the load of before: one group after the other, without shortcuts.
+// What the heaviest rank would have now, over the mean, if experts of a placement by count were evened out by the load
+// of before: one group after the other, without shortcuts.
 double lasting(const JobSpec& job, Placement placement, const LoadRecord& load) {
   const planning::StateShape shape = planning::make_state_shape(job.model);
-  for (Group& group : placement.groups) planning::even_out(shape, planning::slot_loads(job.model, load.load_before), static_cast<int>(group.ranks.size()), group.expert_member);
+  for (Group& group : placement.groups)
+    planning::even_out(shape, planning::slot_loads(job.model, load.load_before), static_cast<int>(group.ranks.size()),
+                       group.expert_member);
   return most_uneven(placement, job.model, load.expert_load);
 }
 
-// By load where that lasts and is worth it, otherwise as if there were no load. `without`: the same input without a load.
-void expect_by_load_if_it_lasts(const JobSpec& job, const LoadRecord& load, const PlanningResult& result, const PlanningResult& without) {
+// By load where that lasts and is worth it, otherwise as if there were no load. `without`: the same input without a
+// load.
+void expect_by_load_if_it_lasts(const JobSpec& job, const LoadRecord& load, const PlanningResult& result,
+                                const PlanningResult& without) {
   const Planned& planned = *result.planned;
   const double by_count = most_uneven(without.planned->placement, job.model, load.expert_load);
   const double later = lasting(job, without.planned->placement, load);
@@ -36,10 +41,12 @@ void expect_by_load_if_it_lasts(const JobSpec& job, const LoadRecord& load, cons
 }
 
 // Nodes join and leave at random; after a loss sometimes the soonest plan comes first, as in a real run.
-void random_history(unsigned seed, int max_groups, int max_nodes, int* by_load = nullptr, std::int64_t* moved_in_all = nullptr, std::int64_t* bound_in_all = nullptr) {
+void random_history(unsigned seed, int max_groups, int max_nodes, int* by_load = nullptr,
+                    std::int64_t* moved_in_all = nullptr, std::int64_t* bound_in_all = nullptr) {
   const bool check_bound = moved_in_all != nullptr;
   std::mt19937 random(seed);
-  const JobSpec job = planner_job(1 + static_cast<int>(random() % 8), 1 + static_cast<int>(random() % 8), max_groups, 8, 8 << random() % 3);
+  const JobSpec job = planner_job(1 + static_cast<int>(random() % 8), 1 + static_cast<int>(random() % 8), max_groups, 8,
+                                  8 << random() % 3);
   std::set<int> alive;
   int next_node = 0;
   while (static_cast<int>(alive.size()) < 1 + static_cast<int>(random() % max_nodes)) alive.insert(next_node++);
@@ -64,7 +71,8 @@ void random_history(unsigned seed, int max_groups, int max_nodes, int* by_load =
       load = testing::steady(testing::random_load(job, random));
       if (random() % 2 == 0) load.load_before = testing::random_load(job, random);
     }
-    const auto result = make_placement({&job, previous, candidates(numbers), goal, by_load != nullptr ? &load : nullptr});
+    const auto result =
+        make_placement({&job, previous, candidates(numbers), goal, by_load != nullptr ? &load : nullptr});
     ASSERT_TRUE(result.planned) << result.reason;
     const Plan next = next_plan(job, previous, *result.planned);
     ASSERT_EQ(testing::violations(next, job), "") << result.reason;
@@ -81,12 +89,16 @@ void random_history(unsigned seed, int max_groups, int max_nodes, int* by_load =
       ASSERT_FALSE(result.planned->rank_load);
     }
     if (goal == Goal::kBalanced) {
-      EXPECT_EQ(make_placement({&job, &next, candidates(numbers), goal}).planned->placement, next.placement) << "the same workers keep what they have, by load or not";
+      EXPECT_EQ(make_placement({&job, &next, candidates(numbers), goal}).planned->placement, next.placement)
+          << "the same workers keep what they have, by load or not";
     }
     if (check_bound) {
-      // The bound knows no layers: where a rank may not take a second expert of one layer, another one goes round a corner.
+      // The bound knows no layers: where a rank may not take a second expert of one layer, another one goes round a
+      // corner.
       const std::int64_t expert = make_units(job.model)[2].padded_numel() * 12;
-      EXPECT_LE(static_cast<double>(moved), 1.05 * static_cast<double>(result.planned->bytes_bound) + 2.0 * static_cast<double>(expert)) << result.reason;
+      EXPECT_LE(static_cast<double>(moved),
+                1.05 * static_cast<double>(result.planned->bytes_bound) + 2.0 * static_cast<double>(expert))
+          << result.reason;
       if (event > 0) *moved_in_all += moved, *bound_in_all += result.planned->bytes_bound;
     }
     if (::testing::Test::HasFailure()) return;
@@ -136,7 +148,8 @@ TEST(PlannerProperty, eight_experts_over_many_layers_move_their_balanced_share) 
     numbers.push_back(nodes);
     const auto joined = make_placement({&job, &plan, candidates(numbers), Goal::kBalanced});
     ASSERT_TRUE(joined.planned);
-    EXPECT_LE(static_cast<double>(joined.planned->bytes_to_move), 1.05 * copy / (nodes + 1)) << nodes << " and one joins";
+    EXPECT_LE(static_cast<double>(joined.planned->bytes_to_move), 1.05 * copy / (nodes + 1))
+        << nodes << " and one joins";
     numbers.erase(numbers.begin() + nodes / 2);
     numbers.pop_back();
     const auto left = make_placement({&job, &plan, candidates(numbers), Goal::kBalanced});

@@ -73,7 +73,8 @@ TEST(Planner, eight_experts_in_four_slices_on_seven_ranks_are_five_or_four_a_ran
   ASSERT_EQ(member_of.size(), 3u * 32u);
   for (std::size_t layer = 0; layer < 3; ++layer) {
     std::vector<int> held(7);
-    for (std::size_t slot = layer * 32; slot < (layer + 1) * 32; ++slot) ++held[static_cast<std::size_t>(member_of[slot])];
+    for (std::size_t slot = layer * 32; slot < (layer + 1) * 32; ++slot)
+      ++held[static_cast<std::size_t>(member_of[slot])];
     std::sort(held.rbegin(), held.rend());
     EXPECT_EQ(held, (std::vector<int>{5, 5, 5, 5, 4, 4, 4}));
     // A popular expert is everybody's work: its slices lie on different ranks.
@@ -82,7 +83,8 @@ TEST(Planner, eight_experts_in_four_slices_on_seven_ranks_are_five_or_four_a_ran
       EXPECT_GE(std::set<int>(begin, begin + 4).size(), 3u) << "expert " << expert;
     }
   }
-  // One dies, another comes: still even, and no slice moves without need (make() compares the bytes that move with what the plan says).
+  // One dies, another comes: still even, and no slice moves without need (make() compares the bytes that move with what
+  // the plan says).
   testing::expect_balanced(job, make(job, &plan, {0, 1, 2, 4, 5, 6}, Goal::kBalanced));
   testing::expect_balanced(job, make(job, &plan, {0, 1, 2, 4, 5, 6, 7}, Goal::kBalanced));
 }
@@ -93,13 +95,16 @@ TEST(Planner, as_many_ranks_as_slices_have_a_slice_of_every_expert) {
   // Afresh, and grown from one rank that had all.
   const Plan one = make(job, nullptr, first(1), Goal::kBalanced);
   for (const Plan* before : {static_cast<const Plan*>(nullptr), &one}) {
-    const std::vector<int> member_of = make(job, before, first(4), Goal::kBalanced).placement.groups.front().expert_member;
-    for (std::size_t slot = 0; slot < member_of.size(); slot += 4) EXPECT_EQ(std::set<int>(&member_of[slot], &member_of[slot] + 4).size(), 4u) << "slot " << slot;
+    const std::vector<int> member_of =
+        make(job, before, first(4), Goal::kBalanced).placement.groups.front().expert_member;
+    for (std::size_t slot = 0; slot < member_of.size(); slot += 4)
+      EXPECT_EQ(std::set<int>(&member_of[slot], &member_of[slot] + 4).size(), 4u) << "slot " << slot;
   }
 }
 
 TEST(Planner, seven_ranks_in_two_groups_are_four_and_three) {
-  EXPECT_EQ(group_sizes(make(planner_job(2, 8, 2), nullptr, first(7), Goal::kBalanced)), (std::vector<std::size_t>{4, 3}));
+  EXPECT_EQ(group_sizes(make(planner_job(2, 8, 2), nullptr, first(7), Goal::kBalanced)),
+            (std::vector<std::size_t>{4, 3}));
 }
 
 TEST(Planner, the_same_workers_keep_the_same_plan) {
@@ -169,7 +174,8 @@ TEST(Planner, a_second_loss_of_one_that_only_computes_leaves_the_group_intact) {
 TEST(Planner, when_no_group_is_intact_survivors_keep_what_they_hold) {
   const JobSpec job = planner_job(4, 8, 2);
   const Plan plan = make(job, nullptr, first(4), Goal::kBalanced);
-  // One of each group dies; the layouts of both groups are alike, so 0 and 3 hold complementary halves, 0 and 2 the same half.
+  // One of each group dies; the layouts of both groups are alike, so 0 and 3 hold complementary halves, 0 and 2 the
+  // same half.
   const Plan complementary = make(job, &plan, {0, 3}, Goal::kSoonest);
   EXPECT_EQ(group_sizes(complementary), (std::vector<std::size_t>{2}));
   EXPECT_EQ(testing::bytes_moved(job, &plan, complementary), 0);
@@ -251,14 +257,15 @@ TEST(Planner, workers_of_one_host_lie_in_one_group_at_the_start) {
   ASSERT_TRUE(result.planned);
   for (const Group& group : result.planned->placement.groups) {
     std::set<int> parity;
-    for (Rank rank : group.ranks) parity.insert((result.planned->members[static_cast<std::size_t>(rank.value)].worker.node.value.back() - '0') % 2);
+    for (Rank rank : group.ranks)
+      parity.insert((result.planned->members[static_cast<std::size_t>(rank.value)].worker.node.value.back() - '0') % 2);
     EXPECT_EQ(parity.size(), 1u);
   }
 }
 
 TEST(Planner, popular_experts_of_one_rank_change_places_once_and_stay_then) {
   const JobSpec job = planner_job(2, 8, 2);
-  const Plan plan = make(job, nullptr, first(4), Goal::kBalanced);   // 2 groups of 2
+  const Plan plan = make(job, nullptr, first(4), Goal::kBalanced);  // 2 groups of 2
   const LoadRecord load = testing::steady({900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50});
   const auto evened = make_placement({&job, &plan, candidates(first(4)), Goal::kBalanced, &load});
   ASSERT_TRUE(evened.planned && evened.planned->rank_load) << evened.reason;
@@ -269,7 +276,8 @@ TEST(Planner, popular_experts_of_one_rank_change_places_once_and_stay_then) {
   const Plan next = next_plan(job, &plan, *evened.planned);
   EXPECT_EQ(testing::violations(next, job), "");
   EXPECT_EQ(evened.planned->bytes_to_move, testing::bytes_moved(job, &plan, next));
-  EXPECT_EQ(evened.planned->bytes_to_move, 4 * make_units(job.model)[2].padded_numel() * 12) << "one swap in each group";
+  EXPECT_EQ(evened.planned->bytes_to_move, 4 * make_units(job.model)[2].padded_numel() * 12)
+      << "one swap in each group";
   const auto again = make_placement({&job, &next, candidates(first(4)), Goal::kBalanced, &load});
   ASSERT_TRUE(again.planned);
   EXPECT_EQ(again.planned->placement, next.placement);
@@ -282,7 +290,8 @@ TEST(Planner, experts_lie_by_count_while_the_load_says_nothing_of_later) {
   const std::vector<std::int64_t> load = {900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50};
   const std::vector<std::int64_t> elsewhere = {100, 100, 900, 900, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50};
   const std::vector<std::int64_t> even(16, 100);
-  for (const LoadRecord& record : {testing::load_record(load, even), testing::load_record(load, elsewhere), testing::load_record(load, {})}) {
+  for (const LoadRecord& record :
+       {testing::load_record(load, even), testing::load_record(load, elsewhere), testing::load_record(load, {})}) {
     const auto planned = make_placement({&job, &plan, candidates(first(4)), Goal::kBalanced, &record});
     ASSERT_TRUE(planned.planned);
     EXPECT_EQ(planned.planned->placement, plan.placement) << planned.reason;
@@ -296,9 +305,13 @@ TEST(Planner, what_is_gained_by_load_is_at_least_what_the_job_asks_for) {
   const Plan plan = make(job, nullptr, first(2), Goal::kBalanced);
   const LoadRecord load = testing::steady({900, 900, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50, 50, 50});
   const double gain = 2200.0 / 1400 - 1;
-  for (const auto& [wanted, by_load] : {std::pair{gain - 0.01, true}, {gain + 0.01, false}, {0.0, false}}) {   // 0: never
+  // 0: never
+  for (const auto& [wanted, by_load] : {std::pair{gain - 0.01, true}, {gain + 0.01, false}, {0.0, false}}) {
     job.elastic.load_gain = wanted;
-    EXPECT_EQ(make_placement({&job, &plan, candidates(first(2)), Goal::kBalanced, &load}).planned->rank_load.has_value(), by_load) << wanted;
+    EXPECT_EQ(
+        make_placement({&job, &plan, candidates(first(2)), Goal::kBalanced, &load}).planned->rank_load.has_value(),
+        by_load)
+        << wanted;
   }
 }
 

@@ -16,8 +16,16 @@ namespace regroup::testing {
 inline JobSpec planner_job(int layers, int experts, int max_groups, int chains = 8, int microbatches = 16) {
   JobSpec job;
   job.name = "tiny";
-  job.model = {.vocab_size = 256, .hidden_size = 64, .intermediate_size = 128, .num_hidden_layers = layers, .num_attention_heads = 4, .num_key_value_heads = 2,
-               .head_dim = 16, .num_local_experts = experts, .num_experts_per_tok = 1, .max_position_embeddings = 128};
+  job.model = {.vocab_size = 256,
+               .hidden_size = 64,
+               .intermediate_size = 128,
+               .num_hidden_layers = layers,
+               .num_attention_heads = 4,
+               .num_key_value_heads = 2,
+               .head_dim = 16,
+               .num_local_experts = experts,
+               .num_experts_per_tok = 1,
+               .max_position_embeddings = 128};
   job.data_prefix = "/data/text";
   job.steps = 60;
   job.microbatches = microbatches;
@@ -31,7 +39,12 @@ inline JobSpec planner_job(int layers, int experts, int max_groups, int chains =
 inline Candidate candidate(int number, std::int64_t memory = 0) {
   char name[16];
   std::snprintf(name, sizeof name, "n%05d", number);
-  return {WorkerId{NodeId(name), 1, 0, 0}, std::string("unix:/run/") + name, std::string("unix:/run/") + name + "-agent", name, "", memory};
+  return {WorkerId{NodeId(name), 1, 0, 0},
+          std::string("unix:/run/") + name,
+          std::string("unix:/run/") + name + "-agent",
+          name,
+          "",
+          memory};
 }
 
 inline std::vector<Candidate> candidates(const std::vector<int>& numbers) {
@@ -47,7 +60,9 @@ inline std::vector<std::int64_t> random_load(const JobSpec& job, std::mt19937& r
   return load;
 }
 
-inline LoadRecord load_record(std::vector<std::int64_t> now, std::vector<std::int64_t> before) { return {Epoch(1), Step(16), std::move(now), std::move(before)}; }
+inline LoadRecord load_record(std::vector<std::int64_t> now, std::vector<std::int64_t> before) {
+  return {Epoch(1), Step(16), std::move(now), std::move(before)};
+}
 inline LoadRecord steady(const std::vector<std::int64_t>& load) { return load_record(load, load); }
 
 inline Plan next_plan(const JobSpec& job, const Plan* previous, const Planned& planned) {
@@ -69,7 +84,9 @@ inline std::string violations(const Plan& plan, const JobSpec& job) {
 }
 
 // Number of the node that a rank runs on.
-inline int number_of(const Plan& plan, Rank rank) { return std::stoi(plan.members.at(static_cast<std::size_t>(rank.value)).worker.node.value.substr(1)); }
+inline int number_of(const Plan& plan, Rank rank) {
+  return std::stoi(plan.members.at(static_cast<std::size_t>(rank.value)).worker.node.value.substr(1));
+}
 
 // What a worker keeps in a plan, as (dense blocks, experts).
 struct KeptOf {
@@ -106,7 +123,8 @@ inline std::int64_t bytes_moved(const JobSpec& job, const Plan* previous, const 
     const KeptOf now = kept_of(plan, member.worker);
     const KeptOf before = previous != nullptr ? kept_of(*previous, member.worker) : KeptOf{};
     bytes += now.dense.subtract(before.dense).size() * dense_block;
-    for (int slot : now.experts) bytes += std::binary_search(before.experts.begin(), before.experts.end(), slot) ? 0 : expert;
+    for (int slot : now.experts)
+      bytes += std::binary_search(before.experts.begin(), before.experts.end(), slot) ? 0 : expert;
   }
   return bytes;
 }
@@ -114,7 +132,8 @@ inline std::int64_t bytes_moved(const JobSpec& job, const Plan* previous, const 
 // Even to one: experts in each layer and in total, dense blocks, and the groups' sizes.
 inline void expect_balanced(const JobSpec& job, const Plan& plan) {
   const int layers = static_cast<int>(job.model.num_hidden_layers);
-  const int experts = static_cast<int>(job.model.num_local_experts) * job.model.expert_slices;   // each slice has a place of its own
+  // each slice has a place of its own
+  const int experts = static_cast<int>(job.model.num_local_experts) * job.model.expert_slices;
   std::vector<std::size_t> sizes;
   for (const Group& group : plan.placement.groups) {
     const auto members = group.ranks.size();
@@ -123,7 +142,8 @@ inline void expect_balanced(const JobSpec& job, const Plan& plan) {
     for (int layer = 0; layer < layers; ++layer) {
       std::vector<int> here(members);
       for (int e = 0; e < experts; ++e) {
-        const auto member = static_cast<std::size_t>(group.expert_member[static_cast<std::size_t>(layer * experts + e)]);
+        const auto member =
+            static_cast<std::size_t>(group.expert_member[static_cast<std::size_t>(layer * experts + e)]);
         ++here[member];
         ++total[member];
       }

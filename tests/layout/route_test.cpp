@@ -19,7 +19,8 @@ IntervalSet random_blocks(std::mt19937& random, int blocks) {
   return out;
 }
 
-// After the route, every wanter has what it wanted except what nobody held; nothing comes twice, from itself, or from one that lacks it.
+// After the route, every wanter has what it wanted except what nobody held; nothing comes twice, from itself, or from
+// one that lacks it.
 void expect_right(const std::vector<Holding>& held, const std::vector<Holding>& wanted, const RouteResult& result) {
   const auto has = [&](int holder, int unit) {
     IntervalSet out;
@@ -36,8 +37,9 @@ void expect_right(const std::vector<Holding>& held, const std::vector<Holding>& 
     ASSERT_TRUE(blocks.intersect({piece.blocks}).empty()) << "moved twice";
     blocks.add(piece.blocks);
   }
-  ASSERT_TRUE(std::is_sorted(result.pieces.begin(), result.pieces.end(),
-                             [](const Piece& a, const Piece& b) { return std::tie(a.to, a.unit, a.blocks.lo) < std::tie(b.to, b.unit, b.blocks.lo); }));
+  ASSERT_TRUE(std::is_sorted(result.pieces.begin(), result.pieces.end(), [](const Piece& a, const Piece& b) {
+    return std::tie(a.to, a.unit, a.blocks.lo) < std::tie(b.to, b.unit, b.blocks.lo);
+  }));
   std::map<std::pair<int, int>, IntervalSet> missing;
   for (const Holding& m : result.missing) missing[{m.holder, m.unit}] = m.blocks;
   std::map<std::pair<int, int>, IntervalSet> wants;
@@ -53,8 +55,10 @@ void expect_right(const std::vector<Holding>& held, const std::vector<Holding>& 
     arrives.erase(key);
     missing.erase(key);
   }
-  ASSERT_TRUE(arrives.empty() || std::all_of(arrives.begin(), arrives.end(), [](const auto& a) { return a.second.empty(); }));
-  ASSERT_TRUE(missing.empty() || std::all_of(missing.begin(), missing.end(), [](const auto& a) { return a.second.empty(); }));
+  ASSERT_TRUE(arrives.empty() ||
+              std::all_of(arrives.begin(), arrives.end(), [](const auto& a) { return a.second.empty(); }));
+  ASSERT_TRUE(missing.empty() ||
+              std::all_of(missing.begin(), missing.end(), [](const auto& a) { return a.second.empty(); }));
 }
 
 TEST(Route, random_holdings_move_every_missing_block_once) {
@@ -67,7 +71,8 @@ TEST(Route, random_holdings_move_every_missing_block_once) {
       held.push_back({static_cast<int>(random() % holders), static_cast<int>(random() % 2), random_blocks(random, 8)});
     }
     for (int i = 0; i < static_cast<int>(random() % 8); ++i) {
-      wanted.push_back({static_cast<int>(random() % (holders + 1)), static_cast<int>(random() % 2), random_blocks(random, 8)});
+      wanted.push_back(
+          {static_cast<int>(random() % (holders + 1)), static_cast<int>(random() % 2), random_blocks(random, 8)});
     }
     const RouteResult result = route(held, wanted, {100, 7}, same_distance);
     expect_right(held, wanted, result);
@@ -102,7 +107,8 @@ TEST(Route, equally_near_holders_share_the_sending) {
     total += 256 * block_bytes.back();
   }
   std::map<int, std::int64_t> sent;
-  for (const Piece& piece : route(held, wanted, block_bytes, same_distance).pieces) sent[piece.from] += piece.blocks.size() * block_bytes[static_cast<std::size_t>(piece.unit)];
+  for (const Piece& piece : route(held, wanted, block_bytes, same_distance).pieces)
+    sent[piece.from] += piece.blocks.size() * block_bytes[static_cast<std::size_t>(piece.unit)];
   ASSERT_EQ(sent.size(), 3u);
   for (const auto& [from, bytes] : sent) EXPECT_LE(bytes, total / 3 + 256 * 192) << "sender " << from;
 }

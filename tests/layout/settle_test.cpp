@@ -14,7 +14,9 @@ const IntervalSet kFirstHalf{{0, 128}};
 const IntervalSet kSecondHalf{{128, 256}};
 const IntervalSet kAll{{0, 256}};
 
-Inventory inventory(int holder, StateKind kind, std::int64_t step, IntervalSet blocks) { return {holder, kind, Step(step), {{0, std::move(blocks)}}}; }
+Inventory inventory(int holder, StateKind kind, std::int64_t step, IntervalSet blocks) {
+  return {holder, kind, Step(step), {{0, std::move(blocks)}}};
+}
 
 SettleInput input(std::vector<Inventory> inventories) {
   SettleInput in;
@@ -33,7 +35,8 @@ Expected naive(const SettleInput& in) {
   Expected best;
   std::int64_t best_step = -1;
   for (std::int64_t step = 0; step <= 3; ++step) {
-    const bool recorded = std::find(in.vote_records.begin(), in.vote_records.end(), Step(step)) != in.vote_records.end();
+    const bool recorded =
+        std::find(in.vote_records.begin(), in.vote_records.end(), Step(step)) != in.vote_records.end();
     bool live[2] = {};
     bool any[2] = {};
     for (const Inventory& i : in.inventories) {
@@ -96,7 +99,8 @@ TEST(Settle, every_small_combination_follows_the_rule) {
                 ASSERT_TRUE(settled.usable.empty() && settled.roll_forward.empty());
                 continue;
               }
-              // What is usable is of that step and covers all; whoever is usable as prepared rolls forward, nobody else.
+              // What is usable is of that step and covers all; whoever is usable as prepared rolls forward, nobody
+              // else.
               IntervalSet covered;
               std::vector<int> rolling;
               for (int i : settled.usable) {
@@ -143,8 +147,9 @@ TEST(Settle, prepared_state_without_a_vote_record_does_not_count) {
 }
 
 TEST(Settle, sources_of_one_step_mix_but_steps_never_do) {
-  SettleInput in = input({inventory(0, StateKind::kLive, 6, kFirstHalf), inventory(1, StateKind::kPrepared, 6, {{128, 200}}),
-                          inventory(2, StateKind::kSnapshot, 6, {{200, 256}}), inventory(3, StateKind::kLive, 5, kAll)});
+  SettleInput in =
+      input({inventory(0, StateKind::kLive, 6, kFirstHalf), inventory(1, StateKind::kPrepared, 6, {{128, 200}}),
+             inventory(2, StateKind::kSnapshot, 6, {{200, 256}}), inventory(3, StateKind::kLive, 5, kAll)});
   in.vote_records = {Step(6)};
   Settlement settled = settle(in);
   EXPECT_EQ(settled.source, SettleSource::kSnapshot);
@@ -161,7 +166,8 @@ TEST(Settle, sources_of_one_step_mix_but_steps_never_do) {
 TEST(Settle, every_unit_must_be_covered) {
   SettleInput in;
   in.num_units = 2;
-  in.inventories = {{0, StateKind::kLive, Step(9), {{0, kAll}, {1, kFirstHalf}}}, {1, StateKind::kSnapshot, Step(8), {{0, kAll}, {1, kAll}}}};
+  in.inventories = {{0, StateKind::kLive, Step(9), {{0, kAll}, {1, kFirstHalf}}},
+                    {1, StateKind::kSnapshot, Step(8), {{0, kAll}, {1, kAll}}}};
   const Settlement settled = settle(in);
   EXPECT_EQ(settled.step, Step(8));
   EXPECT_EQ(settled.source, SettleSource::kSnapshot);

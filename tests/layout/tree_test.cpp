@@ -71,7 +71,8 @@ TEST(Tree, a_cover_is_exact_ascending_and_has_no_two_siblings) {
       for (const TreeNode& node : cover(first, end)) {
         ASSERT_EQ(node.first(), next);
         next = node.end();
-        ASSERT_FALSE(before.level == node.level && before.is_left() && before.index + 1 == node.index) << "siblings could be one node";
+        ASSERT_FALSE(before.level == node.level && before.is_left() && before.index + 1 == node.index)
+            << "siblings could be one node";
         before = node;
       }
       ASSERT_EQ(next, end);

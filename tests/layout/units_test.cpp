@@ -10,8 +10,18 @@ namespace regroup {
 namespace {
 
 ModelShape sample(bool tied, int slices) {
-  return {.vocab_size = 259, .hidden_size = 72, .intermediate_size = 120, .num_hidden_layers = 3, .num_attention_heads = 4, .num_key_value_heads = 2,
-          .head_dim = 18, .num_local_experts = 5, .num_experts_per_tok = 2, .max_position_embeddings = 64, .tie_word_embeddings = tied, .expert_slices = slices};
+  return {.vocab_size = 259,
+          .hidden_size = 72,
+          .intermediate_size = 120,
+          .num_hidden_layers = 3,
+          .num_attention_heads = 4,
+          .num_key_value_heads = 2,
+          .head_dim = 18,
+          .num_local_experts = 5,
+          .num_experts_per_tok = 2,
+          .max_position_embeddings = 64,
+          .tie_word_embeddings = tied,
+          .expert_slices = slices};
 }
 
 TEST(Units, tensors_are_aligned_disjoint_and_inside_their_blocks) {
@@ -39,7 +49,8 @@ TEST(Units, tensors_are_aligned_disjoint_and_inside_their_blocks) {
           parameters += tensor.numel;
         }
         EXPECT_LE(end, unit.padded_numel());
-        EXPECT_LT(unit.padded_numel() - end, kBlocksPerUnit * kBlockMultiple + kTensorAlignment) << "more padding than the blocks need";
+        EXPECT_LT(unit.padded_numel() - end, kBlocksPerUnit * kBlockMultiple + kTensorAlignment)
+            << "more padding than the blocks need";
       }
       EXPECT_EQ(parameters, count_parameters(shape));
     }
@@ -68,7 +79,8 @@ TEST(Units, slices_make_up_each_hugging_face_tensor_once) {
       }
     }
     EXPECT_EQ(shapes.at("model.layers.1.block_sparse_moe.experts.3.w2.weight"), (std::vector<std::int64_t>{72, 120}));
-    for (const auto& [name, here] : times) EXPECT_TRUE(std::all_of(here.begin(), here.end(), [](int n) { return n == 1; })) << name << " of " << slices;
+    for (const auto& [name, here] : times)
+      EXPECT_TRUE(std::all_of(here.begin(), here.end(), [](int n) { return n == 1; })) << name << " of " << slices;
   }
 }
 
@@ -98,9 +110,11 @@ TEST(Units, names_are_those_of_hugging_face) {
   for (const Unit& unit : make_units(sample(false, 1))) {
     for (const TensorSpec& tensor : unit.tensors) EXPECT_TRUE(names.insert(tensor.name).second) << tensor.name;
   }
-  for (const char* name : {"model.embed_tokens.weight", "model.layers.0.input_layernorm.weight", "model.layers.1.self_attn.q_proj.weight",
-                           "model.layers.2.self_attn.o_proj.weight", "model.layers.2.post_attention_layernorm.weight", "model.layers.0.block_sparse_moe.gate.weight",
-                           "model.layers.2.block_sparse_moe.experts.4.w2.weight", "model.norm.weight", "lm_head.weight"}) {
+  for (const char* name :
+       {"model.embed_tokens.weight", "model.layers.0.input_layernorm.weight", "model.layers.1.self_attn.q_proj.weight",
+        "model.layers.2.self_attn.o_proj.weight", "model.layers.2.post_attention_layernorm.weight",
+        "model.layers.0.block_sparse_moe.gate.weight", "model.layers.2.block_sparse_moe.experts.4.w2.weight",
+        "model.norm.weight", "lm_head.weight"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
   EXPECT_EQ(names.size(), 3u + 3 * (7 + 5 * 3));
@@ -124,7 +138,8 @@ TEST(Units, layers_without_experts_hold_an_mlp_and_are_skipped_by_expert_numbers
     const Unit& dense = units[static_cast<std::size_t>(dense_unit_index(shape, layer))];
     EXPECT_EQ(dense.kind, UnitKind::kDense);
     EXPECT_EQ(dense.layer, layer);
-    EXPECT_EQ(dense.tensors[6].name, "model.layers." + std::to_string(layer) + (layer == 1 ? ".mlp.gate_proj.weight" : ".mlp.gate.weight"));
+    EXPECT_EQ(dense.tensors[6].name,
+              "model.layers." + std::to_string(layer) + (layer == 1 ? ".mlp.gate_proj.weight" : ".mlp.gate.weight"));
     EXPECT_EQ(dense.tensors.back().name, "model.layers." + std::to_string(layer) + ".self_attn.k_norm.weight");
     EXPECT_EQ(dense.tensors.back().numel, shape.head_dim);
   }
@@ -143,7 +158,7 @@ TEST(Units, layers_without_experts_hold_an_mlp_and_are_skipped_by_expert_numbers
 // Frozen: checkpoints and the order of the norm's sum depend on it.
 TEST(Units, the_layout_of_a_known_shape_does_not_change) {
   const auto units = make_units(sample(false, 1));
-  EXPECT_EQ(units[0].block_elements, 128);   // 259 * 72 = 18648 elements
+  EXPECT_EQ(units[0].block_elements, 128);  // 259 * 72 = 18648 elements
   EXPECT_EQ(units[1].tensors[3].name, "model.layers.0.self_attn.v_proj.weight");
   EXPECT_EQ(units[1].tensors[3].offset, 80 + 72 * 72 + 36 * 72);
   EXPECT_EQ(units[2].tensors[1].offset, 120 * 72);

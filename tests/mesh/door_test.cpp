@@ -1,6 +1,6 @@
 // At the door: secrets, garbage, oversize frames, two who dial each other at once.
-#include "net/address.hpp"
 #include "mesh/wire.hpp"
+#include "net/address.hpp"
 #include "tests/mesh/raw_peer.hpp"
 
 #include <random>
@@ -70,7 +70,8 @@ TEST(MeshDoor, garbage_on_the_port_harms_nobody_and_is_counted) {
   }
   RawSocket mute(world.peers[0].address);  // says nothing: the deadline ends it
   EXPECT_TRUE(mute.closed());
-  EXPECT_TRUE(eventually([&] { return meshes[0]->counters().refused >= kStrangers + 1; })) << meshes[0]->counters().refused;
+  EXPECT_TRUE(eventually([&] { return meshes[0]->counters().refused >= kStrangers + 1; }))
+      << meshes[0]->counters().refused;
   const auto word = pattern(1000, 1);
   MESH_OK(meshes[0]->wait(meshes[0]->send(Rank{1}, Tag{1}, word)));
   const auto got = meshes[1]->wait_message(meshes[1]->receive_message(Rank{0}, Tag{1}));

@@ -1,4 +1,5 @@
-// Epochs: a newer one wakes every waiter and leaves the connections as they are; stale frames are dropped, early ones kept.
+// Epochs: a newer one wakes every waiter and leaves the connections as they are; stale frames are dropped, early ones
+// kept.
 #include "tests/mesh/world.hpp"
 
 #include <cstring>
@@ -140,7 +141,8 @@ TEST(MeshEpoch, small_messages_that_were_sent_arrive_although_their_sender_goes_
   });
 }
 
-// The heart of a regroup: aborts at any moment of bulk in flight, and the same connections carry the next epoch's bytes intact, while nobody touches the buffers.
+// The heart of a regroup: aborts at any moment of bulk in flight, and the same connections carry the next epoch's bytes
+// intact, while nobody touches the buffers.
 TEST(MeshEpoch, two_hundred_aborts_in_the_middle_of_bulk_leave_the_next_epoch_intact) {
   constexpr int kRounds = 200, kRanks = 3;
   constexpr std::size_t kBytes = 3'000'000;
@@ -179,13 +181,15 @@ TEST(MeshEpoch, two_hundred_aborts_in_the_middle_of_bulk_leave_the_next_epoch_in
         for (std::size_t i = 0; i < transfers.size(); i += 2) {
           const int peer = static_cast<int>(i) / 2 + (static_cast<int>(i) / 2 >= rank ? 1 : 0);
           if (!mesh.wait(transfers[i])) continue;
-          ASSERT_TRUE(in[static_cast<std::size_t>(peer)] == pattern(kBytes, seed(peer, rank))) << "came although its sender had given up and written over it, round " << round;
+          ASSERT_TRUE(in[static_cast<std::size_t>(peer)] == pattern(kBytes, seed(peer, rank)))
+              << "came although its sender had given up and written over it, round " << round;
           ++whole;
         }
         for (auto& buffer : in) std::memset(buffer.data(), 0xee, buffer.size());
         for (auto& buffer : out) std::memset(buffer.data(), 0xdd, buffer.size());
         std::this_thread::yield();
-        for (auto& buffer : in) ASSERT_TRUE(std::all_of(buffer.begin(), buffer.end(), [](std::byte b) { return b == std::byte{0xee}; }));
+        for (auto& buffer : in)
+          ASSERT_TRUE(std::all_of(buffer.begin(), buffer.end(), [](std::byte b) { return b == std::byte{0xee}; }));
       } else {
         for (int peer = 0; peer < kRanks; ++peer) {
           if (peer == rank) continue;
@@ -239,7 +243,8 @@ TEST(MeshEpoch, more_than_may_be_kept_waits_in_the_sender_until_it_is_taken) {
     std::vector<std::vector<std::byte>> out;
     std::vector<TransferPtr> sends;
     for (int i = 0; i < kMessages; ++i) out.push_back(pattern(kBytes, static_cast<std::uint64_t>(i)));
-    for (int i = 0; i < kMessages; ++i) sends.push_back(mesh.send(Rank{1}, Tag{static_cast<std::uint64_t>(i)}, out[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < kMessages; ++i)
+      sends.push_back(mesh.send(Rank{1}, Tag{static_cast<std::uint64_t>(i)}, out[static_cast<std::size_t>(i)]));
     MESH_OK(mesh.wait(sends[0]));
     const auto last = mesh.receive_message(Rank{1}, Tag{1000});
     turns.reach(1);

@@ -7,7 +7,9 @@
 namespace regroup::test {
 namespace {
 
-std::vector<std::byte> part(int from, int to, std::size_t size) { return pattern(size, static_cast<std::uint64_t>(from * 1000 + to)); }
+std::vector<std::byte> part(int from, int to, std::size_t size) {
+  return pattern(size, static_cast<std::uint64_t>(from * 1000 + to));
+}
 
 TEST(MeshExchange, two_ranks_pass_a_small_message_each_way) {
   World world(2);
@@ -44,7 +46,7 @@ TEST(MeshExchange, a_receive_is_ready_when_its_message_has_come_or_a_newer_epoch
       std::vector<std::byte> in(message.size()), never(1);
       const auto receive = mesh.receive(Rank{0}, Tag{2}, in);
       const auto unsent = mesh.receive(Rank{0}, Tag{3}, never);
-      EXPECT_FALSE(mesh.ready(receive));   // it is sent after the barrier
+      EXPECT_FALSE(mesh.ready(receive));  // it is sent after the barrier
       MESH_OK(barrier(mesh, all_ranks(2), Tag{1}));
       EXPECT_TRUE(becomes_ready(mesh, receive));
       MESH_OK(mesh.wait(receive));
@@ -60,7 +62,8 @@ TEST(MeshExchange, a_receive_is_ready_when_its_message_has_come_or_a_newer_epoch
 }
 
 TEST(MeshExchange, every_size_from_none_to_100_mb_arrives_whole_on_either_lane_posted_before_or_after) {
-  const std::vector<std::size_t> sizes = {0, 1, 47, 48, 49, 4095, 4096, 16383, 16384, 16385, 65536, 262143, 262144, 262145, 1'000'003, 100'000'000};
+  const std::vector<std::size_t> sizes = {0,     1,     47,    48,     49,     4095,   4096,      16383,
+                                          16384, 16385, 65536, 262143, 262144, 262145, 1'000'003, 100'000'000};
   World world(2);
   world.run([&](Mesh& mesh, int rank) {
     MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
@@ -98,10 +101,14 @@ TEST(MeshExchange, receives_posted_in_random_order_get_their_own_messages) {
       int peer, index;
       bool send;
     };
-    const auto size_of = [](int from, int to, int index) { return static_cast<std::size_t>((index * 7919 + from * 31 + to) % 97) * static_cast<std::size_t>(index % 5 == 0 ? 3001 : 29); };
+    const auto size_of = [](int from, int to, int index) {
+      return static_cast<std::size_t>((index * 7919 + from * 31 + to) % 97) *
+             static_cast<std::size_t>(index % 5 == 0 ? 3001 : 29);
+    };
     std::vector<Job> jobs;
     for (int peer = 0; peer < 3; ++peer) {
-      for (int index = 0; index < kMessages && peer != rank; ++index) jobs.push_back({peer, index, true}), jobs.push_back({peer, index, false});
+      for (int index = 0; index < kMessages && peer != rank; ++index)
+        jobs.push_back({peer, index, true}), jobs.push_back({peer, index, false});
     }
     std::shuffle(jobs.begin(), jobs.end(), random);
     std::vector<std::vector<std::byte>> buffers(jobs.size());
@@ -123,7 +130,8 @@ TEST(MeshExchange, receives_posted_in_random_order_get_their_own_messages) {
       MESH_OK(moved);
       EXPECT_EQ(*moved, buffers[i].size());
       if (!jobs[i].send) {
-        EXPECT_TRUE(buffers[i] == pattern(buffers[i].size(), static_cast<std::uint64_t>(jobs[i].peer * 100000 + jobs[i].index)));
+        EXPECT_TRUE(buffers[i] ==
+                    pattern(buffers[i].size(), static_cast<std::uint64_t>(jobs[i].peer * 100000 + jobs[i].index)));
       }
     }
     MESH_OK(barrier(mesh, all_ranks(3), Tag{1u << 20}));
@@ -132,10 +140,12 @@ TEST(MeshExchange, receives_posted_in_random_order_get_their_own_messages) {
 
 void exchange_all(Mesh& mesh, int rank, int n, std::uint64_t base, std::size_t unit) {
   const auto ranks = all_ranks(n);
-  const auto gathered = all_gather_v(mesh, ranks, Tag{base}, pattern(static_cast<std::size_t>(rank) * unit, static_cast<std::uint64_t>(rank)));
+  const auto gathered = all_gather_v(mesh, ranks, Tag{base},
+                                     pattern(static_cast<std::size_t>(rank) * unit, static_cast<std::uint64_t>(rank)));
   MESH_OK(gathered);
   for (int i = 0; i < n; ++i) {
-    EXPECT_TRUE((*gathered)[static_cast<std::size_t>(i)] == pattern(static_cast<std::size_t>(i) * unit, static_cast<std::uint64_t>(i)));
+    EXPECT_TRUE((*gathered)[static_cast<std::size_t>(i)] ==
+                pattern(static_cast<std::size_t>(i) * unit, static_cast<std::uint64_t>(i)));
   }
   const auto size = [&](int from, int to) { return static_cast<std::size_t>((from * 3 + to * 5) % 7) * unit; };
   std::vector<std::vector<std::byte>> out, in;
@@ -150,7 +160,8 @@ TEST(MeshExchange, collectives_among_1_to_7_ranks) {
     World world(n);
     world.run([&](Mesh& mesh, int rank) {
       MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
-      for (std::uint64_t round = 0; round < 5; ++round) exchange_all(mesh, rank, n, round * 10, round % 2 == 0 ? 17 : 40'000);
+      for (std::uint64_t round = 0; round < 5; ++round)
+        exchange_all(mesh, rank, n, round * 10, round % 2 == 0 ? 17 : 40'000);
     });
   }
 }
@@ -159,11 +170,13 @@ TEST(MeshExchange, groups_exchange_beside_each_other) {
   World world(5);
   world.run([&](Mesh& mesh, int rank) {
     MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
-    const std::vector<Rank> group = rank < 3 ? std::vector<Rank>{Rank{0}, Rank{1}, Rank{2}} : std::vector<Rank>{Rank{3}, Rank{4}};
+    const std::vector<Rank> group =
+        rank < 3 ? std::vector<Rank>{Rank{0}, Rank{1}, Rank{2}} : std::vector<Rank>{Rank{3}, Rank{4}};
     for (std::uint64_t i = 0; i < 50; ++i) {
       const auto all = all_gather_v(mesh, group, Tag{i}, pattern(100, static_cast<std::uint64_t>(rank)));
       MESH_OK(all);
-      for (std::size_t k = 0; k < group.size(); ++k) EXPECT_EQ((*all)[k], pattern(100, static_cast<std::uint64_t>(group[k].value)));
+      for (std::size_t k = 0; k < group.size(); ++k)
+        EXPECT_EQ((*all)[k], pattern(100, static_cast<std::uint64_t>(group[k].value)));
     }
   });
 }

@@ -22,7 +22,8 @@ std::unique_ptr<Child> process(const World& world, int i, const std::function<bo
 
 TEST(MeshFailure, a_peer_killed_while_we_wait_is_known_in_milliseconds) {
   World world(2);
-  const auto child = process(world, 1, [](Mesh& mesh) { return static_cast<bool>(mesh.wait(mesh.receive_message(Rank{0}, Tag{99}))); });
+  const auto child = process(
+      world, 1, [](Mesh& mesh) { return static_cast<bool>(mesh.wait(mesh.receive_message(Rank{0}, Tag{99}))); });
   Told told;
   auto mesh = world.open(0, told.events());
   ASSERT_TRUE(meet(*mesh, world));
@@ -55,7 +56,8 @@ TEST(MeshFailure, a_peer_killed_in_the_middle_of_a_message_is_known_by_both_dire
     const auto child = process(world, 1, [](Mesh& mesh) {
       std::vector<std::byte> out(kBytes), in(kBytes);
       const auto receive = mesh.receive(Rank{0}, Tag{1}, in);
-      return mesh.wait(mesh.send(Rank{0}, Tag{1}, out)) && mesh.wait(receive) && mesh.wait_message(mesh.receive_message(Rank{0}, Tag{2}));
+      return mesh.wait(mesh.send(Rank{0}, Tag{1}, out)) && mesh.wait(receive) &&
+             mesh.wait_message(mesh.receive_message(Rank{0}, Tag{2}));
     });
     auto mesh = world.open(0);
     ASSERT_TRUE(meet(*mesh, world));
@@ -63,7 +65,9 @@ TEST(MeshFailure, a_peer_killed_in_the_middle_of_a_message_is_known_by_both_dire
     std::vector<std::byte> out(kBytes), in(kBytes);
     const auto receive = mesh->receive(Rank{1}, Tag{1}, in);
     const auto send = mesh->send(Rank{1}, Tag{1}, out);
-    while (mesh->counters().bytes_received < (std::uint64_t{1} << 20) * static_cast<std::uint64_t>(5 * receives_cut + 1)) std::this_thread::yield();
+    while (mesh->counters().bytes_received <
+           (std::uint64_t{1} << 20) * static_cast<std::uint64_t>(5 * receives_cut + 1))
+      std::this_thread::yield();
     child->signal(SIGKILL);
     const auto killed = Clock::now();
     const auto received = mesh->wait(receive), sent = mesh->wait(send);
@@ -82,7 +86,9 @@ TEST(MeshFailure, a_peer_killed_in_the_middle_of_a_message_is_known_by_both_dire
 
 TEST(MeshFailure, the_death_of_one_peer_disturbs_no_exchange_with_another) {
   World world(3);
-  const auto victim = process(world, 2, [](Mesh& mesh) { return static_cast<bool>(mesh.wait_message(mesh.receive_message(Rank{0}, Tag{99}))); });
+  const auto victim = process(world, 2, [](Mesh& mesh) {
+    return static_cast<bool>(mesh.wait_message(mesh.receive_message(Rank{0}, Tag{99})));
+  });
   const auto other = process(world, 1, [](Mesh& mesh) {
     for (std::uint64_t i = 0; i < 1000; ++i) {
       const auto ping = mesh.wait_message(mesh.receive_message(Rank{0}, Tag{i}));
@@ -147,7 +153,8 @@ TEST(MeshFailure, a_stopped_peer_is_silent_after_five_beats_and_accuses_nobody_w
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     Told told;
     auto mesh = world.open(1, told.events());
-    if (!meet(*mesh, world) || !mesh->enter(Epoch{1}, world.peers, kGenerous) || !barrier(*mesh, all_ranks(2), Tag{0})) return 1;
+    if (!meet(*mesh, world) || !mesh->enter(Epoch{1}, world.peers, kGenerous) || !barrier(*mesh, all_ranks(2), Tag{0}))
+      return 1;
     go.await();  // it is stopped here
     if (!mesh->enter(Epoch{2}, world.peers, kGenerous) || !barrier(*mesh, all_ranks(2), Tag{0})) return 3;
     const std::lock_guard lock(told.mutex);
@@ -169,7 +176,8 @@ TEST(MeshFailure, a_stopped_peer_is_silent_after_five_beats_and_accuses_nobody_w
   EXPECT_GE(waited, 350);
   ASSERT_TRUE(told.wait_for([&] { return told.count("silence") == 1; }));
   EXPECT_TRUE(mesh->connected(worker(1)));
-  std::this_thread::sleep_for(1s);  // the sleeper sleeps through its own silence limit; here it must not be said again while it lasts
+  // the sleeper sleeps through its own silence limit; here it must not be said again while it lasts
+  std::this_thread::sleep_for(1s);
   EXPECT_EQ(told.lost.size(), 1u);
   child.signal(SIGCONT);
   std::this_thread::sleep_for(300ms);  // it has the time to misjudge us
@@ -251,7 +259,8 @@ TEST(MeshFailure, one_killed_while_others_enter_ends_their_enter_at_once) {
     Child other([&] {
       auto mesh = at_start(1);
       const auto first = mesh->enter(Epoch{1}, world.peers, kGenerous);
-      const auto code = first ? mesh->wait_message(mesh->receive_message(Rank{2}, Tag{1})).error().code : first.error().code;
+      const auto code =
+          first ? mesh->wait_message(mesh->receive_message(Rank{2}, Tag{1})).error().code : first.error().code;
       go.await();  // not gone before rank 0 has judged
       return code == Code::kPeerLost ? 0 : 1;
     });

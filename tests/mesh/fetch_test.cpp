@@ -1,4 +1,5 @@
-// Bulk between processes of one machine: fetched from the sender's memory where that may be read, and never once the sender has taken it back.
+// Bulk between processes of one machine: fetched from the sender's memory where that may be read, and never once the
+// sender has taken it back.
 #include "mesh/peer_memory.hpp"
 #include "mesh/wire.hpp"
 #include "tests/mesh/raw_peer.hpp"
@@ -12,10 +13,12 @@ namespace {
 
 constexpr std::size_t kBytes = 5'000'000;
 
-// Of a message of kBytes from `pid`, what must be fetched: none where the kernel does not let us, and the socket carries it.
+// Of a message of kBytes from `pid`, what must be fetched: none where the kernel does not let us, and the socket
+// carries it.
 std::size_t expected_from(pid_t pid) {
-  std::uint64_t found = 0;   // a child has that address, too
-  const int failed = read_peer_memory(pid, reinterpret_cast<std::uint64_t>(&found), std::as_writable_bytes(std::span(&found, 1)));
+  std::uint64_t found = 0;  // a child has that address, too
+  const int failed =
+      read_peer_memory(pid, reinterpret_cast<std::uint64_t>(&found), std::as_writable_bytes(std::span(&found, 1)));
   if (failed != 0) std::printf("memory cannot be read here (%s): through the socket\n", std::strerror(failed));
   return failed == 0 ? kBytes : 0;
 }
@@ -43,8 +46,13 @@ std::uint64_t fetched(bool we_read, bool they_offer) {
     const auto message = pattern(kBytes, 1);
     if (!mesh || !meet(**mesh, world) || !(*mesh)->enter(Epoch{1}, world.peers, kGenerous)) return 1;
     // There and back on the lane on which rank 0 is asked whether it reaches us, so by then it has answered.
-    if (!(*mesh)->wait((*mesh)->send(Rank{0}, Tag{0}, {})) || !(*mesh)->wait_message((*mesh)->receive_message(Rank{0}, Tag{1}))) return 2;
-    return (*mesh)->wait((*mesh)->send(Rank{0}, Tag{2}, message)) && (*mesh)->wait_message((*mesh)->receive_message(Rank{0}, Tag{3})) ? 0 : 3;
+    if (!(*mesh)->wait((*mesh)->send(Rank{0}, Tag{0}, {})) ||
+        !(*mesh)->wait_message((*mesh)->receive_message(Rank{0}, Tag{1})))
+      return 2;
+    return (*mesh)->wait((*mesh)->send(Rank{0}, Tag{2}, message)) &&
+                   (*mesh)->wait_message((*mesh)->receive_message(Rank{0}, Tag{3}))
+               ? 0
+               : 3;
   });
   auto options = world.options(0);
   options.read_peer_memory = we_read;
@@ -110,7 +118,7 @@ TEST(MeshFetch, what_its_sender_has_taken_back_never_comes_and_what_follows_does
   peer.offer(1, message, broken, seal);
   peer.offer(2, message, seal, seal);
   const auto got = mesh->wait_message(mesh->receive_message(Rank{1}, Tag{2}));
-  if (expected_from(::getpid()) == 0) {   // then nobody may offer at all
+  if (expected_from(::getpid()) == 0) {  // then nobody may offer at all
     ASSERT_FALSE(got);
     EXPECT_EQ(got.error().code, Code::kPeerLost);
     return;
@@ -150,7 +158,8 @@ TEST(MeshFetch, one_who_reads_no_more_of_a_peer_for_now_can_still_send_to_it) {
   EXPECT_TRUE(*got == message);
 }
 
-TEST(MeshFetch, an_offer_of_memory_that_is_not_there_or_of_a_stranger_and_answers_that_nobody_asked_for_end_the_connection) {
+TEST(MeshFetch,
+     an_offer_of_memory_that_is_not_there_or_of_a_stranger_and_answers_that_nobody_asked_for_end_the_connection) {
   enum class Sin { kNoMemory, kStranger, kTaken, kReachable };
   for (const Sin sin : {Sin::kNoMemory, Sin::kStranger, Sin::kTaken, Sin::kReachable}) {
     World world(1);

@@ -1,11 +1,12 @@
-// Real processes on hosts of their own (network namespaces), over TCP, whose link is cut: nobody gets an end of file, silence alone tells.
+// Real processes on hosts of their own (network namespaces), over TCP, whose link is cut: nobody gets an end of file,
+// silence alone tells.
 #include "tests/mesh/networks.hpp"
 
 namespace regroup::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kHeartbeat = 200ms;   // a busy machine must not make a rank silent that is not
+constexpr auto kHeartbeat = 200ms;  // a busy machine must not make a rank silent that is not
 double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
 
 // "silence" of each rank in `whom` and nothing else.
@@ -13,7 +14,9 @@ bool only_silence_of(Told& told, const std::vector<int>& whom) {
   const std::lock_guard lock(told.mutex);
   if (told.lost.size() != whom.size()) return false;
   for (const int rank : whom) {
-    const bool said = std::any_of(told.lost.begin(), told.lost.end(), [&](const auto& lost) { return lost.first == worker(rank) && lost.second == "silence"; });
+    const bool said = std::any_of(told.lost.begin(), told.lost.end(), [&](const auto& lost) {
+      return lost.first == worker(rank) && lost.second == "silence";
+    });
     if (!said) return false;
   }
   return true;
@@ -29,14 +32,17 @@ TEST(MeshNamespace, a_rank_whose_link_is_cut_is_silent_for_all_and_all_are_silen
     return networks.start(self, [&world, &mended, &go_on, &judged, self, silent] {
       Told told;
       auto mesh = world.open(self, told.events());
-      if (!mesh || !meet(*mesh, world) || !mesh->enter(Epoch{1}, world.peers, kGenerous) || !barrier(*mesh, all_ranks(3), Tag{0})) return 1;
-      const auto lost = mesh->wait_message(mesh->receive_message(Rank{silent.back()}, Tag{1}));   // the link is cut meanwhile
+      if (!mesh || !meet(*mesh, world) || !mesh->enter(Epoch{1}, world.peers, kGenerous) ||
+          !barrier(*mesh, all_ranks(3), Tag{0}))
+        return 1;
+      // the link is cut meanwhile
+      const auto lost = mesh->wait_message(mesh->receive_message(Rank{silent.back()}, Tag{1}));
       if (lost || lost.error().code != Code::kPeerLost) return 2;
       if (!told.wait_for([&] { return told.lost.size() >= silent.size(); }) || !only_silence_of(told, silent)) return 3;
       judged.tell();
       mended.await();
       if (!mesh->enter(Epoch{2}, world.peers, kGenerous) || !barrier(*mesh, all_ranks(3), Tag{0})) return 4;
-      go_on.await();   // gone before the others are through would look like a death
+      go_on.await();  // gone before the others are through would look like a death
       return 0;
     });
   };
@@ -55,16 +61,18 @@ TEST(MeshNamespace, a_rank_whose_link_is_cut_is_silent_for_all_and_all_are_silen
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::kPeerLost);
   EXPECT_NE(result.error().context.find(to_string(worker(2))), std::string::npos) << result.error().context;
-  std::printf("silence noticed %.0f ms after the cut (h = %lld ms)\n", waited, static_cast<long long>(kHeartbeat.count()));
-  EXPECT_GE(waited, 700);    // not sooner than the last beat before the cut allows
-  EXPECT_LT(waited, 6000);   // 5 h on an idle machine
+  std::printf("silence noticed %.0f ms after the cut (h = %lld ms)\n", waited,
+              static_cast<long long>(kHeartbeat.count()));
+  EXPECT_GE(waited, 700);   // not sooner than the last beat before the cut allows
+  EXPECT_LT(waited, 6000);  // 5 h on an idle machine
   ASSERT_TRUE(told.wait_for([&] { return !told.lost.empty(); }));
   first_judged.await();
   second_judged.await();
   EXPECT_TRUE(only_silence_of(told, {2}));
 
   networks.mend(2);
-  std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(1000 + 2 * ms_since(cut)));   // TCP tries again after at most as long as it has tried in vain
+  // TCP tries again after at most as long as it has tried in vain
+  std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(1000 + 2 * ms_since(cut)));
   mended.tell(2);
   MESH_OK(mesh->enter(Epoch{2}, world.peers, kGenerous));
   MESH_OK(barrier(*mesh, all_ranks(3), Tag{0}));
@@ -113,12 +121,14 @@ TEST(MeshNamespace, a_cut_in_the_middle_of_a_message_ends_it_on_both_sides_and_d
     ASSERT_TRUE(*back == out);
     MESH_OK(mesh->wait(send));
   };
-  for (std::uint64_t i = 0; !told.wait_for([&] { return !told.lost.empty(); }, 1ms) && ms_since(cut) < 10'000; ++i) ASSERT_NO_FATAL_FAILURE(ping(pattern(10'000, i)));
+  for (std::uint64_t i = 0; !told.wait_for([&] { return !told.lost.empty(); }, 1ms) && ms_since(cut) < 10'000; ++i)
+    ASSERT_NO_FATAL_FAILURE(ping(pattern(10'000, i)));
   const auto result = mesh->wait(receive);
   ASSERT_FALSE(result) << "512 MB went through before the cut";
   EXPECT_EQ(result.error().code, Code::kPeerLost);
   EXPECT_TRUE(only_silence_of(told, {2}));
-  std::printf("transfer ended %.0f ms after the cut, %llu exchanges with the third rank meanwhile\n", ms_since(cut), static_cast<unsigned long long>(pings));
+  std::printf("transfer ended %.0f ms after the cut, %llu exchanges with the third rank meanwhile\n", ms_since(cut),
+              static_cast<unsigned long long>(pings));
   EXPECT_GT(pings, 10u);
   ASSERT_NO_FATAL_FAILURE(ping({}));
   EXPECT_EQ(echo->wait(), 0);

@@ -1,4 +1,5 @@
-// networks.hpp: ranks in network namespaces of their own, joined by a bridge in the test's. All of them are anonymous and end with the last process in them: nothing to clean up.
+// networks.hpp: ranks in network namespaces of their own, joined by a bridge in the test's. All of them are anonymous
+// and end with the last process in them: nothing to clean up.
 #pragma once
 
 #include "tests/mesh/world.hpp"
@@ -17,7 +18,8 @@ inline std::string enter_new_network() {
   if (::unshare(CLONE_NEWNET) == 0) return "";
   const uid_t uid = ::getuid();
   const gid_t gid = ::getgid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return std::string("a new network namespace: ") + std::strerror(errno);
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+    return std::string("a new network namespace: ") + std::strerror(errno);
   std::ofstream("/proc/self/setgroups") << "deny";
   std::ofstream("/proc/self/uid_map") << "0 " << uid << " 1";
   std::ofstream("/proc/self/gid_map") << "0 " << gid << " 1";
@@ -32,7 +34,8 @@ class Networks {
   explicit Networks(int n) : world(n) {
     for (int i = 0; i < n; ++i) world.peers[static_cast<std::size_t>(i)].address = "tcp:" + host(i) + ":41000";
     problem_ = enter_new_network();
-    if (problem_.empty() && !(ip("link set lo up") && ip("link add bridge0 type bridge") && ip("address add " + host(0) + "/24 dev bridge0") && ip("link set bridge0 up")))
+    if (problem_.empty() && !(ip("link set lo up") && ip("link add bridge0 type bridge") &&
+                              ip("address add " + host(0) + "/24 dev bridge0") && ip("link set bridge0 up")))
       problem_ = "no bridge can be made (see `ip` above)";
   }
   // Why there are no networks here; "" = there are.
@@ -46,7 +49,8 @@ class Networks {
       const bool alone = ::unshare(CLONE_NEWNET) == 0;
       made.tell();
       linked.await();
-      if (!alone || !ip("link set lo up") || !ip("address add " + host(i) + "/24 dev eth0") || !ip("link set eth0 up")) return 100;
+      if (!alone || !ip("link set lo up") || !ip("address add " + host(i) + "/24 dev eth0") || !ip("link set eth0 up"))
+        return 100;
       return body();
     });
     made.await();

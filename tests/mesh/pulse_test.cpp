@@ -23,7 +23,8 @@ TEST(Pulse, silence_is_said_once_and_again_after_a_recovery) {
 TEST(Pulse, one_who_beats_without_progress_hangs_unless_it_waits_or_is_not_judged) {
   Pulse pulse;
   pulse.restart(0ms);
-  const auto beat_until = [&](std::chrono::milliseconds from, std::chrono::milliseconds to, std::uint64_t progress, bool waiting) {
+  const auto beat_until = [&](std::chrono::milliseconds from, std::chrono::milliseconds to, std::uint64_t progress,
+                              bool waiting) {
     int hangs = 0;
     for (auto t = from; t <= to; t += 100ms) {
       pulse.beat(t, progress, waiting);
@@ -31,12 +32,12 @@ TEST(Pulse, one_who_beats_without_progress_hangs_unless_it_waits_or_is_not_judge
     }
     return hangs;
   };
-  EXPECT_EQ(beat_until(0ms, 20s, 0, false), 0);       // 0: not judged
-  EXPECT_EQ(beat_until(20s, 40s, 3, true), 0);        // waits
-  EXPECT_EQ(beat_until(40s, 44s, 3, false), 0);       // computes, within the limit
-  EXPECT_EQ(beat_until(44s, 60s, 3, false), 1);       // beyond it: once
-  EXPECT_EQ(beat_until(60s, 64s, 4, false), 0);       // moved
-  EXPECT_EQ(beat_until(64s, 80s, 4, false), 1);       // and stands again
+  EXPECT_EQ(beat_until(0ms, 20s, 0, false), 0);  // 0: not judged
+  EXPECT_EQ(beat_until(20s, 40s, 3, true), 0);   // waits
+  EXPECT_EQ(beat_until(40s, 44s, 3, false), 0);  // computes, within the limit
+  EXPECT_EQ(beat_until(44s, 60s, 3, false), 1);  // beyond it: once
+  EXPECT_EQ(beat_until(60s, 64s, 4, false), 0);  // moved
+  EXPECT_EQ(beat_until(64s, 80s, 4, false), 1);  // and stands again
 }
 
 TEST(Pulse, one_who_was_stopped_gets_the_whole_hang_limit_again) {

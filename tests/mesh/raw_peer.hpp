@@ -1,10 +1,10 @@
 // raw_peer.hpp: a peer that speaks the mesh's protocol byte by byte, for those who do not follow the rules.
 #pragma once
 
-#include "net/address.hpp"
 #include "mesh/handshake.hpp"
 #include "mesh/peer_memory.hpp"
 #include "mesh/wire.hpp"
+#include "net/address.hpp"
 #include "tests/mesh/world.hpp"
 
 #include <fcntl.h>
@@ -21,7 +21,9 @@ class RawSocket {
     ::fcntl(fd_, F_SETFL, 0);
   }
   ~RawSocket() { ::close(fd_); }
-  bool write(std::string_view bytes) const { return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()); }
+  bool write(std::string_view bytes) const {
+    return ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
   // Empty at the end.
   [[nodiscard]] std::string read() const {
     char buffer[4096];
@@ -71,11 +73,16 @@ struct RawPeer {
     return bytes;
   }
   // Says where its memory is, so that offers are believed; the answer, if any, is not read.
-  void introduce() const { bulk.write(bytes_of({FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&word), word})); }
+  void introduce() const {
+    bulk.write(bytes_of(
+        {FrameType::kReach, static_cast<std::uint64_t>(::getpid()), reinterpret_cast<std::uint64_t>(&word), word}));
+  }
   void offer(std::uint64_t tag, std::span<const std::byte> bytes, const std::uint64_t& seal, std::uint64_t said) const {
     std::string place(kOfferBytes, '\0');
-    encode_offer({reinterpret_cast<std::uint64_t>(bytes.data()), reinterpret_cast<std::uint64_t>(&seal), said}, reinterpret_cast<std::byte*>(place.data()));
-    bulk.write(bytes_of({FrameType::kOffer, 1, tag, bytes.size(), 0, static_cast<std::uint32_t>(bytes.size())}) + place);
+    encode_offer({reinterpret_cast<std::uint64_t>(bytes.data()), reinterpret_cast<std::uint64_t>(&seal), said},
+                 reinterpret_cast<std::byte*>(place.data()));
+    bulk.write(bytes_of({FrameType::kOffer, 1, tag, bytes.size(), 0, static_cast<std::uint32_t>(bytes.size())}) +
+               place);
   }
 
   const std::uint64_t word = fresh_word();

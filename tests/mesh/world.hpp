@@ -1,13 +1,13 @@
-// world.hpp: meshes for tests: several ranks as threads of this process, or as forked processes, on Unix sockets in a directory of their own.
+// world.hpp: meshes for tests: several ranks as threads of this process, or as forked processes, on Unix sockets in a
+// directory of their own.
 #pragma once
 
 #include "mesh/mesh.hpp"
 
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -106,7 +106,8 @@ struct World {
     if (!mesh) ADD_FAILURE() << to_string(mesh.error());
     return mesh ? std::move(*mesh) : nullptr;
   }
-  // Opens a mesh a thread; body(mesh, rank). All listen before anybody goes on, and all meshes live until every body is done.
+  // Opens a mesh a thread; body(mesh, rank). All listen before anybody goes on, and all meshes live until every body is
+  // done.
   void run(const std::function<void(Mesh&, int)>& body) const {
     const int n = static_cast<int>(peers.size());
     std::vector<std::unique_ptr<Mesh>> meshes;
@@ -173,7 +174,7 @@ class Signal {
   void tell(int times = 1) const {
     for (int i = 0; i < times; ++i) EXPECT_EQ(::write(ends_[1], "x", 1), 1);
   }
-  void await() const {   // who should tell may have failed, and said why
+  void await() const {  // who should tell may have failed, and said why
     pollfd told{ends_[0], POLLIN, 0};
     ASSERT_EQ(::poll(&told, 1, std::chrono::milliseconds(kGenerous).count()), 1) << "nobody told";
     char byte = 0;
@@ -184,10 +185,10 @@ class Signal {
   int ends_[2];
 };
 
-#define MESH_OK(expression)                                             \
-  do {                                                                  \
-    const auto& mesh_ok_result = (expression);                          \
-    ASSERT_TRUE(mesh_ok_result) << to_string(mesh_ok_result.error());   \
+#define MESH_OK(expression)                                           \
+  do {                                                                \
+    const auto& mesh_ok_result = (expression);                        \
+    ASSERT_TRUE(mesh_ok_result) << to_string(mesh_ok_result.error()); \
   } while (false)
 
 }  // namespace regroup::test

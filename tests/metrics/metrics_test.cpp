@@ -3,11 +3,10 @@
 #include "metrics/http_server.hpp"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -33,7 +32,8 @@ std::string ask(int port, const std::string& request) {
   send(fd, request.data(), request.size(), MSG_NOSIGNAL);
   std::string all;
   char buffer[4096];
-  for (ssize_t got = 0; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) all.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;)
+    all.append(buffer, static_cast<std::size_t>(got));
   close(fd);
   return all;
 }
@@ -83,7 +83,9 @@ CoordinatorCounters busy_coordinator() {
   return coordinator;
 }
 
-bool has_line(const std::string& text, const std::string& line) { return ("\n" + text).find("\n" + line + "\n") != std::string::npos; }
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
 
 TEST(Exporter, counts_and_labels_come_out_as_prometheus_reads_them) {
   const std::string text = to_prometheus(busy_agent(), {"regroup-agent", "0.1.0"});
@@ -122,7 +124,9 @@ void expect_clean(const std::string& text, const std::string& name) {
   std::remove(path.c_str());
 }
 
-TEST(Exporter, promtool_finds_nothing_to_say_of_an_agent) { expect_clean(to_prometheus(busy_agent(), {"regroup-agent", "0.1.0"}), "agent"); }
+TEST(Exporter, promtool_finds_nothing_to_say_of_an_agent) {
+  expect_clean(to_prometheus(busy_agent(), {"regroup-agent", "0.1.0"}), "agent");
+}
 
 TEST(Exporter, promtool_finds_nothing_to_say_of_a_coordinator) {
   expect_clean(to_prometheus(busy_coordinator(), {"regroup-coordinator", "0.1.0"}), "coordinator");
@@ -135,8 +139,10 @@ struct Served {
   Served() {
     counters.change([](AgentCounters& agent) { agent = busy_agent(); });
     auto started = HttpServer::start("127.0.0.1", 0,
-                                     {[this] { return to_prometheus(counters.copy(), {"regroup-agent", "0.1.0"}); }, [this] { return health; },
-                                      [] { return std::string("{\"step\":1}"); }});
+                                     {[this] {
+                                        return to_prometheus(counters.copy(), {"regroup-agent", "0.1.0"});
+                                      },
+                                      [this] { return health; }, [] { return std::string("{\"step\":1}"); }});
     if (started) server = std::move(*started);
   }
 };
@@ -184,7 +190,8 @@ TEST(HttpServer, connections_that_say_nothing_do_not_keep_others_out) {
   std::vector<int> silent;
   for (int i = 0; i < 40; ++i) silent.push_back(connect_to(served.server->port()));
   bool answered = false;  // above the limit at first; the silent ones are closed after 5 s
-  for (const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60); !answered && std::chrono::steady_clock::now() < until;) {
+  for (const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+       !answered && std::chrono::steady_clock::now() < until;) {
     answered = get(served.server->port(), "/healthz").starts_with("HTTP/1.1 200 ");
     if (!answered) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }

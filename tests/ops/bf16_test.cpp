@@ -17,7 +17,8 @@ namespace {
 TEST(Bf16, RoundsToNearestEvenInVectorsAndAlone) {
   std::vector<float> numbers;
   for (std::uint32_t high = 0; high < 0x10000; high += 7)
-    for (const std::uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) numbers.push_back(std::bit_cast<float>(high << 16 | low));
+    for (const std::uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
+      numbers.push_back(std::bit_cast<float>(high << 16 | low));
   numbers.resize(numbers.size() / 16 * 16);
   for (std::size_t i = 0; i < numbers.size(); i += 16) {
     bf16 vector[16];
@@ -49,7 +50,8 @@ TEST(Bf16, SegmentsComeInFewSizes) {
 // transformers 5.23 under bf16 autocast is 1.1 to 2.7 % from its own fp64 on this shape.
 constexpr double kClose = 4e-2;
 
-// Weights are made bf16 first and the experts' choice is taken over, so that what is left is the rounding of activations: 2^-9 each.
+// Weights are made bf16 first and the experts' choice is taken over, so that what is left is the rounding of
+// activations: 2^-9 each.
 void expect_close_to_autograd(Dims dims, std::uint64_t seed, const std::vector<std::int64_t>& documents = {}) {
   dims.precision = Precision::kBf16;
   SingleRank model(dims, seed);
@@ -70,7 +72,8 @@ void expect_close_to_autograd(Dims dims, std::uint64_t seed, const std::vector<s
   const Reference::Objective wanted = reference.objective(batch);
   wanted.total.backward();
   EXPECT_NEAR(loss.cross_entropy, wanted.cross_entropy.item<double>(), 2e-3 * loss.cross_entropy);
-  for (const auto& [name, got] : model.named(model.gradients)) EXPECT_LT(distance(got, reference.weights.at(name).grad()), kClose) << name << " of seed " << seed;
+  for (const auto& [name, got] : model.named(model.gradients))
+    EXPECT_LT(distance(got, reference.weights.at(name).grad()), kClose) << name << " of seed " << seed;
 }
 
 TEST(Bf16, GradientsAgreeWithAutograd) {
@@ -90,7 +93,8 @@ TEST(Bf16, GradientsAgreeWithAutograd) {
   expect_close_to_autograd(dims, 4);
 }
 
-// What transformers checks in fp32 (tests/oracle), in bf16: as far from fp32 as bf16's rounding. Every expert is chosen, so that no choice flips.
+// What transformers checks in fp32 (tests/oracle), in bf16: as far from fp32 as bf16's rounding. Every expert is
+// chosen, so that no choice flips.
 void expect_close_to_fp32(Dims dims) {
   dims.shape.num_experts_per_tok = dims.shape.num_local_experts;
   const Batch batch = random_batch(dims, 3);
@@ -103,7 +107,9 @@ void expect_close_to_fp32(Dims dims) {
       for (std::int64_t e = tensor.offset; e < tensor.offset + tensor.numel; ++e) {
         float& weight = exact.weights[i].data()[e];
         // Norms that are not 1, so that a forgotten one is noticed.
-        weight = model.forms[i].spots()[t].bf16 ? to_float(rounded_to<bf16>(weight)) : tensor.shape.size() == 1 ? 0.5f + static_cast<float>(e % 7) / 8 : weight;
+        weight = model.forms[i].spots()[t].bf16 ? to_float(rounded_to<bf16>(weight))
+                 : tensor.shape.size() == 1     ? 0.5f + static_cast<float>(e % 7) / 8
+                                                : weight;
         model.weights[i].data()[e] = weight;
       }
     }
@@ -111,7 +117,8 @@ void expect_close_to_fp32(Dims dims) {
   EXPECT_NEAR(model.microbatch(batch.tokens, batch.targets).cross_entropy, wanted, 2e-3 * wanted);
   for (std::size_t i = 0; i < model.units.size(); ++i)
     for (const TensorSpec& tensor : model.units[i].tensors) {
-      const at::Tensor got = view(model.gradients[i].data() + tensor.offset, tensor.shape), fp32 = view(exact.gradients[i].data() + tensor.offset, tensor.shape);
+      const at::Tensor got = view(model.gradients[i].data() + tensor.offset, tensor.shape),
+                       fp32 = view(exact.gradients[i].data() + tensor.offset, tensor.shape);
       EXPECT_GT(fp32.norm().item<float>(), 0) << tensor.name;
       EXPECT_LT(distance(got, fp32), kClose) << tensor.name;
     }
@@ -153,15 +160,18 @@ TEST(Bf16, AnyRunOfBlocksIsOneRunOfBytes) {
       const TensorSpec& tensor = unit.tensors[t];
       EXPECT_EQ(form.spots()[t].byte % 64, 0);
       EXPECT_EQ(form.byte_of(tensor.offset), form.spots()[t].byte);
-      EXPECT_EQ(form.spots()[t].bf16, tensor.shape.size() > 1 && tensor.name.find(".gate.") == std::string::npos) << tensor.name;
+      EXPECT_EQ(form.spots()[t].bf16, tensor.shape.size() > 1 && tensor.name.find(".gate.") == std::string::npos)
+          << tensor.name;
     }
     // However the blocks are shared out, the same bytes come together.
     Flat master(unit.padded_numel()), whole(form.bytes() / 4), parts(form.bytes() / 4);
     init_blocks(unit, {0, kBlocksPerUnit}, small_dims().shape, 1, master.data());
     compute_weights(unit, form, {0, kBlocksPerUnit}, master.data(), reinterpret_cast<std::byte*>(whole.data()));
     for (int block = 0; block < kBlocksPerUnit; ++block)
-      compute_weights(unit, form, {block, block + 1}, master.data() + block * unit.block_elements, reinterpret_cast<std::byte*>(parts.data()));
-    EXPECT_EQ(std::memcmp(whole.data(), parts.data(), static_cast<std::size_t>(form.bytes())), 0) << "unit " << unit.index;
+      compute_weights(unit, form, {block, block + 1}, master.data() + block * unit.block_elements,
+                      reinterpret_cast<std::byte*>(parts.data()));
+    EXPECT_EQ(std::memcmp(whole.data(), parts.data(), static_cast<std::size_t>(form.bytes())), 0)
+        << "unit " << unit.index;
   }
 }
 
@@ -175,19 +185,22 @@ TEST(Bf16, LossCurveFollowsFp32) {
     dims.precision = precision;
     SingleRank model(dims);
     std::vector<Flat> first, second;
-    for (const Unit& unit : model.units) first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());
+    for (const Unit& unit : model.units)
+      first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());
     for (int step = 1; step <= 60; ++step) {
       const Batch batch = random_batch(dims, static_cast<std::uint64_t>(step % 4));
       model.clear_gradients();
       const SingleRank::Loss loss = model.microbatch(batch.tokens, batch.targets);
       curves[precision == Precision::kBf16].push_back(loss.cross_entropy / static_cast<double>(loss.num_targets));
       for (std::size_t i = 0; i < model.units.size(); ++i)
-        adamw_blocks(model.units[i], {0, kBlocksPerUnit}, model.weights[i].data(), first[i].data(), second[i].data(), model.gradients[i].data(), OptimizerSpec{}, step, 1e-3,
+        adamw_blocks(model.units[i], {0, kBlocksPerUnit}, model.weights[i].data(), first[i].data(), second[i].data(),
+                     model.gradients[i].data(), OptimizerSpec{}, step, 1e-3,
                      1.0 / static_cast<double>(loss.num_targets));
     }
   }
   EXPECT_LT(curves[0].back(), curves[0].front() - 0.2);
-  for (std::size_t i = 0; i < curves[0].size(); ++i) EXPECT_NEAR(curves[1][i], curves[0][i], 0.01 * curves[0][i]) << "step " << i + 1;
+  for (std::size_t i = 0; i < curves[0].size(); ++i)
+    EXPECT_NEAR(curves[1][i], curves[0][i], 0.01 * curves[0][i]) << "step " << i + 1;
 }
 
 }  // namespace

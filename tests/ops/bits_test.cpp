@@ -15,7 +15,8 @@ namespace {
 
 std::string digest_of(const SingleRank& model) {
   Sha256 hash;
-  for (const Flat& gradient : model.gradients) hash.update(gradient.data(), static_cast<std::size_t>(gradient.numel()) * sizeof(float));
+  for (const Flat& gradient : model.gradients)
+    hash.update(gradient.data(), static_cast<std::size_t>(gradient.numel()) * sizeof(float));
   return hash.finish();
 }
 
@@ -69,7 +70,8 @@ TEST_P(Bits, OneBitOfOneWeightIsNoticed) {
   EXPECT_NE(digest_of(model), digest_of(other));
 }
 
-// A segment that arrives in the middle of a receive buffer, at an odd start, equals one in a tensor of its own: also with few rows.
+// A segment that arrives in the middle of a receive buffer, at an odd start, equals one in a tensor of its own: also
+// with few rows.
 TEST_P(Bits, SegmentsAreTheSameWhereverTheyLie) {
   SingleRank model(dims());
   model.round_weights();
@@ -101,7 +103,8 @@ TEST_P(Bits, SegmentsAreTheSameWhereverTheyLie) {
       const at::Tensor dout = moved(dx.clone().zero_());
       expert_backward(weights, moved(dy), again, other, dout);
       EXPECT_TRUE(same(dout, dx)) << n << " rows, shift " << shift;
-      EXPECT_EQ(std::memcmp(sum.data(), other_sum.data(), static_cast<std::size_t>(sum.numel()) * sizeof(float)), 0) << n << " rows, shift " << shift;
+      EXPECT_EQ(std::memcmp(sum.data(), other_sum.data(), static_cast<std::size_t>(sum.numel()) * sizeof(float)), 0)
+          << n << " rows, shift " << shift;
     }
   }
 }

@@ -23,7 +23,8 @@ std::int64_t padding_that_is_not_zero(const Unit& unit, const float* flat) {
 }
 
 // The whole model, every tensor's gradient.
-void expect_model_agrees(const Dims& dims, std::uint64_t seed, const std::vector<std::int64_t>& documents = {}, double z_coef = 0) {
+void expect_model_agrees(const Dims& dims, std::uint64_t seed, const std::vector<std::int64_t>& documents = {},
+                         double z_coef = 0) {
   SingleRank model(dims, seed);
   model.documents = documents;
   model.z_coef = z_coef;
@@ -36,7 +37,8 @@ void expect_model_agrees(const Dims& dims, std::uint64_t seed, const std::vector
   EXPECT_NEAR(loss.cross_entropy, wanted.cross_entropy.item<double>(), 2e-6 * loss.cross_entropy);
   EXPECT_NEAR(loss.aux, wanted.aux.item<double>(), 1e-6 * loss.aux);
   EXPECT_NEAR(loss.z, wanted.z.item<double>(), 1e-6 * loss.z);
-  for (std::size_t i = 0; i < model.units.size(); ++i) EXPECT_EQ(padding_that_is_not_zero(model.units[i], model.gradients[i].data()), 0) << "unit " << i;
+  for (std::size_t i = 0; i < model.units.size(); ++i)
+    EXPECT_EQ(padding_that_is_not_zero(model.units[i], model.gradients[i].data()), 0) << "unit " << i;
   for (const auto& [name, got] : model.named(model.gradients)) {
     const at::Tensor& leaf = reference.weights.at(name);
     ASSERT_TRUE(leaf.grad().defined()) << name;
@@ -132,7 +134,8 @@ TEST(Attention, AgreesWithAutograd) {
   EXPECT_FALSE(saved.qkv.defined());
 }
 
-// Nothing of one document reaches another, not a bit; and one document a sequence is what is computed without documents.
+// Nothing of one document reaches another, not a bit; and one document a sequence is what is computed without
+// documents.
 TEST(Attention, ADocumentsBitsDependOnItAlone) {
   Dims dims = small_dims();
   dims.sequences = 2;
@@ -147,7 +150,8 @@ TEST(Attention, ADocumentsBitsDependOnItAlone) {
     const at::Tensor out = attention_forward(weights, x, rope, dims, saved, of);
     return std::pair(out, attention_backward(weights, dout, saved, rope, dims, leaf));
   };
-  const at::Tensor x = random_tensor({dims.tokens(), dims.shape.hidden_size}, "x"), dout = random_tensor({dims.tokens(), dims.shape.hidden_size}, "dout");
+  const at::Tensor x = random_tensor({dims.tokens(), dims.shape.hidden_size}, "x"),
+                   dout = random_tensor({dims.tokens(), dims.shape.hidden_size}, "dout");
   const auto before = run(x, dout, documents);
   at::Tensor other = x.clone(), dother = dout.clone();
   other.narrow(0, 0, 20).fill_(3.0f);
@@ -182,7 +186,9 @@ TEST(Expert, AddsToTheAccumulatorInTheOrderOfCalls) {
     }
     const at::Tensor x64 = leaf64(x);
     const at::Tensor gate = x64.matmul(reference.weights.at(prefix + "w1.weight").t());
-    const at::Tensor wanted = gate.mul(gate.sigmoid()).mul(x64.matmul(reference.weights.at(prefix + "w3.weight").t())).matmul(reference.weights.at(prefix + "w2.weight").t());
+    const at::Tensor wanted = gate.mul(gate.sigmoid())
+                                  .mul(x64.matmul(reference.weights.at(prefix + "w3.weight").t()))
+                                  .matmul(reference.weights.at(prefix + "w2.weight").t());
     backward_with(wanted, dy);
     EXPECT_LT(distance(y, wanted), kClose);
     EXPECT_LT(distance(dx, x64.grad()), kClose);

@@ -15,11 +15,13 @@ namespace regroup::ops {
 namespace {
 
 constexpr Precision kFp32 = Precision::kFp32, kBf16 = Precision::kBf16;
-static_assert(head_rows(96, kFp32) == 256 && head_rows(65'536, kFp32) == 256 && head_rows(151'936, kFp32) == 96 && head_rows(151'936, kBf16) == 192 && head_rows(10'000'000, kFp32) == 32);
+static_assert(head_rows(96, kFp32) == 256 && head_rows(65'536, kFp32) == 256 && head_rows(151'936, kFp32) == 96 &&
+              head_rows(151'936, kBf16) == 192 && head_rows(10'000'000, kFp32) == 32);
 static_assert(head_gradient_words(4096) == 8192 && head_gradient_words(256) == 131'072);
 
 struct Head {
-  Head(std::int64_t rows, std::int64_t vocab, std::int64_t hidden, Precision precision) : dims(small_dims()), x(typed({rows, hidden}, "x", 1, precision)) {
+  Head(std::int64_t rows, std::int64_t vocab, std::int64_t hidden, Precision precision)
+      : dims(small_dims()), x(typed({rows, hidden}, "x", 1, precision)) {
     dims.shape.vocab_size = vocab;
     dims.shape.hidden_size = hidden;
     dims.precision = precision;
@@ -45,7 +47,8 @@ struct Head {
 void expect_agrees(Head head, double close) {
   const at::Tensor x = leaf64(head.x), norm = leaf64(head.weights.norm), table = leaf64(head.weights.lm_head);
   const at::Tensor normed = norm * (x * at::rsqrt(x.pow(2).mean(-1, true) + head.dims.shape.rms_norm_eps));
-  const at::Tensor wanted = at::nll_loss(at::log_softmax(at::matmul(normed, table.t()), -1), head.targets, {}, at::Reduction::Sum, -1);
+  const at::Tensor wanted =
+      at::nll_loss(at::log_softmax(at::matmul(normed, table.t()), -1), head.targets, {}, at::Reduction::Sum, -1);
   wanted.backward();
   const HeadResult got = head.run();
   EXPECT_NEAR(got.loss_sum, wanted.item<double>(), close * got.loss_sum);
@@ -75,7 +78,7 @@ TEST(HeadPieces, TakeConstantMemory) {
   settle_arithmetic();
   for (const Precision precision : {kFp32, kBf16}) {
     Head head(1024, 200'000, 16, precision);
-    head.leaf.lm_head.fill_(0);   // its pages are there
+    head.leaf.lm_head.fill_(0);  // its pages are there
     std::ofstream("/proc/self/clear_refs") << "5";
     const std::int64_t before = status_kib("VmHWM:");
     head.run();

@@ -1,4 +1,5 @@
-// Exits 0 if a microbatch in steady state has no page fault. A program of its own: malloc's settings hold for a process.
+// Exits 0 if a microbatch in steady state has no page fault. A program of its own: malloc's settings hold for a
+// process.
 #include "moe/ops/machine.hpp"
 #include "tests/ops/single_rank.hpp"
 

@@ -13,13 +13,17 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
   return norm > 0 ? difference / norm : difference;
 }
 
-void backward_with(const at::Tensor& a, const at::Tensor& gradient) { (a * gradient.to(at::kDouble).view_as(a)).sum().backward(); }
+void backward_with(const at::Tensor& a, const at::Tensor& gradient) {
+  (a * gradient.to(at::kDouble).view_as(a)).sum().backward();
+}
 
 Reference::Reference(const SingleRank& model) : dims(model.dims), z_coef(model.z_coef) {
   for (const auto& [name, tensor] : model.named(model.weights)) weights[name] = leaf64(tensor);
 }
 
-const at::Tensor& Reference::of(int layer, const std::string& name) const { return weights.at("model.layers." + std::to_string(layer) + "." + name); }
+const at::Tensor& Reference::of(int layer, const std::string& name) const {
+  return weights.at("model.layers." + std::to_string(layer) + "." + name);
+}
 
 at::Tensor Reference::rms_norm(const at::Tensor& x, const at::Tensor& weight) const {
   return weight * (x * at::rsqrt(x.pow(2).mean(-1, true) + dims.shape.rms_norm_eps));
@@ -30,8 +34,10 @@ at::Tensor Reference::hidden_keys() const {
   const at::Tensor row = at::arange(t).unsqueeze(1), column = at::arange(t).unsqueeze(0);
   const at::Tensor hidden = (column > row).logical_or(column <= row - dims.shape.sliding_window.value_or(t));
   std::vector<at::Tensor> numbers;  // which document each token is of
-  for (std::size_t i = 0; i < documents.size(); ++i) numbers.push_back(at::full({documents[i]}, static_cast<std::int64_t>(i), at::kLong));
-  const at::Tensor of = numbers.empty() ? at::zeros({dims.sequences, t}, at::kLong) : at::cat(numbers).view({dims.sequences, t});
+  for (std::size_t i = 0; i < documents.size(); ++i)
+    numbers.push_back(at::full({documents[i]}, static_cast<std::int64_t>(i), at::kLong));
+  const at::Tensor of =
+      numbers.empty() ? at::zeros({dims.sequences, t}, at::kLong) : at::cat(numbers).view({dims.sequences, t});
   return (of.unsqueeze(2) != of.unsqueeze(1)).logical_or(hidden).unsqueeze(1);
 }
 
@@ -40,7 +46,9 @@ at::Tensor Reference::attention(int layer, const at::Tensor& x) const {
   const std::int64_t b = dims.sequences, t = dims.sequence_length, d = m.head_dim;
   const at::Tensor normed = rms_norm(x, of(layer, "input_layernorm.weight"));
   const auto split = [&](const char* name, std::int64_t heads) {
-    return at::matmul(normed, of(layer, std::string("self_attn.") + name + "_proj.weight").t()).view({b, t, heads, d}).transpose(1, 2);
+    return at::matmul(normed, of(layer, std::string("self_attn.") + name + "_proj.weight").t())
+        .view({b, t, heads, d})
+        .transpose(1, 2);
   };
   const at::Tensor frequency = at::pow(m.rope_theta, -at::arange(0, d, 2, at::kDouble) / static_cast<double>(d));
   const at::Tensor half = at::outer(at::arange(t, at::kDouble), frequency);
@@ -53,8 +61,10 @@ at::Tensor Reference::attention(int layer, const at::Tensor& x) const {
   const at::Tensor q = turn(split("q", m.num_attention_heads));
   const at::Tensor k = turn(split("k", m.num_key_value_heads)).repeat_interleave(share, 1);
   const at::Tensor v = split("v", m.num_key_value_heads).repeat_interleave(share, 1);
-  const at::Tensor scores = (at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(d))).masked_fill(hidden_keys(), -INFINITY);
-  const at::Tensor context = at::matmul(scores.softmax(-1), v).transpose(1, 2).reshape({b * t, m.num_attention_heads * d});
+  const at::Tensor scores =
+      (at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(d))).masked_fill(hidden_keys(), -INFINITY);
+  const at::Tensor context =
+      at::matmul(scores.softmax(-1), v).transpose(1, 2).reshape({b * t, m.num_attention_heads * d});
   return x + at::matmul(context, of(layer, "self_attn.o_proj.weight").t());
 }
 
@@ -64,7 +74,8 @@ Reference::Moe Reference::moe(int layer, const at::Tensor& x) const {
   Moe result;
   result.logits = at::matmul(normed, of(layer, "block_sparse_moe.gate.weight").t());
   result.probs = result.logits.softmax(-1);
-  result.picks = given_picks.empty() ? std::get<1>(result.probs.topk(m.num_experts_per_tok, -1)) : given_picks[static_cast<std::size_t>(layer)];
+  result.picks = given_picks.empty() ? std::get<1>(result.probs.topk(m.num_experts_per_tok, -1))
+                                     : given_picks[static_cast<std::size_t>(layer)];
   const at::Tensor top = result.probs.gather(-1, result.picks);
   const at::Tensor weight = top / top.sum(-1, true);
   result.out = x;
@@ -79,7 +90,8 @@ Reference::Moe Reference::moe(int layer, const at::Tensor& x) const {
 }
 
 at::Tensor Reference::cross_entropy_sum(const at::Tensor& x, const at::Tensor& targets) const {
-  const at::Tensor& table = dims.shape.tie_word_embeddings ? weights.at("model.embed_tokens.weight") : weights.at("lm_head.weight");
+  const at::Tensor& table =
+      dims.shape.tie_word_embeddings ? weights.at("model.embed_tokens.weight") : weights.at("lm_head.weight");
   const at::Tensor logits = at::matmul(rms_norm(x, weights.at("model.norm.weight")), table.t());
   return at::nll_loss(logits.log_softmax(-1), targets, {}, at::Reduction::Sum, -1);
 }
@@ -104,7 +116,8 @@ Reference::Objective Reference::objective(const Batch& batch) const {
   }
   Objective result{cross_entropy_sum(x, batch.targets), aux(layers), {}, at::zeros({}, at::kDouble)};
   for (const Moe& layer : layers) result.z = result.z + layer.logits.logsumexp({-1}).square().mean();
-  result.total = result.cross_entropy + (dims.shape.router_aux_loss_coef * result.aux + z_coef * result.z) * (batch.targets >= 0).sum();
+  result.total = result.cross_entropy +
+                 (dims.shape.router_aux_loss_coef * result.aux + z_coef * result.z) * (batch.targets >= 0).sum();
   return result;
 }
 

@@ -1,4 +1,5 @@
-// reference.hpp: the same model written with LibTorch's autograd in fp64: the oracle of the operators. Follows transformers' modelling code.
+// reference.hpp: the same model written with LibTorch's autograd in fp64: the oracle of the operators. Follows
+// transformers' modelling code.
 #pragma once
 
 #include "tests/ops/single_rank.hpp"
@@ -32,7 +33,8 @@ struct Reference {
   Dims dims;
   double z_coef = 0;
   std::map<std::string, at::Tensor> weights;
-  std::vector<at::Tensor> given_picks;  // [layer] [N, K]: which experts instead of the router's own choice; empty: its own
+  // [layer] [N, K]: which experts instead of the router's own choice; empty: its own
+  std::vector<at::Tensor> given_picks;
   std::vector<std::int64_t> documents;  // tokens of each, in the order of rows; empty: every sequence is one
 
  private:

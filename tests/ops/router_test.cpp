@@ -36,7 +36,9 @@ TEST(TopK, PicksAreListedInAscendingExpert) {
 
 class Router : public testing::Test {
  protected:
-  Router() : dims(small_dims()), model(dims), weights(dense_weights(model.units[1], model.weights[1].data())) { settle_arithmetic(); }
+  Router() : dims(small_dims()), model(dims), weights(dense_weights(model.units[1], model.weights[1].data())) {
+    settle_arithmetic();
+  }
   Dims dims;
   SingleRank model;
   DenseWeights weights;
@@ -53,16 +55,19 @@ TEST_F(Router, RowsAreInAscendingExpertThenToken) {
   const std::int64_t* token_row = routing.token_row.data_ptr<std::int64_t>();
   const std::int64_t* expert = routing.expert.data_ptr<std::int64_t>();
   for (int e = 0; e < dims.shape.num_local_experts; ++e)
-    for (std::int64_t row = routing.first_row(e) + 1; row < routing.first_row(e) + routing.counts[static_cast<std::size_t>(e)]; ++row)
+    for (std::int64_t row = routing.first_row(e) + 1;
+         row < routing.first_row(e) + routing.counts[static_cast<std::size_t>(e)]; ++row)
       EXPECT_LT(row_token[row - 1], row_token[row]);
   for (std::int64_t i = 0; i < routing.rows(); ++i) {
     EXPECT_EQ(row_token[token_row[i]], i / k);
     EXPECT_GE(token_row[i], routing.first_row(static_cast<int>(expert[i])));
-    EXPECT_LT(token_row[i], routing.first_row(static_cast<int>(expert[i])) + routing.counts[static_cast<std::size_t>(expert[i])]);
+    EXPECT_LT(token_row[i],
+              routing.first_row(static_cast<int>(expert[i])) + routing.counts[static_cast<std::size_t>(expert[i])]);
   }
   const at::Tensor rows = dispatch_rows(routing);
   for (std::int64_t i = 0; i < routing.rows(); ++i)
-    EXPECT_EQ(rows.data_ptr<float>()[i * dims.shape.hidden_size], routing.normed.data_ptr<float>()[row_token[i] * dims.shape.hidden_size]);
+    EXPECT_EQ(rows.data_ptr<float>()[i * dims.shape.hidden_size],
+              routing.normed.data_ptr<float>()[row_token[i] * dims.shape.hidden_size]);
 }
 
 TEST_F(Router, AnExpertWithoutTokensHasNoRowsAndNoGradient) {
@@ -75,11 +80,13 @@ TEST_F(Router, AnExpertWithoutTokensHasNoRowsAndNoGradient) {
   // In a whole model, too: bias every token away by the gate of the first layer.
   for (int layer = 0; layer < dims.shape.num_hidden_layers; ++layer) {
     const auto at = static_cast<std::size_t>(dense_unit_index(dims.shape, layer));
-    dense_weights(model.units[at], model.weights[at].data()).gate.zero_();  // all equal: everyone goes to experts 0 and 1
+    // all equal: everyone goes to experts 0 and 1
+    dense_weights(model.units[at], model.weights[at].data()).gate.zero_();
   }
   model.microbatch(batch.tokens, batch.targets);
   for (int layer = 0; layer < dims.shape.num_hidden_layers; ++layer) {
-    EXPECT_EQ(model.routings[static_cast<std::size_t>(layer)].counts, (std::vector<std::int64_t>{dims.tokens(), dims.tokens(), 0, 0, 0}));
+    EXPECT_EQ(model.routings[static_cast<std::size_t>(layer)].counts,
+              (std::vector<std::int64_t>{dims.tokens(), dims.tokens(), 0, 0, 0}));
     const Flat& gradient = model.gradients[static_cast<std::size_t>(expert_unit_index(dims.shape, layer, 4))];
     for (std::int64_t i = 0; i < gradient.numel(); ++i) ASSERT_EQ(gradient.data()[i], 0.0f);
     const Flat& busy = model.gradients[static_cast<std::size_t>(expert_unit_index(dims.shape, layer, 1))];
@@ -98,7 +105,8 @@ TEST_F(Router, CombineAddsTheResidualAfterTheExperts) {
   const float* w = routing.weight.data_ptr<float>();
   for (std::int64_t i = 0; i < dims.tokens(); ++i)
     for (std::int64_t j = 0; j < h; ++j) {
-      const float joined = (0.0f + y.data_ptr<float>()[token_row[2 * i] * h + j] * w[2 * i]) + y.data_ptr<float>()[token_row[2 * i + 1] * h + j] * w[2 * i + 1];
+      const float joined = (0.0f + y.data_ptr<float>()[token_row[2 * i] * h + j] * w[2 * i]) +
+                           y.data_ptr<float>()[token_row[2 * i + 1] * h + j] * w[2 * i + 1];
       ASSERT_EQ(out.data_ptr<float>()[i * h + j], x.data_ptr<float>()[i * h + j] + joined);
     }
 }

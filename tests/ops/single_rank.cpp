@@ -15,7 +15,10 @@
 namespace regroup::ops {
 
 Flat::Flat(std::int64_t numel, int offset)
-    : memory_(static_cast<float*>(std::aligned_alloc(4096, (static_cast<std::size_t>(numel) * sizeof(float) + 64 * static_cast<std::size_t>(offset) + 4095) / 4096 * 4096)), std::free),
+    : memory_(static_cast<float*>(std::aligned_alloc(4096, (static_cast<std::size_t>(numel) * sizeof(float) +
+                                                            64 * static_cast<std::size_t>(offset) + 4095) /
+                                                               4096 * 4096)),
+              std::free),
       data_(memory_.get() + 16 * offset),
       numel_(numel) {
   std::memset(data_, 0, static_cast<std::size_t>(numel) * sizeof(float));
@@ -32,14 +35,18 @@ SingleRank::SingleRank(const Dims& d, std::uint64_t random_seed, int offset)
   }
 }
 
-std::byte* SingleRank::computed(std::size_t i) const { return reinterpret_cast<std::byte*>(rounded.empty() ? weights[i].data() : rounded[i].data()); }
+std::byte* SingleRank::computed(std::size_t i) const {
+  return reinterpret_cast<std::byte*>(rounded.empty() ? weights[i].data() : rounded[i].data());
+}
 
 void SingleRank::round_weights() {
-  for (std::size_t i = 0; i < rounded.size(); ++i) compute_weights(units[i], forms[i], {0, kBlocksPerUnit}, weights[i].data(), computed(i));
+  for (std::size_t i = 0; i < rounded.size(); ++i)
+    compute_weights(units[i], forms[i], {0, kBlocksPerUnit}, weights[i].data(), computed(i));
 }
 
 void SingleRank::clear_gradients() {
-  for (Flat& gradient : gradients) std::memset(gradient.data(), 0, static_cast<std::size_t>(gradient.numel()) * sizeof(float));
+  for (Flat& gradient : gradients)
+    std::memset(gradient.data(), 0, static_cast<std::size_t>(gradient.numel()) * sizeof(float));
 }
 
 std::map<std::string, at::Tensor> SingleRank::named(const std::vector<Flat>& flats) const {
@@ -53,18 +60,24 @@ std::map<std::string, at::Tensor> SingleRank::named(const std::vector<Flat>& fla
   return result;
 }
 
-SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap) {
+SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tensor& targets,
+                                        const std::function<void(const char*)>& lap) {
   const ModelShape& shape = dims.shape;
   const auto layers = static_cast<std::size_t>(shape.num_hidden_layers);
   const auto num_experts = static_cast<std::size_t>(shape.num_local_experts);
   const int slices = shape.expert_slices;
-  const auto of_slice = [](const at::Tensor& first, const at::Tensor& more, int slice) { return slice == 0 ? first : more.select(0, slice - 1); };
+  const auto of_slice = [](const at::Tensor& first, const at::Tensor& more, int slice) {
+    return slice == 0 ? first : more.select(0, slice - 1);
+  };
   const Rope rope = make_rope(dims);
   std::vector<AttentionSaved> attention(layers);
   std::vector<RouterSaved> router(layers);
   std::vector<MlpSaved> mlp(layers);
-  std::vector<std::vector<ExpertSaved>> experts(layers, std::vector<ExpertSaved>(num_experts * static_cast<std::size_t>(slices)));
-  const auto saved_of = [&](std::size_t layer, std::size_t expert, int slice) -> ExpertSaved& { return experts[layer][expert * static_cast<std::size_t>(slices) + static_cast<std::size_t>(slice)]; };
+  std::vector<std::vector<ExpertSaved>> experts(
+      layers, std::vector<ExpertSaved>(num_experts * static_cast<std::size_t>(slices)));
+  const auto saved_of = [&](std::size_t layer, std::size_t expert, int slice) -> ExpertSaved& {
+    return experts[layer][expert * static_cast<std::size_t>(slices) + static_cast<std::size_t>(slice)];
+  };
   at::Tensor more;  // what slices above 0 make
   std::vector<at::Tensor> y_rows(layers);
   routings.assign(layers, {});
@@ -86,7 +99,9 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
       lap("mlp_forward");
       continue;
     }
-    Routing& routing = routings[layer] = router_forward(dense, x, dims, router[layer], jitter_of(shape.router_jitter_noise, seed, 1, 0, static_cast<std::int64_t>(layer)));
+    Routing& routing = routings[layer] =
+        router_forward(dense, x, dims, router[layer],
+                       jitter_of(shape.router_jitter_noise, seed, 1, 0, static_cast<std::int64_t>(layer)));
     stats.add(router[layer], routing);
     const at::Tensor rows = dispatch_rows(routing);
     lap("router_forward");
@@ -95,8 +110,10 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
     for (std::size_t e = 0; e < num_experts; ++e) {
       const std::int64_t first = routing.first_row(static_cast<int>(e));
       for (int slice = 0; slice < slices; ++slice) {
-        const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e), slice));
-        expert_forward(expert_weights(units[at], forms[at], computed(at)), rows.narrow(0, first, routing.counts[e]), saved_of(layer, e, slice),
+        const auto at =
+            static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e), slice));
+        expert_forward(expert_weights(units[at], forms[at], computed(at)), rows.narrow(0, first, routing.counts[e]),
+                       saved_of(layer, e, slice),
                        of_slice(y_rows[layer], more, slice).narrow(0, first, routing.counts[e]));
       }
     }
@@ -107,9 +124,12 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
   }
 
   Loss loss;
-  const HeadWeights head = head_weights(units.back(), forms.back(), computed(units.size() - 1), shape.tie_word_embeddings ? &embedding : nullptr);
-  HeadWeights head_leaf = head_weights(units.back(), leaves.back().data(), shape.tie_word_embeddings ? &embedding_leaf : nullptr);
-  if (!shape.tie_word_embeddings) std::memset(leaves.front().data(), 0, static_cast<std::size_t>(leaves.front().numel()) * sizeof(float));
+  const HeadWeights head = head_weights(units.back(), forms.back(), computed(units.size() - 1),
+                                        shape.tie_word_embeddings ? &embedding : nullptr);
+  HeadWeights head_leaf =
+      head_weights(units.back(), leaves.back().data(), shape.tie_word_embeddings ? &embedding_leaf : nullptr);
+  if (!shape.tie_word_embeddings)
+    std::memset(leaves.front().data(), 0, static_cast<std::size_t>(leaves.front().numel()) * sizeof(float));
   const HeadResult result = head_forward_backward(head, x, targets, dims, head_leaf);
   loss = {result.loss_sum, stats.loss(), result.num_targets, stats.z_loss};
   const std::vector<float> aux = aux_gradient(stats, shape.router_aux_loss_coef, result.num_targets);
@@ -133,15 +153,18 @@ SingleRank::Loss SingleRank::microbatch(const at::Tensor& tokens, const at::Tens
     for (std::size_t e = 0; e < num_experts; ++e) {
       const std::int64_t first = routing.first_row(static_cast<int>(e));
       for (int slice = 0; slice < slices; ++slice) {
-        const auto at = static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e), slice));
+        const auto at =
+            static_cast<std::size_t>(expert_unit_index(shape, static_cast<int>(layer), static_cast<int>(e), slice));
         ExpertWeights accumulator = expert_weights(units[at], gradients[at].data());
-        expert_backward(expert_weights(units[at], forms[at], computed(at)), combined.dy_rows.narrow(0, first, routing.counts[e]),
-                        saved_of(layer, e, slice), accumulator, of_slice(dx_rows, more, slice).narrow(0, first, routing.counts[e]));
+        expert_backward(expert_weights(units[at], forms[at], computed(at)),
+                        combined.dy_rows.narrow(0, first, routing.counts[e]), saved_of(layer, e, slice), accumulator,
+                        of_slice(dx_rows, more, slice).narrow(0, first, routing.counts[e]));
       }
     }
     if (slices > 1) add_slices(dx_rows, more);
     lap("expert_backward");
-    dx = router_backward(dense, dx, dx_rows, combined.dweight, aux, z_gradient(z_coef, result.num_targets, dims.tokens()), router[layer], routing, leaf);
+    dx = router_backward(dense, dx, dx_rows, combined.dweight, aux,
+                         z_gradient(z_coef, result.num_targets, dims.tokens()), router[layer], routing, leaf);
     lap("router_backward");
     dx = attention_backward(dense, dx, attention[layer], rope, dims, leaf);
     lap("attention_backward");
@@ -161,15 +184,18 @@ Batch random_batch(const Dims& dims, std::uint64_t seed) {
   std::int64_t* tokens = batch.tokens.data_ptr<std::int64_t>();
   std::int64_t* targets = batch.targets.data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < dims.tokens(); ++i)
-    tokens[i] = static_cast<std::int64_t>(random_below(key, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(dims.shape.vocab_size)));
-  for (std::int64_t i = 0; i < dims.tokens(); ++i) targets[i] = (i + 1) % dims.sequence_length == 0 ? -1 : tokens[i + 1];
+    tokens[i] = static_cast<std::int64_t>(
+        random_below(key, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(dims.shape.vocab_size)));
+  for (std::int64_t i = 0; i < dims.tokens(); ++i)
+    targets[i] = (i + 1) % dims.sequence_length == 0 ? -1 : tokens[i + 1];
   return batch;
 }
 
 at::Tensor random_tensor(at::IntArrayRef sizes, std::string_view purpose, double deviation, std::uint64_t seed) {
   at::Tensor x = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
   const std::uint64_t key = random_key(seed, purpose);
-  for (std::int64_t i = 0; i < x.numel(); ++i) x.data_ptr<float>()[i] = static_cast<float>(deviation * random_normal(key, static_cast<std::uint64_t>(i)));
+  for (std::int64_t i = 0; i < x.numel(); ++i)
+    x.data_ptr<float>()[i] = static_cast<float>(deviation * random_normal(key, static_cast<std::uint64_t>(i)));
   return x;
 }
 

@@ -1,4 +1,5 @@
-// single_rank.hpp: the operators put together to a whole model on one rank, in the plainest way: what a microbatch computes, without any exchange.
+// single_rank.hpp: the operators put together to a whole model on one rank, in the plainest way: what a microbatch
+// computes, without any exchange.
 #pragma once
 
 #include "moe/ops/head.hpp"
@@ -33,15 +34,19 @@ struct SingleRank {
     double cross_entropy = 0;  // sum
     double aux = 0;            // the Hugging Face number, before the coefficient
     std::int64_t num_targets = 0;
-    double z = 0;              // the routers' z-loss, before the coefficient
+    double z = 0;  // the routers' z-loss, before the coefficient
   };
-  // Adds the gradient of cross_entropy + (coef * aux + z_coef * z) * num_targets to `gradients`. `lap(name)` is called after each operator.
-  Loss microbatch(const at::Tensor& tokens, const at::Tensor& targets, const std::function<void(const char*)>& lap = [](const char*) {});
+  // Adds the gradient of cross_entropy + (coef * aux + z_coef * z) * num_targets to `gradients`. `lap(name)` is called
+  // after each operator.
+  Loss microbatch(
+      const at::Tensor& tokens, const at::Tensor& targets,
+      const std::function<void(const char*)>& lap = [](const char*) {});
   void clear_gradients();
   // Of `weights` or `gradients`: the Hugging Face tensors, copied.
   [[nodiscard]] std::map<std::string, at::Tensor> named(const std::vector<Flat>& flats) const;
 
-  // Where unit i's weights lie as they are computed with: in bf16 made from `weights` by round_weights(), which microbatch() calls.
+  // Where unit i's weights lie as they are computed with: in bf16 made from `weights` by round_weights(), which
+  // microbatch() calls.
   [[nodiscard]] std::byte* computed(std::size_t i) const;
   void round_weights();
 
@@ -51,13 +56,13 @@ struct SingleRank {
   std::vector<Flat> weights;
   std::vector<Flat> rounded;  // bf16 only
   std::vector<Flat> gradients;
-  std::vector<Flat> leaves;  // of units that are not experts
+  std::vector<Flat> leaves;       // of units that are not experts
   std::vector<Routing> routings;  // of the last microbatch, a layer each
   double z_coef = 0;
-  std::uint64_t seed = 1;         // of the jitter, at step 1, microbatch 0
+  std::uint64_t seed = 1;               // of the jitter, at step 1, microbatch 0
   std::vector<std::int64_t> documents;  // as attention_forward wants them
   bool keep_final = false;
-  at::Tensor final_hidden;        // [N, hidden] of the last microbatch, before the head's norm; if keep_final
+  at::Tensor final_hidden;  // [N, hidden] of the last microbatch, before the head's norm; if keep_final
 };
 
 // tokens and next-token targets of a random microbatch, int64 [N] each; the last target of each sequence is -1.
@@ -68,7 +73,8 @@ struct Batch {
 Batch random_batch(const Dims& dims, std::uint64_t seed);
 
 // fp32 [sizes], normal with that deviation; the same for the same purpose and seed.
-at::Tensor random_tensor(at::IntArrayRef sizes, std::string_view purpose, double deviation = 1.0, std::uint64_t seed = 1);
+at::Tensor random_tensor(at::IntArrayRef sizes, std::string_view purpose, double deviation = 1.0,
+                         std::uint64_t seed = 1);
 
 // A small shape with everything in it that differs from everything else.
 Dims small_dims();

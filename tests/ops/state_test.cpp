@@ -20,7 +20,8 @@ TEST(AdamW, IsTheSameHoweverTheRangeIsCut) {
   constexpr std::int64_t kNumel = 10007;
   OptimizerSpec optimizer;
   const AdamStep step = adam_step(optimizer, 3, 3e-4, 0.37, true);
-  const std::vector<float> grad = numbers(kNumel, "grad"), master = numbers(kNumel, "master"), m = numbers(kNumel, "m", 0.1);
+  const std::vector<float> grad = numbers(kNumel, "grad"), master = numbers(kNumel, "master"),
+                           m = numbers(kNumel, "m", 0.1);
   std::vector<float> v = numbers(kNumel, "v", 0.1);
   for (float& x : v) x = x * x;
   std::vector<float> whole[3] = {master, m, v};
@@ -28,8 +29,10 @@ TEST(AdamW, IsTheSameHoweverTheRangeIsCut) {
   for (const std::int64_t piece : {1, 3, 16, 17, 64, 1000}) {
     std::vector<float> cut[3] = {master, m, v};
     for (std::int64_t at = 0; at < kNumel; at += piece)
-      adamw(cut[0].data() + at, cut[1].data() + at, cut[2].data() + at, grad.data() + at, std::min(piece, kNumel - at), step);
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(std::memcmp(cut[i].data(), whole[i].data(), kNumel * sizeof(float)), 0) << "pieces of " << piece;
+      adamw(cut[0].data() + at, cut[1].data() + at, cut[2].data() + at, grad.data() + at, std::min(piece, kNumel - at),
+            step);
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(std::memcmp(cut[i].data(), whole[i].data(), kNumel * sizeof(float)), 0) << "pieces of " << piece;
   }
 }
 
@@ -43,7 +46,8 @@ TEST(AdamW, FollowsThePublishedFormula) {
     m = optimizer.beta1 * m + (1 - optimizer.beta1) * g;
     v = optimizer.beta2 * v + (1 - optimizer.beta2) * g * g;
     p -= 1e-2 * optimizer.weight_decay * p;
-    p -= 1e-2 * (m / (1 - std::pow(optimizer.beta1, step))) / (std::sqrt(v / (1 - std::pow(optimizer.beta2, step))) + optimizer.epsilon);
+    p -= 1e-2 * (m / (1 - std::pow(optimizer.beta1, step))) /
+         (std::sqrt(v / (1 - std::pow(optimizer.beta2, step))) + optimizer.epsilon);
     const float twice = static_cast<float>(2 * g);
     adamw(&fp, &fm, &fv, &twice, 1, adam_step(optimizer, step, 1e-2, 0.5, true));
   }
@@ -57,7 +61,8 @@ TEST(AdamW, LeavesNormsUndecayedAndPaddingAlone) {
   Flat master(unit.padded_numel()), m(unit.padded_numel()), v(unit.padded_numel()), grad(unit.padded_numel());
   for (std::int64_t i = 0; i < master.numel(); ++i) master.data()[i] = 1.0f;
   adamw_blocks(unit, {0, kBlocksPerUnit}, master.data(), m.data(), v.data(), grad.data(), optimizer, 1, 1e-2, 1.0);
-  for (const TensorSpec& tensor : unit.tensors) EXPECT_EQ(master.data()[tensor.offset] == 1.0f, !tensor.decays) << tensor.name;
+  for (const TensorSpec& tensor : unit.tensors)
+    EXPECT_EQ(master.data()[tensor.offset] == 1.0f, !tensor.decays) << tensor.name;
   const TensorSpec& last = unit.tensors.back();
   ASSERT_LT(last.offset + last.numel, unit.padded_numel());
   EXPECT_EQ(master.data()[unit.padded_numel() - 1], 1.0f);
@@ -72,7 +77,8 @@ TEST(AdamWBlocks, IsTheSameHoweverTheBlocksAreShared) {
       std::vector<float> master = numbers(unit.padded_numel(), "master"), m(master.size()), v(master.size());
       for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
         const std::int64_t at = cuts[i] * unit.block_elements;
-        adamw_blocks(unit, {cuts[i], cuts[i + 1]}, master.data() + at, m.data() + at, v.data() + at, grad.data() + at, optimizer, 5, 1e-3, 0.1);
+        adamw_blocks(unit, {cuts[i], cuts[i + 1]}, master.data() + at, m.data() + at, v.data() + at, grad.data() + at,
+                     optimizer, 5, 1e-3, 0.1);
       }
       return master;
     };
@@ -80,21 +86,25 @@ TEST(AdamWBlocks, IsTheSameHoweverTheBlocksAreShared) {
   }
 }
 
-// Without a gradient all that an update changes is what decays: matrices by exactly one factor, norms (biases do not exist) by nothing.
+// Without a gradient all that an update changes is what decays: matrices by exactly one factor, norms (biases do not
+// exist) by nothing.
 TEST(AdamWBlocks, NormsDoNotDecay) {
   for (const Architecture architecture : {Architecture::kMixtral, Architecture::kQwen3Moe, Architecture::kOlmoe}) {
     ModelShape shape = small_dims().shape;
     shape.architecture = architecture;
     int norms = 0;
     for (const Unit& unit : make_units(shape)) {
-      std::vector<float> master(static_cast<std::size_t>(unit.padded_numel()), 2.0f), moment(master.size()), grad(master.size());
+      std::vector<float> master(static_cast<std::size_t>(unit.padded_numel()), 2.0f), moment(master.size()),
+          grad(master.size());
       std::vector<float> second = moment;
-      adamw_blocks(unit, {0, kBlocksPerUnit}, master.data(), moment.data(), second.data(), grad.data(), OptimizerSpec{.weight_decay = 0.25}, 1, 0.5, 1.0);
+      adamw_blocks(unit, {0, kBlocksPerUnit}, master.data(), moment.data(), second.data(), grad.data(),
+                   OptimizerSpec{.weight_decay = 0.25}, 1, 0.5, 1.0);
       for (const TensorSpec& tensor : unit.tensors) {
         const bool is_norm = tensor.name.find("norm") != std::string::npos;
         norms += is_norm;
         EXPECT_EQ(is_norm, tensor.shape.size() == 1) << tensor.name;
-        for (std::int64_t i = 0; i < tensor.numel; ++i) ASSERT_EQ(master[static_cast<std::size_t>(tensor.offset + i)], is_norm ? 2.0f : 1.75f) << tensor.name;
+        for (std::int64_t i = 0; i < tensor.numel; ++i)
+          ASSERT_EQ(master[static_cast<std::size_t>(tensor.offset + i)], is_norm ? 2.0f : 1.75f) << tensor.name;
       }
     }
     EXPECT_EQ(norms, 1 + (architecture == Architecture::kMixtral ? 2 : 4) * shape.num_hidden_layers);
@@ -118,7 +128,10 @@ TEST(Init, IsTheSameHoweverTheBlocksAreShared) {
     for (const Interval blocks : {Interval{0, 1}, Interval{13, 200}, Interval{255, 256}}) {
       std::vector<float> part(static_cast<std::size_t>(blocks.size() * unit.block_elements), 7.0f);
       init_blocks(unit, blocks, model.dims.shape, 11, part.data());
-      EXPECT_EQ(std::memcmp(part.data(), model.weights[i].data() + blocks.lo * unit.block_elements, part.size() * sizeof(float)), 0) << "unit " << i;
+      EXPECT_EQ(std::memcmp(part.data(), model.weights[i].data() + blocks.lo * unit.block_elements,
+                            part.size() * sizeof(float)),
+                0)
+          << "unit " << i;
     }
   }
 }

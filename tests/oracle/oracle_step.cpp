@@ -1,10 +1,15 @@
-// oracle_step: what this runtime computes for a model directory, for the Python beside it to compare with transformers. One JSON object a line on standard input, one answer a line.
+// oracle_step: what this runtime computes for a model directory, for the Python beside it to compare with transformers.
+// One JSON object a line on standard input, one answer a line.
 //
-//   {"do": "gradients", "model": DIR, "sequences": S, "length": T, "tokens": [S*T], "targets": [S*T], "documents": [lengths], "out": FILE}
-//       FILE (safetensors): logits, every weight's gradient of (sum of token losses + coefficient * load-balancing loss * targets), jitter.<layer>
-//   {"do": "train", "model": DIR, "work": DIR, "data": PREFIX, "steps": n, "microbatches": M, "sequences": S, "length": T, "groups": [sizes], "optimizer": {...},
+//   {"do": "gradients", "model": DIR, "sequences": S, "length": T, "tokens": [S*T], "targets": [S*T], "documents":
+//   [lengths], "out": FILE}
+//       FILE (safetensors): logits, every weight's gradient of (sum of token losses + coefficient * load-balancing loss
+//       * targets), jitter.<layer>
+//   {"do": "train", "model": DIR, "work": DIR, "data": PREFIX, "steps": n, "microbatches": M, "sequences": S, "length":
+//   T, "groups": [sizes], "optimizer": {...},
 //       "precision": "bf16", "recompute": "experts" or "full"; both may be absent}
-//       trains with the worker's own step from the directory's weights; answers losses, the tokens of each step, and a checkpoint
+//       trains with the worker's own step from the directory's weights; answers losses, the tokens of each step, and a
+//       checkpoint
 #include "checkpoint/core/hugging_face_config.hpp"
 #include "checkpoint/core/safetensors_header.hpp"
 #include "checkpoint/io/catalog.hpp"
@@ -20,9 +25,8 @@
 
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
-#include <nlohmann/json.hpp>
-
 #include <fcntl.h>
+#include <nlohmann/json.hpp>
 
 #include <cstring>
 #include <filesystem>
@@ -45,7 +49,9 @@ void need(Result<void> result) {
   if (!result) throw std::runtime_error(result.error().context);
 }
 
-ModelShape shape_of(const std::string& directory) { return need(shape_from_config_json(need(read_small_file(directory + "/config.json")))); }
+ModelShape shape_of(const std::string& directory) {
+  return need(shape_from_config_json(need(read_small_file(directory + "/config.json"))));
+}
 
 class TensorFile {
  public:
@@ -62,7 +68,8 @@ class TensorFile {
     const std::string header = write_safetensors_header(tensors_);
     need(write_at(file.fd(), path, std::as_bytes(std::span(header)), 0));
     for (const FileTensor& tensor : tensors_) {
-      const std::span<const float> values(data_[tensor.name], static_cast<std::size_t>(tensor.end - tensor.begin) / sizeof(float));
+      const std::span<const float> values(data_[tensor.name],
+                                          static_cast<std::size_t>(tensor.end - tensor.begin) / sizeof(float));
       need(write_at(file.fd(), path, std::as_bytes(values), static_cast<std::int64_t>(header.size()) + tensor.begin));
     }
   }
@@ -82,9 +89,12 @@ at::Tensor ids_of(const json& list) {
 at::Tensor logits_of(const ops::SingleRank& model) {
   const std::int64_t n = model.dims.tokens(), h = model.dims.shape.hidden_size;
   ops::EmbeddingWeights embedding = ops::embedding_weights(model.units.front(), model.weights.front().data());
-  const ops::HeadWeights head = ops::head_weights(model.units.back(), model.weights.back().data(), model.dims.shape.tie_word_embeddings ? &embedding : nullptr);
-  const at::Tensor normed = ops::empty({n, h}), rstd = ops::empty({n}), logits = ops::empty({n, model.dims.shape.vocab_size});
-  ops::rms_norm_rows(model.final_hidden.data_ptr<float>(), head.norm.data_ptr<float>(), normed.data_ptr<float>(), rstd.data_ptr<float>(), n, h, static_cast<float>(model.dims.shape.rms_norm_eps));
+  const ops::HeadWeights head = ops::head_weights(model.units.back(), model.weights.back().data(),
+                                                  model.dims.shape.tie_word_embeddings ? &embedding : nullptr);
+  const at::Tensor normed = ops::empty({n, h}), rstd = ops::empty({n}),
+                   logits = ops::empty({n, model.dims.shape.vocab_size});
+  ops::rms_norm_rows(model.final_hidden.data_ptr<float>(), head.norm.data_ptr<float>(), normed.data_ptr<float>(),
+                     rstd.data_ptr<float>(), n, h, static_cast<float>(model.dims.shape.rms_norm_eps));
   ops::multiply(logits, normed, head.lm_head.t());
   return logits;
 }
@@ -98,18 +108,21 @@ json gradients(const json& request) {
   model.documents = request.value("documents", model.documents);
   auto weights = need(ForeignWeights::open(directory, dims.shape));
   for (std::size_t i = 0; i < model.units.size(); ++i)
-    need(weights->read(static_cast<int>(i), {0, kBlocksPerUnit}, {model.weights[i].data(), static_cast<std::size_t>(model.weights[i].numel())}));
+    need(weights->read(static_cast<int>(i), {0, kBlocksPerUnit},
+                       {model.weights[i].data(), static_cast<std::size_t>(model.weights[i].numel())}));
   const auto loss = model.microbatch(ids_of(request["tokens"]), ids_of(request["targets"]));
 
   TensorFile file;
   const at::Tensor logits = logits_of(model);
   file.add("logits", {dims.tokens(), dims.shape.vocab_size}, logits.data_ptr<float>());
   for (std::size_t i = 0; i < model.units.size(); ++i)
-    for (const TensorSpec& tensor : model.units[i].tensors) file.add(tensor.name, tensor.shape, model.gradients[i].data() + tensor.offset);
+    for (const TensorSpec& tensor : model.units[i].tensors)
+      file.add(tensor.name, tensor.shape, model.gradients[i].data() + tensor.offset);
   std::vector<std::vector<float>> factors;
   for (std::int64_t layer = 0; dims.shape.router_jitter_noise > 0 && layer < dims.shape.num_hidden_layers; ++layer) {
     auto& ones = factors.emplace_back(static_cast<std::size_t>(dims.tokens() * dims.shape.hidden_size), 1.0f);
-    ops::jitter(ops::jitter_of(dims.shape.router_jitter_noise, model.seed, 1, 0, layer), ones.data(), static_cast<std::int64_t>(ones.size()));
+    ops::jitter(ops::jitter_of(dims.shape.router_jitter_noise, model.seed, 1, 0, layer), ones.data(),
+                static_cast<std::int64_t>(ones.size()));
     file.add("jitter." + std::to_string(layer), {dims.tokens(), dims.shape.hidden_size}, ones.data());
   }
   file.write(request["out"].get<std::string>());
@@ -127,7 +140,9 @@ JobSpec job_of(const json& request) {
   job.sequence_length = request["length"].get<int>();
   if (request.value("precision", "") == "bf16") job.precision = Precision::kBf16;
   const std::string recompute = request.value("recompute", "none");
-  job.recompute = recompute == "experts" ? Recompute::kExperts : recompute == "full" ? Recompute::kFull : Recompute::kNone;
+  job.recompute = recompute == "experts" ? Recompute::kExperts
+                  : recompute == "full"  ? Recompute::kFull
+                                         : Recompute::kNone;
   const json& optimizer = request["optimizer"];
   job.optimizer.learning_rate = optimizer["learning_rate"].get<double>();
   job.optimizer.min_learning_rate = optimizer["min_learning_rate"].get<double>();
@@ -137,7 +152,10 @@ JobSpec job_of(const json& request) {
   job.optimizer.weight_decay = optimizer["weight_decay"].get<double>();
   job.optimizer.clip_norm = optimizer["clip_norm"].get<double>();
   job.optimizer.warmup_steps = optimizer["warmup_steps"].get<int>();
-  const std::map<std::string, ScheduleKind> schedules = {{"constant", ScheduleKind::kConstant}, {"linear", ScheduleKind::kLinear}, {"cosine", ScheduleKind::kCosine}, {"wsd", ScheduleKind::kWsd}};
+  const std::map<std::string, ScheduleKind> schedules = {{"constant", ScheduleKind::kConstant},
+                                                         {"linear", ScheduleKind::kLinear},
+                                                         {"cosine", ScheduleKind::kCosine},
+                                                         {"wsd", ScheduleKind::kWsd}};
   job.optimizer.schedule = schedules.at(optimizer["schedule"].get<std::string>());
   job.optimizer.decay_steps = optimizer["decay_steps"].get<int>();
   need(check_job(job));
@@ -174,10 +192,15 @@ json train(const json& request) {
   save.info.max_file_bytes = 200'000;
   save.model_directory = job.initial_weights;
   for (int worker = 0; worker < groups.front(); ++worker)
-    for (const auto& [key, shard] : cluster.store(worker).all()) save.entries.push_back({shard->unit, shard->blocks, reinterpret_cast<const std::byte*>(shard->state.data())});
+    for (const auto& [key, shard] : cluster.store(worker).all())
+      save.entries.push_back({shard->unit, shard->blocks, reinterpret_cast<const std::byte*>(shard->state.data())});
   need(write_part(save));
   const auto committed = need(commit(save, std::chrono::seconds(10)));
-  return {{"losses", cluster.losses()}, {"samples", samples}, {"digest", digest}, {"initial_digest", job.initial_digest}, {"checkpoint", committed.directory}};
+  return {{"losses", cluster.losses()},
+          {"samples", samples},
+          {"digest", digest},
+          {"initial_digest", job.initial_digest},
+          {"checkpoint", committed.directory}};
 }
 
 json answer(const std::string& line) {

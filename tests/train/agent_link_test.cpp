@@ -1,9 +1,9 @@
 // What a worker tells its agent of itself. The worker is a process of its own: the end of its socket ends it.
 #include "moe/worker/agent_link.hpp"
+
 #include "net/framed_socket.hpp"
 
 #include <gtest/gtest.h>
-
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>

@@ -1,4 +1,5 @@
-// Steps whose gradients are not finite: committed, and changing nothing, alike on every layout and however members come and go.
+// Steps whose gradients are not finite: committed, and changing nothing, alike on every layout and however members come
+// and go.
 #include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
@@ -46,7 +47,8 @@ TEST_F(BadStepsOnLayouts, a_rate_that_overflows_leaves_the_weights_of_the_last_g
   EXPECT_EQ(cluster.bad(0), (BadSteps{4, 4}));
 }
 
-// A good step after bad ones: the count in a row ends, the moments are corrected for good steps alone, and all of it is known to who joins between.
+// A good step after bad ones: the count in a row ends, the moments are corrected for good steps alone, and all of it is
+// known to who joins between.
 TEST_F(BadStepsOnLayouts, training_goes_on_after_bad_steps) {
   const auto run = [&](const std::vector<int>& first, const std::vector<int>& second) {
     int workers = 0, later = 0;

@@ -1,9 +1,9 @@
 #include "tests/train/cluster.hpp"
 
 #include "moe/data/dataset.hpp"
-#include "moe/worker/initial_digest.hpp"
-#include "moe/state/interrupt.hpp"
 #include "moe/ops/machine.hpp"
+#include "moe/state/interrupt.hpp"
+#include "moe/worker/initial_digest.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -46,11 +46,14 @@ Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes
     group.first_chain = g == 0 ? 0 : placement.groups.back().end_chain;
     before += size;
     const int left = static_cast<int>(group_sizes.size() - g - 1);
-    group.end_chain = g + 1 == group_sizes.size() ? job.chains : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
+    group.end_chain = g + 1 == group_sizes.size()
+                          ? job.chains
+                          : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
     group.dense_blocks.resize(static_cast<std::size_t>(size));
     cut(group.dense_blocks, ragged);
     const auto per_layer = static_cast<int>(job.model.num_local_experts) * job.model.expert_slices;
-    for (int slot = 0; slot < static_cast<int>(job.model.num_sparse_layers()) * per_layer; ++slot) group.expert_member.push_back((slot + slot / per_layer + shift) % size);
+    for (int slot = 0; slot < static_cast<int>(job.model.num_sparse_layers()) * per_layer; ++slot)
+      group.expert_member.push_back((slot + slot / per_layer + shift) % size);
     placement.groups.push_back(group);
   }
   return placement;
@@ -65,7 +68,8 @@ void write_data(const std::string& prefix, int vocab_size, int longest) {
     state ^= state >> 7;
     state ^= state << 17;
     // Some structure, so that the loss can fall and experts differ in popularity.
-    const auto token = static_cast<std::uint16_t>((state % 7 == 0 ? state >> 20 : static_cast<std::uint64_t>(i) * 3) % static_cast<std::uint64_t>(vocab_size));
+    const auto token = static_cast<std::uint16_t>((state % 7 == 0 ? state >> 20 : static_cast<std::uint64_t>(i) * 3) %
+                                                  static_cast<std::uint64_t>(vocab_size));
     bin.write(reinterpret_cast<const char*>(&token), sizeof token);
   }
   std::ofstream idx(prefix + ".idx", std::ios::binary);
@@ -73,7 +77,9 @@ void write_data(const std::string& prefix, int vocab_size, int longest) {
   idx.write("MMIDIDX\0\0", 9);
   std::vector<std::int32_t> lengths;
   for (std::int32_t begin = 0; begin < kTokens; begin += lengths.back())
-    lengths.push_back(longest == 0 ? kTokens : std::min(kTokens - begin, 1 + static_cast<std::int32_t>(lengths.size()) * 7919 % longest));
+    lengths.push_back(longest == 0
+                          ? kTokens
+                          : std::min(kTokens - begin, 1 + static_cast<std::int32_t>(lengths.size()) * 7919 % longest));
   put(std::uint64_t{1});
   put(std::uint8_t{8});
   put(std::uint64_t{lengths.size()});
@@ -127,7 +133,8 @@ struct Cluster::Node {
   std::unique_ptr<StepRunner> runner;
 };
 
-Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::move(job)), directory_(std::move(directory)) {
+Cluster::Cluster(JobSpec job, int workers, std::string directory)
+    : job_(std::move(job)), directory_(std::move(directory)) {
   ops::settle_arithmetic();
   for (int i = 0; i < workers; ++i) {
     auto node = std::make_unique<Node>();
@@ -139,9 +146,14 @@ Cluster::Cluster(JobSpec job, int workers, std::string directory) : job_(std::mo
     // Threads of one test share two cores: silence is not what is tested here.
     options.heartbeat = std::chrono::milliseconds(5000);
     node->mesh = Mesh::open(options, {}).value();
-    node->data = Dataset::open(data_sources(job_.spec), job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
+    node->data =
+        Dataset::open(data_sources(job_.spec), job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed)
+            .value();
     const ValidationSpec& validation = job_.spec.validation;
-    if (validation.due_at_all()) node->validation_data = Dataset::open(validation.data_prefix, job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed).value();
+    if (validation.due_at_all())
+      node->validation_data =
+          Dataset::open(validation.data_prefix, job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed)
+              .value();
     nodes_.push_back(std::move(node));
   }
 }
@@ -158,7 +170,9 @@ void Cluster::die_in_validation(int worker, std::int64_t step, int after_operato
 }
 
 void Cluster::trace_into(const std::string& directory) {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i]->trace = std::make_unique<Trace>(job_.spec.profile, directory + "/" + std::to_string(i) + ".json", nodes_[i]->id);
+  for (std::size_t i = 0; i < nodes_.size(); ++i)
+    nodes_[i]->trace =
+        std::make_unique<Trace>(job_.spec.profile, directory + "/" + std::to_string(i) + ".json", nodes_[i]->id);
 }
 
 void Cluster::lose(int worker) {
@@ -167,7 +181,8 @@ void Cluster::lose(int worker) {
   node.state = {};
 }
 
-std::string Cluster::train(const Placement& placement, const std::vector<int>& members, std::int64_t until, const std::vector<int>& donors) {
+std::string Cluster::train(const Placement& placement, const std::vector<int>& members, std::int64_t until,
+                           const std::vector<int>& donors) {
   Plan plan;
   plan.parent = Epoch(epoch_);
   plan.epoch = Epoch(++epoch_);
@@ -196,12 +211,16 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
       try {
         must(node.mesh->enter(plan.epoch, peers, std::chrono::seconds(60)));
         auto view = std::make_unique<EpochView>(job_, plan, Rank(static_cast<int>(rank)));
-        RegroupAttempt attempt(*node.mesh, *view, node.state, node.runner ? node.runner->prepared() : Prepared{}, [] {});
+        RegroupAttempt attempt(*node.mesh, *view, node.state, node.runner ? node.runner->prepared() : Prepared{},
+                               [] {});
         attempt.run();
         {
           const std::lock_guard lock(mutex);
           bytes_moved_ += attempt.bytes_received;
-          if (rank == 0) sources_.push_back(attempt.settlement.source == SettleSource::kLive ? "live" : attempt.settlement.source == SettleSource::kFresh ? "fresh" : "other");
+          if (rank == 0)
+            sources_.push_back(attempt.settlement.source == SettleSource::kLive    ? "live"
+                               : attempt.settlement.source == SettleSource::kFresh ? "fresh"
+                                                                                   : "other");
         }
         node.runner.reset();
         node.state.store = std::move(attempt.store);
@@ -217,14 +236,16 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         StepHooks hooks;
         bool validating = false;
         hooks.interrupt = [&] {
-          if (validating && node.state.live->value == node.dies_after_step && --node.operators_left < 0) throw Interrupted{{Code::kInternal, "dies here"}};
+          if (validating && node.state.live->value == node.dies_after_step && --node.operators_left < 0)
+            throw Interrupted{{Code::kInternal, "dies here"}};
         };
         hooks.planned = [] { return std::uint64_t{0}; };
         hooks.acked_snapshot = [] { return std::int64_t{-1}; };
         hooks.saving = [] { return false; };
         hooks.before_update = [] {};
         hooks.trace = node.trace.get();
-        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data, node.validation_data.get(), node.pool, hooks, node.state.bad);
+        node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data,
+                                                   node.validation_data.get(), node.pool, hooks, node.state.bad);
         if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
         for (;;) {
           const std::int64_t live = node.state.live->value;
@@ -248,7 +269,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
       } catch (const Interrupted& interrupted) {
         const std::lock_guard lock(mutex);
         failure = "rank " + std::to_string(rank) + ": " + to_string(interrupted.error);
-        if (node.dies_after_step >= 0) node.mesh.reset();   // the others see the end of their connections
+        if (node.dies_after_step >= 0) node.mesh.reset();  // the others see the end of their connections
         std::fprintf(stderr, "%s\n", failure.c_str());
       }
     });

@@ -10,7 +10,8 @@
 
 namespace regroup::testing {
 
-// Sizes of groups, e.g. {4, 3}. Chains in proportion, dense blocks even or (ragged) in several uneven intervals, experts round robin from `shift`.
+// Sizes of groups, e.g. {4, 3}. Chains in proportion, dense blocks even or (ragged) in several uneven intervals,
+// experts round robin from `shift`.
 Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes, int shift = 0, bool ragged = false);
 
 JobSpec tiny_job(const std::string& data_prefix);
@@ -23,21 +24,25 @@ class Cluster {
   Cluster(JobSpec job, int workers, std::string directory);
   ~Cluster();
 
-  // Regroups the workers in `members` (their numbers, in order of rank) and trains until step `until` is committed by all. Workers that leave are donors if `donors` names them.
-  // Returns the weights digest.
-  std::string train(const Placement& placement, const std::vector<int>& members, std::int64_t until, const std::vector<int>& donors = {});
+  // Regroups the workers in `members` (their numbers, in order of rank) and trains until step `until` is committed by
+  // all. Workers that leave are donors if `donors` names them. Returns the weights digest.
+  std::string train(const Placement& placement, const std::vector<int>& members, std::int64_t until,
+                    const std::vector<int>& donors = {});
   // From now on workers write traces, DIR/<worker>.json.
   void trace_into(const std::string& directory);
   // Forgets a worker's state, as a death does.
   void lose(int worker);
   [[nodiscard]] const std::vector<double>& losses() const { return losses_; }
-  [[nodiscard]] const std::vector<std::string>& sources() const { return sources_; }   // of each regroup
+  [[nodiscard]] const std::vector<std::string>& sources() const { return sources_; }  // of each regroup
   [[nodiscard]] const ShardStore& store(int worker) const;
   [[nodiscard]] const BadSteps& bad(int worker) const;
-  [[nodiscard]] const std::vector<ValidationRecord>& validations() const { return validations_; }   // as rank 0 computed them or heard of them
-  // That worker dies in the validation after `step`, between two operators; train() then ends with what the others say, and goes without it from then on.
+  [[nodiscard]] const std::vector<ValidationRecord>& validations() const {
+    return validations_;
+  }  // as rank 0 computed them or heard of them
+  // That worker dies in the validation after `step`, between two operators; train() then ends with what the others say,
+  // and goes without it from then on.
   void die_in_validation(int worker, std::int64_t step, int after_operators);
-  [[nodiscard]] std::int64_t bytes_moved() const { return bytes_moved_; }                // in the last regroup
+  [[nodiscard]] std::int64_t bytes_moved() const { return bytes_moved_; }  // in the last regroup
 
  private:
   struct Node;

@@ -1,5 +1,6 @@
-// A fresh job that starts from a model directory: the same bits on every layout, and nothing but the weights that it was submitted with. The directory is one of our own
-// checkpoints: every checkpoint is such a directory. What transformers writes is read in tests/oracle.
+// A fresh job that starts from a model directory: the same bits on every layout, and nothing but the weights that it
+// was submitted with. The directory is one of our own checkpoints: every checkpoint is such a directory. What
+// transformers writes is read in tests/oracle.
 #include "checkpoint/io/foreign_weights.hpp"
 #include "checkpoint/io/save.hpp"
 #include "tests/train/on_tiny_job.hpp"
@@ -19,7 +20,8 @@ class InitialWeights : public OnTinyJob<> {
     SaveRequest save;
     save.root = directory_ + "/checkpoints";
     save.info = {job_.name, Epoch(1), Step(1), job_.seed, job_.model, "", "", 100'000};
-    for (const auto& [key, shard] : cluster.store(0).all()) save.entries.push_back({shard->unit, shard->blocks, reinterpret_cast<const std::byte*>(shard->state.data())});
+    for (const auto& [key, shard] : cluster.store(0).all())
+      save.entries.push_back({shard->unit, shard->blocks, reinterpret_cast<const std::byte*>(shard->state.data())});
     ASSERT_TRUE(write_part(save));
     job_.initial_weights = commit(save, std::chrono::seconds(10))->directory;
     job_.initial_digest = (*ForeignWeights::open(job_.initial_weights, job_.model))->digest().value();
@@ -35,7 +37,8 @@ class InitialWeights : public OnTinyJob<> {
 
 TEST_F(InitialWeights, are_the_directorys_on_every_layout) {
   EXPECT_EQ(job_.initial_digest, digest_) << "what the command line reads is what a worker has";
-  for (const std::vector<int>& groups : {std::vector<int>{1}, {3}, {2, 1}, {5}}) EXPECT_EQ(train(job_, groups, 0), digest_);
+  for (const std::vector<int>& groups : {std::vector<int>{1}, {3}, {2, 1}, {5}})
+    EXPECT_EQ(train(job_, groups, 0), digest_);
   const std::string expected = train(job_, {1}, 2);
   ASSERT_EQ(expected.size(), 64u) << expected;
   for (const std::vector<int>& groups : {std::vector<int>{3}, {2, 2}}) EXPECT_EQ(train(job_, groups, 2), expected);

@@ -1,4 +1,5 @@
-// The claim: the digest after step n is the same for every layout and every change of it. A one-bit difference fails these tests, and another order of sums is noticed.
+// The claim: the digest after step n is the same for every layout and every change of it. A one-bit difference fails
+// these tests, and another order of sums is noticed.
 #include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
@@ -27,11 +28,15 @@ INSTANTIATE_TEST_SUITE_P(Precisions, LayoutBits, ::testing::Values(Precision::kF
 TEST_P(LayoutBits, one_to_seven_workers_in_one_to_four_groups_give_one_digest) {
   const std::string expected = alone(3);
   ASSERT_EQ(expected.size(), 64u) << expected;
-  const std::vector<std::vector<int>> layouts = {{2}, {3}, {4}, {5}, {6}, {7}, {1, 1}, {2, 1}, {2, 2}, {4, 3}, {3, 2}, {1, 1, 1}, {3, 2, 2}, {2, 2, 2, 1}, {1, 1, 1, 1}};
+  const std::vector<std::vector<int>> layouts = {{2},    {3},       {4},       {5},          {6},
+                                                 {7},    {1, 1},    {2, 1},    {2, 2},       {4, 3},
+                                                 {3, 2}, {1, 1, 1}, {3, 2, 2}, {2, 2, 2, 1}, {1, 1, 1, 1}};
   for (std::size_t i = 0; i < layouts.size(); ++i) {
     const int workers = sum(layouts[i]);
     Cluster cluster(job_, workers, new_directory());
-    EXPECT_EQ(cluster.train(make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), first(workers), 3), expected) << "layout " << i;
+    EXPECT_EQ(cluster.train(make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), first(workers), 3),
+              expected)
+        << "layout " << i;
   }
 }
 
@@ -104,7 +109,8 @@ TEST_P(LayoutBits, attention_within_documents_gives_one_digest) {
     JobSpec job = job_;
     if (workers == 5) job.recompute = Recompute::kFull;
     Cluster cluster(job, workers, new_directory());
-    EXPECT_EQ(cluster.train(make_placement(job, groups), first(workers), 2), expected) << workers << " workers in " << groups.size() << " groups";
+    EXPECT_EQ(cluster.train(make_placement(job, groups), first(workers), 2), expected)
+        << workers << " workers in " << groups.size() << " groups";
   }
 }
 

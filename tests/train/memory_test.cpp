@@ -6,7 +6,6 @@
 #include "tests/train/cluster.hpp"
 
 #include <gtest/gtest.h>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,27 +82,45 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
       {"mostly activations, one group of three", job_of(directory + "/data", 128, 128, 8, 256), {3}},
       {"recompute: experts, one worker", with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kExperts), {1}},
       {"recompute: full, one worker", with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kFull), {1}},
-      {"recompute: full, one group of three", with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kFull), {3}},
-      {"bf16, mostly state, one worker", with(job_of(directory + "/data", 256, 512, 1, 128), Recompute::kNone, Precision::kBf16), {1}},
-      {"bf16, mostly activations, one worker", with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kNone, Precision::kBf16), {1}},
-      {"bf16, recompute: experts, one worker", with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kExperts, Precision::kBf16), {1}},
-      {"bf16, recompute: full, one worker", with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kFull, Precision::kBf16), {1}},
-      {"bf16, mostly activations, one group of three", with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kNone, Precision::kBf16), {3}},
+      {"recompute: full, one group of three",
+       with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kFull),
+       {3}},
+      {"bf16, mostly state, one worker",
+       with(job_of(directory + "/data", 256, 512, 1, 128), Recompute::kNone, Precision::kBf16),
+       {1}},
+      {"bf16, mostly activations, one worker",
+       with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kNone, Precision::kBf16),
+       {1}},
+      {"bf16, recompute: experts, one worker",
+       with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kExperts, Precision::kBf16),
+       {1}},
+      {"bf16, recompute: full, one worker",
+       with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kFull, Precision::kBf16),
+       {1}},
+      {"bf16, mostly activations, one group of three",
+       with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kNone, Precision::kBf16),
+       {3}},
   };
   for (const int members : {1, 3}) {
-    cases.push_back({members == 1 ? "mostly activations, four slices, one worker" : "mostly activations, four slices, one group of three", job_of(directory + "/data", 128, 128, 8, 256), {members}});
+    cases.push_back({members == 1 ? "mostly activations, four slices, one worker"
+                                  : "mostly activations, four slices, one group of three",
+                     job_of(directory + "/data", 128, 128, 8, 256),
+                     {members}});
     cases.back().job.model.expert_slices = 4;
   }
   int number = 0;
   for (const Case& c : cases) {
     if (c.job.precision == Precision::kBf16 && !ops::has_avx512()) {
-      std::printf("%-52s not compared: without AVX-512 a bf16 product is one of fp32 copies, and a plan is made for what has it\n", c.what);
+      std::printf(
+          "%-52s not compared: without AVX-512 a bf16 product is one of fp32 copies, and a plan is made for what has "
+          "it\n",
+          c.what);
       continue;
     }
     const std::string own = directory + "/" + std::to_string(number++);
     std::filesystem::create_directory(own);
     double said = 0;
-    std::int64_t products = 0;   // of the process: all ranks meet the same shapes
+    std::int64_t products = 0;  // of the process: all ranks meet the same shapes
     for (const int size : c.groups) {
       const MemoryNeed need = memory_need(c.job, size, static_cast<int>(c.groups.size()));
       said += static_cast<double>(size) * static_cast<double>(need.total() - need.products);
@@ -111,7 +128,8 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
     }
     said += static_cast<double>(products);
     const double peak = measure(c.job, c.groups, own);
-    std::printf("%-52s said %7.1f MiB, peak %7.1f MiB (%+.1f %%)\n", c.what, said / 1048576, peak / 1048576, 100 * (said / peak - 1));
+    std::printf("%-52s said %7.1f MiB, peak %7.1f MiB (%+.1f %%)\n", c.what, said / 1048576, peak / 1048576,
+                100 * (said / peak - 1));
     EXPECT_NEAR(said / peak, 1.0, 0.15) << c.what;
   }
   std::filesystem::remove_all(directory);

@@ -1,4 +1,5 @@
-// A job over several sets: which sample comes from where depends on the step alone, so layouts and regroups change no bit.
+// A job over several sets: which sample comes from where depends on the step alone, so layouts and regroups change no
+// bit.
 #include "tests/train/cluster.hpp"
 
 #include <gtest/gtest.h>

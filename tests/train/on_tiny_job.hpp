@@ -31,12 +31,14 @@ class OnTinyJob : public Test {
     std::filesystem::create_directory(path);
     return path;
   }
-  static std::vector<int> first(int n) {   // workers
+  static std::vector<int> first(int n) {  // workers
     std::vector<int> members(static_cast<std::size_t>(n));
     std::iota(members.begin(), members.end(), 0);
     return members;
   }
-  static int sum(const std::vector<int>& group_sizes) { return std::accumulate(group_sizes.begin(), group_sizes.end(), 0); }
+  static int sum(const std::vector<int>& group_sizes) {
+    return std::accumulate(group_sizes.begin(), group_sizes.end(), 0);
+  }
 
   std::string directory_;
   JobSpec job_;
@@ -45,6 +47,8 @@ class OnTinyJob : public Test {
   int count_ = 0;
 };
 
-inline std::string precision_name(const ::testing::TestParamInfo<Precision>& info) { return info.param == Precision::kBf16 ? "bf16" : "fp32"; }
+inline std::string precision_name(const ::testing::TestParamInfo<Precision>& info) {
+  return info.param == Precision::kBf16 ? "bf16" : "fp32";
+}
 
 }  // namespace regroup::testing

@@ -1,4 +1,5 @@
-// The claim, for what Qwen3-MoE and OLMoE add: norms of queries and keys, routing weights that are not divided by their sum, layers without experts.
+// The claim, for what Qwen3-MoE and OLMoE add: norms of queries and keys, routing weights that are not divided by their
+// sum, layers without experts.
 #include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,8 @@ namespace {
 class Relatives : public OnTinyJob<> {
  protected:
   std::string digest_of(const JobSpec& job, const std::vector<int>& groups) {
-    return Cluster(job, sum(groups), new_directory()).train(make_placement(job, groups, 1, true), first(sum(groups)), 2);
+    return Cluster(job, sum(groups), new_directory())
+        .train(make_placement(job, groups, 1, true), first(sum(groups)), 2);
   }
   // On every layout, and whatever is recomputed; another one in each precision.
   void expect_one_digest(JobSpec job) {
@@ -25,10 +27,12 @@ class Relatives : public OnTinyJob<> {
       EXPECT_NE(expected, before);
       before = expected;
       for (const std::vector<int>& groups : {std::vector<int>{3}, {2, 2}, {7}})
-        EXPECT_EQ(digest_of(job, groups), expected) << groups.size() << " groups, the first of " << groups.front() << ", precision " << static_cast<int>(precision);
+        EXPECT_EQ(digest_of(job, groups), expected) << groups.size() << " groups, the first of " << groups.front()
+                                                    << ", precision " << static_cast<int>(precision);
       for (const Recompute recompute : {Recompute::kExperts, Recompute::kFull}) {
         job.recompute = recompute;
-        EXPECT_EQ(digest_of(job, {2, 1}), expected) << "recompute " << static_cast<int>(recompute) << ", precision " << static_cast<int>(precision);
+        EXPECT_EQ(digest_of(job, {2, 1}), expected)
+            << "recompute " << static_cast<int>(recompute) << ", precision " << static_cast<int>(precision);
       }
     }
   }
@@ -55,7 +59,7 @@ TEST_F(Relatives, router_jitter_gives_one_digest) {
 }
 
 TEST_F(Relatives, sizes_that_are_no_multiple_of_a_vector_give_one_digest) {
-  job_.model.hidden_size = 42;   // segments of rows start anywhere
+  job_.model.hidden_size = 42;  // segments of rows start anywhere
   job_.model.intermediate_size = 58;
   job_.model.head_dim = 6;
   job_.model.vocab_size = 101;

@@ -1,4 +1,5 @@
-// The claim, for experts in slices: each number of slices has bits of its own, and they are the same wherever the slices lie.
+// The claim, for experts in slices: each number of slices has bits of its own, and they are the same wherever the
+// slices lie.
 #include "tests/train/on_tiny_job.hpp"
 
 #include <gtest/gtest.h>
@@ -33,9 +34,11 @@ class Slices : public OnTinyJob<::testing::TestWithParam<Cut>> {
   std::vector<double> losses_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Cuts, Slices, ::testing::Values(Cut{2, Precision::kFp32}, Cut{4, Precision::kFp32}, Cut{4, Precision::kBf16}), [](const auto& info) {
-  return std::to_string(info.param.slices) + (info.param.precision == Precision::kBf16 ? "_bf16" : "_fp32");
-});
+INSTANTIATE_TEST_SUITE_P(
+    Cuts, Slices, ::testing::Values(Cut{2, Precision::kFp32}, Cut{4, Precision::kFp32}, Cut{4, Precision::kBf16}),
+    [](const auto& info) {
+      return std::to_string(info.param.slices) + (info.param.precision == Precision::kBf16 ? "_bf16" : "_fp32");
+    });
 
 TEST_P(Slices, one_to_seven_workers_give_one_digest) {
   const std::string expected = alone(job_, 2);
@@ -43,7 +46,8 @@ TEST_P(Slices, one_to_seven_workers_give_one_digest) {
   const std::vector<double> losses = losses_;
   const std::vector<std::vector<int>> layouts = {{2}, {3}, {4}, {5}, {6}, {7}, {2, 1}, {4, 3}, {2, 2, 2, 1}};
   for (std::size_t i = 0; i < layouts.size(); ++i) {
-    EXPECT_EQ(train(job_, make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), 2), expected) << "layout " << i;
+    EXPECT_EQ(train(job_, make_placement(job_, layouts[i], static_cast<int>(i), i % 2 == 1), 2), expected)
+        << "layout " << i;
     EXPECT_EQ(losses_, losses) << "layout " << i;
   }
 }

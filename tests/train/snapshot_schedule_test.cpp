@@ -17,7 +17,7 @@ TEST(SnapshotSchedule, one_is_under_way_at_a_time_and_counts_when_the_votes_say_
   EXPECT_FALSE(schedule.due(Step(2)));
   schedule.safe_here();
   EXPECT_EQ(schedule.word(), 1);
-  schedule.heard(-1);   // another member waits still
+  schedule.heard(-1);  // another member waits still
   EXPECT_EQ(schedule.safe(), Step(-1));
   EXPECT_FALSE(schedule.due(Step(3)));
   schedule.heard(1);
@@ -46,23 +46,24 @@ TEST(SnapshotSchedule, a_new_epoch_forgets_what_was_under_way_and_what_was_safe)
   schedule.heard(7);
   schedule.begin(Step(8));
   schedule.enter();
-  EXPECT_EQ(schedule.word(), -1);   // a history that was rolled back says nothing
+  EXPECT_EQ(schedule.word(), -1);  // a history that was rolled back says nothing
   EXPECT_TRUE(schedule.due(Step(6)));
 }
 
-// Whatever becomes of each copy, every member begins the same steps, and a step that counts as safe was safe at every member.
+// Whatever becomes of each copy, every member begins the same steps, and a step that counts as safe was safe at every
+// member.
 TEST(SnapshotSchedule, members_agree_whatever_becomes_of_their_copies) {
   for (unsigned seed = 1; seed <= 200; ++seed) {
     std::mt19937 random(seed);
     std::vector<SnapshotSchedule> members(3, SnapshotSchedule(2));
-    std::vector<std::vector<std::int64_t>> safe_at(3);   // steps that each member really has
+    std::vector<std::vector<std::int64_t>> safe_at(3);  // steps that each member really has
     std::int64_t newest_safe = -1;
     for (std::int64_t step = 1; step <= 60; ++step) {
       for (std::size_t i = 0; i < members.size(); ++i) {
         const Step under_way = members[i].under_way();
         if (under_way.value < 0 || random() % 3 != 0) continue;
         const auto& had = safe_at[i];
-        if (std::find(had.begin(), had.end(), -under_way.value) == had.end()) {   // not left out
+        if (std::find(had.begin(), had.end(), -under_way.value) == had.end()) {  // not left out
           members[i].safe_here();
           safe_at[i].push_back(under_way.value);
         }
@@ -85,7 +86,8 @@ TEST(SnapshotSchedule, members_agree_whatever_becomes_of_their_copies) {
       ASSERT_GE(members[0].safe().value, newest_safe);
       newest_safe = members[0].safe().value;
       for (std::size_t i = 0; i < members.size() && newest_safe >= 0; ++i) {
-        ASSERT_NE(std::find(safe_at[i].begin(), safe_at[i].end(), newest_safe), safe_at[i].end()) << "seed " << seed << " member " << i << " step " << newest_safe;
+        ASSERT_NE(std::find(safe_at[i].begin(), safe_at[i].end(), newest_safe), safe_at[i].end())
+            << "seed " << seed << " member " << i << " step " << newest_safe;
       }
     }
     EXPECT_GT(newest_safe, 0) << seed;

@@ -44,14 +44,17 @@ void expect_well_formed(const std::vector<Json>& events) {
   for (std::size_t i = 1; i < events.size(); ++i) {
     const Json& event = events[i];
     ASSERT_EQ(event["ph"], "X") << event;
-    ASSERT_TRUE(event["name"].is_string() && event["cat"].is_string() && event["ts"].is_number() && event["dur"].is_number() && event["args"].is_object()) << event;
+    ASSERT_TRUE(event["name"].is_string() && event["cat"].is_string() && event["ts"].is_number() &&
+                event["dur"].is_number() && event["args"].is_object())
+        << event;
     EXPECT_EQ(event["pid"], events[0]["pid"]);
     EXPECT_GE(event["dur"].get<double>(), 0);
     spans.emplace_back(event["ts"].get<double>(), event["ts"].get<double>() + event["dur"].get<double>());
   }
-  std::sort(spans.begin(), spans.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first < b.first : a.second > b.second; });
+  std::sort(spans.begin(), spans.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? a.first < b.first : a.second > b.second; });
   std::vector<double> open;
-  constexpr double kRounding = 2;   // microseconds: ts has 16 digits
+  constexpr double kRounding = 2;  // microseconds: ts has 16 digits
   for (const auto& [begin, end] : spans) {
     while (!open.empty() && open.back() <= begin + kRounding) open.pop_back();
     EXPECT_LE(end, open.empty() ? end : open.back() + kRounding);
@@ -85,16 +88,18 @@ TEST_F(TraceTest, every_worker_says_what_it_did_in_the_steps_asked_for) {
         EXPECT_FALSE(args.contains("layer") || args.contains("wave")) << args;
       }
     }
-    constexpr int kDenseUnits = 4;          // embedding, two layers, head
-    const int waves = worker < 2 ? 5 : 6;   // 8 chains of 2 microbatches: 10 for the group of two, 6 for the one alone
+    constexpr int kDenseUnits = 4;         // embedding, two layers, head
+    const int waves = worker < 2 ? 5 : 6;  // 8 chains of 2 microbatches: 10 for the group of two, 6 for the one alone
     for (const char* step : {" 2", " 3"}) {
       for (const char* once : {"step", "vote", "update"}) EXPECT_EQ(count[once + std::string(step)], 1) << once;
-      for (const char* layered : {"forward", "backward"}) EXPECT_EQ(count[layered + std::string(step)], 2 * waves) << layered << " of worker " << worker;
+      for (const char* layered : {"forward", "backward"})
+        EXPECT_EQ(count[layered + std::string(step)], 2 * waves) << layered << " of worker " << worker;
       EXPECT_EQ(count["head" + std::string(step)], waves);
       EXPECT_EQ(count["reduce" + std::string(step)], kDenseUnits * waves + 1) << "the leaves of each, and the trees";
       EXPECT_EQ(count["gather" + std::string(step)] > 0, worker < 2);
       EXPECT_EQ(count["dispatch" + std::string(step)] > 0, worker < 2);
-      EXPECT_EQ(count["weight_gradients" + std::string(step)] > 0, worker < 2) << "they wait where others are waited for";
+      EXPECT_EQ(count["weight_gradients" + std::string(step)] > 0, worker < 2)
+          << "they wait where others are waited for";
     }
     EXPECT_EQ(static_cast<int>(microbatches.size()), waves);
   }

@@ -33,7 +33,7 @@ class File {
   Result<std::size_t> read(char* into, std::size_t size) {
     for (;;) {
       pollfd waiting{fd_, POLLIN, 0};
-      const int ready = ::poll(&waiting, 1, 100);   // a pipe may never say more: look whether anybody still listens
+      const int ready = ::poll(&waiting, 1, 100);  // a pipe may never say more: look whether anybody still listens
       if (stop_) return Error{Code::kTimeout, "stopped"};
       if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
       const ssize_t n = ::read(fd_, into, size);
@@ -91,24 +91,30 @@ class Packed : public ByteSource {
       }
       if (at_end_) {
         ended_ = true;
-        if (!between()) problem_ = corrupt("the packed data ends in its middle after " + std::to_string(file_->consumed) + " bytes: the file was cut");
+        if (!between())
+          problem_ = corrupt("the packed data ends in its middle after " + std::to_string(file_->consumed) +
+                             " bytes: the file was cut");
         break;
       }
       const std::size_t room = size - have;
       const std::size_t n = unpack(into + have, room);
-      more_ = n == room;   // it may hold more than there was room for
+      more_ = n == room;  // it may hold more than there was room for
       have += n;
     }
     if (have == 0 && problem_) return *problem_;
     return have;
   }
-  [[nodiscard]] std::int64_t bytes_on_disk() const override { return file_->consumed - static_cast<std::int64_t>(packed_.size() - at_); }
+  [[nodiscard]] std::int64_t bytes_on_disk() const override {
+    return file_->consumed - static_cast<std::int64_t>(packed_.size() - at_);
+  }
 
  protected:
   // Takes from packed_ at at_, puts at most `size` bytes; may set problem_.
   virtual std::size_t unpack(char* into, std::size_t size) = 0;
-  [[nodiscard]] virtual bool between() const = 0;   // members: the input may end here
-  void damaged(const std::string& why) { problem_ = corrupt("the packed data is damaged near byte " + std::to_string(bytes_on_disk()) + ": " + why); }
+  [[nodiscard]] virtual bool between() const = 0;  // members: the input may end here
+  void damaged(const std::string& why) {
+    problem_ = corrupt("the packed data is damaged near byte " + std::to_string(bytes_on_disk()) + ": " + why);
+  }
   std::string packed_;
   std::size_t at_ = 0;
 
@@ -128,7 +134,7 @@ class Gzip final : public Packed {
   [[nodiscard]] bool between() const override { return between_; }
   std::size_t unpack(char* into, std::size_t size) override {
     if (between_ && at_ == packed_.size()) return 0;
-    if (between_) {   // another member, or the zeros that tape blocks are filled with
+    if (between_) {  // another member, or the zeros that tape blocks are filled with
       if (padding_ || packed_[at_] == 0) {
         padding_ = true;
         while (at_ < packed_.size() && packed_[at_] == 0) ++at_;
@@ -202,9 +208,10 @@ Result<void> list_directory(const std::string& name, std::vector<Input>& inputs)
 std::vector<std::string> matches(const std::string& pattern) {
   glob_t found{};
   std::vector<std::string> paths;
-  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0)
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
-  std::sort(paths.begin(), paths.end());   // by bytes: GLOB's own order depends on the locale
+  std::sort(paths.begin(), paths.end());  // by bytes: GLOB's own order depends on the locale
   return paths;
 }
 
@@ -249,7 +256,8 @@ Result<std::unique_ptr<ByteSource>> ByteSource::open(const Input& input, const s
     if (!gzip->start()) return Error{Code::kUnavailable, "zlib cannot start"};
     return std::unique_ptr<ByteSource>(std::move(gzip));
   }
-  if (begins_with(begin, "\x28\xb5\x2f\xfd")) return std::unique_ptr<ByteSource>(std::make_unique<Zstd>(std::move(file), std::move(begin)));
+  if (begins_with(begin, "\x28\xb5\x2f\xfd"))
+    return std::unique_ptr<ByteSource>(std::make_unique<Zstd>(std::move(file), std::move(begin)));
   return std::unique_ptr<ByteSource>(std::make_unique<Plain>(std::move(file), std::move(begin)));
 }
 

@@ -16,7 +16,8 @@ struct Input {
   std::int64_t bytes = 0;  // on disk; 0 = unknown
 };
 
-// Files, directories (every regular file below), globs and "-", in the order given; what a directory or a glob holds is sorted by path. kNotFound, kBadInput.
+// Files, directories (every regular file below), globs and "-", in the order given; what a directory or a glob holds is
+// sorted by path. kNotFound, kBadInput.
 Result<std::vector<Input>> list_inputs(const std::vector<std::string>& names);
 
 class ByteSource {
@@ -24,9 +25,10 @@ class ByteSource {
   // `stop`: a read that waits for more input ends with kTimeout soon after it is set.
   static Result<std::unique_ptr<ByteSource>> open(const Input& input, const std::atomic<bool>& stop);
   virtual ~ByteSource() = default;
-  // Fills all of `into` unless the input ends before. kCorrupt: what was packed is cut or damaged, said once all bytes before it have been handed out; kUnavailable: cannot be read.
+  // Fills all of `into` unless the input ends before. kCorrupt: what was packed is cut or damaged, said once all bytes
+  // before it have been handed out; kUnavailable: cannot be read.
   virtual Result<std::size_t> read(char* into, std::size_t size) = 0;
-  [[nodiscard]] virtual std::int64_t bytes_on_disk() const = 0;   // consumed so far
+  [[nodiscard]] virtual std::int64_t bytes_on_disk() const = 0;  // consumed so far
 };
 
 }  // namespace regroup

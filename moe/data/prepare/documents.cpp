@@ -9,7 +9,7 @@ namespace regroup {
 namespace {
 
 constexpr std::size_t kPartBytes = 1 << 20;
-constexpr std::size_t kLongestPart = 8 << 20;        // without a place to cut: then between two characters
+constexpr std::size_t kLongestPart = 8 << 20;  // without a place to cut: then between two characters
 constexpr std::size_t kLongestJsonLine = 64 << 20;
 
 TextFormat format_of(const std::string& path) {
@@ -25,7 +25,8 @@ TextFormat format_of(const std::string& path) {
 
 }  // namespace
 
-DocumentReader::DocumentReader(std::vector<Input> inputs, TextFormat format, const Tokenizer& tokenizer, const std::atomic<bool>& stop)
+DocumentReader::DocumentReader(std::vector<Input> inputs, TextFormat format, const Tokenizer& tokenizer,
+                               const std::atomic<bool>& stop)
     : inputs_(std::move(inputs)), format_(format), tokenizer_(tokenizer), stop_(stop) {}
 
 Result<void> DocumentReader::open_next() {
@@ -43,18 +44,19 @@ Result<void> DocumentReader::open_next() {
   return {};
 }
 
-// At least `size` bytes from at_ on, unless the input ends before. Always the same bytes, however they arrive: where documents are cut must not depend on a pipe's mood.
+// At least `size` bytes from at_ on, unless the input ends before. Always the same bytes, however they arrive: where
+// documents are cut must not depend on a pipe's mood.
 Result<void> DocumentReader::fill(std::size_t size) {
   if (at_end_ || buffer_.size() - at_ >= size) return {};
   buffer_.erase(0, at_);
   at_ = 0;
-  for (std::size_t step = 1 << 16; buffer_.size() < size && !at_end_; step *= 2) {   // most files are small
+  for (std::size_t step = 1 << 16; buffer_.size() < size && !at_end_; step *= 2) {  // most files are small
     const std::size_t have = buffer_.size(), more = std::min(step, size - have);
     buffer_.resize(have + more);
     auto n = source_->read(buffer_.data() + have, more);
     if (!n && n.error().code != Code::kCorrupt) return n.error();
     buffer_.resize(have + (n ? *n : 0));
-    at_end_ = !n || *n == 0;   // a short read may be followed by an error
+    at_end_ = !n || *n == 0;  // a short read may be followed by an error
     if (!n) failure_ = n.error().context;
   }
   return {};
@@ -63,7 +65,9 @@ Result<void> DocumentReader::fill(std::size_t size) {
 void DocumentReader::take(Batch& batch, std::size_t size, bool last) {
   Part part{batch.text.size(), size, input_, line_, !within_, last, input_format_ == TextFormat::kJsonl, {}};
   batch.text.append(buffer_, at_, size);
-  if (input_format_ == TextFormat::kText) line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(at_), buffer_.begin() + static_cast<std::ptrdiff_t>(at_ + size), '\n');
+  if (input_format_ == TextFormat::kText)
+    line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(at_),
+                        buffer_.begin() + static_cast<std::ptrdiff_t>(at_ + size), '\n');
   batch.parts.push_back(std::move(part));
   at_ += size;
   within_ = !last;
@@ -82,7 +86,7 @@ std::size_t DocumentReader::cut_of(std::size_t size) const {
 
 void DocumentReader::take_text(Batch& batch) {
   const std::size_t have = buffer_.size() - at_;
-  if (have < wanted_) {   // the input's end
+  if (have < wanted_) {  // the input's end
     if (failure_.empty()) {
       take(batch, have, true);
     } else {
@@ -104,10 +108,10 @@ void DocumentReader::take_text(Batch& batch) {
 void DocumentReader::take_line(Batch& batch) {
   const std::string_view rest(buffer_.data() + at_, buffer_.size() - at_);
   const std::size_t end = rest.find('\n');
-  if (end != std::string_view::npos || rest.size() < wanted_) {   // a whole line, or the last one without its break
+  if (end != std::string_view::npos || rest.size() < wanted_) {  // a whole line, or the last one without its break
     const bool has_break = end != std::string_view::npos;
     const std::size_t size = has_break ? end : rest.size();
-    if (!has_break && !failure_.empty()) {   // cut off in the middle
+    if (!has_break && !failure_.empty()) {  // cut off in the middle
       at_ = buffer_.size();
       return;
     }

@@ -1,4 +1,5 @@
-// documents.hpp: inputs -> batches of document parts, in order. One thread reads; what costs time (JSON, UTF-8, tokens) is done by whoever takes a batch.
+// documents.hpp: inputs -> batches of document parts, in order. One thread reads; what costs time (JSON, UTF-8, tokens)
+// is done by whoever takes a batch.
 #pragma once
 
 #include "moe/data/prepare/byte_source.hpp"
@@ -13,32 +14,36 @@
 namespace regroup {
 
 enum class TextFormat {
-  kAuto,    // .jsonl, .ndjson and .json (.gz and .zst ignored) are JSONL, all else is text
-  kText,    // an input is a document
-  kLines,   // a line is a document, its line break dropped
-  kJsonl,   // a line is a JSON object, one field of it is a document
+  kAuto,   // .jsonl, .ndjson and .json (.gz and .zst ignored) are JSONL, all else is text
+  kText,   // an input is a document
+  kLines,  // a line is a document, its line break dropped
+  kJsonl,  // a line is a JSON object, one field of it is a document
 };
 
-// A document's part, in the order of the text. A document longer than about 1 MiB has several: cut where the tokenizer allows, at places that depend on the document only.
+// A document's part, in the order of the text. A document longer than about 1 MiB has several: cut where the tokenizer
+// allows, at places that depend on the document only.
 struct Part {
-  std::size_t offset = 0, size = 0;   // in Batch::text
+  std::size_t offset = 0, size = 0;  // in Batch::text
   int input = 0;
-  std::int64_t line = 1;              // of its first byte
-  bool first = true, last = true;     // of its document
+  std::int64_t line = 1;           // of its first byte
+  bool first = true, last = true;  // of its document
   bool is_json = false;
-  std::string problem;                // why the document under way (or, if none is, the rest of the input) is lost; then size = 0 and last
+  // why the document under way (or, if none is, the rest of the input) is lost; then size = 0 and last
+  std::string problem;
 };
 
 struct Batch {
   std::string text;
   std::vector<Part> parts;
-  std::int64_t bytes_done = 0;        // of the inputs' bytes on disk, all batches so far
+  std::int64_t bytes_done = 0;  // of the inputs' bytes on disk, all batches so far
 };
 
 class DocumentReader {
  public:
-  DocumentReader(std::vector<Input> inputs, TextFormat format, const Tokenizer& tokenizer, const std::atomic<bool>& stop);
-  // The next 1 MiB or so; false at the end. kBadInput, kUnavailable: an input cannot be read; what is merely broken in it becomes a Part::problem.
+  DocumentReader(std::vector<Input> inputs, TextFormat format, const Tokenizer& tokenizer,
+                 const std::atomic<bool>& stop);
+  // The next 1 MiB or so; false at the end. kBadInput, kUnavailable: an input cannot be read; what is merely broken in
+  // it becomes a Part::problem.
   Result<bool> next(Batch& batch);
 
  private:
@@ -59,13 +64,13 @@ class DocumentReader {
   int input_ = -1;
   TextFormat input_format_ = TextFormat::kText;
   std::unique_ptr<ByteSource> source_;
-  std::string buffer_;             // read, not yet taken: from at_ on
+  std::string buffer_;  // read, not yet taken: from at_ on
   std::size_t at_ = 0;
-  std::size_t wanted_ = 0;         // of bytes in the buffer before anything is decided
-  bool at_end_ = false;            // of the input
-  std::string failure_;            // that ended it early
-  bool within_ = false;            // a document
-  bool discarding_ = false;        // the rest of a line that is too long
+  std::size_t wanted_ = 0;   // of bytes in the buffer before anything is decided
+  bool at_end_ = false;      // of the input
+  std::string failure_;      // that ended it early
+  bool within_ = false;      // a document
+  bool discarding_ = false;  // the rest of a line that is too long
   std::int64_t line_ = 1;
   std::int64_t bytes_of_earlier_ = 0;
 };

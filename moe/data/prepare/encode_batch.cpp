@@ -11,7 +11,7 @@
 namespace regroup {
 namespace {
 
-constexpr std::size_t kHashedBytes = 512 << 10;   // every first part is at least as long, or the whole document
+constexpr std::size_t kHashedBytes = 512 << 10;  // every first part is at least as long, or the whole document
 constexpr std::size_t kEncodedAtOnce = 1 << 20;
 
 double place_of(std::string_view text) {
@@ -19,7 +19,8 @@ double place_of(std::string_view text) {
 }
 
 // Texts from JSON come whole; they are cut as the reader cuts others.
-void encode(std::string_view text, bool first, const Tokenizer& tokenizer, Encoder& encoder, std::vector<std::int32_t>& tokens) {
+void encode(std::string_view text, bool first, const Tokenizer& tokenizer, Encoder& encoder,
+            std::vector<std::int32_t>& tokens) {
   while (text.size() > kEncodedAtOnce) {
     std::size_t size = tokenizer.cut(text.substr(0, kEncodedAtOnce));
     if (size < kEncodedAtOnce / 2) size = last_character_border(text.substr(0, kEncodedAtOnce));
@@ -32,7 +33,8 @@ void encode(std::string_view text, bool first, const Tokenizer& tokenizer, Encod
 
 }  // namespace
 
-std::string_view text_of(const Batch& batch, const Part& part, const EncodeOptions& options, std::string& scratch, std::string& problem, std::int64_t& line) {
+std::string_view text_of(const Batch& batch, const Part& part, const EncodeOptions& options, std::string& scratch,
+                         std::string& problem, std::int64_t& line) {
   problem = part.problem;
   line = part.line;
   std::string_view text(batch.text.data() + part.offset, part.size);
@@ -49,14 +51,16 @@ std::string_view text_of(const Batch& batch, const Part& part, const EncodeOptio
   const std::string_view before = text.substr(0, broken);
   const std::size_t line_break = before.rfind('\n');
   char what[80];
-  std::snprintf(what, sizeof what, "broken UTF-8: the byte 0x%02x at byte %zu of the line", static_cast<unsigned char>(text[broken]),
+  std::snprintf(what, sizeof what, "broken UTF-8: the byte 0x%02x at byte %zu of the line",
+                static_cast<unsigned char>(text[broken]),
                 line_break == std::string_view::npos ? broken + 1 : broken - line_break);
   problem = what;
   line += std::count(before.begin(), before.end(), '\n');
   return {};
 }
 
-void encode_batch(const Batch& batch, const EncodeOptions& options, const Tokenizer& tokenizer, Encoder& encoder, EncodedBatch& out) {
+void encode_batch(const Batch& batch, const EncodeOptions& options, const Tokenizer& tokenizer, Encoder& encoder,
+                  EncodedBatch& out) {
   out.tokens.clear();
   out.parts.clear();
   out.bytes_done = batch.bytes_done;

@@ -1,4 +1,5 @@
-// encode_batch.hpp: a batch of document parts -> tokens, with what is wrong in them. Pure; what the threads of `prepare` do.
+// encode_batch.hpp: a batch of document parts -> tokens, with what is wrong in them. Pure; what the threads of
+// `prepare` do.
 #pragma once
 
 #include "moe/data/prepare/documents.hpp"
@@ -14,7 +15,7 @@ struct EncodedPart {
   bool first = true, last = true;
   std::size_t num_tokens = 0;
   std::size_t text_bytes = 0;
-  double split = 0;         // of a first part: the document's place in [0, 1), a hash of its first 512 KiB. On disk: frozen
+  double split = 0;  // of a first part: the document's place in [0, 1), a hash of its first 512 KiB. On disk: frozen
   std::string problem;
 };
 
@@ -29,9 +30,12 @@ struct EncodeOptions {
   bool any_bytes = false;
 };
 
-// What a part says, after JSON and UTF-8 were checked: points into `batch` or `scratch`. Sets `problem` and `line` where it says nothing.
-std::string_view text_of(const Batch& batch, const Part& part, const EncodeOptions& options, std::string& scratch, std::string& problem, std::int64_t& line);
+// What a part says, after JSON and UTF-8 were checked: points into `batch` or `scratch`. Sets `problem` and `line`
+// where it says nothing.
+std::string_view text_of(const Batch& batch, const Part& part, const EncodeOptions& options, std::string& scratch,
+                         std::string& problem, std::int64_t& line);
 
-void encode_batch(const Batch& batch, const EncodeOptions& options, const Tokenizer& tokenizer, Encoder& encoder, EncodedBatch& out);
+void encode_batch(const Batch& batch, const EncodeOptions& options, const Tokenizer& tokenizer, Encoder& encoder,
+                  EncodedBatch& out);
 
 }  // namespace regroup

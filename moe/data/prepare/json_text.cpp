@@ -35,7 +35,7 @@ class OneField final : public nlohmann::json_sax<Json> {
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    std::string what = error.what();   // "[json.exception.parse_error.101] parse error at line 1, column 5: …"
+    std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 1, column 5: …"
     if (const auto at = what.find(": "); at != std::string::npos) what = what.substr(at + 2);
     problem = "not JSON at column " + std::to_string(position) + ": " + what;
     return false;

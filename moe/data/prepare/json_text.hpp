@@ -6,7 +6,8 @@
 
 namespace regroup {
 
-// Sets `text` to the text at `field` of the object in `line`; what is wrong, or "". JSON that holds broken UTF-8 or half a surrogate pair is wrong.
+// Sets `text` to the text at `field` of the object in `line`; what is wrong, or "". JSON that holds broken UTF-8 or
+// half a surrogate pair is wrong.
 std::string text_of_json_line(std::string_view line, const std::string& field, std::string& text);
 
 }  // namespace regroup

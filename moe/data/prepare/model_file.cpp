@@ -12,8 +12,12 @@ class Message {
     const std::uint64_t key = varint();
     field = static_cast<int>(key >> 3);
     switch (key & 7) {
-      case 0: number = varint(); break;
-      case 1: skip(8); break;
+      case 0:
+        number = varint();
+        break;
+      case 1:
+        skip(8);
+        break;
       case 2: {
         const std::uint64_t size = varint();
         if (size > rest_.size()) broken = true;
@@ -21,8 +25,11 @@ class Message {
         skip(size);
         break;
       }
-      case 5: skip(4); break;
-      default: broken = true;
+      case 5:
+        skip(4);
+        break;
+      default:
+        broken = true;
     }
     return !broken;
   }

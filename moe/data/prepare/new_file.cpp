@@ -69,7 +69,9 @@ Result<void> NewFile::publish() {
   return {};
 }
 
-Error NewFile::failed(const char* what) const { return {Code::kUnavailable, std::string("cannot ") + what + " " + temporary_ + ": " + std::strerror(errno)}; }
+Error NewFile::failed(const char* what) const {
+  return {Code::kUnavailable, std::string("cannot ") + what + " " + temporary_ + ": " + std::strerror(errno)};
+}
 
 void sync_directory_of(const std::string& path) {
   const int fd = ::open(std::filesystem::absolute(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,4 +1,5 @@
-// new_file.hpp: a file that appears under its name only when `publish` succeeds; until then it lies beside it and goes with this object.
+// new_file.hpp: a file that appears under its name only when `publish` succeeds; until then it lies beside it and goes
+// with this object.
 #pragma once
 
 #include "base/result.hpp"
@@ -17,10 +18,10 @@ class NewFile {
 
   // kUnavailable, naming the file, from each of them.
   Result<void> create();
-  Result<void> write(const void* data, std::size_t size);                            // at the end
+  Result<void> write(const void* data, std::size_t size);  // at the end
   Result<void> write_at(std::int64_t offset, const void* data, std::size_t size);
-  Result<void> read_at(std::int64_t offset, void* data, std::size_t size) const;     // all of it
-  Result<void> cut(std::int64_t size);                                               // and go on from there
+  Result<void> read_at(std::int64_t offset, void* data, std::size_t size) const;  // all of it
+  Result<void> cut(std::int64_t size);                                            // and go on from there
   Result<void> sync();
   Result<void> publish();
   [[nodiscard]] std::int64_t size() const { return size_; }

@@ -11,7 +11,9 @@ constexpr char32_t kSpaceSymbol = 0x2581;
 
 // The character at `at` of well-formed UTF-8; moves `at` behind it.
 inline char32_t decode(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(i < text.size() ? text[i] : 0)); };
+  const auto byte = [&](std::size_t i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(i < text.size() ? text[i] : 0));
+  };
   const char32_t lead = byte(at);
   char32_t value = lead;
   if (lead < 0x80) {
@@ -37,7 +39,7 @@ std::uint64_t key_of(char32_t left, char32_t right) { return (std::uint64_t{left
 PairBorders::PairBorders(const std::vector<std::string_view>& pieces) : joined_(1024) {
   std::vector<std::uint64_t> pairs;
   for (const std::string_view piece : pieces) {
-    if (broken_utf8_at(piece) != std::string_view::npos) continue;   // text is well-formed, so this is never made
+    if (broken_utf8_at(piece) != std::string_view::npos) continue;  // text is well-formed, so this is never made
     std::size_t at = 0;
     char32_t left = piece.empty() ? 0 : decode(piece, at);
     while (at < piece.size()) {
@@ -70,7 +72,7 @@ std::size_t PairBorders::first(std::string_view text) const {
   char32_t left = decode(text, at);
   while (at < text.size()) {
     const auto byte = static_cast<unsigned char>(text[at]);
-    if (left < 128 && byte < 128) {   // the common case without a call
+    if (left < 128 && byte < 128) {  // the common case without a call
       if (!joined_ascii_[left][byte]) return at;
       left = byte;
       ++at;
@@ -85,13 +87,14 @@ std::size_t PairBorders::first(std::string_view text) const {
 }
 
 std::size_t PairBorders::last(std::string_view text, bool before_space) const {
-  const auto begin_of = [&](std::size_t end) {   // of the character that ends there
+  const auto begin_of = [&](std::size_t end) {  // of the character that ends there
     std::size_t at = end - 1;
     while (at > 0 && continues_character(text[at])) --at;
     return at;
   };
   if (text.size() < 2) return 0;
-  std::size_t at = begin_of(text.size());   // the last character may go on behind the text: it is only looked at as a right side when whole
+  // the last character may go on behind the text: it is only looked at as a right side when whole
+  std::size_t at = begin_of(text.size());
   std::size_t end = text.size();
   while (at > 0) {
     const std::size_t left_at = begin_of(at);

@@ -1,7 +1,9 @@
 // pair_borders.hpp: where a BPE vocabulary can never join two neighbouring characters. Pure.
 //
-// A byte-pair merge makes a piece of the vocabulary from two neighbours. So if no piece holds the characters x, y side by side, nothing is ever merged across a border between x and y,
-// and what stands left and right of it is segmented independently: the text may be cut there without changing one token. "▁" and the space that it stands for are one character here.
+// A byte-pair merge makes a piece of the vocabulary from two neighbours. So if no piece holds the characters x, y side
+// by side, nothing is ever merged across a border between x and y, and what stands left and right of it is segmented
+// independently: the text may be cut there without changing one token. "▁" and the space that it stands for are one
+// character here.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,7 @@ class PairBorders {
  private:
   [[nodiscard]] std::size_t slot_of(std::uint64_t pair) const;
   bool joined_ascii_[128][128] = {};
-  std::vector<std::uint64_t> joined_;   // open addressing, 0 = free; pairs that are not both ASCII
+  std::vector<std::uint64_t> joined_;  // open addressing, 0 = free; pairs that are not both ASCII
 };
 
 }  // namespace regroup

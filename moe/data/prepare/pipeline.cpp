@@ -17,8 +17,13 @@ struct Slot {
 
 class Pipeline {
  public:
-  Pipeline(DocumentReader& reader, std::atomic<bool>& stop, const Tokenizer& tokenizer, const EncodeOptions& options, int threads)
-      : reader_(reader), stop_(stop), tokenizer_(tokenizer), options_(options), slots_(static_cast<std::size_t>(2 * threads + 2)) {
+  Pipeline(DocumentReader& reader, std::atomic<bool>& stop, const Tokenizer& tokenizer, const EncodeOptions& options,
+           int threads)
+      : reader_(reader),
+        stop_(stop),
+        tokenizer_(tokenizer),
+        options_(options),
+        slots_(static_cast<std::size_t>(2 * threads + 2)) {
     for (Slot& slot : slots_) free_.push_back(&slot);
     threads_.emplace_back([this] { read(); });
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { encode(); });
@@ -107,7 +112,8 @@ class Pipeline {
 
 }  // namespace
 
-Result<void> encode_in_order(DocumentReader& reader, std::atomic<bool>& stop, const Tokenizer& tokenizer, const EncodeOptions& options, int threads,
+Result<void> encode_in_order(DocumentReader& reader, std::atomic<bool>& stop, const Tokenizer& tokenizer,
+                             const EncodeOptions& options, int threads,
                              const std::function<Result<void>(EncodedBatch&)>& take) {
   Pipeline pipeline(reader, stop, tokenizer, options, threads);
   return pipeline.run(take);

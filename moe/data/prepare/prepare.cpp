@@ -19,10 +19,14 @@ std::string name_of_input(const Input& input) { return input.path == "-" ? "stan
 
 const char* word_of(TextFormat format) {
   switch (format) {
-    case TextFormat::kAuto: return "auto";
-    case TextFormat::kText: return "text";
-    case TextFormat::kLines: return "lines";
-    case TextFormat::kJsonl: return "jsonl";
+    case TextFormat::kAuto:
+      return "auto";
+    case TextFormat::kText:
+      return "text";
+    case TextFormat::kLines:
+      return "lines";
+    case TextFormat::kJsonl:
+      return "jsonl";
   }
   return "?";
 }
@@ -30,13 +34,20 @@ const char* word_of(TextFormat format) {
 // Takes encoded parts in order and puts each document into its set, or says why not.
 class Sorter {
  public:
-  Sorter(const PrepareOptions& options, const Tokenizer& tokenizer, const std::vector<Input>& inputs, SetWriter& train, SetWriter* validation, Prepared& made)
-      : options_(options), end_(tokenizer.end_of_document()), inputs_(inputs), train_(train), validation_(validation), made_(made) {}
+  Sorter(const PrepareOptions& options, const Tokenizer& tokenizer, const std::vector<Input>& inputs, SetWriter& train,
+         SetWriter* validation, Prepared& made)
+      : options_(options),
+        end_(tokenizer.end_of_document()),
+        inputs_(inputs),
+        train_(train),
+        validation_(validation),
+        made_(made) {}
 
   Result<void> take(const EncodedBatch& batch) {
     std::span<const std::int32_t> tokens(batch.tokens);
     for (const EncodedPart& part : batch.parts) {
-      if (auto taken = take(part, tokens.first(part.num_tokens)); !taken) return taken.error().code == Code::kBadInput ? said_of(part, taken.error().context) : taken;
+      if (auto taken = take(part, tokens.first(part.num_tokens)); !taken)
+        return taken.error().code == Code::kBadInput ? said_of(part, taken.error().context) : taken;
       tokens = tokens.subspan(part.num_tokens);
     }
     return {};
@@ -74,7 +85,9 @@ class Sorter {
   [[nodiscard]] std::string said_of_text(const EncodedPart& part, const std::string& what) const {
     return name_of_input(inputs_[static_cast<std::size_t>(part.input)]) + ":" + std::to_string(part.line) + ": " + what;
   }
-  [[nodiscard]] Error said_of(const EncodedPart& part, const std::string& what) const { return {Code::kBadInput, said_of_text(part, what)}; }
+  [[nodiscard]] Error said_of(const EncodedPart& part, const std::string& what) const {
+    return {Code::kBadInput, said_of_text(part, what)};
+  }
   void complain(const EncodedPart& part, const std::string& what) const {
     if (options_.complain) options_.complain(said_of_text(part, what));
   }
@@ -90,7 +103,8 @@ class Sorter {
   std::int64_t document_bytes_ = 0;
 };
 
-std::string record_json(const PrepareOptions& options, const Tokenizer& tokenizer, const MadeSet& set, const Prepared& made, bool is_validation) {
+std::string record_json(const PrepareOptions& options, const Tokenizer& tokenizer, const MadeSet& set,
+                        const Prepared& made, bool is_validation) {
   const TokenizerRecord record = tokenizer.record();
   nlohmann::ordered_json json;
   json["format"] = 1;
@@ -123,8 +137,10 @@ int threads_of(const PrepareOptions& options) {
 }
 
 Result<void> check(const PrepareOptions& options) {
-  if (!(options.validation >= 0 && options.validation < 1)) return Error{Code::kBadInput, "the validation share must be at least 0 and below 1"};
-  if (options.any_bytes && options.tokenizer && options.tokenizer->record().kind != "bytes") return Error{Code::kBadInput, "only the tokenizer bytes takes text that is not UTF-8"};
+  if (!(options.validation >= 0 && options.validation < 1))
+    return Error{Code::kBadInput, "the validation share must be at least 0 and below 1"};
+  if (options.any_bytes && options.tokenizer && options.tokenizer->record().kind != "bytes")
+    return Error{Code::kBadInput, "only the tokenizer bytes takes text that is not UTF-8"};
   return {};
 }
 
@@ -137,7 +153,8 @@ Result<Prepared> prepare(const PrepareOptions& options) {
   const std::shared_ptr<const Tokenizer> tokenizer = options.tokenizer ? options.tokenizer : byte_tokenizer();
   std::error_code error;
   fs::create_directories(fs::absolute(options.prefix).parent_path(), error);
-  if (error) return Error{Code::kUnavailable, "cannot make the directory of " + options.prefix + ": " + error.message()};
+  if (error)
+    return Error{Code::kUnavailable, "cannot make the directory of " + options.prefix + ": " + error.message()};
 
   SetWriter train(options.prefix, tokenizer->vocab_size());
   std::optional<SetWriter> validation;
@@ -149,19 +166,21 @@ Result<Prepared> prepare(const PrepareOptions& options) {
   Prepared made;
   PrepareProgress progress;
   for (const Input& input : *inputs) progress.bytes_total += input.bytes;
-  if (std::any_of(inputs->begin(), inputs->end(), [](const Input& input) { return input.path == "-"; })) progress.bytes_total = 0;
+  if (std::any_of(inputs->begin(), inputs->end(), [](const Input& input) { return input.path == "-"; }))
+    progress.bytes_total = 0;
   std::atomic<bool> stop{false};
   DocumentReader reader(*inputs, options.format, *tokenizer, stop);
   Sorter sorter(options, *tokenizer, *inputs, train, validation ? &*validation : nullptr, made);
   const EncodeOptions encode_options{options.field, options.any_bytes};
-  const auto encoded = encode_in_order(reader, stop, *tokenizer, encode_options, threads_of(options), [&](EncodedBatch& batch) -> Result<void> {
-    if (auto taken = sorter.take(batch); !taken) return taken;
-    progress.bytes_done = batch.bytes_done;
-    progress.num_documents = sorter.num_documents;
-    progress.num_tokens = sorter.num_tokens;
-    if (options.progress) options.progress(progress);
-    return {};
-  });
+  const auto encoded = encode_in_order(reader, stop, *tokenizer, encode_options, threads_of(options),
+                                       [&](EncodedBatch& batch) -> Result<void> {
+                                         if (auto taken = sorter.take(batch); !taken) return taken;
+                                         progress.bytes_done = batch.bytes_done;
+                                         progress.num_documents = sorter.num_documents;
+                                         progress.num_tokens = sorter.num_tokens;
+                                         if (options.progress) options.progress(progress);
+                                         return {};
+                                       });
   if (!encoded) return encoded.error();
   if (sorter.num_tokens == 0) return Error{Code::kBadInput, "the inputs hold no text"};
 
@@ -174,11 +193,14 @@ Result<Prepared> prepare(const PrepareOptions& options) {
     made.validation = *held_out;
     for (const MadeSet* set : {&made.train, &*made.validation})
       if (set->num_documents == 0)
-        return Error{Code::kBadInput, "none of the " + std::to_string(sorter.num_documents) + " documents fell into " + set->prefix +
-                                          ": give more documents (--format lines makes one of each line), or another --validation"};
-    if (auto committed = validation->commit(record_json(options, *tokenizer, *made.validation, made, true)); !committed) return committed.error();
+        return Error{Code::kBadInput,
+                     "none of the " + std::to_string(sorter.num_documents) + " documents fell into " + set->prefix +
+                         ": give more documents (--format lines makes one of each line), or another --validation"};
+    if (auto committed = validation->commit(record_json(options, *tokenizer, *made.validation, made, true)); !committed)
+      return committed.error();
   }
-  if (auto committed = train.commit(record_json(options, *tokenizer, made.train, made, false)); !committed) return committed.error();
+  if (auto committed = train.commit(record_json(options, *tokenizer, made.train, made, false)); !committed)
+    return committed.error();
   return made;
 }
 
@@ -199,7 +221,8 @@ Result<void> for_each_text(const PrepareOptions& options, const std::function<bo
       std::int64_t line = 0;
       const std::string_view text = text_of(batch, part, encode_options, scratch, problem, line);
       if (!problem.empty()) {
-        const std::string said = name_of_input((*inputs)[static_cast<std::size_t>(part.input)]) + ":" + std::to_string(line) + ": " + problem;
+        const std::string said = name_of_input((*inputs)[static_cast<std::size_t>(part.input)]) + ":" +
+                                 std::to_string(line) + ": " + problem;
         if (!options.skip_bad) return Error{Code::kBadInput, said + "; --skip-bad leaves such documents out"};
         if (options.complain) options.complain(said + ": left out");
       }

@@ -27,8 +27,8 @@ class Memory {
  public:
   struct Entry {
     std::uint64_t hash = 0;
-    std::uint32_t text = 0, ids = 0;     // where they begin in texts_ and ids_
-    std::uint16_t text_size = 0, num_ids = 0;   // num_ids 0 = free
+    std::uint32_t text = 0, ids = 0;           // where they begin in texts_ and ids_
+    std::uint16_t text_size = 0, num_ids = 0;  // num_ids 0 = free
   };
   Memory() : entries_(2 * kRememberedChunks) {}
 
@@ -42,7 +42,9 @@ class Memory {
         entry.hash = hash;
         return entry;
       }
-      if (entry.hash == hash && entry.text_size == chunk.size() && std::memcmp(texts_.data() + entry.text, chunk.data(), chunk.size()) == 0) return entry;
+      if (entry.hash == hash && entry.text_size == chunk.size() &&
+          std::memcmp(texts_.data() + entry.text, chunk.data(), chunk.size()) == 0)
+        return entry;
     }
   }
   void put(Entry& entry, std::string_view chunk, const std::vector<int>& ids) {
@@ -79,16 +81,17 @@ class Memory {
 
 class SentencePieceTokenizer final : public Tokenizer {
  public:
-  SentencePieceProcessor whole, inner;    // as the model says; the same without its dummy prefix
+  SentencePieceProcessor whole, inner;  // as the model says; the same without its dummy prefix
   TokenizerRecord said;
   ModelFile model;
-  std::optional<PairBorders> borders;     // where chunks may be encoded apart with the same ids; else documents go whole
+  std::optional<PairBorders> borders;  // where chunks may be encoded apart with the same ids; else documents go whole
 
   [[nodiscard]] std::unique_ptr<Encoder> encoder() const override;
   [[nodiscard]] std::size_t cut(std::string_view text) const override {
     // A run of unknown characters is one token: without byte fallback only a space surely ends it.
     if (borders) return borders->last(text, !model.byte_fallback);
-    // Rules that rewrite text and scores that add up may look across any border. Before a line break or a space they do so least; documents up to 1 MiB are never cut.
+    // Rules that rewrite text and scores that add up may look across any border. Before a line break or a space they do
+    // so least; documents up to 1 MiB are never cut.
     for (const char c : {'\n', ' '})
       if (const auto at = text.rfind(c); at != std::string_view::npos && at > 0) return at;
     return last_character_border(text);
@@ -104,7 +107,7 @@ class WholeEncoder final : public Encoder {
   void encode(std::string_view part, bool first, std::vector<std::int32_t>& tokens) override {
     // A model that removes spaces at the ends puts one before what follows a cut, as it stood in the text.
     const auto& processor = first || tokenizer_.model.remove_extra_whitespaces ? tokenizer_.whole : tokenizer_.inner;
-    (void)processor.Encode(part, &ids_);   // fails only for a processor without a model
+    (void)processor.Encode(part, &ids_);  // fails only for a processor without a model
     tokens.insert(tokens.end(), ids_.begin(), ids_.end());
   }
 
@@ -115,14 +118,15 @@ class WholeEncoder final : public Encoder {
 
 class ChunkEncoder final : public Encoder {
  public:
-  explicit ChunkEncoder(const SentencePieceTokenizer& tokenizer) : tokenizer_(tokenizer), unknown_(tokenizer.model.byte_fallback ? -1 : tokenizer.whole.unk_id()) {}
+  explicit ChunkEncoder(const SentencePieceTokenizer& tokenizer)
+      : tokenizer_(tokenizer), unknown_(tokenizer.model.byte_fallback ? -1 : tokenizer.whole.unk_id()) {}
   void encode(std::string_view part, bool first, std::vector<std::int32_t>& tokens) override {
     begin_ = tokens.size();
     if (first && tokenizer_.model.add_dummy_prefix && !part.empty()) {
       prefixed_ = ' ';
       prefixed_ += part.substr(0, tokenizer_.borders->first(part));
       const std::size_t taken = prefixed_.size() - 1;
-      const std::size_t border = tokenizer_.borders->first(prefixed_);   // perhaps right behind the prefix
+      const std::size_t border = tokenizer_.borders->first(prefixed_);  // perhaps right behind the prefix
       add(std::string_view(prefixed_).substr(0, border), tokens);
       if (border < prefixed_.size()) add(std::string_view(prefixed_).substr(border), tokens);
       part.remove_prefix(taken);
@@ -173,10 +177,12 @@ std::unique_ptr<Encoder> SentencePieceTokenizer::encoder() const {
 }
 
 bool may_be_chunked(const ModelFile& model) {
-  if (model.model_type != 2 || model.has_normalization || model.remove_extra_whitespaces || !model.escape_whitespaces || model.whitespace_is_suffix) return false;
+  if (model.model_type != 2 || model.has_normalization || model.remove_extra_whitespaces || !model.escape_whitespaces ||
+      model.whitespace_is_suffix)
+    return false;
   bool has_space = false;
   for (const auto& piece : model.pieces) {
-    if (piece.type == 4) return false;   // user defined pieces are matched before any merge
+    if (piece.type == 4) return false;  // user defined pieces are matched before any merge
     has_space |= piece.type == 1 && piece.text == "\xe2\x96\x81";
   }
   return has_space;
@@ -185,7 +191,8 @@ bool may_be_chunked(const ModelFile& model) {
 Result<std::string> read_bytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::error_code error;
-  if (!in || std::filesystem::is_directory(path, error)) return Error{Code::kNotFound, "cannot read the tokenizer " + path};
+  if (!in || std::filesystem::is_directory(path, error))
+    return Error{Code::kNotFound, "cannot read the tokenizer " + path};
   std::ostringstream bytes;
   bytes << in.rdbuf();
   return bytes.str();
@@ -199,10 +206,12 @@ Result<std::shared_ptr<const Tokenizer>> sentencepiece_tokenizer(const std::stri
   auto tokenizer = std::make_shared<SentencePieceTokenizer>();
   const auto model = read_model_file(*bytes);
   if (!model) return Error{Code::kBadInput, path + " is not a SentencePiece model"};
-  if (const auto loaded = tokenizer->whole.LoadFromSerializedProto(*bytes); !loaded.ok()) return Error{Code::kBadInput, path + " is not a good SentencePiece model: " + loaded.ToString()};
+  if (const auto loaded = tokenizer->whole.LoadFromSerializedProto(*bytes); !loaded.ok())
+    return Error{Code::kBadInput, path + " is not a good SentencePiece model: " + loaded.ToString()};
   if (const auto loaded = tokenizer->inner.LoadFromSerializedProto(*bytes + std::string(kNoDummyPrefix)); !loaded.ok())
     return Error{Code::kBadInput, path + " is not a good SentencePiece model: " + loaded.ToString()};
-  if (tokenizer->whole.eos_id() < 0) return Error{Code::kBadInput, path + " has no piece that ends a document (</s>, eos_id); train it with one"};
+  if (tokenizer->whole.eos_id() < 0)
+    return Error{Code::kBadInput, path + " has no piece that ends a document (</s>, eos_id); train it with one"};
   tokenizer->model = *model;
   if (by_chunks && may_be_chunked(*model)) {
     std::vector<std::string_view> pieces;
@@ -210,7 +219,7 @@ Result<std::shared_ptr<const Tokenizer>> sentencepiece_tokenizer(const std::stri
       if (piece.type == 1 || piece.type == 5) pieces.push_back(piece.text);
     tokenizer->borders.emplace(pieces);
   }
-  tokenizer->model.pieces.clear();   // they point into `bytes`
+  tokenizer->model.pieces.clear();  // they point into `bytes`
   Xxh3 checksum;
   checksum.add(bytes->data(), bytes->size());
   tokenizer->said = {"sentencepiece", std::filesystem::absolute(path).lexically_normal().string(), checksum.hex()};

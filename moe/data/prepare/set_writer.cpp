@@ -15,7 +15,11 @@ constexpr std::int64_t kLongestDocument = std::numeric_limits<std::int32_t>::max
 }  // namespace
 
 SetWriter::SetWriter(std::string prefix, std::int64_t vocab_size)
-    : bin_(prefix + ".bin"), sums_(prefix + ".sums"), idx_(prefix + ".idx"), json_(prefix + ".json"), token_bytes_(vocab_size <= 65536 ? 2 : 4) {
+    : bin_(prefix + ".bin"),
+      sums_(prefix + ".sums"),
+      idx_(prefix + ".idx"),
+      json_(prefix + ".json"),
+      token_bytes_(vocab_size <= 65536 ? 2 : 4) {
   made_.prefix = std::move(prefix);
 }
 
@@ -134,7 +138,8 @@ Result<MadeSet> SetWriter::finish() {
     const std::uint64_t sum = xxh3(unsummed_.data(), unsummed_.size());
     if (auto written = sums_.write(&sum, sizeof sum); !written) return written.error();
   }
-  if (auto written = idx_.write(lengths_.data(), lengths_.size() * sizeof(std::int32_t)); !written) return written.error();
+  if (auto written = idx_.write(lengths_.data(), lengths_.size() * sizeof(std::int32_t)); !written)
+    return written.error();
   lengths_.clear();
 
   // The lengths are there; what follows them in the file is computed from them, a block at a time.
@@ -144,7 +149,8 @@ Result<MadeSet> SetWriter::finish() {
   std::int64_t offset = 0;
   for (std::int64_t first = 0; first < n; first += static_cast<std::int64_t>(lengths.size())) {
     lengths.resize(static_cast<std::size_t>(std::min<std::int64_t>(n - first, kFlushLengths)));
-    if (auto read = idx_.read_at(kIndexHeaderBytes + first * 4, lengths.data(), lengths.size() * 4); !read) return read.error();
+    if (auto read = idx_.read_at(kIndexHeaderBytes + first * 4, lengths.data(), lengths.size() * 4); !read)
+      return read.error();
     numbers.clear();
     for (const std::int32_t length : lengths) {
       numbers.push_back(offset);

@@ -1,4 +1,5 @@
-// set_writer.hpp: PREFIX.bin, PREFIX.sums and PREFIX.idx as tokens come, document by document; PREFIX.json last. Memory does not grow with the set.
+// set_writer.hpp: PREFIX.bin, PREFIX.sums and PREFIX.idx as tokens come, document by document; PREFIX.json last. Memory
+// does not grow with the set.
 #pragma once
 
 #include "base/result.hpp"
@@ -31,28 +32,29 @@ class SetWriter {
   Result<void> append(std::span<const std::int32_t> tokens);
   Result<void> end_document(std::int32_t end_token);
   Result<void> drop_document();
-  [[nodiscard]] std::int64_t document_tokens() const { return document_tokens_; }   // of the one under way
+  [[nodiscard]] std::int64_t document_tokens() const { return document_tokens_; }  // of the one under way
 
-  // Completes .bin, .sums and .idx. Then `commit` writes the record, syncs and renames: .json last; until then a reader finds the old record's checksums broken.
+  // Completes .bin, .sums and .idx. Then `commit` writes the record, syncs and renames: .json last; until then a reader
+  // finds the old record's checksums broken.
   Result<MadeSet> finish();
   Result<void> commit(const std::string& record);
 
  private:
   Result<void> flush();
-  Result<void> write_tokens(std::size_t first, std::size_t size);   // of buffer_
+  Result<void> write_tokens(std::size_t first, std::size_t size);  // of buffer_
   Result<void> cut_tokens(std::int64_t size);
   Result<std::string> checksum_of(const NewFile& file) const;
   NewFile bin_, sums_, idx_, json_;
   int token_bytes_;
   Xxh3 checksum_;
   MadeSet made_;
-  std::string buffer_;                  // of .bin, not yet written
-  std::string unsummed_;                // the end of .bin, less than one piece of .sums
-  std::vector<std::int32_t> lengths_;   // of .idx, not yet written
-  std::size_t document_at_ = 0;         // where the document under way begins in buffer_
+  std::string buffer_;                 // of .bin, not yet written
+  std::string unsummed_;               // the end of .bin, less than one piece of .sums
+  std::vector<std::int32_t> lengths_;  // of .idx, not yet written
+  std::size_t document_at_ = 0;        // where the document under way begins in buffer_
   std::int64_t document_tokens_ = 0;
   std::int32_t document_max_ = 0;
-  struct Start {                        // of a document that outgrew the buffer
+  struct Start {  // of a document that outgrew the buffer
     std::int64_t bin_size;
     Xxh3 checksum;
   };

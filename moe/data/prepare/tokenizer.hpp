@@ -13,17 +13,17 @@ inline constexpr std::int64_t kEndOfSequence = 256;  // of the tokenizer "bytes"
 
 // What PREFIX.json says of it.
 struct TokenizerRecord {
-  std::string kind;   // "bytes" or "sentencepiece"
-  std::string path;   // absolute; empty for bytes
-  std::string xxh3;   // of the file
+  std::string kind;  // "bytes" or "sentencepiece"
+  std::string path;  // absolute; empty for bytes
+  std::string xxh3;  // of the file
 };
 
 // One per thread: it may remember words.
 class Encoder {
  public:
   virtual ~Encoder() = default;
-  // Appends the tokens of one part of a document, without an end. `first`: the part begins the document. A document is cut only where Tokenizer::cut says, so that
-  // its tokens are those of the whole.
+  // Appends the tokens of one part of a document, without an end. `first`: the part begins the document. A document is
+  // cut only where Tokenizer::cut says, so that its tokens are those of the whole.
   virtual void encode(std::string_view part, bool first, std::vector<std::int32_t>& tokens) = 0;
 };
 
@@ -31,7 +31,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   [[nodiscard]] virtual std::unique_ptr<Encoder> encoder() const = 0;
-  // The largest n in (0, text.size()) such that text[0, n) and what follows may be encoded apart; 0 if there is none. Always between two characters.
+  // The largest n in (0, text.size()) such that text[0, n) and what follows may be encoded apart; 0 if there is none.
+  // Always between two characters.
   [[nodiscard]] virtual std::size_t cut(std::string_view text) const = 0;
   [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
   [[nodiscard]] virtual std::int32_t end_of_document() const = 0;

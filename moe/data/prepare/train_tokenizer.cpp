@@ -11,9 +11,10 @@
 namespace regroup {
 namespace {
 
-constexpr std::size_t kLongestLine = 4000;   // SentencePiece leaves out what is longer than 4192 bytes
+constexpr std::size_t kLongestLine = 4000;  // SentencePiece leaves out what is longer than 4192 bytes
 
-// Keeps `capacity` lines, each with the same chance (Vitter's algorithm R with numbers that depend on the line's number alone).
+// Keeps `capacity` lines, each with the same chance (Vitter's algorithm R with numbers that depend on the line's number
+// alone).
 class Sample {
  public:
   explicit Sample(std::int64_t capacity) : capacity_(static_cast<std::size_t>(capacity)) {}
@@ -54,7 +55,7 @@ class Sample {
     const std::uint64_t place = mix(number) % seen_;
     if (place < capacity_) lines_[place] = {number, std::string(line)};
   }
-  static std::uint64_t mix(std::uint64_t x) {   // SplitMix64
+  static std::uint64_t mix(std::uint64_t x) {  // SplitMix64
     x += 0x9e3779b97f4a7c15ULL;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
@@ -82,7 +83,8 @@ class Lines final : public sentencepiece::SentenceIterator {
 
 Result<TrainedTokenizer> train_tokenizer(const TrainTokenizerOptions& options) {
   if (options.vocab_size < 300 || options.vocab_size > 1'000'000)
-    return Error{Code::kBadInput, "the vocabulary must have 300 to 1000000 pieces (256 are bytes), not " + std::to_string(options.vocab_size)};
+    return Error{Code::kBadInput, "the vocabulary must have 300 to 1000000 pieces (256 are bytes), not " +
+                                      std::to_string(options.vocab_size)};
   if (options.max_lines < 1) return Error{Code::kBadInput, "at least one line must be learned from"};
   Sample sample(options.max_lines);
   const auto read = for_each_text(options.input, [&](std::string_view text) {
@@ -93,7 +95,8 @@ Result<TrainedTokenizer> train_tokenizer(const TrainTokenizerOptions& options) {
   const std::vector<std::string> lines = sample.take();
   if (lines.empty()) return Error{Code::kBadInput, "the inputs hold no text"};
 
-  const int threads = options.input.threads > 0 ? options.input.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int threads = options.input.threads > 0 ? options.input.threads
+                                                : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const std::unordered_map<std::string, std::string> settings = {
       {"model_type", options.unigram ? "unigram" : "bpe"},
       {"vocab_size", std::to_string(options.vocab_size)},
@@ -109,9 +112,12 @@ Result<TrainedTokenizer> train_tokenizer(const TrainTokenizerOptions& options) {
   Lines iterator(lines);
   std::string bytes;
   const auto trained = sentencepiece::SentencePieceTrainer::Train(settings, &iterator, &bytes);
-  if (!trained.ok()) return Error{Code::kBadInput, "SentencePiece cannot make " + std::to_string(options.vocab_size) + " pieces of this text: " + trained.ToString()};
+  if (!trained.ok())
+    return Error{Code::kBadInput, "SentencePiece cannot make " + std::to_string(options.vocab_size) +
+                                      " pieces of this text: " + trained.ToString()};
   sentencepiece::SentencePieceProcessor processor;
-  if (const auto loaded = processor.LoadFromSerializedProto(bytes); !loaded.ok()) return Error{Code::kInternal, "SentencePiece made a model it cannot read: " + loaded.ToString()};
+  if (const auto loaded = processor.LoadFromSerializedProto(bytes); !loaded.ok())
+    return Error{Code::kInternal, "SentencePiece made a model it cannot read: " + loaded.ToString()};
 
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::absolute(options.out).parent_path(), error);
