@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 constexpr std::chrono::milliseconds kPause{100};  // between two attempts to get a lease and a key
@@ -192,4 +192,4 @@ void Election::resign() {
   if (impl_->thread.joinable()) impl_->thread.join();
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

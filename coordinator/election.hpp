@@ -11,7 +11,7 @@
 
 #include <optional>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 struct ElectionOptions {
   std::string prefix;  // Keys::leader()
@@ -43,4 +43,4 @@ class Election {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -18,7 +18,7 @@
 
 int main(int argc, char** argv) {
   using namespace regroup;
-  CoordinatorOptions options;
+  coordinator::CoordinatorOptions options;
   char host[256] = "coordinator";
   gethostname(host, sizeof host - 1);
   options.id = host;
@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
 
   auto store = EtcdStore::open(etcd, etcd_options);
   if (!store) return fail("--etcd " + etcd + ": " + store.error().context);
-  CoordinatorShell shell(**store, options);
+  coordinator::CoordinatorShell shell(**store, options);
   std::unique_ptr<metrics::HttpServer> server;
   if (!metrics_address.empty()) {
     metrics::HttpPages pages;

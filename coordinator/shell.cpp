@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <chrono>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 const char* word_of(Write::Kind kind) {
@@ -247,4 +247,4 @@ std::string CoordinatorShell::status_json() const {
   return status.dump();
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -18,7 +18,7 @@
 #include <mutex>
 #include <string>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 struct CoordinatorOptions {
   std::string cluster = "default";
@@ -59,4 +59,4 @@ class CoordinatorShell {
   Lane writer_, scanner_, pulse_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -40,10 +40,10 @@ double time_ms(const std::function<void()>& work) {
   return cpu_ms() - start;
 }
 
-Planned measure_placement(Case& into, const PlannerInput& input, int rounds) {
-  PlanningResult result;
+planning::Planned measure_placement(Case& into, const planning::PlannerInput& input, int rounds) {
+  planning::PlanningResult result;
   for (int round = 0; round <= rounds; ++round) {
-    const double ms = time_ms([&] { result = make_placement(input); });
+    const double ms = time_ms([&] { result = planning::make_placement(input); });
     if (!result.planned) fail(into.name + ": " + result.reason);
     if (round > 0) into.placement_ms.push_back(ms);  // the first round warms up
   }
@@ -52,9 +52,10 @@ Planned measure_placement(Case& into, const PlannerInput& input, int rounds) {
 
 void measure_decide(Case& into, const Cluster& cluster, int rounds) {
   for (int round = 0; round <= rounds; ++round) {
-    JobMemory memory;
-    Decision decision;
-    const double ms = time_ms([&] { decision = decide(cluster.view, cluster.job(), memory, cluster.now); });
+    coordinator::JobMemory memory;
+    coordinator::Decision decision;
+    const double ms =
+        time_ms([&] { decision = coordinator::decide(cluster.view, cluster.job(), memory, cluster.now); });
     if (!decision.plan) fail(into.name + ": decided nothing: " + decision.state + ": " + decision.reason);
     std::string text;
     const double text_ms = time_ms([&] { text = to_json(*decision.plan); });
@@ -79,14 +80,15 @@ std::vector<Case> measure(const Model& model, int workers, int rounds) {
       join{"join", workers, model, {}, {}, {}, 0}, restore{"join after loss", workers, model, {}, {}, {}, 0},
       by_load{"by load", workers, model, {}, {}, {}, 0};
   const Plan first = make_plan_of(
-      job, nullptr, measure_placement(start, {&job, nullptr, candidates(workers), Goal::kBalanced}, rounds));
+      job, nullptr, measure_placement(start, {&job, nullptr, candidates(workers), planning::Goal::kBalanced}, rounds));
   const Plan second = make_plan_of(
-      job, &first, measure_placement(loss, {&job, &first, candidates(workers, lost), Goal::kSoonest}, rounds));
-  measure_placement(join, {&job, &first, candidates(workers + 1), Goal::kBalanced}, rounds);
-  measure_placement(restore, {&job, &second, candidates(workers + 1, lost), Goal::kBalanced}, rounds);
+      job, &first,
+      measure_placement(loss, {&job, &first, candidates(workers, lost), planning::Goal::kSoonest}, rounds));
+  measure_placement(join, {&job, &first, candidates(workers + 1), planning::Goal::kBalanced}, rounds);
+  measure_placement(restore, {&job, &second, candidates(workers + 1, lost), planning::Goal::kBalanced}, rounds);
   const std::vector<std::int64_t> expert_load = uneven_load(job);
   const LoadRecord load{first.epoch, Step(16), expert_load, expert_load};  // steady
-  measure_placement(by_load, {&job, &first, candidates(workers), Goal::kBalanced, &load}, rounds);
+  measure_placement(by_load, {&job, &first, candidates(workers), planning::Goal::kBalanced, &load}, rounds);
 
   measure_decide(start, Cluster(job, workers, nullptr), rounds);
   Cluster with_loss(job, workers, &first);

@@ -45,20 +45,20 @@ Participant participant(int number) {
   return {WorkerId{NodeId(name_of(number)), 1, 0, 0}, address(number, 41000), address(number, 42000)};
 }
 
-Candidate candidate(int number) {
+planning::Candidate candidate(int number) {
   const Participant p = participant(number);
   return {p.worker, p.address, p.agent_address, name_of(number), "zone-" + std::to_string(number / 512), 0};
 }
 
-std::vector<Candidate> candidates(int n, int without) {
-  std::vector<Candidate> all;
+std::vector<planning::Candidate> candidates(int n, int without) {
+  std::vector<planning::Candidate> all;
   for (int i = 0; i < n; ++i) {
     if (i != without) all.push_back(candidate(i));
   }
   return all;
 }
 
-Plan make_plan_of(const JobSpec& job, const Plan* previous, Planned planned) {
+Plan make_plan_of(const JobSpec& job, const Plan* previous, planning::Planned planned) {
   Plan plan;
   plan.epoch = Epoch(previous == nullptr ? 1 : previous->epoch.value + 1);
   plan.parent = Epoch(plan.epoch.value - 1);
@@ -118,7 +118,7 @@ void Cluster::put(const std::string& key, const std::string& value) {
 }
 
 NodeRecord Cluster::node(int number, WorkerState state, Epoch epoch) const {
-  const Candidate c = candidate(number);
+  const planning::Candidate c = candidate(number);
   NodeRecord record;
   record.node = c.worker.node;
   record.incarnation = 1;

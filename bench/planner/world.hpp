@@ -20,21 +20,21 @@ struct Model {
 JobSpec make_job(const Model& model, int workers);
 
 Participant participant(int number);
-Candidate candidate(int number);
+planning::Candidate candidate(int number);
 
 // Workers 0 ... n-1 but `without` (-1 = none).
-std::vector<Candidate> candidates(int n, int without = -1);
+std::vector<planning::Candidate> candidates(int n, int without = -1);
 
-Plan make_plan_of(const JobSpec& job, const Plan* previous, Planned planned);
+Plan make_plan_of(const JobSpec& job, const Plan* previous, planning::Planned planned);
 
 // The leading coordinator's view: every worker's node is there and assigned to the job. Without a plan all are ready;
 // with one all train in it, and step 1 is committed.
 struct Cluster {
   Now now{Instant{} + std::chrono::hours(1), 1'000'000};
-  ClusterView view{"bench", Timing{}};
+  coordinator::ClusterView view{"bench", coordinator::Timing{}};
 
   Cluster(const JobSpec& job, int workers, const Plan* plan);
-  [[nodiscard]] const JobView& job() const { return view.jobs().begin()->second; }
+  [[nodiscard]] const coordinator::JobView& job() const { return view.jobs().begin()->second; }
   // The agent of that worker says that it has exited.
   void lose(int number);
   // Another node whose worker is connected to every member.

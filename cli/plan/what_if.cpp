@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kPlaces = 64;  // where losses are tried, at most: a plan for 16,384 workers takes 0.1 s
 
-std::vector<Candidate> candidates_of(const ImaginedCluster& cluster, int first_lost, int num_lost) {
-  std::vector<Candidate> candidates;
+std::vector<planning::Candidate> candidates_of(const ImaginedCluster& cluster, int first_lost, int num_lost) {
+  std::vector<planning::Candidate> candidates;
   for (int node = 0; node < cluster.nodes; ++node) {
     if (node >= first_lost && node < first_lost + num_lost) continue;
     char name[32];
@@ -80,8 +80,8 @@ NodesGone lose(const JobSpec& job, const ImaginedCluster& cluster, const Plan& b
     loss.reason = "waits: fewer than elastic.min_nodes (" + std::to_string(job.elastic.min_nodes) + ") nodes are left";
     return loss;
   }
-  PlannerInput input{&job, &before, candidates_of(cluster, first, count), Goal::kSoonest};
-  const PlanningResult soonest = make_placement(input);
+  planning::PlannerInput input{&job, &before, candidates_of(cluster, first, count), planning::Goal::kSoonest};
+  const planning::PlanningResult soonest = planning::make_placement(input);
   loss.reason = soonest.reason;
   if (!soonest.planned) return loss;
   loss.trains = true;
@@ -91,8 +91,8 @@ NodesGone lose(const JobSpec& job, const ImaginedCluster& cluster, const Plan& b
   after.members = soonest.planned->members;
   after.placement = soonest.planned->placement;
   input.previous = &after;
-  input.goal = Goal::kBalanced;
-  const PlanningResult balanced = make_placement(input);
+  input.goal = planning::Goal::kBalanced;
+  const planning::PlanningResult balanced = planning::make_placement(input);
   const Placement& final_placement = balanced.planned ? balanced.planned->placement : after.placement;
   loss.balanced_groups = sizes_of(final_placement);
   loss.bytes_to_move = balanced.planned ? balanced.planned->bytes_to_move : 0;
@@ -124,10 +124,11 @@ Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int m
       result.state_bytes += tensor.numel * planning::kStateBytesPerElement * layers_like(job.model, unit);
 
   Plan plan;
-  const PlanningResult planned = make_placement({&job, nullptr, candidates_of(cluster, 0, 0), Goal::kBalanced});
+  const planning::PlanningResult planned =
+      planning::make_placement({&job, nullptr, candidates_of(cluster, 0, 0), planning::Goal::kBalanced});
   result.reason = planned.reason;
   if (!planned.planned) {
-    result.memory = memory_need(job, std::min(cluster.nodes * cluster.workers_per_node, job.microbatches), 1);
+    result.memory = planning::memory_need(job, std::min(cluster.nodes * cluster.workers_per_node, job.microbatches), 1);
     return result;
   }
   plan.members = planned.planned->members;
@@ -143,7 +144,7 @@ Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int m
     result.fewest_experts = result.most_experts == 0 ? *fewest : std::min(result.fewest_experts, *fewest);
     result.most_experts = std::max(result.most_experts, *most);
   }
-  result.memory = memory_need(job, smallest, static_cast<int>(plan.placement.groups.size()));
+  result.memory = planning::memory_need(job, smallest, static_cast<int>(plan.placement.groups.size()));
   result.traffic = traffic_of_step(job, plan.placement, cluster.workers_per_node);
   for (int count = 1; count <= std::min(most_lost, cluster.nodes); ++count) {
     std::optional<NodesGone> worst;

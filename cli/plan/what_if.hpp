@@ -68,7 +68,7 @@ struct WhatIf {
   int waves = 0;           // of the longest group
   int fewest_experts = 0;  // that a worker keeps, of all layers
   int most_experts = 0;
-  MemoryNeed memory;
+  planning::MemoryNeed memory;
   Traffic traffic;
   std::vector<NodesGone> losses;  // 1, 2 ... nodes
 };

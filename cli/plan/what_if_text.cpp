@@ -82,7 +82,7 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
                         ? fmt::format("{} a worker", r.most_experts)
                         : fmt::format("{} to {} a worker", r.fewest_experts, r.most_experts));
   }
-  const MemoryNeed& m = r.memory;
+  const planning::MemoryNeed& m = r.memory;
   line("memory", fmt::format("{} a worker at most: weights {}, moments {}, gradients {}, dense weights and leaves {}, "
                              "activations {}, buffers {}",
                              bytes_text(m.total()), bytes_text(m.weights), bytes_text(m.moments),
@@ -102,7 +102,7 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
 }
 
 std::string what_if_json(const WhatIf& r) {
-  const MemoryNeed& m = r.memory;
+  const planning::MemoryNeed& m = r.memory;
   const Traffic& t = r.traffic;
   ordered_json losses = ordered_json::array();
   for (const NodesGone& gone : r.losses)

@@ -4,7 +4,7 @@
 #include <tuple>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 using Edge = std::pair<int, int>;
@@ -117,4 +117,4 @@ Blame find_guilty(const BlameInput& input) {
   return blame;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 struct Accusation {
   int reporter = 0;  // index of a suspect, below
@@ -32,4 +32,4 @@ struct Blame {
 
 Blame find_guilty(const BlameInput& input);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 // The rest of `text` after `prefix`, when it starts with it.
@@ -279,4 +279,4 @@ std::optional<Absence> ClusterView::absence(const NodeId& id) const {
   return Absence{session_since_.value_or(last_contact_), reset_revision_};
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // How long is long. Every wait of the core is one of these.
 struct Timing {
@@ -143,4 +143,4 @@ class ClusterView {
   std::map<std::string, std::int64_t> written_;  // by us, and not yet brought by the watch
 };
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 constexpr std::size_t kMaxPlanBytes = 1 << 20;
@@ -259,4 +259,4 @@ void Coordinator::assign(const Now& now, std::vector<Action>& actions) {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -16,7 +16,7 @@
 #include <variant>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // Events.
 // of the watch on the cluster's root
@@ -106,4 +106,4 @@ class Coordinator {
   std::map<std::string, Instant> next_scan_;  // job -> not before; max while one is under way
 };
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

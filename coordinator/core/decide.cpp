@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 // What is remembered is about one plan.
@@ -63,4 +63,4 @@ Decision decide(const ClusterView& view, const JobView& job, JobMemory& memory, 
   return std::move(look.decision);
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // What is remembered of a job between two looks. Losing it, by a takeover, costs a little time and no truth.
 struct JobMemory {
@@ -35,4 +35,4 @@ struct Decision {
 
 Decision decide(const ClusterView& view, const JobView& job, JobMemory& memory, const Now& now);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 void first_plan(Look& look, const std::vector<Participant>& donors) {
   if (!look.job.scan_problem.empty()) return look.say("waiting", look.job.scan_problem);
@@ -36,4 +36,4 @@ void first_plan(Look& look, const std::vector<Participant>& donors) {
   look.publish(draft);
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

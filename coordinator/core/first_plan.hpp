@@ -5,9 +5,9 @@
 
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // With whoever is ready, once they are enough and the others had a moment. `donors`: of an earlier plan, still alive.
 void first_plan(Look& look, const std::vector<Participant>& donors);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -3,7 +3,7 @@
 #include <set>
 #include <string>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 bool made_in_a_hurry(const Plan& plan) {
@@ -102,4 +102,4 @@ void improve(Look& look) {
   if (!look.decision.plan) move_by_load(look, found);
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -4,9 +4,9 @@
 
 #include "coordinator/core/look.hpp"
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // The job's plan is in force. Where no better plan is possible, training goes on as it is, and a note says why.
 void improve(Look& look);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -3,7 +3,7 @@
 #include <set>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 std::string count(std::size_t n, const std::string& noun) {
   return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
@@ -41,4 +41,4 @@ std::vector<NodeId> Look::agents() const {
   return nodes;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

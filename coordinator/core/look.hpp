@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // "1 node", "2 nodes".
 std::string count(std::size_t n, const std::string& noun);
@@ -39,4 +39,4 @@ struct Look {
   Decision decision;
 };
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 struct Watched {
@@ -218,4 +218,4 @@ std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job) {
   return bytes;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

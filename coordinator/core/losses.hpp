@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 struct Loss {
   WorkerId worker;
@@ -34,4 +34,4 @@ Losses find_losses(const ClusterView& view, const JobView& job, const Now& now);
 // Bytes of state that a rank keeps by the plan.
 std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

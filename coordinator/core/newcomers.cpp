@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 std::set<WorkerId> members_of(const JobView& job) {
@@ -73,4 +73,4 @@ Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Rost
   return found;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 struct Newcomers {
   std::vector<Participant> ready;  // has an address; in no plan
@@ -21,4 +21,4 @@ struct Newcomers {
 Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Roster& roster,
                          std::vector<std::string>& notes);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

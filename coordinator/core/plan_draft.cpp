@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
-Candidate candidate_of(const ClusterView& view, const Participant& participant) {
-  Candidate candidate{
+planning::Candidate candidate_of(const ClusterView& view, const Participant& participant) {
+  planning::Candidate candidate{
       participant.worker, participant.address, participant.agent_address, participant.worker.node.value, "", 0};
   if (const NodeRecord* node = view.node(participant.worker.node)) {
     candidate.zone = node->zone;
@@ -51,13 +51,13 @@ Epoch next_epoch(const ClusterView& view, const JobView& job) {
 
 Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now) {
   const JobSpec& spec = job.spec->value;
-  PlannerInput input{&spec, draft.previous, {}, draft.goal};
+  planning::PlannerInput input{&spec, draft.previous, {}, draft.goal};
   for (const Participant& member : draft.members) input.candidates.push_back(candidate_of(view, member));
   if (const auto* load = job.newest_load(); draft.by_load && load != nullptr) input.load = &load->value;
   std::sort(input.candidates.begin(), input.candidates.end(),
-            [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });
-  PlanningResult planning = make_placement(input);
-  if (!planning.planned) return Error{Code::kBadInput, planning.reason};
+            [](const planning::Candidate& a, const planning::Candidate& b) { return a.worker < b.worker; });
+  planning::PlanningResult result = planning::make_placement(input);
+  if (!result.planned) return Error{Code::kBadInput, result.reason};
 
   Plan plan;
   plan.epoch = next_epoch(view, job);
@@ -65,9 +65,9 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   plan.job = job.name;
   plan.when = draft.when;
   plan.cause = draft.cause;
-  plan.reason = draft.reason + "; " + planning.planned->reason;
-  plan.members = std::move(planning.planned->members);
-  plan.placement = std::move(planning.planned->placement);
+  plan.reason = draft.reason + "; " + result.planned->reason;
+  plan.members = std::move(result.planned->members);
+  plan.placement = std::move(result.planned->placement);
   plan.donors = draft.donors;
   if (!job.checkpoints.empty()) {
     plan.checkpoint_step = job.checkpoints.rbegin()->first;
@@ -79,7 +79,7 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   plan.snapshot_donors = snapshot_donors(view, plan, draft.snapshot_nodes);
   const auto violations = check_plan(plan, spec);
   if (!violations.empty()) return Error{Code::kBadInput, "the planner's plan is wrong: " + violations.front()};
-  return DraftedPlan{std::move(plan), planning.planned->bytes_to_move, planning.planned->rank_load};
+  return DraftedPlan{std::move(plan), result.planned->bytes_to_move, result.planned->rank_load};
 }
 
 Plan make_ending(const ClusterView& view, const JobView& job, const Now& now) {
@@ -117,4 +117,4 @@ bool covers_all(const Plan& plan, const std::set<WorkerId>& lost) {
          std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -10,14 +10,14 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 struct PlanDraft {
   std::vector<Participant> members;  // any order
   std::vector<Participant> donors;
   std::vector<NodeId> snapshot_nodes;  // agents asked for snapshots; those with a member are left out
   const Plan* previous = nullptr;      // what the workers hold now, as far as we know
-  Goal goal = Goal::kBalanced;
+  planning::Goal goal = planning::Goal::kBalanced;
   When when = When::kNow;
   // kBalanced: experts are placed by the newest load that is known, if that lasts and the job wants it
   bool by_load = true;
@@ -30,7 +30,7 @@ struct PlanDraft {
 struct DraftedPlan {
   Plan plan;
   std::int64_t bytes_to_move = 0;  // these two as Planned has them
-  std::optional<RankLoad> rank_load;
+  std::optional<planning::RankLoad> rank_load;
 };
 
 // kBadInput: no such plan is possible; the text says why.
@@ -45,4 +45,4 @@ bool covers_all(const Plan& plan, const std::set<WorkerId>& lost);
 // Next epoch: one above the highest that etcd or any agent has seen.
 Epoch next_epoch(const ClusterView& view, const JobView& job);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 constexpr double kExpertsShare = 0.5;    // of a step's time, where a group has several ranks
@@ -77,4 +77,4 @@ std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadM
   return std::nullopt;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // What is remembered between two looks.
 struct LoadMemory {
@@ -23,9 +23,9 @@ struct LoadMemory {
 };
 
 struct LoadMove {
-  RankLoad load;           // `lasting` counts
-  std::int64_t bytes = 0;  // to move
-  int ranks = 1;           // that hold state
+  planning::RankLoad load;  // `lasting` counts
+  std::int64_t bytes = 0;   // to move
+  int ranks = 1;            // that hold state
   double step_seconds = 0;
   std::int64_t steps_left = 0;
 };
@@ -35,4 +35,4 @@ double seconds_spent(const LoadMove& move);
 // The plan, when it is time and worth it; `memory` says else. `job.plan` is in force, and nothing else is to be done.
 std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadMemory& memory, const Now& now);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 // What the workers hold: the pending plan's parent, unless somebody is known to have switched. `parent` keeps it.
@@ -51,7 +51,7 @@ void after_loss(Look& look, const Losses& losses) {
   if (!look.job.in_force()) draft.donors = alive(plan.donors);
   if (draft.members.empty()) return first_plan(look, draft.donors);
 
-  draft.goal = Goal::kSoonest;
+  draft.goal = planning::Goal::kSoonest;
   std::optional<Plan> parent;
   draft.previous = held_layout(look, losses, parent);
   const bool complete = look.job.in_force() && covers_all(plan, lost);
@@ -63,7 +63,7 @@ void after_loss(Look& look, const Losses& losses) {
   if (num_nodes(draft.members) < need) {
     const Newcomers found = look.newcomers();
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
-    draft.goal = Goal::kBalanced;
+    draft.goal = planning::Goal::kBalanced;
     if (num_nodes(draft.members) < need) {
       return look.say("waiting", "lost " + story + "; " + count(num_nodes(draft.members), "node") +
                                      " left, the job needs at least " + std::to_string(need) +
@@ -73,11 +73,12 @@ void after_loss(Look& look, const Losses& losses) {
   draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " +
                  count(num_nodes(draft.members), "node") + " go on";
   look.publish(draft);
-  if (!look.decision.plan && draft.goal == Goal::kSoonest) {  // the survivors alone do not fit: with whoever is ready
+  if (!look.decision.plan &&
+      draft.goal == planning::Goal::kSoonest) {  // the survivors alone do not fit: with whoever is ready
     const Newcomers found = look.newcomers();
     if (found.ready.empty()) return;
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
-    draft.goal = Goal::kBalanced;
+    draft.goal = planning::Goal::kBalanced;
     look.publish(draft);
   }
 }
@@ -125,4 +126,4 @@ void bring_help(Look& look) {
   look.publish(draft);
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

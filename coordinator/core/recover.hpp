@@ -5,7 +5,7 @@
 #include "coordinator/core/look.hpp"
 #include "coordinator/core/losses.hpp"
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // The plan that commits soonest: the survivors alone, and newcomers only where those are too few or lack memory. Below
 // min_nodes the job waits.
@@ -16,4 +16,4 @@ bool waits_for_state(const Look& look);
 // With newcomers, agents or a checkpoint that the plan did not ask, when there are any.
 void bring_help(Look& look);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

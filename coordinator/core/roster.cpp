@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 // A notice under a lease goes with its agent. One without is of an earlier life when the agent's key is younger.
@@ -193,4 +193,4 @@ std::vector<std::string> spent_wishes(const ClusterView& view, const JobView& jo
   return spent;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 // The nodes assigned to one job.
 struct Roster {
@@ -39,4 +39,4 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
 // Wishes that later ones have overtaken, or that are done: keys to remove.
 std::vector<std::string> spent_wishes(const ClusterView& view, const JobView& job);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::coordinator {
 namespace {
 
 const Seen<WishRecord>* wish_of(const JobView& job) {
@@ -60,4 +60,4 @@ std::optional<std::string> why_stopped(const ClusterView& view, const JobView& j
   return std::nullopt;
 }
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-namespace regroup {
+namespace regroup::coordinator {
 
 bool stop_wished(const JobView& job);
 
@@ -19,4 +19,4 @@ bool stop_wished(const JobView& job);
 std::optional<std::string> why_stopped(const ClusterView& view, const JobView& job, const std::string& state,
                                        const Now& now);
 
-}  // namespace regroup
+}  // namespace regroup::coordinator

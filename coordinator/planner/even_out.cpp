@@ -9,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-namespace regroup {
+namespace regroup::planning {
 
 std::string to_string(const RankLoad& load) {
   char text[80];
@@ -23,7 +23,6 @@ double most_uneven(const Placement& placement, const ModelShape& model, const st
   return most;
 }
 
-namespace planning {
 namespace {
 
 // of the mean: neither a heaviest that is so near to it nor a gain below it is worth moving an expert
@@ -153,5 +152,4 @@ std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShap
   return found;
 }
 
-}  // namespace planning
-}  // namespace regroup
+}  // namespace regroup::planning

@@ -21,7 +21,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::planning {
 
 // How unevenly a placement spreads the experts' work of now: heaviest_over_mean of its most uneven group.
 struct RankLoad {
@@ -32,8 +32,6 @@ struct RankLoad {
 std::string to_string(const RankLoad& load);  // "heaviest rank 1.38 -> 1.04 x the mean"
 
 double most_uneven(const Placement& placement, const ModelShape& model, const std::vector<std::int64_t>& expert_load);
-
-namespace planning {
 
 // [slot] tokens of the slot's expert; slices of one expert share its tokens evenly, so that each counts alike.
 // `expert_load`: [layer * experts + expert], of all layers.
@@ -48,5 +46,4 @@ int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load
 std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShape& shape, const LoadRecord& load,
                                         double min_gain, Placement& placement);
 
-}  // namespace planning
-}  // namespace regroup
+}  // namespace regroup::planning

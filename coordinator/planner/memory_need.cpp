@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <bit>
 
-namespace regroup {
+namespace regroup::planning {
 namespace {
 
 constexpr std::int64_t kFloat = 4;
@@ -138,4 +138,4 @@ std::int64_t memory_needed(const JobSpec& job, int members) {
   return memory_need(job, members, job.elastic.max_groups).total();
 }
 
-}  // namespace regroup
+}  // namespace regroup::planning

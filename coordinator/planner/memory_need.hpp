@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-namespace regroup {
+namespace regroup::planning {
 
 struct MemoryNeed {
   // master weights of the worker's share; in bf16 also its experts' as they are computed with
@@ -31,4 +31,4 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups);
 
 std::string mib(std::int64_t bytes);  // "12 MiB", to the nearest
 
-}  // namespace regroup
+}  // namespace regroup::planning

@@ -12,10 +12,8 @@
 #include <map>
 #include <queue>
 
-namespace regroup {
+namespace regroup::planning {
 namespace {
-
-using namespace planning;
 
 Group make_group(const std::vector<int>& ranks, GroupLayout layout) {
   Group group;
@@ -230,4 +228,4 @@ PlanningResult make_placement(const PlannerInput& input) {
   return soonest_with(world, job, shape, *input.previous, std::move(intact));
 }
 
-}  // namespace regroup
+}  // namespace regroup::planning

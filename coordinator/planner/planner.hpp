@@ -27,7 +27,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::planning {
 
 // A worker that may be a member now.
 struct Candidate {
@@ -71,4 +71,4 @@ PlanningResult make_placement(const PlannerInput& input);
 // says what it is made of.
 std::int64_t memory_needed(const JobSpec& job, int members);
 
-}  // namespace regroup
+}  // namespace regroup::planning

@@ -1,7 +1,7 @@
 // Joining, leaving, scaling and restoring balance at a step boundary; losses on top of that; takeover.
 #include "tests/coordinator/core_world.hpp"
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -319,4 +319,4 @@ TEST(Takeover, a_pending_boundary_plan_is_left_alone_by_the_next_leader) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

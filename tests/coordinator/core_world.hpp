@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 
 inline JobSpec tiny_job(int max_groups = 2) {
   JobSpec job;
@@ -227,4 +227,4 @@ class CoreWorld {
   std::vector<Seat> seats_;
 };
 
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 
 class FakeEtcd {
  public:
@@ -77,4 +77,4 @@ class FakeEtcd {
   }
 };
 
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

@@ -1,7 +1,7 @@
 // Experts are placed by their load: when, and when not.
 #include "tests/coordinator/core_world.hpp"
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 namespace {
 
 using Load = std::vector<std::int64_t>;
@@ -31,7 +31,7 @@ void report_progress(CoreWorld& w, std::int64_t step) {
 JobSpec one_group() { return tiny_job(1); }
 
 double heaviest(const CoreWorld& w, const Load& load) {
-  return most_uneven(w.plan().placement, tiny_job().model, load);
+  return planning::most_uneven(w.plan().placement, tiny_job().model, load);
 }
 
 // Two workers in one group, long in force, with these loads known.
@@ -205,8 +205,8 @@ Plan drained(const Load& load, const Load& before) {
 TEST(ByLoad, whoever_leaves_leaves_experts_placed_by_the_load_that_is_known_if_it_lasts) {
   const Plan by_count = drained({}, {});
   const Plan by_load = drained(kSkewed, kSkewed);
-  EXPECT_LE(most_uneven(by_load.placement, tiny_job().model, kSkewed), 1.04);
-  EXPECT_GT(most_uneven(by_count.placement, tiny_job().model, kSkewed), 1.2);
+  EXPECT_LE(planning::most_uneven(by_load.placement, tiny_job().model, kSkewed), 1.04);
+  EXPECT_GT(planning::most_uneven(by_count.placement, tiny_job().model, kSkewed), 1.2);
   EXPECT_NE(by_load.reason.find("heaviest rank"), std::string::npos) << by_load.reason;
   for (const Load& before : {kEven, kSkewedBefore, Load{}}) {
     const Plan drifting = drained(kSkewed, before);
@@ -291,4 +291,4 @@ TEST(Rebalance, what_is_saved_and_what_it_costs) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

@@ -2,7 +2,7 @@
 #include "coordinator/core/blame.hpp"
 #include "tests/coordinator/core_world.hpp"
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -287,4 +287,4 @@ TEST(Blame, a_hundred_that_cannot_reach_one_rack_are_settled_quickly) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

@@ -1,7 +1,7 @@
 // Assignment, the first plan, and everything stopped and started again.
 #include "tests/coordinator/core_world.hpp"
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 namespace {
 
 TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh_and_creates_born) {
@@ -196,4 +196,4 @@ TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

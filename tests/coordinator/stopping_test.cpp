@@ -1,7 +1,7 @@
 // A wish to stop: saved first where that is possible, over at once where it is not, never waited for without end.
 #include "tests/coordinator/core_world.hpp"
 
-namespace regroup::test {
+namespace regroup::coordinator::test {
 namespace {
 
 JobSpec saving_job() {
@@ -167,4 +167,4 @@ TEST(Stopping, a_stopped_job_that_is_submitted_again_resumes_with_a_later_epoch)
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::coordinator::test

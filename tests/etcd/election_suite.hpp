@@ -18,7 +18,7 @@ struct Candidate {
   std::atomic<std::int64_t> revision{0};
   Signal gained;
   Signal lost;
-  Election election;
+  coordinator::Election election;
 };
 
 inline void wait_for_candidates(Store& store, std::size_t count) {

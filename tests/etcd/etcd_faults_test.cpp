@@ -291,7 +291,7 @@ TEST(EtcdFaults, a_leader_that_cannot_reach_etcd_steps_down_and_leads_again_when
   EtcdWorld world;
   Signal gained;
   Signal lost;
-  Election election(
+  coordinator::Election election(
       world.store(), {"/leader", "only", seconds(1)}, [&](std::int64_t) { gained.set(); }, [&] { lost.set(); });
   ASSERT_TRUE(gained.wait());
   world.etcd().kill();

@@ -4,7 +4,7 @@
 #include <random>
 #include <set>
 
-namespace regroup {
+namespace regroup::planning {
 namespace {
 
 using testing::candidates;
@@ -159,4 +159,4 @@ TEST(PlannerProperty, eight_experts_over_many_layers_move_their_balanced_share) 
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::planning

@@ -3,7 +3,7 @@
 #include <numeric>
 #include <set>
 
-namespace regroup {
+namespace regroup::planning {
 namespace {
 
 using testing::candidate;
@@ -325,4 +325,4 @@ TEST(Planner, chains_follow_the_sizes_of_the_groups) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::planning

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace regroup::testing {
+namespace regroup::planning::testing {
 
 inline JobSpec planner_job(int layers, int experts, int max_groups, int chains = 8, int microbatches = 16) {
   JobSpec job;
@@ -161,4 +161,4 @@ inline void expect_balanced(const JobSpec& job, const Plan& plan) {
   EXPECT_LE(*largest - *smallest, 1u) << "group sizes";
 }
 
-}  // namespace regroup::testing
+}  // namespace regroup::planning::testing

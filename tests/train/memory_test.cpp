@@ -122,7 +122,7 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
     double said = 0;
     std::int64_t products = 0;  // of the process: all ranks meet the same shapes
     for (const int size : c.groups) {
-      const MemoryNeed need = memory_need(c.job, size, static_cast<int>(c.groups.size()));
+      const planning::MemoryNeed need = planning::memory_need(c.job, size, static_cast<int>(c.groups.size()));
       said += static_cast<double>(size) * static_cast<double>(need.total() - need.products);
       products = std::max(products, need.products);
     }
