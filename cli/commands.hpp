@@ -9,7 +9,7 @@
 #include <functional>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 void add_data_commands(CLI::App& app, std::function<int()>* run);  // data prepare
 void add_job_commands(CLI::App& app, std::function<int()>* run);   // submit, status, scale, drain, stop
@@ -24,4 +24,4 @@ inline int exit_of(const Error& error) {
 // --profile and --profile-from; `where` says where the trace will lie.
 void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 // The program beside this one takes over; it returns only if there is none.
@@ -34,4 +34,4 @@ void add_data_commands(CLI::App& app, std::function<int()>* run) {
   data->callback([run, data] { *run = [arguments = data->remaining()] { return become_data_program(arguments); }; });
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

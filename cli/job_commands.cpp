@@ -14,7 +14,7 @@
 #include <fstream>
 #include <memory>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 struct Arguments {
@@ -266,4 +266,4 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
       "one that nobody trains; `regroup status` says what was saved.");
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

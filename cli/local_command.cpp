@@ -11,7 +11,7 @@
 #include <memory>
 #include <sstream>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -193,4 +193,4 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
   command->callback([run, arguments] { *run = [arguments] { return local_command(*arguments); }; });
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

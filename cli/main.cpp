@@ -17,7 +17,7 @@ std::string unknown_command(const CLI::App& app) {
   std::vector<std::string> known;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     known.push_back(command->get_name());
-  const std::string near = regroup::nearest(words.front(), known);
+  const std::string near = regroup::cli::nearest(words.front(), known);
   return "'" + words.front() + "' is no command" +
          (near.empty() ? "; `regroup --help` lists them" : "; did you mean " + near + "?");
 }
@@ -31,11 +31,11 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "regroup 0.1.0");
   std::function<int()> run;
-  regroup::add_local_command(app, &run);
-  regroup::add_job_commands(app, &run);
-  regroup::add_data_commands(app, &run);
-  regroup::add_plan_command(app, &run);
-  regroup::add_checkpoint_commands(app, &run);
+  regroup::cli::add_local_command(app, &run);
+  regroup::cli::add_job_commands(app, &run);
+  regroup::cli::add_data_commands(app, &run);
+  regroup::cli::add_plan_command(app, &run);
+  regroup::cli::add_checkpoint_commands(app, &run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <memory>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 struct Arguments {
@@ -52,4 +52,4 @@ void add_plan_command(CLI::App& app, std::function<int()>* run) {
   command->callback([run, arguments] { *run = [arguments] { return plan_command(*arguments); }; });
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -179,15 +179,15 @@ WriteFinished CoordinatorShell::read_back(const Write& request) {
 
 void CoordinatorShell::scan(const ScanCheckpoints& request) {
   CheckpointsScanned answer{request.job, std::nullopt, {}};
-  CheckpointWanted wanted;
+  checkpoint::CheckpointWanted wanted;
   wanted.job = request.job;
   wanted.shape = request.spec.model;
   wanted.data_digest = request.spec.data_digest;
-  const auto found = find_newest_checkpoint(request.spec.snapshots.checkpoint_dir, wanted);
+  const auto found = checkpoint::find_newest_checkpoint(request.spec.snapshots.checkpoint_dir, wanted);
   if (found) {
-    const CheckpointInfo& info = found->manifest.info;
+    const checkpoint::CheckpointInfo& info = found->manifest.info;
     std::int64_t bytes = 0;
-    for (const ManifestFile& file : found->manifest.files) bytes += file.bytes;
+    for (const checkpoint::ManifestFile& file : found->manifest.files) bytes += file.bytes;
     answer.newest = CheckpointRecord{info.step, info.epoch, found->path, bytes};
     for (const std::string& skipped : found->skipped)
       log::warn("checkpoint_skipped", {{"job", request.job}, {"reason", skipped}});

@@ -14,7 +14,7 @@ Saver::Saver(std::chrono::milliseconds commit_wait, std::function<void(const Che
 Saver::~Saver() {
   {
     const std::lock_guard lock(mutex_);
-    for (const SavingPtr& saving : under_way_) CancelFlag(saving->cancel).cancel();
+    for (const SavingPtr& saving : under_way_) checkpoint::CancelFlag(saving->cancel).cancel();
     to_write_.ends = true;
   }
   changed_.notify_all();
@@ -39,7 +39,8 @@ void Saver::save(Saving saving) {
 void Saver::cancel_before(const std::string& job, Epoch epoch) {
   const std::lock_guard lock(mutex_);
   for (const SavingPtr& saving : under_way_) {
-    if (saving->request.info.job == job && saving->request.info.epoch < epoch) CancelFlag(saving->cancel).cancel();
+    if (saving->request.info.job == job && saving->request.info.epoch < epoch)
+      checkpoint::CancelFlag(saving->cancel).cancel();
   }
 }
 
@@ -67,7 +68,7 @@ void Saver::write(const SavingPtr& saving) {
   saved.problem = saving->problem;
   if (saved.problem.empty() && saving->cancel.cancelled()) saved.problem = "stopped before it began: its plan is over";
   if (!saved.problem.empty()) return report(saving, saved);
-  auto written = write_part(saving->request, saving->cancel);
+  auto written = checkpoint::write_part(saving->request, saving->cancel);
   if (!written) {
     saved.problem = to_string(written.error());
     return report(saving, saved);
@@ -86,7 +87,7 @@ void Saver::write(const SavingPtr& saving) {
 
 void Saver::commit_and_prune(const SavingPtr& saving) {
   CheckpointSaved saved;
-  auto committed = commit(saving->request, commit_wait_, saving->cancel);
+  auto committed = checkpoint::commit(saving->request, commit_wait_, saving->cancel);
   if (committed) {
     saved.committed = true;
     saved.directory = committed->directory;
@@ -98,12 +99,12 @@ void Saver::commit_and_prune(const SavingPtr& saving) {
   }
   report(saving, saved);  // first: a worker waits for it, and deleting may take a while
   if (!committed) return;
-  auto pruned = prune_checkpoints(saving->request.root, saving->keep_last, saving->request.info.epoch);
+  auto pruned = checkpoint::prune_checkpoints(saving->request.root, saving->keep_last, saving->request.info.epoch);
   if (!pruned) {
     log::warn("checkpoints_not_pruned", {{"directory", saving->request.root}, {"error", to_string(pruned.error())}});
     return;
   }
-  for (const Deletion& gone : *pruned)
+  for (const checkpoint::Deletion& gone : *pruned)
     log::info("checkpoint_deleted", {{"directory", gone.checkpoint.directory}, {"reason", gone.reason}});
 }
 

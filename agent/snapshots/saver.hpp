@@ -20,12 +20,12 @@ namespace regroup {
 
 struct Saving {
   WorkerId worker;
-  SaveRequest request;  // entries point into `memory`
+  checkpoint::SaveRequest request;  // entries point into `memory`
   std::shared_ptr<Region> memory;
   int keep_last = 1;
   std::string problem;  // not empty: it cannot be saved at all
   std::chrono::steady_clock::time_point since;
-  CancelFlag cancel;
+  checkpoint::CancelFlag cancel;
 };
 
 class Saver {

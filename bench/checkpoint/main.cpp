@@ -63,8 +63,8 @@ ModelShape shape() {
 }
 
 // What owner `owner` of `owners` keeps: an equal cut of every dense unit, whole experts in turn.
-std::vector<PartBuffer> owned_by(const std::vector<Unit>& units, int owner, int owners) {
-  std::vector<PartBuffer> owned;
+std::vector<checkpoint::PartBuffer> owned_by(const std::vector<Unit>& units, int owner, int owners) {
+  std::vector<checkpoint::PartBuffer> owned;
   int expert = 0;
   for (const Unit& unit : units) {
     if (unit.is_expert()) {
@@ -77,11 +77,12 @@ std::vector<PartBuffer> owned_by(const std::vector<Unit>& units, int owner, int 
 }
 
 // Memory of its own for all of them, one after the other.
-std::int64_t place(const std::vector<Unit>& units, std::vector<PartBuffer>& owned, std::byte* memory) {
+std::int64_t place(const std::vector<Unit>& units, std::vector<checkpoint::PartBuffer>& owned, std::byte* memory) {
   std::int64_t at = 0;
-  for (PartBuffer& buffer : owned) {
+  for (checkpoint::PartBuffer& buffer : owned) {
     if (memory) buffer.data = memory + at;
-    at += buffer.blocks.size() * units[static_cast<std::size_t>(buffer.unit)].block_elements * 4 * kStateArrays;
+    at += buffer.blocks.size() * units[static_cast<std::size_t>(buffer.unit)].block_elements * 4 *
+          checkpoint::kStateArrays;
   }
   return at;
 }
@@ -104,10 +105,10 @@ double raw_write(const std::string& path, std::int64_t bytes) {
   std::memset(buffer, 0x5a, kDirectBytes);
   const auto start = Clock::now();
   {
-    const FileHandle file = value(open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT));
+    const checkpoint::FileHandle file = value(checkpoint::open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT));
     for (std::int64_t at = 0; at < bytes; at += static_cast<std::int64_t>(kDirectBytes))
-      value(write_at(file.fd(), path, {buffer, kDirectBytes}, at));
-    value(sync_file(file.fd(), path));
+      value(checkpoint::write_at(file.fd(), path, {buffer, kDirectBytes}, at));
+    value(checkpoint::sync_file(file.fd(), path));
   }
   const double seconds = since(start);
   std::free(buffer);
@@ -115,14 +116,15 @@ double raw_write(const std::string& path, std::int64_t bytes) {
   return seconds;
 }
 
-double raw_read(const std::string& directory, const FilePlan& plan) {
+double raw_read(const std::string& directory, const checkpoint::FilePlan& plan) {
   auto* buffer = static_cast<std::byte*>(std::aligned_alloc(4096, kDirectBytes));
   const auto start = Clock::now();
-  for (const PlannedFile& planned : plan.files()) {
+  for (const checkpoint::PlannedFile& planned : plan.files()) {
     const std::string path = directory + "/" + planned.name;
-    const FileHandle file = value(open_file(path, O_RDONLY | O_DIRECT));
+    const checkpoint::FileHandle file = value(checkpoint::open_file(path, O_RDONLY | O_DIRECT));
     for (std::int64_t at = 0; at < planned.bytes; at += static_cast<std::int64_t>(kDirectBytes))
-      if (::pread(file.fd(), buffer, kDirectBytes, at) < 0) value(Result<void>(file_error("read", path, errno)));
+      if (::pread(file.fd(), buffer, kDirectBytes, at) < 0)
+        value(Result<void>(checkpoint::file_error("read", path, errno)));
   }
   std::free(buffer);
   return since(start);
@@ -130,7 +132,7 @@ double raw_read(const std::string& directory, const FilePlan& plan) {
 
 void forget_pages(const std::string& directory) {
   for (const auto& entry : fs::directory_iterator(directory)) {
-    const FileHandle file = value(open_file(entry.path().string(), O_RDONLY));
+    const checkpoint::FileHandle file = value(checkpoint::open_file(entry.path().string(), O_RDONLY));
     ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_DONTNEED);
   }
 }
@@ -145,9 +147,9 @@ struct Figures {
   }
 };
 
-void measure_round(int round, const std::string& root, const FilePlan& plan, const std::vector<std::byte*>& live,
-                   const std::vector<std::byte*>& arenas, Figures& figures) {
-  SaveRequest request{root, {}, 0, kWriters, {}, {}};
+void measure_round(int round, const std::string& root, const checkpoint::FilePlan& plan,
+                   const std::vector<std::byte*>& live, const std::vector<std::byte*>& arenas, Figures& figures) {
+  checkpoint::SaveRequest request{root, {}, 0, kWriters, {}, {}};
   request.info.job = "bench";
   request.info.shape = plan.shape();
   request.info.step = Step{round};
@@ -166,18 +168,19 @@ void measure_round(int round, const std::string& root, const FilePlan& plan, con
                          std::memcpy(to, from, static_cast<std::size_t>(bytes));
                          return since(start);
                        }});
-    SaveRequest mine = request;
+    checkpoint::SaveRequest mine = request;
     mine.part = w;
-    for (const PartBuffer& buffer : owned) mine.entries.push_back({buffer.unit, buffer.blocks, buffer.data});
+    for (const checkpoint::PartBuffer& buffer : owned)
+      mine.entries.push_back({buffer.unit, buffer.blocks, buffer.data});
     writers.push_back({touch, [mine] {
-                         value(write_part(mine));
+                         value(checkpoint::write_part(mine));
                          if (mine.part == 0) value(commit(mine, std::chrono::minutes(5)));
                          return 0.0;
                        }});
   }
   const std::string raw_path = root + "/raw";
   std::int64_t file_bytes = 0;
-  for (const PlannedFile& file : plan.files()) file_bytes += file.bytes;
+  for (const checkpoint::PlannedFile& file : plan.files()) file_bytes += file.bytes;
   const auto pause = run_together(copiers).values;
   figures.add("pause_s", *std::max_element(pause.begin(), pause.end()));
   double raw = 0, durable = 0;
@@ -195,10 +198,10 @@ void measure_round(int round, const std::string& root, const FilePlan& plan, con
   const std::string directory = root + "/" + fs::directory_iterator(root)->path().filename().string();
   forget_pages(directory);
   for (int r = 0; r < kReaders; ++r) {
-    const auto owned = std::make_shared<std::vector<PartBuffer>>(owned_by(plan.units(), r, kReaders));
+    const auto owned = std::make_shared<std::vector<checkpoint::PartBuffer>>(owned_by(plan.units(), r, kReaders));
     readers.push_back({[&, owned] { place(plan.units(), *owned, map_memory(place(plan.units(), *owned, nullptr))); },
                        [&, owned] {
-                         auto reader = value(CheckpointReader::open(directory));
+                         auto reader = value(checkpoint::CheckpointReader::open(directory));
                          value(reader->read(*owned));
                          return static_cast<double>(reader->bytes_read());
                        }});
@@ -214,7 +217,7 @@ void measure_round(int round, const std::string& root, const FilePlan& plan, con
 }
 
 int run(const std::string& parent, int rounds, bool json) {
-  const FilePlan plan = value(FilePlan::make(shape()));
+  const checkpoint::FilePlan plan = value(checkpoint::FilePlan::make(shape()));
   std::vector<std::byte*> live, arenas;
   for (int w = 0; w < kWriters; ++w) {
     auto owned = owned_by(plan.units(), w, kWriters);
@@ -226,7 +229,7 @@ int run(const std::string& parent, int rounds, bool json) {
       words[i] = 0x3c000000U | (static_cast<std::uint32_t>(i) * 2654435761U >> 9);
   }
   std::string root = parent + "/bench-checkpoint-XXXXXX";
-  if (!::mkdtemp(root.data())) value(Result<void>(file_error("make a directory in", parent, errno)));
+  if (!::mkdtemp(root.data())) value(Result<void>(checkpoint::file_error("make a directory in", parent, errno)));
   Figures figures;
   for (int round = 0; round < rounds; ++round) measure_round(round, root, plan, live, arenas, figures);
   fs::remove_all(root);

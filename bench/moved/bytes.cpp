@@ -27,12 +27,12 @@ std::int64_t fewest_bytes(const JobSpec& job, const Plan& before, const Plan& af
   return elements * kStateBytesPerElement;
 }
 
-std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<RegroupRecord>& regroups,
+std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<cli::RegroupRecord>& regroups,
                                                  const std::map<Epoch, Plan>& plans) {
   std::set<Epoch> in_force;
-  for (const RegroupRecord& regroup : regroups) in_force.insert(regroup.epoch);
+  for (const cli::RegroupRecord& regroup : regroups) in_force.insert(regroup.epoch);
   std::map<std::string, MovedBytes> out;
-  for (const RegroupRecord& regroup : regroups) {
+  for (const cli::RegroupRecord& regroup : regroups) {
     const auto after = plans.find(regroup.epoch);
     if (after == plans.end() || !in_force.contains(after->second.parent)) continue;
     const auto before = plans.find(after->second.parent);

@@ -30,7 +30,7 @@ struct MovedBytes {
 };
 
 // By cause. Of the regroups whose parent is known too and whose members held what it says: it was in force.
-std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<RegroupRecord>& regroups,
+std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::vector<cli::RegroupRecord>& regroups,
                                                  const std::map<Epoch, Plan>& plans);
 
 }  // namespace regroup::bench

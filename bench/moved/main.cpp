@@ -81,7 +81,7 @@ class Rounds {
     };
     if (auto waited = job_.wait_for(trains, seconds, std::to_string(members) + " members to train"); !waited)
       return waited;
-    for (const RegroupRecord& regroup : job_.record().regroups()) {
+    for (const cli::RegroupRecord& regroup : job_.record().regroups()) {
       if (plans_.contains(regroup.epoch)) continue;
       auto plan = job_.plan(regroup.epoch);
       if (!plan) return plan.error();
@@ -92,7 +92,7 @@ class Rounds {
 
   Result<void> kill_worker(const std::string& node) {
     const int pid = job_.worker_pid(node);
-    if (pid == 0 || parent_of(pid) != job_.cluster().agent_pid(node))
+    if (pid == 0 || cli::parent_of(pid) != job_.cluster().agent_pid(node))
       return Error{Code::kInternal, "no worker runs on " + node};
     ::kill(pid, SIGKILL);
     return {};
@@ -100,7 +100,8 @@ class Rounds {
   Result<void> kill_node(const std::string& node) {
     const int agent = job_.cluster().agent_pid(node);
     job_.cluster().kill_node(node);
-    if (auto gone = job_.wait_for([&] { return parent_of(agent) == 0; }, kSteadySeconds, node + " to be gone"); !gone)
+    if (auto gone = job_.wait_for([&] { return cli::parent_of(agent) == 0; }, kSteadySeconds, node + " to be gone");
+        !gone)
       return gone;
     return job_.cluster().start_node(node);
   }

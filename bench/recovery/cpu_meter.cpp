@@ -34,7 +34,7 @@ double ticks_below(int pid) {
     fields >> value;
     ticks += value;
   }
-  for (const int child : children_of(pid)) ticks += ticks_below(child);
+  for (const int child : cli::children_of(pid)) ticks += ticks_below(child);
   return ticks;
 }
 
@@ -57,7 +57,7 @@ CpuMeter::Reading CpuMeter::read() {
   ::getrusage(RUSAGE_SELF, &self);
   ::getrusage(RUSAGE_CHILDREN, &waited_for);
   reading.ours_s = seconds_of(self) + seconds_of(waited_for);
-  for (const int child : children_of(::getpid())) reading.ours_s += ticks_below(child) * tick;
+  for (const int child : cli::children_of(::getpid())) reading.ours_s += ticks_below(child) * tick;
   return reading;
 }
 

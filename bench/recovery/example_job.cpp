@@ -13,7 +13,7 @@ namespace {
 
 // The job's own data where it is prepared; else words at random: neither times nor bytes depend on what they say.
 Result<void> make_data(JobSpec& job, const std::string& dir) {
-  if (std::filesystem::exists(job.data_prefix + ".json")) return pin_data(job);
+  if (std::filesystem::exists(job.data_prefix + ".json")) return cli::pin_data(job);
   std::mt19937 random(1);
   std::ofstream text(dir + "/words.txt");
   for (int word = 0; word < 600'000; ++word) {
@@ -26,13 +26,13 @@ Result<void> make_data(JobSpec& job, const std::string& dir) {
   options.inputs = {dir + "/words.txt"};
   options.prefix = job.data_prefix;
   if (auto prepared = prepare(options); !prepared) return prepared.error();
-  return pin_data(job);
+  return cli::pin_data(job);
 }
 
 }  // namespace
 
 Result<JobSpec> example_job(const std::string& model, const std::string& dir) {
-  auto file = load_job(std::string(REGROUP_SOURCE_DIR) + "/examples/" + model + "/job.yaml", dir + "/checkpoints");
+  auto file = cli::load_job(std::string(REGROUP_SOURCE_DIR) + "/examples/" + model + "/job.yaml", dir + "/checkpoints");
   if (!file) return file.error();
   JobSpec job = std::move(file->job);
   job.steps = 1'000'000;

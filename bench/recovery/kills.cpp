@@ -58,8 +58,8 @@ class Killing {
       leader = standing->front();
     }
     const double wait_s = std::uniform_real_distribution<double>(0, 2 * job_.timeline().median_step_s(whole_))(random_);
-    const std::int64_t until = wall_ms() + static_cast<std::int64_t>(wait_s * 1000);
-    if (auto waited = job_.wait_for([&] { return wall_ms() >= until; }, kRecoverSeconds, "the moment"); !waited)
+    const std::int64_t until = cli::wall_ms() + static_cast<std::int64_t>(wait_s * 1000);
+    if (auto waited = job_.wait_for([&] { return cli::wall_ms() >= until; }, kRecoverSeconds, "the moment"); !waited)
       return waited;
 
     Kill kill;
@@ -100,12 +100,12 @@ class Killing {
 
   // The clock starts right before the signal: finding the processes is no part of what is measured.
   Result<void> perform(Kill& kill, const std::string& leader) {
-    Cluster& cluster = job_.cluster();
+    cli::Cluster& cluster = job_.cluster();
     const std::string node = kill.node;
     const int worker = job_.worker_pid(node);
-    if (worker == 0 || parent_of(worker) != cluster.agent_pid(node))
+    if (worker == 0 || cli::parent_of(worker) != cluster.agent_pid(node))
       return Error{Code::kInternal, "no worker runs on " + node};
-    kill.at_ms = wall_ms();
+    kill.at_ms = cli::wall_ms();
     if (case_.name == "kill_node") {
       const int agent = cluster.agent_pid(node);
       ::kill(agent, SIGKILL);
@@ -130,7 +130,7 @@ class Killing {
   // As a service manager does: some time after the old one has ended (a large process takes a while to).
   void start_again(const std::string& node, int old_agent) {
     job_.later(options_.node_back_after_ms, [this, node, old_agent]() -> Result<void> {
-      if (parent_of(old_agent) == 0) return job_.cluster().start_node(node);
+      if (cli::parent_of(old_agent) == 0) return job_.cluster().start_node(node);
       start_again(node, old_agent);
       return {};
     });

@@ -15,23 +15,24 @@ volatile int interrupted = 0;
 
 Result<std::unique_ptr<RunningJob>> RunningJob::start(const RunningJobOptions& options) {
   std::unique_ptr<RunningJob> running(new RunningJob(options));
-  ClusterOptions cluster;
+  cli::ClusterOptions cluster;
   cluster.dir = options.dir;
   cluster.programs = options.programs;
   cluster.name = kCluster;
   cluster.coordinators = options.coordinators;
-  auto started = Cluster::start(cluster);
+  auto started = cli::Cluster::start(cluster);
   if (!started) return started.error();
   running->cluster_ = std::move(*started);
   auto store = EtcdStore::open(running->cluster_->endpoint());
   if (!store) return store.error();
   running->store_ = std::move(*store);
-  if (auto submitted = submit(*running->store_, running->keys_, options.job, SubmitWhere::kCluster); !submitted)
+  if (auto submitted = cli::submit(*running->store_, running->keys_, options.job, cli::SubmitWhere::kCluster);
+      !submitted)
     return submitted.error();
   for (int i = 1; i <= options.nodes; ++i) {
     const std::string node = "node-" + std::to_string(i);
     running->nodes_.push_back(node);
-    running->journals_.emplace(node, FileTail(running->cluster_->node_dir(node) + "/journal.jsonl"));
+    running->journals_.emplace(node, cli::FileTail(running->cluster_->node_dir(node) + "/journal.jsonl"));
     if (auto one = running->cluster_->start_node(node); !one) return one.error();
   }
   return running;
@@ -43,10 +44,10 @@ RunningJob::~RunningJob() {
 }
 
 Result<void> RunningJob::look() {
-  std::vector<JournalLine> lines;
+  std::vector<cli::JournalLine> lines;
   for (auto& [node, tail] : journals_) {
     for (const auto& text : tail.read_new_lines()) {
-      if (auto line = parse_journal_line(text)) lines.push_back(std::move(*line));
+      if (auto line = cli::parse_journal_line(text)) lines.push_back(std::move(*line));
     }
   }
   std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
@@ -60,7 +61,7 @@ Result<void> RunningJob::look() {
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   for (const auto& end : cluster_->unexpected_ends()) last_end_ = end;
   for (std::size_t i = 0; i < due_.size();) {
-    if (due_[i].at_ms > wall_ms()) {
+    if (due_[i].at_ms > cli::wall_ms()) {
       ++i;
       continue;
     }
@@ -72,16 +73,16 @@ Result<void> RunningJob::look() {
 }
 
 void RunningJob::later(std::int64_t ms, std::function<Result<void>()> what) {
-  due_.push_back({wall_ms() + ms, std::move(what)});
+  due_.push_back({cli::wall_ms() + ms, std::move(what)});
 }
 
 Result<void> RunningJob::wait_for(const std::function<bool()>& condition, double seconds, const std::string& what) {
-  const std::int64_t until = wall_ms() + static_cast<std::int64_t>(seconds * 1000);
+  const std::int64_t until = cli::wall_ms() + static_cast<std::int64_t>(seconds * 1000);
   for (;;) {
     if (auto looked = look(); !looked) return looked;
     if (condition()) return {};
     if (interrupted != 0) return Error{Code::kUnavailable, "interrupted"};
-    if (wall_ms() > until)
+    if (cli::wall_ms() > until)
       return Error{Code::kTimeout, "waited " + std::to_string(static_cast<int>(seconds)) + " s for " + what + "; " +
                                        what_the_cluster_says()};
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -35,9 +35,9 @@ class RunningJob {
   RunningJob(const RunningJob&) = delete;
   RunningJob& operator=(const RunningJob&) = delete;
 
-  Cluster& cluster() { return *cluster_; }
+  cli::Cluster& cluster() { return *cluster_; }
   [[nodiscard]] const Timeline& timeline() const { return timeline_; }
-  [[nodiscard]] const RunRecord& record() const { return record_; }
+  [[nodiscard]] const cli::RunRecord& record() const { return record_; }
   [[nodiscard]] std::vector<std::string> nodes() const { return nodes_; }
   // Of the worker that trains there; 0: none is known to.
   [[nodiscard]] int worker_pid(const std::string& node) const {
@@ -73,13 +73,13 @@ class RunningJob {
   RunningJobOptions options_;
   Keys keys_;
   std::vector<std::string> nodes_;
-  std::unique_ptr<Cluster> cluster_;
+  std::unique_ptr<cli::Cluster> cluster_;
   std::unique_ptr<Store> store_;
-  std::map<std::string, FileTail> journals_;
+  std::map<std::string, cli::FileTail> journals_;
   std::map<std::string, int> worker_pids_;
   std::vector<Due> due_;
   Timeline timeline_;
-  RunRecord record_;
+  cli::RunRecord record_;
   std::string last_end_;
 };
 

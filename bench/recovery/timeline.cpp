@@ -6,7 +6,7 @@
 
 namespace regroup::bench {
 
-void Timeline::add(const JournalLine& line) {
+void Timeline::add(const cli::JournalLine& line) {
   if (line.event == "committed") {
     const auto [it, is_new] = commits_[line.epoch].try_emplace(line.step, Commit{line.at_ms, line.seconds});
     if (line.at_ms < it->second.at_ms) it->second = {line.at_ms, line.seconds};
@@ -67,7 +67,7 @@ Phases Timeline::phases_of(Epoch epoch, std::int64_t kill_ms, std::int64_t commi
   const auto reports = reports_.find(epoch);
   if (plan == plans_.end() || reports == reports_.end()) return phases;
   std::int64_t seen_ms = 0;
-  for (const JournalLine& report : reports->second) {
+  for (const cli::JournalLine& report : reports->second) {
     seen_ms = std::max(seen_ms, report.plan_seen_at_ms);
     phases.agree_ms = std::max(phases.agree_ms, report.agree_ms);
     phases.move_ms = std::max(phases.move_ms, report.move_ms);

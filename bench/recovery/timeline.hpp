@@ -47,7 +47,7 @@ struct Recovery {
 
 class Timeline {
  public:
-  void add(const JournalLine& line);
+  void add(const cli::JournalLine& line);
 
   // Of the newest commit; nothing before the first.
   [[nodiscard]] std::optional<Layout> layout() const;
@@ -75,8 +75,8 @@ class Timeline {
   [[nodiscard]] Phases phases_of(Epoch epoch, std::int64_t kill_ms, std::int64_t commit_ms, double step_s) const;
 
   std::map<Epoch, std::map<Step, Commit>> commits_;
-  std::map<Epoch, JournalLine> plans_;
-  std::map<Epoch, std::vector<JournalLine>> reports_;  // one a member
+  std::map<Epoch, cli::JournalLine> plans_;
+  std::map<Epoch, std::vector<cli::JournalLine>> reports_;  // one a member
 };
 
 // Nearest rank; 0 of nothing. share in [0, 1].

@@ -132,7 +132,7 @@ int main(int argc, char** argv) {
   ops::keep_freed_memory();
   Options options;
   if (!parse(argc, argv, options)) return usage();
-  auto loaded = load_job(options.job);
+  auto loaded = cli::load_job(options.job);
   if (!loaded) {
     std::fprintf(stderr, "bench-reduction: %s\n", to_string(loaded.error()).c_str());
     return 1;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
@@ -141,4 +141,4 @@ std::map<std::string, std::string> FilePlan::weight_map() const {
   return map;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct PlannedFile {
   std::string name;
@@ -72,4 +72,4 @@ class FilePlan {
   std::int64_t state_bytes_ = 0;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 using nlohmann::ordered_json;
 
@@ -89,4 +89,4 @@ std::string with_dtype(const std::string& config, const std::string& dtype) {
   return json.dump(2) + "\n";
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

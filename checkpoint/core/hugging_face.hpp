@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // `origin`: text of the config.json that the weights started from, or empty: its special tokens stay.
 std::string config_json(const ModelShape& shape, const std::string& origin = {});
@@ -16,4 +16,4 @@ std::string weights_index_json(const std::map<std::string, std::string>& file_of
 // The same config.json for weights of another type.
 std::string with_dtype(const std::string& config, const std::string& dtype);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

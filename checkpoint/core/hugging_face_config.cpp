@@ -4,7 +4,7 @@
 
 #include <set>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 using nlohmann::json;
@@ -143,4 +143,4 @@ Result<ModelShape> shape_from_config_json(const std::string& text) {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -6,11 +6,11 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // Keys that change neither the tensors nor the mathematics are ignored. kBadInput, naming the key and its value, for
 // what is not computed here: other model types, activations and rope types, attention dropout and biases, quantised
 // weights.
 Result<ModelShape> shape_from_config_json(const std::string& text);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

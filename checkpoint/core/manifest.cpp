@@ -10,7 +10,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 using nlohmann::ordered_json;
@@ -273,4 +273,4 @@ Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vect
   return {};
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 inline constexpr std::int64_t kChecksumBytes = 65536;
 inline constexpr const char* kManifestName = "MANIFEST.json";
@@ -100,4 +100,4 @@ Result<PartRecord> part_record_from_json(std::string_view text);
 // missing or there twice.
 Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vector<Extent>& sorted_extents);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // The three arrays of a unit's state, in the order in which they lie behind one another in a PartEntry.
 enum class StateArray { kMaster = 0, kFirstMoment = 1, kSecondMoment = 2 };
@@ -27,4 +27,4 @@ struct PartBuffer {
   std::byte* data = nullptr;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 Result<std::vector<PartPiece>> pieces_of(const FilePlan& plan, const std::vector<PartEntry>& entries) {
   std::vector<PartPiece> pieces;
@@ -32,4 +32,4 @@ Result<std::vector<PartPiece>> pieces_of(const FilePlan& plan, const std::vector
   return pieces;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

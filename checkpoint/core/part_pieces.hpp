@@ -3,7 +3,7 @@
 
 #include "checkpoint/core/file_plan.hpp"
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // `bytes` of file `file` from `offset` (in columns of a matrix: from the `from`th byte of them on, see FileRange) come
 // from `memory`.
@@ -26,4 +26,4 @@ struct PartPiece {
 // In the order of the files. kBadInput: blocks that the model does not have, or that are there twice.
 Result<std::vector<PartPiece>> pieces_of(const FilePlan& plan, const std::vector<PartEntry>& entries);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

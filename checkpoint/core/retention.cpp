@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstdio>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 template <class Number>
@@ -58,4 +58,4 @@ std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int
   return deletions;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct CheckpointName {
   Step step;
@@ -38,4 +38,4 @@ struct Deletion {
 // Order: oldest first, so that a crash between two deletions leaves the newer.
 std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int keep_last, Epoch live);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

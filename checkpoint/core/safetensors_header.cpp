@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 using nlohmann::json;
@@ -178,4 +178,4 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
   return header;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

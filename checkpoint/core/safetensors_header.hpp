@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // files' data start on it, and so do all tensors whose size is a multiple of it
 inline constexpr std::int64_t kFilePage = 4096;
@@ -46,4 +46,4 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
 // 8 + N from the first 8 bytes. kCorrupt when it cannot be (over 100,000,000, or beyond the file).
 Result<std::int64_t> safetensors_data_start(std::string_view first_eight_bytes, std::int64_t file_bytes);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

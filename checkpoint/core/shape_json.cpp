@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 using nlohmann::ordered_json;
 
@@ -64,4 +64,4 @@ ModelShape shape_from_json(const std::string& text) {
   return s;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -5,10 +5,10 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 std::string shape_to_json(const ModelShape& shape);
 // Throws nlohmann::json::exception when a field is missing or of the wrong type.
 ModelShape shape_from_json(const std::string& text);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

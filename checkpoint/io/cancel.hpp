@@ -5,7 +5,7 @@
 #include <atomic>
 #include <memory>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 class CancelFlag {
  public:
@@ -17,4 +17,4 @@ class CancelFlag {
   std::shared_ptr<std::atomic<bool>> set_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

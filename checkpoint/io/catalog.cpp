@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <system_error>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
@@ -132,4 +132,4 @@ Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int kee
   return gone;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

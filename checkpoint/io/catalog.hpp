@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct ListedCheckpoint {
   StoredCheckpoint stored;
@@ -67,4 +67,4 @@ Result<std::string> resolve_checkpoint(const std::string& path);
 // Deletes what choose_deletions says: manifest first, then the data. Returns what went.
 Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int keep_last, Epoch live);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 Error damaged(const std::string& path, std::int64_t lo, std::int64_t hi, const std::string& how) {
@@ -121,4 +121,4 @@ Result<std::span<const std::byte>> CheckedFiles::piece_of_columns(const Extent& 
   return std::span<const std::byte>(piece_);
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

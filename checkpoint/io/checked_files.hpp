@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 class CheckedFiles {
  public:
@@ -47,4 +47,4 @@ class CheckedFiles {
   std::int64_t bytes_read_ = 0;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

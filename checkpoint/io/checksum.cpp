@@ -6,7 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 std::uint64_t checksum(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
@@ -52,4 +52,4 @@ std::vector<std::uint64_t> ExtentChecksums::finish() {
   return std::move(state_->done);
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 std::uint64_t checksum(std::span<const std::byte> bytes);
 
@@ -28,4 +28,4 @@ class ExtentChecksums {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <thread>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -117,4 +117,4 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   return committed;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

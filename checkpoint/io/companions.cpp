@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 bool is_companion(std::string_view file_name) {
   // The names that transformers' tokenizers and generation read.
@@ -49,4 +49,4 @@ std::vector<std::string> copy_companions(const std::string& from, const std::str
   return problems;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

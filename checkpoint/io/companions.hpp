@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // Tokenizer files (tokenizer.json, tokenizer.model, vocab.json, merges.txt, chat templates ...) and
 // generation_config.json; not config.json, which says what the weights are.
@@ -21,4 +21,4 @@ bool has_tokenizer(const std::string& directory);
 // each: a model without its tokenizer is still a model.
 std::vector<std::string> copy_companions(const std::string& from, const std::string& to);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <map>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 struct OutputFile {
@@ -201,4 +201,4 @@ Result<std::int64_t> export_checkpoint(const std::string& path, const std::strin
   return bytes;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

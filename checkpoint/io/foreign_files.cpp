@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
@@ -106,4 +106,4 @@ Result<ForeignFiles> open_foreign_files(const std::string& directory) {
   return found;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

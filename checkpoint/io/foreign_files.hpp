@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct ForeignFile {
   std::string path;
@@ -36,4 +36,4 @@ inline constexpr const char* kIndexName = "model.safetensors.index.json";
 
 Result<ForeignFiles> open_foreign_files(const std::string& directory);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

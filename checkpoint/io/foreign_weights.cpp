@@ -13,7 +13,7 @@
 #include <cstring>
 #include <set>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct ForeignWeights::Source {
   const StoredTensor* stored = nullptr;
@@ -227,4 +227,4 @@ Result<std::string> ForeignWeights::digest(const std::function<bool(std::int64_t
   return weights_digest(std::move(lines));
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct ForeignFiles;
 
@@ -62,4 +62,4 @@ class ForeignWeights {
   std::int64_t bytes_read_ = 0;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -27,7 +27,7 @@
 #include <cstring>
 #include <filesystem>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 // shorter runs are not worth a write of their own past the cache
@@ -292,4 +292,4 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
   return written;
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

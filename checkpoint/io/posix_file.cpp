@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 Error file_error(std::string_view what, const std::string& path, int error_number) {
   std::string hint;
@@ -134,4 +134,4 @@ Result<void> replace_file(const std::string& path, std::string_view text, void (
   return sync_directory(slash == std::string::npos ? "." : path.substr(0, slash));
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // "cannot WHAT PATH: errno's text". kNotFound for ENOENT, else kUnavailable.
 Error file_error(std::string_view what, const std::string& path, int error_number);
@@ -53,4 +53,4 @@ Result<void> place_file(const std::string& path, std::string_view text);
 Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*) = nullptr,
                           void* argument = nullptr);
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

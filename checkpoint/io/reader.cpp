@@ -7,7 +7,7 @@
 #include <cstring>
 #include <tuple>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 // a multiple of kChecksumBytes: no piece lies in two batches
@@ -278,4 +278,4 @@ Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns,
   return {};
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

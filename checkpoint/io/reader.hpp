@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 class CheckpointReader {
  public:
@@ -58,4 +58,4 @@ class CheckpointReader {
   std::int64_t manifest_bytes_ = 0;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 struct SaveRequest {
   std::string root;  // directory of the job's checkpoints; made when missing
@@ -57,4 +57,4 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
 Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
                                    const CancelFlag& cancel = {});
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 inline std::string directory_of(const SaveRequest& request) {
   return request.root + "/" + to_directory({request.info.step, request.info.epoch});
@@ -18,4 +18,4 @@ inline void pass(const SaveRequest& request, const char* point) {
   if (request.at_point) request.at_point(point);
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -11,7 +11,7 @@
 #include <cstdint>
 #endif
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 // Past the caches where the processor can: what is overwritten is not read first, and nothing that others work on is
 // displaced.
@@ -38,4 +38,4 @@ inline void stream_copy(std::byte* to, const std::byte* from, std::size_t bytes)
 #endif
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

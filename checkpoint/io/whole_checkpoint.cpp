@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 // Counts bytes over several files and asks whether to go on.
@@ -90,4 +90,4 @@ Result<std::string> digest_checkpoint(const std::string& path, const CheckpointP
   return weights_digest(std::move(lines));
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

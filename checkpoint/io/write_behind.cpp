@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-namespace regroup {
+namespace regroup::checkpoint {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -67,4 +67,4 @@ void WriteBehind::run() {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

@@ -14,7 +14,7 @@
 #include <string>
 #include <thread>
 
-namespace regroup {
+namespace regroup::checkpoint {
 
 class WriteBehind {
  public:
@@ -54,4 +54,4 @@ class WriteBehind {
   std::thread thread_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::checkpoint

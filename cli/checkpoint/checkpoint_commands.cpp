@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 using nlohmann::ordered_json;
@@ -19,7 +19,7 @@ struct Arguments {
   std::string path;
   std::string target;
   std::string dtype = "fp32";
-  std::int64_t max_file_bytes = ExportOptions{}.max_file_bytes;
+  std::int64_t max_file_bytes = checkpoint::ExportOptions{}.max_file_bytes;
   bool json = false;
 };
 
@@ -35,11 +35,11 @@ int list(const Arguments& arguments) {
   if (::access(arguments.path.c_str(), R_OK) != 0)
     return fail(arguments, "ls",
                 {Code::kNotFound, arguments.path + " cannot be read: give a job's checkpoint directory"});
-  auto found = list_checkpoints(arguments.path);
+  auto found = checkpoint::list_checkpoints(arguments.path);
   if (!found) return fail(arguments, "ls", found.error());
   if (arguments.json) {
     ordered_json out = ordered_json::array();
-    for (const ListedCheckpoint& c : *found) {
+    for (const checkpoint::ListedCheckpoint& c : *found) {
       ordered_json entry = {{"path", c.path},
                             {"step", c.stored.name.step.value},
                             {"epoch", c.stored.name.epoch.value},
@@ -56,7 +56,7 @@ int list(const Arguments& arguments) {
     std::printf("%s holds no checkpoints\n", arguments.path.c_str());
   else
     std::printf("%10s %8s %10s  %-20s %s\n", "step", "epoch", "MB", "job", "");
-  for (const ListedCheckpoint& c : *found)
+  for (const checkpoint::ListedCheckpoint& c : *found)
     std::printf("%10lld %8llu %10.1f  %-20s %s\n", static_cast<long long>(c.stored.name.step.value),
                 static_cast<unsigned long long>(c.stored.name.epoch.value), static_cast<double>(c.bytes) / 1e6,
                 c.manifest ? c.manifest->info.job.c_str() : "-",
@@ -65,13 +65,13 @@ int list(const Arguments& arguments) {
 }
 
 int verify(const Arguments& arguments) {
-  auto path = resolve_checkpoint(arguments.path);
+  auto path = checkpoint::resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "verify", path.error());
   ProgressLine line("verified");
-  auto manifest = verify_checkpoint(*path, line.callback());
+  auto manifest = checkpoint::verify_checkpoint(*path, line.callback());
   if (!manifest) return fail(arguments, "verify", manifest.error());
   std::int64_t bytes = 0;
-  for (const ManifestFile& file : manifest->files) bytes += file.bytes;
+  for (const checkpoint::ManifestFile& file : manifest->files) bytes += file.bytes;
   if (arguments.json)
     print({{"ok", true},
            {"path", *path},
@@ -86,10 +86,10 @@ int verify(const Arguments& arguments) {
 }
 
 int digest(const Arguments& arguments) {
-  auto path = resolve_checkpoint(arguments.path);
+  auto path = checkpoint::resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "digest", path.error());
   ProgressLine line("hashed");
-  auto sha256 = digest_checkpoint(*path, line.callback());
+  auto sha256 = checkpoint::digest_checkpoint(*path, line.callback());
   if (!sha256) return fail(arguments, "digest", sha256.error());
   if (arguments.json)
     print({{"ok", true}, {"path", *path}, {"weights_sha256", *sha256}});
@@ -99,11 +99,11 @@ int digest(const Arguments& arguments) {
 }
 
 int export_model(const Arguments& arguments) {
-  auto path = resolve_checkpoint(arguments.path);
+  auto path = checkpoint::resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "export", path.error());
   ProgressLine line("copied");
-  auto bytes = export_checkpoint(*path, arguments.target, {arguments.dtype == "bf16", arguments.max_file_bytes},
-                                 line.callback());
+  auto bytes = checkpoint::export_checkpoint(*path, arguments.target,
+                                             {arguments.dtype == "bf16", arguments.max_file_bytes}, line.callback());
   if (!bytes) return fail(arguments, "export", bytes.error());
   if (arguments.json)
     print({{"ok", true}, {"path", *path}, {"target", arguments.target}, {"bytes", *bytes}});
@@ -143,4 +143,4 @@ void add_checkpoint_commands(CLI::App& app, std::function<int()>* run) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 60));
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

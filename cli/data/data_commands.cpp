@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <memory>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -199,4 +199,4 @@ void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
   check->callback([run, checking] { *run = [checking] { return check_command(*checking); }; });
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

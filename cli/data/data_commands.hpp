@@ -6,8 +6,8 @@
 
 #include <functional>
 
-namespace regroup {
+namespace regroup::cli {
 
 void add_data_subcommands(CLI::App& data, std::function<int()>* run);
 
-}  // namespace regroup
+}  // namespace regroup::cli

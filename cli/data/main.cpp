@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   CLI::App app{"text for training", "regroup data"};
   app.require_subcommand(1);
   std::function<int()> run;
-  regroup::add_data_subcommands(app, &run);
+  regroup::cli::add_data_subcommands(app, &run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 constexpr int kBarWidth = 24;
@@ -78,4 +78,4 @@ void ProgressBar::show(const PrepareProgress& progress) {
   shown_ = true;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

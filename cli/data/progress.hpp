@@ -7,7 +7,7 @@
 #include <chrono>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 class ProgressBar {
  public:
@@ -27,4 +27,4 @@ class ProgressBar {
   Clock::time_point start_ = Clock::now(), next_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -15,7 +15,7 @@
 #include <sstream>
 #include <thread>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 using std::chrono::milliseconds;
@@ -252,4 +252,4 @@ Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members
   return all;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

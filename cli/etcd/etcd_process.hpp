@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct EtcdProcessOptions {
   std::string data_dir;  // kept; empty = a fresh directory, removed at the end
@@ -65,4 +65,4 @@ class EtcdProcess {
 // A cluster of members that know each other, all ready.
 Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 sockaddr_in on_loopback(int port) {
@@ -76,4 +76,4 @@ bool is_healthy(int port) {
   return answer.find("\"health\":\"true\"") != std::string::npos;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 // Ports that were free a moment ago, all different; fewer when there are not so many.
 std::vector<int> free_ports(int count);
@@ -15,4 +15,4 @@ bool is_free(int port);
 // Whether the etcd there says that its member has a leader. Waits up to a second for each part of the answer.
 bool is_healthy(int port);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 // Reads `key`s below a job: name/what/...
@@ -193,4 +193,4 @@ std::string status_json(const ClusterStatus& status) {
   return out.dump(2);
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct JobLine {
   std::string name;
@@ -36,4 +36,4 @@ Result<ClusterStatus> read_cluster_status(Store& store, const Keys& keys);
 std::string status_text(const ClusterStatus& status);
 std::string status_json(const ClusterStatus& status);
 
-}  // namespace regroup
+}  // namespace regroup::cli

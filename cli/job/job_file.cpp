@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -59,7 +59,7 @@ ModelShape read_model_config(const YamlSection& section, const char* key, const 
   if (fs::is_directory(path)) path /= "config.json";
   const auto text = read_text(path);
   if (!text) section.refuse(key, "is '" + value + "': " + text.error().context);
-  auto shape = shape_from_config_json(*text);
+  auto shape = checkpoint::shape_from_config_json(*text);
   if (!shape) section.refuse(key, "is '" + value + "': " + path.string() + ": " + shape.error().context);
   return *shape;
 }
@@ -72,7 +72,7 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
                 "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
   if (node->IsScalar()) {
     const std::string path = absolute_from(job_file, node->Scalar());
-    if (ForeignWeights::present(path)) file.job.initial_weights = path;
+    if (checkpoint::ForeignWeights::present(path)) file.job.initial_weights = path;
     return read_model_config(root, "model", job_file, node->Scalar());
   }
   YamlSection model = root.section("model");
@@ -86,14 +86,14 @@ ModelShape read_model(YamlSection& root, const fs::path& job_file, JobFile& file
                    "and config are both given: `from` takes a directory's weights with its config.json, `config` the "
                    "config.json alone");
     const std::string path = absolute_from(job_file, from);
-    if (!ForeignWeights::present(path))
+    if (!checkpoint::ForeignWeights::present(path))
       model.refuse("from", "is '" + from + "', which holds no weights; `config: " + from + "` takes the shape alone");
     shape = read_model_config(model, "from", job_file, from);
     file.job.initial_weights = path;
   }
   if (!config.empty()) {
     shape = read_model_config(model, "config", job_file, config);
-    if (const std::string path = absolute_from(job_file, config); ForeignWeights::present(path))
+    if (const std::string path = absolute_from(job_file, config); checkpoint::ForeignWeights::present(path))
       file.notes.push_back(
           path +
           " holds weights; model.config takes its config.json alone: training starts from random weights. `model: " +
@@ -277,4 +277,4 @@ Result<JobFile> load_job(const std::string& path, const std::string& default_che
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct JobFile {
   JobSpec job;
@@ -24,4 +24,4 @@ struct JobFile {
 Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir = {},
                          std::int64_t steps = 0);
 
-}  // namespace regroup
+}  // namespace regroup::cli

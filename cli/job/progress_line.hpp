@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace regroup {
+namespace regroup::cli {
 
 // A line on standard error from the third second on: rewritten on a terminal, every ten seconds into a file.
 class ProgressLine {
@@ -41,4 +41,4 @@ class ProgressLine {
   std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

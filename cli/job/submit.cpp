@@ -14,7 +14,7 @@
 #include <thread>
 #include <utility>
 
-namespace regroup {
+namespace regroup::cli {
 
 namespace {
 
@@ -63,18 +63,18 @@ Result<void> pin_data(JobSpec& job) {
 
 Result<void> check_checkpoints(const JobSpec& job) {
   if (job.snapshots.checkpoint_dir.empty()) return {};
-  CheckpointWanted wanted;
+  checkpoint::CheckpointWanted wanted;
   wanted.job = job.name;
   wanted.shape = job.model;
   wanted.data_digest = job.data_digest;
-  const auto found = find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
+  const auto found = checkpoint::find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
   if (!found && found.error().code != Code::kNotFound) return found.error();
   return {};
 }
 
 Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, std::int64_t)>& progress) {
   if (job.initial_weights.empty()) return {};
-  auto weights = ForeignWeights::open(job.initial_weights, job.model);
+  auto weights = checkpoint::ForeignWeights::open(job.initial_weights, job.model);
   if (!weights) return weights.error();
   auto digest = (*weights)->digest(progress);
   if (!digest) return digest.error();
@@ -123,9 +123,9 @@ Result<bool> has_checkpoint(Store& store, const Keys& keys, const JobSpec& job) 
   auto index = store.list(keys.checkpoints(job.name));  // a directory need not be seen from here
   if (!index) return index.error();
   if (!index->keys.empty() || job.snapshots.checkpoint_dir.empty()) return !index->keys.empty();
-  const auto listed = list_checkpoints(job.snapshots.checkpoint_dir);
+  const auto listed = checkpoint::list_checkpoints(job.snapshots.checkpoint_dir);
   return listed && std::any_of(listed->begin(), listed->end(),
-                               [](const ListedCheckpoint& one) { return one.manifest.has_value(); });
+                               [](const checkpoint::ListedCheckpoint& one) { return one.manifest.has_value(); });
 }
 
 // Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
@@ -198,4 +198,4 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   return Submitted::kGoesOn;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

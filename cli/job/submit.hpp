@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <functional>
 
-namespace regroup {
+namespace regroup::cli {
 
 // Reads all of the job's data, checks it, and fills data_digest. kNotFound, kBadInput, kCorrupt.
 Result<void> pin_data(JobSpec& job);
@@ -33,4 +33,4 @@ enum class SubmitWhere { kCluster, kLocal };  // local: nothing of the job runs
 // stopped, having written a checkpoint, or local and not over: kGoesOn.
 Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWhere where);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 std::size_t edit_distance(const std::string& a, const std::string& b) {
@@ -151,4 +151,4 @@ void YamlSection::refuse_unknown() const {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct Refused {
   std::string what;
@@ -60,4 +60,4 @@ class YamlSection {
   std::vector<std::string> known_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -13,7 +13,7 @@
 #include <csignal>
 #include <cstdint>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 std::atomic<int> bell_of_process{-1};
@@ -67,4 +67,4 @@ void Alarm::wait(std::chrono::milliseconds longest) {
   if (files_ >= 0) empty(files_);
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

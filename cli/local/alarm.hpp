@@ -8,7 +8,7 @@
 #include <chrono>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 class Alarm {
  public:
@@ -27,4 +27,4 @@ class Alarm {
   int bell_ = -1, files_ = -1;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace regroup {
+namespace regroup::cli {
 
 Result<int> start_child(const std::vector<std::string>& argv, const std::string& log_file) {
   const int log = ::open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -80,4 +80,4 @@ std::int64_t wall_ms() {
       .count();
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

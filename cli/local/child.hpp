@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 // Starts argv[0] (a path) in a process group of its own, standard output and error appended to `log_file`. It is killed
 // when the calling *thread* ends: call from main's.
@@ -27,4 +27,4 @@ std::vector<int> children_of(int pid);
 std::string last_line_of(const std::string& path);
 std::int64_t wall_ms();
 
-}  // namespace regroup
+}  // namespace regroup::cli

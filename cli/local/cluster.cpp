@@ -12,7 +12,7 @@
 #include <fstream>
 #include <thread>
 
-namespace regroup {
+namespace regroup::cli {
 
 namespace fs = std::filesystem;
 
@@ -209,4 +209,4 @@ void Cluster::shut_down(double seconds) {
   expected_.clear();
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct ClusterOptions {
   std::string dir;       // absolute, exists
@@ -69,4 +69,4 @@ class Cluster {
   std::set<int> expected_;                           // pids whose end is ours
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

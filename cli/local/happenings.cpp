@@ -11,7 +11,7 @@
 #include <limits>
 #include <thread>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 constexpr std::int64_t kCoordinatorBackAfterMs = 1000;
@@ -182,4 +182,4 @@ Result<void> Happenings::do_due() {
   return {};
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

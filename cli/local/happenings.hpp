@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 // What it acts on.
 struct HappeningsWorld {
@@ -56,4 +56,4 @@ class Happenings {
   int highest_node_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

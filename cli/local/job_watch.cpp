@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace regroup {
+namespace regroup::cli {
 
 JobWatch::JobWatch(Store& store, const Keys& keys, const std::string& job, std::function<void()> on_change)
     : status_key_(keys.status(job)), outcome_key_(keys.outcome(job)) {
@@ -33,4 +33,4 @@ JobOutcome JobWatch::outcome() const {
   return outcome_;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

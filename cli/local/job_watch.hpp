@@ -11,7 +11,7 @@
 #include <mutex>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 class JobWatch {
  public:
@@ -28,4 +28,4 @@ class JobWatch {
   std::unique_ptr<Watch> watch_;  // last: ends first
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 using nlohmann::json;
@@ -129,4 +129,4 @@ std::vector<std::string> FileTail::read_new_lines() {
   return lines;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

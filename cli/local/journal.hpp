@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 // One line; fields that its event does not have keep their defaults.
 struct JournalLine {
@@ -62,4 +62,4 @@ class FileTail {
   std::int64_t offset_ = 0;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <fstream>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;  // how often; the second time ends every wait
@@ -90,4 +90,4 @@ int run_local(const LocalOptions& options, std::string* summary) {
   return interrupted != 0 && result ? 130 : finished && written ? 0 : 1;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

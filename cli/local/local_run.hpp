@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct LocalOptions {
   JobSpec job;  // data pinned
@@ -31,4 +31,4 @@ struct LocalOptions {
 // sentence says why.
 int run_local(const LocalOptions& options, std::string* summary);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 namespace fs = std::filesystem;
 
@@ -50,4 +50,4 @@ Result<int> merge_profiles(const std::string& dir) {
   return static_cast<int>(files.size());
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 // Removes what an earlier run left in DIR.
 void remove_profiles(const std::string& dir);
@@ -14,4 +14,4 @@ void remove_profiles(const std::string& dir);
 // them is no trace. kUnavailable: it cannot be written.
 Result<int> merge_profiles(const std::string& dir);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 constexpr std::int64_t kTerminalEveryMs = 100;
@@ -149,4 +149,4 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   return out.dump(1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 // One line that is rewritten on a terminal; in a file a line every few seconds. Other lines go above it.
 class LiveLine {
@@ -34,4 +34,4 @@ struct SummaryFrame {           // what the journals do not say
 };
 std::string summary_json(const RunRecord& record, const SummaryFrame& frame);
 
-}  // namespace regroup
+}  // namespace regroup::cli

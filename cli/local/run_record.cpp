@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 // Does a plan with this cause answer an event of this kind?
@@ -202,4 +202,4 @@ std::vector<EventRow> RunRecord::event_rows(const std::vector<RegroupRecord>& re
   return rows;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

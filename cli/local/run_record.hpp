@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct Injected {
   std::int64_t at_ms = 0;  // wall clock
@@ -97,4 +97,4 @@ class RunRecord {
   std::string weights_sha256_, contradiction_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -8,7 +8,7 @@
 #include <set>
 #include <sstream>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 struct Kind {
@@ -155,4 +155,4 @@ TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scal
   return play;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 enum class Deed {
   kKillWorker,       // SIGKILL of a worker
@@ -58,4 +58,4 @@ struct TracePlay {
 };
 TracePlay play_trace(const std::vector<TraceLine>& trace, int limit, double scale);
 
-}  // namespace regroup
+}  // namespace regroup::cli

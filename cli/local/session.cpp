@@ -14,7 +14,7 @@
 #include <fstream>
 #include <thread>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -238,11 +238,12 @@ Result<void> LocalSession::run() {
 
 std::optional<Step> newest_checkpoint(const std::string& dir) {
   const auto listed =
-      dir.empty() ? Result<std::vector<ListedCheckpoint>>(std::vector<ListedCheckpoint>()) : list_checkpoints(dir);
+      dir.empty() ? Result<std::vector<checkpoint::ListedCheckpoint>>(std::vector<checkpoint::ListedCheckpoint>())
+                  : checkpoint::list_checkpoints(dir);
   if (!listed) return std::nullopt;
   for (const auto& checkpoint : *listed)
     if (checkpoint.manifest) return checkpoint.manifest->info.step;
   return std::nullopt;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

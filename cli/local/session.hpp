@@ -20,7 +20,7 @@
 #include <memory>
 #include <optional>
 
-namespace regroup {
+namespace regroup::cli {
 
 class LocalSession {
  public:
@@ -67,4 +67,4 @@ class LocalSession {
 // Of the job, as its directory says: once every agent and coordinator is gone, etcd's index may be behind.
 std::optional<Step> newest_checkpoint(const std::string& dir);
 
-}  // namespace regroup
+}  // namespace regroup::cli

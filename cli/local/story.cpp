@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace regroup {
+namespace regroup::cli {
 
 void Story::tell(const JournalLine& line, const RunRecord& record) {
   if (line.event == "plan" && told_plans_.insert(line.epoch).second) {
@@ -59,4 +59,4 @@ void Story::tell_new_epochs(const RunRecord& record) {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace regroup {
+namespace regroup::cli {
 
 class Story {
  public:
@@ -30,4 +30,4 @@ class Story {
   std::string last_fault_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -5,9 +5,9 @@
 
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 
 std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, const WhatIf& result);
 std::string what_if_json(const WhatIf& result);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 constexpr std::int64_t kFloat = 4;
@@ -142,4 +142,4 @@ Work work_per_token(const ModelShape& model, std::int64_t sequence_length) {
           12.0 * static_cast<double>(q) * seen * static_cast<double>(model.num_hidden_layers)};
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 constexpr int kPlaces = 64;  // where losses are tried, at most: a plan for 16,384 workers takes 0.1 s
@@ -158,4 +158,4 @@ Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int m
   return result;
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::cli {
 
 struct ImaginedCluster {
   int nodes = 1;
@@ -76,4 +76,4 @@ struct WhatIf {
 // kBadInput when the cluster cannot be imagined. No plan is no error: placement is empty, reason says why.
 Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int most_lost);
 
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <map>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 using nlohmann::ordered_json;
@@ -149,4 +149,4 @@ std::string what_if_json(const WhatIf& r) {
   return json.dump(2);
 }
 
-}  // namespace regroup
+}  // namespace regroup::cli

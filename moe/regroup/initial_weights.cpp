@@ -5,7 +5,7 @@
 namespace regroup {
 
 Result<std::int64_t> read_initial_weights(const JobSpec& job, std::span<const ShardPtr> shards) {
-  auto weights = ForeignWeights::open(job.initial_weights, job.model);
+  auto weights = checkpoint::ForeignWeights::open(job.initial_weights, job.model);
   if (!weights) return weights.error();
   for (const ShardPtr& shard : shards)
     if (auto ok =

@@ -141,7 +141,7 @@ void RegroupAttempt::make_store(const ShardStore* held) {
 std::optional<Step> RegroupAttempt::load_checkpoint() {
   const JobSpec& spec = view_.job->spec;
   if (spec.snapshots.checkpoint_dir.empty()) return std::nullopt;
-  CheckpointWanted wanted;
+  checkpoint::CheckpointWanted wanted;
   wanted.job = spec.name;
   wanted.shape = spec.model;
   wanted.data_digest = spec.data_digest;
@@ -149,7 +149,7 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     interrupt_();
     std::string chosen;
     if (view_.self.value == 0) {
-      const auto found = find_newest_checkpoint(spec.snapshots.checkpoint_dir, wanted);
+      const auto found = checkpoint::find_newest_checkpoint(spec.snapshots.checkpoint_dir, wanted);
       if (found) {
         chosen = found->path;
         for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
@@ -164,10 +164,10 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     chosen.assign(reinterpret_cast<const char*>(said.data()), said.size());
     if (chosen.empty()) return std::nullopt;
     if (chosen.front() == '!') throw Interrupted{{Code::kUnavailable, chosen.substr(1)}};
-    auto reader = CheckpointReader::open(chosen);
+    auto reader = checkpoint::CheckpointReader::open(chosen);
     Result<void> read;
     if (reader) {
-      std::vector<PartBuffer> buffers;
+      std::vector<checkpoint::PartBuffer> buffers;
       for (const ShardPtr& shard : created_)
         buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
       read = (*reader)->read(buffers);

@@ -60,8 +60,8 @@ TEST(KeeperCheckpoint, two_keepers_write_their_parts_and_part_0_commits) {
   EXPECT_EQ(committed.epoch, Epoch(3));
   EXPECT_GT(committed.bytes, part.bytes);
   EXPECT_EQ(a.keeper->saves_under_way(), 0);
-  CheckpointWanted wanted{job.name, job.model, job.data_digest, {}, true};
-  const auto found = find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
+  checkpoint::CheckpointWanted wanted{job.name, job.model, job.data_digest, {}, true};
+  const auto found = checkpoint::find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
   ASSERT_TRUE(found) << to_string(found.error());
   EXPECT_EQ(found->manifest.info.step, Step(40));
   EXPECT_EQ(found->manifest.info.fingerprint, "fingerprint");
@@ -90,7 +90,7 @@ TEST(KeeperCheckpoint, two_workers_of_one_node_do_not_wait_for_each_other) {
     commits += saved.committed ? 1 : 0;
   }
   EXPECT_EQ(commits, 1);
-  EXPECT_TRUE(find_newest_checkpoint(root.path(), {}));
+  EXPECT_TRUE(checkpoint::find_newest_checkpoint(root.path(), {}));
 }
 
 TEST(KeeperCheckpoint, only_the_newest_are_kept) {
@@ -104,7 +104,7 @@ TEST(KeeperCheckpoint, only_the_newest_are_kept) {
     EXPECT_EQ(node.saved.next().problem, "");
   }
   node.keeper.reset();  // deleting goes on after the event
-  const auto list = list_checkpoints(root.path());
+  const auto list = checkpoint::list_checkpoints(root.path());
   ASSERT_TRUE(list);
   ASSERT_EQ(list->size(), 2U);
   EXPECT_EQ(list->front().stored.name.step, Step(4));
@@ -161,7 +161,7 @@ TEST(KeeperCheckpoint, a_save_goes_on_after_its_job_has_ended_here) {
     node.keeper->work_for_none();
   }
   EXPECT_EQ(node.saved.next().problem, "");
-  expect_equal(find_newest_checkpoint(root.path(), {})->path, state, 1, 1);
+  expect_equal(checkpoint::find_newest_checkpoint(root.path(), {})->path, state, 1, 1);
 }
 
 TEST(KeeperCheckpoint, every_durable_take_is_answered_even_if_it_cannot_be_saved) {

@@ -8,7 +8,7 @@
 
 #include <filesystem>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 struct Ran {
@@ -85,4 +85,4 @@ TEST_F(CheckpointCommands, export_makes_a_model_once) {
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 std::string text_of(const std::string& path) {
@@ -91,4 +91,4 @@ TEST_F(Companions, an_export_in_bf16_is_half_as_large_and_whole_tensors_stay_tog
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -7,7 +7,7 @@
 
 #include <set>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 std::string file_with(const std::string& json, std::size_t data_bytes) {
@@ -267,4 +267,4 @@ TEST(Retention, an_unfinished_one_goes_when_nobody_can_be_writing_it) {
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
@@ -179,4 +179,4 @@ TEST(Catalog, a_root_that_is_empty_or_missing_holds_none) {
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -14,7 +14,7 @@
 #include <functional>
 #include <map>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 struct Tensor {
@@ -253,4 +253,4 @@ TEST_F(ForeignWeightsTest, files_that_are_missing_cut_off_or_not_as_the_index_sa
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -8,7 +8,7 @@
 
 #include <cstdlib>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 std::string python_with_transformers() {
@@ -70,4 +70,4 @@ TEST_F(HuggingFace, transformers_opens_an_export_of_a_tied_model_with_a_window) 
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -7,7 +7,7 @@
 
 #include <map>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 TEST(RoundTrip, what_four_wrote_three_read) {
@@ -101,4 +101,4 @@ TEST(RoundTrip, the_digest_is_that_of_the_weights_whoever_wrote_them) {
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <thread>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
@@ -251,4 +251,4 @@ TEST(Prune, keeps_the_newest_complete_ones_and_what_may_still_be_written) {
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 namespace {
 
 TEST(StreamCopy, copies_every_byte_and_no_other_however_source_and_target_lie) {
@@ -22,4 +22,4 @@ TEST(StreamCopy, copies_every_byte_and_no_other_however_source_and_target_lie) {
 }
 
 }  // namespace
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <thread>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 
 ModelShape tiny_shape() {
   ModelShape s;
@@ -181,4 +181,4 @@ std::int64_t expect_equal(const std::string& directory, const State& state, int 
   return bytes;
 }
 
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace regroup::testing {
+namespace regroup::checkpoint {
 
 ModelShape tiny_shape();
 // Odd sizes, tied or not, different every time; always valid.
@@ -50,4 +50,4 @@ std::string save(const std::string& root, const CheckpointInfo& info, const Stat
 // Reads everything with `num_readers` readers, each its random share, and compares bit for bit. Returns the bytes read.
 std::int64_t expect_equal(const std::string& directory, const State& state, int num_readers, std::uint64_t seed);
 
-}  // namespace regroup::testing
+}  // namespace regroup::checkpoint

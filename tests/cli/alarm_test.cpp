@@ -10,7 +10,7 @@
 #include <fstream>
 #include <thread>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 using std::chrono::milliseconds;
@@ -80,4 +80,4 @@ TEST(Alarm, hears_of_a_child_that_ended_and_gives_the_signal_back) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

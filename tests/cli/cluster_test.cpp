@@ -13,7 +13,7 @@
 #include <functional>
 #include <thread>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -107,4 +107,4 @@ TEST_F(ClusterTest, a_missing_program_is_named) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

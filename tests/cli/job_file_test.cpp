@@ -11,7 +11,7 @@
 #include <regex>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -266,7 +266,7 @@ TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
     "num_attention_heads": 2,
     "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64)";
   const auto said = [&](const std::string& extra) {
-    auto shape = shape_from_config_json("{" + fields + extra + "}");
+    auto shape = checkpoint::shape_from_config_json("{" + fields + extra + "}");
     return shape ? std::string() : shape.error().context;
   };
   EXPECT_EQ(said(""), "");
@@ -280,8 +280,8 @@ TEST(ConfigJson, what_is_not_computed_is_refused_by_name) {
   EXPECT_SAYS(said(R"(, "quantization_config": {"bits": 4})"), "quantised");
   EXPECT_SAYS(said(R"(, "attention_bias": true)"), "attention_bias");
   EXPECT_SAYS(said(R"(, "rms_norm_eps": "small")"), "wrong type");
-  EXPECT_SAYS(shape_from_config_json("[]").error().context, "not a JSON object");
-  EXPECT_SAYS(shape_from_config_json("{}").error().context, "is missing");
+  EXPECT_SAYS(checkpoint::shape_from_config_json("[]").error().context, "not a JSON object");
+  EXPECT_SAYS(checkpoint::shape_from_config_json("{}").error().context, "is missing");
 }
 
 TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
@@ -290,9 +290,9 @@ TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
     "num_attention_heads": 2, "head_dim": null,
     "num_local_experts": 3, "num_experts_per_tok": 1, "max_position_embeddings": 64, "router_jitter_noise": 0.1,
     "sliding_window": 16, "tie_word_embeddings": true,)";
-  const auto four =
-      shape_from_config_json(fields + R"("rope_theta": 5000.0, "rope_scaling": null, "torch_dtype": "bfloat16"})");
-  const auto five = shape_from_config_json(
+  const auto four = checkpoint::shape_from_config_json(
+      fields + R"("rope_theta": 5000.0, "rope_scaling": null, "torch_dtype": "bfloat16"})");
+  const auto five = checkpoint::shape_from_config_json(
       fields + R"("rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "dtype": "float32"})");
   ASSERT_TRUE(four && five);
   EXPECT_EQ(*four, *five);
@@ -301,7 +301,7 @@ TEST(ConfigJson, both_generations_of_transformers_say_the_same) {
   EXPECT_EQ(four->router_jitter_noise, 0.1);
   EXPECT_EQ(*four->sliding_window, 16);
   EXPECT_TRUE(four->tie_word_embeddings);
-  EXPECT_EQ(shape_from_config_json(fields + "\"x\": 1}")->rope_theta, 1e6)
+  EXPECT_EQ(checkpoint::shape_from_config_json(fields + "\"x\": 1}")->rope_theta, 1e6)
       << "what transformers takes for a Mixtral without one";
 }
 
@@ -343,4 +343,4 @@ TEST(Examples, every_job_file_is_good) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

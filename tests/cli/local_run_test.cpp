@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -120,4 +120,4 @@ TEST_F(LocalRunTest, a_directory_that_cannot_be_made_is_named) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

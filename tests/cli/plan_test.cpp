@@ -9,7 +9,7 @@
 
 #include <numeric>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
@@ -129,4 +129,4 @@ TEST(WhatIf, text_and_json_hold_the_figures) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 JournalLine committed(const std::string& worker, int epoch, int step, std::int64_t at_ms, double loss = 1.0) {
@@ -174,4 +174,4 @@ TEST(RunRecord, one_plan_answers_several_joins_and_a_later_one_none_of_them) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

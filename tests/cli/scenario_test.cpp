@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 std::string complaint(const std::string& text) {
@@ -104,4 +104,4 @@ TEST(Trace, the_recorded_availability_of_real_machines_never_exceeds_the_limit) 
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

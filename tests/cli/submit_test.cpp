@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace regroup {
+namespace regroup::cli {
 namespace {
 
 JobSpec small_job(const std::string& name) {
@@ -165,4 +165,4 @@ TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::cli

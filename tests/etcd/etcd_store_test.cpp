@@ -23,7 +23,7 @@ TEST(EtcdStore, an_endpoint_that_is_none_is_refused_with_its_text) {
 TEST(EtcdStore, without_an_etcd_every_call_ends_by_its_deadline_and_says_that_nothing_was_done) {
   EtcdOptions options;
   options.timeout = std::chrono::milliseconds(300);
-  const auto store = EtcdStore::open("127.0.0.1:" + std::to_string(free_ports(1).at(0)), options);
+  const auto store = EtcdStore::open("127.0.0.1:" + std::to_string(cli::free_ports(1).at(0)), options);
   ASSERT_TRUE(store);
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ((*store)->put("/a", "1").error().code, Code::kUnavailable);
@@ -38,9 +38,9 @@ TEST(EtcdStore, without_an_etcd_every_call_ends_by_its_deadline_and_says_that_no
 
 TEST(EtcdProcess, a_port_in_use_is_named) {
   EtcdWorld world;
-  EtcdProcessOptions options;
+  cli::EtcdProcessOptions options;
   options.client_port = world.etcd().options().client_port;
-  const auto second = EtcdProcess::start(options);
+  const auto second = cli::EtcdProcess::start(options);
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().context.find(std::to_string(options.client_port)), std::string::npos)
       << second.error().context;

@@ -18,7 +18,7 @@ inline std::unique_ptr<EtcdStore> open_store(const std::string& endpoints, const
 class EtcdWorld {
  public:
   explicit EtcdWorld(const EtcdOptions& options = {}) {
-    auto etcd = EtcdProcess::start();
+    auto etcd = cli::EtcdProcess::start();
     CHECK(etcd.has_value(), etcd.has_error() ? etcd.error().context : "");
     etcd_ = std::move(*etcd);
     store_ = open_store(etcd_->endpoint(), options);
@@ -26,7 +26,7 @@ class EtcdWorld {
   }
   Store& store() { return *store_; }
   Store& other() { return *other_; }
-  EtcdProcess& etcd() { return *etcd_; }
+  cli::EtcdProcess& etcd() { return *etcd_; }
   // renewed each 0.67 s: a loaded machine may be slow
   static std::chrono::milliseconds short_ttl() { return std::chrono::seconds(2); }
   void drop_lease(std::int64_t id) {
@@ -37,7 +37,7 @@ class EtcdWorld {
   }
 
  private:
-  std::unique_ptr<EtcdProcess> etcd_;
+  std::unique_ptr<cli::EtcdProcess> etcd_;
   std::unique_ptr<EtcdStore> store_;
   std::unique_ptr<EtcdStore> other_;
 };

@@ -50,32 +50,33 @@ void need(Result<void> result) {
 }
 
 ModelShape shape_of(const std::string& directory) {
-  return need(shape_from_config_json(need(read_small_file(directory + "/config.json"))));
+  return need(checkpoint::shape_from_config_json(need(checkpoint::read_small_file(directory + "/config.json"))));
 }
 
 class TensorFile {
  public:
   void add(const std::string& name, std::vector<std::int64_t> shape, const float* data) {
-    FileTensor tensor;
+    checkpoint::FileTensor tensor;
     tensor.name = name;
     tensor.shape = std::move(shape);
     tensors_.push_back(tensor);
     data_[name] = data;
   }
   void write(const std::string& path) {
-    place_tensors(tensors_);
-    auto file = need(open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
-    const std::string header = write_safetensors_header(tensors_);
-    need(write_at(file.fd(), path, std::as_bytes(std::span(header)), 0));
-    for (const FileTensor& tensor : tensors_) {
+    checkpoint::place_tensors(tensors_);
+    auto file = need(checkpoint::open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
+    const std::string header = checkpoint::write_safetensors_header(tensors_);
+    need(checkpoint::write_at(file.fd(), path, std::as_bytes(std::span(header)), 0));
+    for (const checkpoint::FileTensor& tensor : tensors_) {
       const std::span<const float> values(data_[tensor.name],
                                           static_cast<std::size_t>(tensor.end - tensor.begin) / sizeof(float));
-      need(write_at(file.fd(), path, std::as_bytes(values), static_cast<std::int64_t>(header.size()) + tensor.begin));
+      need(checkpoint::write_at(file.fd(), path, std::as_bytes(values),
+                                static_cast<std::int64_t>(header.size()) + tensor.begin));
     }
   }
 
  private:
-  std::vector<FileTensor> tensors_;
+  std::vector<checkpoint::FileTensor> tensors_;
   std::map<std::string, const float*> data_;
 };
 
@@ -106,7 +107,7 @@ json gradients(const json& request) {
   ops::SingleRank model(dims, 5);
   model.keep_final = true;
   model.documents = request.value("documents", model.documents);
-  auto weights = need(ForeignWeights::open(directory, dims.shape));
+  auto weights = need(checkpoint::ForeignWeights::open(directory, dims.shape));
   for (std::size_t i = 0; i < model.units.size(); ++i)
     need(weights->read(static_cast<int>(i), {0, kBlocksPerUnit},
                        {model.weights[i].data(), static_cast<std::size_t>(model.weights[i].numel())}));
@@ -133,7 +134,7 @@ JobSpec job_of(const json& request) {
   JobSpec job = testing::tiny_job(request["data"].get<std::string>());
   job.initial_weights = request["model"].get<std::string>();
   job.model = shape_of(job.initial_weights);
-  job.initial_digest = need(need(ForeignWeights::open(job.initial_weights, job.model))->digest());
+  job.initial_digest = need(need(checkpoint::ForeignWeights::open(job.initial_weights, job.model))->digest());
   job.steps = request["steps"].get<std::int64_t>();
   job.microbatches = job.chains = request["microbatches"].get<int>();
   job.sequences_per_microbatch = request["sequences"].get<int>();
@@ -182,7 +183,7 @@ json train(const json& request) {
   }
 
   // The first group holds the whole state.
-  SaveRequest save;
+  checkpoint::SaveRequest save;
   save.root = work + "/checkpoints";
   save.info.job = job.name;
   save.info.epoch = Epoch(1);
@@ -194,7 +195,7 @@ json train(const json& request) {
   for (int worker = 0; worker < groups.front(); ++worker)
     for (const auto& [key, shard] : cluster.store(worker).all())
       save.entries.push_back({shard->unit, shard->blocks, reinterpret_cast<const std::byte*>(shard->state.data())});
-  need(write_part(save));
+  need(checkpoint::write_part(save));
   const auto committed = need(commit(save, std::chrono::seconds(10)));
   return {{"losses", cluster.losses()},
           {"samples", samples},

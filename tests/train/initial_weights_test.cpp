@@ -17,14 +17,14 @@ class InitialWeights : public OnTinyJob<> {
   void SetUp() override {
     Cluster cluster(job_, 1, new_directory());
     digest_ = cluster.train(make_placement(job_, {1}), {0}, 1);
-    SaveRequest save;
+    checkpoint::SaveRequest save;
     save.root = directory_ + "/checkpoints";
     save.info = {job_.name, Epoch(1), Step(1), job_.seed, job_.model, "", "", 100'000};
     for (const auto& [key, shard] : cluster.store(0).all())
       save.entries.push_back({shard->unit, shard->blocks, reinterpret_cast<const std::byte*>(shard->state.data())});
-    ASSERT_TRUE(write_part(save));
+    ASSERT_TRUE(checkpoint::write_part(save));
     job_.initial_weights = commit(save, std::chrono::seconds(10))->directory;
-    job_.initial_digest = (*ForeignWeights::open(job_.initial_weights, job_.model))->digest().value();
+    job_.initial_digest = (*checkpoint::ForeignWeights::open(job_.initial_weights, job_.model))->digest().value();
     job_.seed = 99;
   }
   std::string train(const JobSpec& job, const std::vector<int>& groups, std::int64_t until) {
