@@ -24,7 +24,7 @@ AgentShell::AgentShell(Store& store, ShellOptions options)
       journal_(options_.directory + "/journal.jsonl", options_.facts.node),
       workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address},
                [this](Event event) { post(std::move(event)); }),
-      granting_(std::make_unique<Lane>()) {}
+      granting_(std::make_unique<WorkQueue>()) {}
 
 Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options,
                                                      const std::string& keeper_listen) {

@@ -78,7 +78,7 @@ class AgentShell {
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;
   Workers workers_;
-  std::unique_ptr<Lane> granting_;  // clears memory for arenas, which takes long
+  std::unique_ptr<WorkQueue> granting_;  // clears memory for arenas, which takes long
   std::unique_ptr<Registration> registration_;
   std::unique_ptr<Watches> watches_;
 };

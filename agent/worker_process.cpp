@@ -88,7 +88,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& p
 }
 
 WorkerProcess::WorkerProcess(int pid, int pidfd, int socket)
-    : pid_(pid), pidfd_(pidfd), socket_(socket), outgoing_(std::make_unique<Lane>()) {}
+    : pid_(pid), pidfd_(pidfd), socket_(socket), outgoing_(std::make_unique<WorkQueue>()) {}
 
 WorkerProcess::~WorkerProcess() {
   kill();

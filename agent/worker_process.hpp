@@ -7,7 +7,7 @@
 #pragma once
 
 #include "api/worker_protocol.hpp"
-#include "base/lane.hpp"
+#include "base/work_queue.hpp"
 #include "net/framed_socket.hpp"
 
 #include <csignal>
@@ -48,7 +48,7 @@ class WorkerProcess {
   int pidfd_;
   FramedSocket socket_;
   WorkerEvents events_;
-  std::unique_ptr<Lane> outgoing_;
+  std::unique_ptr<WorkQueue> outgoing_;
   std::thread listener_;
 };
 

@@ -6,7 +6,7 @@
 // told from absence.
 #pragma once
 
-#include "base/lane.hpp"
+#include "base/work_queue.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "coordinator/election.hpp"
 #include "metrics/counters.hpp"
@@ -56,7 +56,7 @@ class CoordinatorShell {
   bool stopped_ = false;
   bool connected_ = true;  // as last logged
   std::atomic<bool> leads_{false};
-  Lane writer_, scanner_, pulse_;
+  WorkQueue writer_, scanner_, pulse_;
 };
 
 }  // namespace regroup::coordinator

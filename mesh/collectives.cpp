@@ -4,7 +4,7 @@
 #include <cstring>
 #include <optional>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 // Every rank begins with the one after itself, so that not all go to the lowest first. f(index) for all but self;
@@ -76,4 +76,4 @@ Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
   return {};
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

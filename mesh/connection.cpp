@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 constexpr std::uint32_t kWatched = EPOLLIN | EPOLLRDHUP | EPOLLET;
@@ -26,7 +26,7 @@ std::uint64_t next_instance() {
 
 }  // namespace
 
-Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, const MeshOptions& options,
+Connection::Connection(int epoll_fd, int fd, Lane l, std::shared_ptr<Link> to, const Options& options,
                        MeshCounters& counters)
     : EpollTarget(Kind::kConnection),
       lane(l),
@@ -262,4 +262,4 @@ void Connection::finish_piece() {
   target_ = nullptr;
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -13,7 +13,7 @@
 #include <array>
 #include <optional>
 
-namespace regroup {
+namespace regroup::mesh {
 
 struct Link;
 
@@ -38,7 +38,7 @@ class Connection : public EpollTarget {
  public:
   enum class Read { kDrained, kMore, kPaused, kEof, kBadFrame };
 
-  Connection(int epoll_fd, int fd, Lane lane, std::shared_ptr<Link> link, const MeshOptions& options,
+  Connection(int epoll_fd, int fd, Lane lane, std::shared_ptr<Link> link, const Options& options,
              MeshCounters& counters);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -103,4 +103,4 @@ class Connection : public EpollTarget {
   int answers_ = 0;  // taken frames that came
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -3,7 +3,7 @@
 #include "mesh/link.hpp"
 #include "mesh/peer_memory.hpp"
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 bool holds_word(pid_t pid, std::uint64_t address, std::uint64_t word) {
@@ -60,4 +60,4 @@ void Connection::reach(const Frame& asked) {
   send_frame({FrameType::kReachable});
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 using std::chrono::milliseconds;
@@ -295,4 +295,4 @@ Connector::Time Connector::next_tick() const {
   return soonest;
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

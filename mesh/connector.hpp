@@ -11,7 +11,7 @@
 #include <map>
 #include <set>
 
-namespace regroup {
+namespace regroup::mesh {
 
 struct HandshakeSocket : EpollTarget {
   HandshakeSocket(int socket, Handshake h) : EpollTarget(Kind::kHandshake), fd(socket), handshake(std::move(h)) {}
@@ -81,4 +81,4 @@ class Connector {
   std::size_t num_strangers_ = 0;
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

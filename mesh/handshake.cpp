@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 constexpr std::string_view kMagic = "RGH1";
@@ -150,4 +150,4 @@ Handshake::Next Handshake::refuse(std::string reason) {
   return Next::kRefused;
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-namespace regroup {
+namespace regroup::mesh {
 
 class Handshake {
  public:
@@ -57,4 +57,4 @@ class Handshake {
   Stage stage_ = Stage::kHello;
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

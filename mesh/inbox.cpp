@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 // A message of which no more than this has come when its receive is posted is copied and then goes in place.
@@ -192,4 +192,4 @@ void Inbox::lose(Epoch entered, const Error& why) {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

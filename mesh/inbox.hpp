@@ -13,7 +13,7 @@
 #include <mutex>
 #include <unordered_map>
 
-namespace regroup {
+namespace regroup::mesh {
 
 // One message that is coming or is waited for.
 struct Incoming {
@@ -76,4 +76,4 @@ class Inbox {
   Error closed_why_, broken_why_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

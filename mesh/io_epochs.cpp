@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::mesh {
 
 Error IoThread::newer_epoch(Epoch epoch) {
   return {Code::kNewerEpoch, "epoch " + std::to_string(epoch.value) + " is there: stop and go on in it"};
@@ -86,4 +86,4 @@ void IoThread::check_enter() {
   finish_enter({});
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

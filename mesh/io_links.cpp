@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 using std::chrono::milliseconds;
@@ -181,4 +181,4 @@ void IoThread::judge(const std::shared_ptr<Link>& link) {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 using std::chrono::milliseconds;
@@ -27,7 +27,7 @@ void raise_file_limit() {
 
 }  // namespace
 
-IoThread::IoThread(const MeshOptions& options, MeshEvents events, MeshState& state)
+IoThread::IoThread(const Options& options, Events events, MeshState& state)
     : options_(options), events_(std::move(events)), state_(state), running_clock_(options.heartbeat) {}
 
 Result<std::string> IoThread::start() {
@@ -268,4 +268,4 @@ void IoThread::take_beat(Connection& connection) {
   if (const auto beat = connection.take_beat()) connection.link->pulse.beat(running_, beat->tag, beat->total != 0);
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -11,7 +11,7 @@
 #include <thread>
 #include <variant>
 
-namespace regroup {
+namespace regroup::mesh {
 
 struct ResolvedPeer {
   WorkerId id;
@@ -63,7 +63,7 @@ class IoThread : public Connector::Owner {
   struct Resume {};
   using Command = std::variant<Announce, Warm, Enter, SendLarge, SendSmall, Resume>;
 
-  IoThread(const MeshOptions& options, MeshEvents events, MeshState& state);
+  IoThread(const Options& options, Events events, MeshState& state);
   ~IoThread();
 
   Result<std::string> start();                         // the address to dial
@@ -112,8 +112,8 @@ class IoThread : public Connector::Owner {
   void forget_strangers();
   void want(const std::vector<ResolvedPeer>& peers);
 
-  const MeshOptions options_;
-  const MeshEvents events_;
+  const Options options_;
+  const Events events_;
   MeshState& state_;
   int epoll_ = -1, wake_ = -1;
   EpollTarget wake_target_{EpollTarget::Kind::kWake};
@@ -137,4 +137,4 @@ class IoThread : public Connector::Owner {
   std::thread thread_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -7,7 +7,7 @@
 
 #include <optional>
 
-namespace regroup {
+namespace regroup::mesh {
 
 struct HandshakeSocket;
 
@@ -49,4 +49,4 @@ struct Link {
   [[nodiscard]] bool connected() const { return lanes[0] && lanes[1]; }  // I/O thread
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -27,14 +27,14 @@
 #include <string>
 #include <vector>
 
-namespace regroup {
+namespace regroup::mesh {
 
 struct Peer {
   WorkerId id;
   std::string address;  // "unix:PATH" or "tcp:HOST:PORT"
 };
 
-struct MeshOptions {
+struct Options {
   WorkerId self;
   std::string listen;  // "unix:PATH" or "tcp:HOST:0"
   std::string secret;  // of the job; both sides prove it (HMAC over fresh nonces)
@@ -48,7 +48,7 @@ struct MeshOptions {
   std::size_t max_unmatched_bytes = 1ull << 30;
 };
 
-struct MeshEvents {
+struct Events {
   // Level-triggered per connection loss. evidence: "eof" | "silence" | "hang" (beats, is not waiting, and its progress
   // counter stands still).
   std::function<void(const WorkerId& whom, const std::string& evidence)> on_lost;
@@ -69,7 +69,7 @@ using TransferPtr = std::shared_ptr<Transfer>;
 
 class Mesh {
  public:
-  static Result<std::unique_ptr<Mesh>> open(const MeshOptions& options, MeshEvents events);
+  static Result<std::unique_ptr<Mesh>> open(const Options& options, Events events);
   virtual ~Mesh() = default;
 
   [[nodiscard]] virtual std::string address() const = 0;  // what others dial
@@ -126,4 +126,4 @@ Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
                           const std::vector<std::span<const std::byte>>& out,
                           const std::vector<std::span<std::byte>>& in);
 
-}  // namespace regroup
+}  // namespace regroup::mesh

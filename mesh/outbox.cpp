@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 constexpr std::size_t kLeastOffered = 128 * 1024;  // smaller messages are as quick through the socket
@@ -158,4 +158,4 @@ void Outbox::cut(Epoch below, const Error& why) {
   }
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -13,7 +13,7 @@
 #include <deque>
 #include <optional>
 
-namespace regroup {
+namespace regroup::mesh {
 
 class Outbox {
  public:
@@ -62,4 +62,4 @@ class Outbox {
   bool offers_ = false;
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

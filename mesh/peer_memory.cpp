@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <random>
 
-namespace regroup {
+namespace regroup::mesh {
 
 int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into) {
   while (!into.empty()) {
@@ -27,4 +27,4 @@ std::uint64_t fresh_word() {
   return word != 0 ? word : ++last;
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

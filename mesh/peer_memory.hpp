@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <span>
 
-namespace regroup {
+namespace regroup::mesh {
 
 // 0, or errno: ESRCH and EFAULT when the process or that memory is gone.
 int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into);
@@ -19,4 +19,4 @@ int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into
 // A word that is nowhere else: whoever finds it at an address has found what it was put there for. Never 0.
 std::uint64_t fresh_word();
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace regroup {
+namespace regroup::mesh {
 
 void Pulse::restart(Time now) {
   heard_ = moved_ = now;
@@ -43,4 +43,4 @@ Pulse::Time RunningClock::look(std::chrono::nanoseconds steady_now) {
   return running_;
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace regroup {
+namespace regroup::mesh {
 
 class Pulse {
  public:
@@ -41,4 +41,4 @@ class RunningClock {
   std::chrono::nanoseconds largest_gap_, last_{-1}, running_{0};
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 constexpr std::size_t kSmallBytes = 16 * 1024;  // copied and done at once
@@ -39,7 +39,7 @@ class Waiting {
 
 }  // namespace
 
-Result<std::unique_ptr<Mesh>> Mesh::open(const MeshOptions& options, MeshEvents events) {
+Result<std::unique_ptr<Mesh>> Mesh::open(const Options& options, Events events) {
   if (options.secret.empty()) return Error{Code::kBadInput, "the mesh needs the job's secret"};
   if (options.piece_bytes == 0 || options.piece_bytes > (1u << 30))
     return Error{Code::kBadInput, "mesh: piece_bytes must be in 1 byte to 1 GiB"};
@@ -49,7 +49,7 @@ Result<std::unique_ptr<Mesh>> Mesh::open(const MeshOptions& options, MeshEvents 
   return std::unique_ptr<Mesh>(std::move(mesh));
 }
 
-SocketMesh::SocketMesh(const MeshOptions& options, MeshEvents events) : options_(options) {
+SocketMesh::SocketMesh(const Options& options, Events events) : options_(options) {
   state_.hang_limit_ms = 50 * options.heartbeat.count();
   state_.unmatched.most = options.max_unmatched_bytes;
   io_ = std::make_unique<IoThread>(options, std::move(events), state_);
@@ -212,4 +212,4 @@ Mesh::Counters SocketMesh::counters() const {
           c.messages_received, c.refused,        c.stale_dropped};
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

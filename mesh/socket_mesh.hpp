@@ -3,11 +3,11 @@
 
 #include "mesh/io_thread.hpp"
 
-namespace regroup {
+namespace regroup::mesh {
 
 class SocketMesh : public Mesh {
  public:
-  SocketMesh(const MeshOptions& options, MeshEvents events);
+  SocketMesh(const Options& options, Events events);
   Result<void> start();
 
   [[nodiscard]] std::string address() const override { return address_; }
@@ -35,7 +35,7 @@ class SocketMesh : public Mesh {
   void block_on(Transfer& transfer);
   [[nodiscard]] bool over() const { return state_.newest.load() > epoch_.value; }
 
-  const MeshOptions options_;
+  const Options options_;
   MeshState state_;
   Epoch epoch_;
   Rank self_{-1};
@@ -44,4 +44,4 @@ class SocketMesh : public Mesh {
   std::unique_ptr<IoThread> io_;  // last: it goes first
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -9,7 +9,7 @@
 
 #include <atomic>
 
-namespace regroup {
+namespace regroup::mesh {
 
 class Transfer {
  public:
@@ -48,4 +48,4 @@ class Transfer {
   }
 };
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the wire is little-endian and copied as it lies in memory");
@@ -61,4 +61,4 @@ Offer decode_offer(const std::byte* in) {
   return {get<std::uint64_t>(in, 0), get<std::uint64_t>(in, 8), get<std::uint64_t>(in, 16)};
 }
 
-}  // namespace regroup
+}  // namespace regroup::mesh

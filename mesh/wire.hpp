@@ -21,7 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace regroup {
+namespace regroup::mesh {
 
 enum class FrameType : std::uint8_t { kData = 1, kBeat = 2, kReach = 3, kReachable = 4, kOffer = 5, kTaken = 6 };
 
@@ -49,4 +49,4 @@ bool decode_frame(const std::byte* in, Frame& frame);
 void encode_offer(const Offer& offer, std::byte* out);
 Offer decode_offer(const std::byte* in);
 
-}  // namespace regroup
+}  // namespace regroup::mesh

@@ -10,7 +10,7 @@
 
 namespace regroup::bench {
 
-ArrivalOrder::ArrivalOrder(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool)
+ArrivalOrder::ArrivalOrder(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool)
     : view_(view), mesh_(mesh), pool_(pool) {
   for (const auto& [key, shard] : store.all()) sums_[key].shard = shard;
   std::map<std::pair<int, int>, int> next;  // (from, to): both sides walk units, then overlaps, in the same order
@@ -51,7 +51,7 @@ void ArrivalOrder::begin(Step step) {
   }
 }
 
-Tag ArrivalOrder::leaf_tag(int unit, int wave, int number) const {
+mesh::Tag ArrivalOrder::leaf_tag(int unit, int wave, int number) const {
   return make_tag(step_, TransferOp::kLeaf, (wave * static_cast<int>(view_.job->units.size()) + unit) * 256 + number);
 }
 
@@ -75,7 +75,7 @@ void ArrivalOrder::begin_wave(int wave) {
 
 float* ArrivalOrder::leaf(int unit) {
   auto& sends = leaf_sends_[unit];
-  for (const TransferPtr& send : sends) must(mesh_.wait(send));
+  for (const mesh::TransferPtr& send : sends) must(mesh_.wait(send));
   sends.clear();
   return leaves_.at(unit).data();
 }
@@ -173,7 +173,7 @@ void ArrivalOrder::finish() {
       while (part.receive) {
         if (add_parts_that_came()) continue;
         for (const Part& other : sum.parts) must(mesh_.wait(other.send));
-        if (part.receive) must(mesh_.wait(TransferPtr(part.receive)));
+        if (part.receive) must(mesh_.wait(mesh::TransferPtr(part.receive)));
       }
     }
     sum.gradient.squares.clear();
@@ -183,7 +183,7 @@ void ArrivalOrder::finish() {
     }
   }
   for (auto& [unit, sends] : leaf_sends_) {
-    for (const TransferPtr& send : sends) must(mesh_.wait(send));
+    for (const mesh::TransferPtr& send : sends) must(mesh_.wait(send));
     sends.clear();
   }
 }

@@ -19,7 +19,7 @@ namespace regroup::bench {
 
 class ArrivalOrder {
  public:
-  ArrivalOrder(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool);
+  ArrivalOrder(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool);
 
   void begin(Step step);
   void begin_wave(int wave);
@@ -38,7 +38,7 @@ class ArrivalOrder {
     Interval blocks;
     int sent_number = 0, received_number = 0;
     Floats value;
-    TransferPtr send, receive;  // no `receive`: added already
+    mesh::TransferPtr send, receive;  // no `receive`: added already
   };
   struct Sum {  // of one shard
     ShardPtr shard;
@@ -51,21 +51,21 @@ class ArrivalOrder {
     int unit = 0;
     Sum* sum = nullptr;
     Floats value;
-    TransferPtr receive;
+    mesh::TransferPtr receive;
   };
 
   void add(Sum& sum, const float* leaf);
   bool add_leaves_that_came();
   bool add_parts_that_came();
-  [[nodiscard]] Tag leaf_tag(int unit, int wave, int number) const;
+  [[nodiscard]] mesh::Tag leaf_tag(int unit, int wave, int number) const;
 
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   FloatPool& pool_;
   Step step_;
   std::map<ShardStore::Key, Sum> sums_;
   std::map<int, Floats> leaves_;  // [dense unit]
-  std::map<int, std::vector<TransferPtr>> leaf_sends_;
+  std::map<int, std::vector<mesh::TransferPtr>> leaf_sends_;
   std::vector<Leaf> arriving_;  // oldest first
 };
 

@@ -43,7 +43,7 @@ class Meeting {
 };
 
 struct OfRank {
-  std::unique_ptr<Mesh> mesh;
+  std::unique_ptr<mesh::Mesh> mesh;
   ShardStore store;
   FloatPool pools[2];
   std::int64_t bytes_moved[2] = {0, 0};
@@ -96,14 +96,14 @@ Compared compare(const JobSpec& job, const Placement& placement, int rounds, con
   plan.job = job.name;
   plan.placement = placement;
   std::vector<OfRank> ranks(static_cast<std::size_t>(placement.num_ranks()));
-  std::vector<Peer> peers;
+  std::vector<mesh::Peer> peers;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
-    MeshOptions options;
+    mesh::Options options;
     options.self = {NodeId("rank-" + std::to_string(i)), 1, 0, 0};
     options.listen = "unix:" + directory + "/" + std::to_string(i);
     options.secret = "0123456789abcdef";
     options.heartbeat = std::chrono::milliseconds(5000);  // a rank that waits for the meeting is not silent
-    auto mesh = Mesh::open(options, {});
+    auto mesh = mesh::Mesh::open(options, {});
     if (!mesh) give_up(to_string(mesh.error()));
     ranks[i].mesh = std::move(*mesh);
     peers.push_back({options.self, ranks[i].mesh->address()});

@@ -43,7 +43,7 @@ BadSteps Known::bad_until(Step step) const {
   return before->second.after(found->second.bad());
 }
 
-Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine) {
+Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings& mine) {
   WireWriter out;
   out.put(or_none(mine.live));
   out.put(or_none(mine.prepared));
@@ -93,7 +93,7 @@ Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine)
   return known;
 }
 
-void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known) {
+void exchange_snapshots(mesh::Mesh& mesh, const EpochView& view, Known& known) {
   // Which agents this member asks: its own, if no lower rank shares it, and the donors that the plan sends through it.
   std::vector<std::string> mine;
   if (!view.is_donor()) {

@@ -38,8 +38,8 @@ struct Known {
 };
 
 // Throws Interrupted. kInternal inside it when two vote records of one step differ: then bits were lost somewhere.
-Known exchange_holdings(Mesh& mesh, const EpochView& view, const Holdings& mine);
+Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings& mine);
 // Adds the snapshots of the agents: those beside members and the plan's snapshot donors, each asked by one member.
-void exchange_snapshots(Mesh& mesh, const EpochView& view, Known& known);
+void exchange_snapshots(mesh::Mesh& mesh, const EpochView& view, Known& known);
 
 }  // namespace regroup

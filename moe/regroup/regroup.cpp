@@ -33,7 +33,7 @@ bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
 
 }  // namespace
 
-RegroupAttempt::RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
+RegroupAttempt::RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                                std::function<void()> interrupt)
     : mesh_(mesh), view_(view), state_(state), prepared_(std::move(prepared)), interrupt_(std::move(interrupt)) {}
 

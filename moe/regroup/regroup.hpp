@@ -34,7 +34,7 @@ struct CarriedState {
 class RegroupAttempt {
  public:
   // The mesh has entered the view's epoch. `prepared`: of the old one; nothing if there was none.
-  RegroupAttempt(Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
+  RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                  std::function<void()> interrupt);
 
   // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan.
@@ -58,7 +58,7 @@ class RegroupAttempt {
   std::optional<Step> load_checkpoint();
   void initialise();
 
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   const EpochView& view_;
   CarriedState& state_;
   Prepared prepared_;

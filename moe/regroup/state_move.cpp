@@ -61,7 +61,7 @@ std::span<float> StateMove::part(const ShardStore& of, const Piece& piece, int a
 void StateMove::run() {
   std::map<std::pair<int, int>, int> numbers;
   std::map<int, std::vector<std::span<float>>> arriving;  // by sender
-  std::vector<TransferPtr> transfers;
+  std::vector<mesh::TransferPtr> transfers;
   std::vector<Piece> from_agents;
   for (const Piece& piece : pieces_of(view_, known_, settlement_)) {
     if (piece.from >= kAgentHolder) {
@@ -70,7 +70,7 @@ void StateMove::run() {
     }
     int& number = numbers[{piece.from, piece.to}];
     for (int array = 0; array < 3; ++array, ++number) {
-      const Tag tag = make_tag(kNoStep, TransferOp::kMove, number);
+      const mesh::Tag tag = make_tag(kNoStep, TransferOp::kMove, number);
       if (piece.from == view_.self.value) {
         const std::span<float> data = part(from_, piece, array);
         hashes_[piece.to].push_back(XXH3_64bits(data.data(), data.size_bytes()));
@@ -83,13 +83,13 @@ void StateMove::run() {
       }
     }
   }
-  const Tag hash_tag = make_tag(kNoStep, TransferOp::kMoveHashes);
+  const mesh::Tag hash_tag = make_tag(kNoStep, TransferOp::kMoveHashes);
   for (const auto& [peer, hashes] : hashes_)
-    transfers.push_back(mesh_.send(Rank(peer), hash_tag, std::as_bytes(std::span(hashes)), Lane::kControl));
-  std::map<int, TransferPtr> hash_messages;
+    transfers.push_back(mesh_.send(Rank(peer), hash_tag, std::as_bytes(std::span(hashes)), mesh::Lane::kControl));
+  std::map<int, mesh::TransferPtr> hash_messages;
   for (const auto& [peer, parts] : arriving) hash_messages[peer] = mesh_.receive_message(Rank(peer), hash_tag);
   fetch_from_agents(from_agents);
-  for (const TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
+  for (const mesh::TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
   for (const auto& [peer, parts] : arriving) {
     const auto bytes = must(mesh_.wait_message(hash_messages.at(peer)));
     REGROUP_CHECK(bytes.size() == parts.size() * sizeof(std::uint64_t), "checksums from rank", peer);

@@ -26,8 +26,8 @@ class StateMove {
  public:
   // `from`: what this worker holds, if that is of the step settled on. `to`: with a shard for everything that the new
   // layout wants; what `from` has of it is there already.
-  StateMove(Mesh& mesh, const EpochView& view, const Known& known, const Settlement& settlement, const ShardStore& from,
-            const ShardStore& to, std::function<void()> interrupt)
+  StateMove(mesh::Mesh& mesh, const EpochView& view, const Known& known, const Settlement& settlement,
+            const ShardStore& from, const ShardStore& to, std::function<void()> interrupt)
       : mesh_(mesh),
         view_(view),
         known_(known),
@@ -45,7 +45,7 @@ class StateMove {
   void fetch_from_agents(const std::vector<Piece>& pieces);
   std::span<float> part(const ShardStore& of, const Piece& piece, int array) const;
 
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   const EpochView& view_;
   const Known& known_;
   const Settlement& settlement_;

@@ -31,10 +31,10 @@ enum class TransferOp : std::uint64_t {
   kOutputsAgain = 18,  // index as kOutputs
 };
 
-inline Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {
+inline mesh::Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {
   REGROUP_CHECK(index >= 0 && index < (1 << 26), "transfer index", index);
-  return Tag{(static_cast<std::uint64_t>(step.value) << 32) | (static_cast<std::uint64_t>(op) << 26) |
-             static_cast<std::uint64_t>(index)};
+  return mesh::Tag{(static_cast<std::uint64_t>(step.value) << 32) | (static_cast<std::uint64_t>(op) << 26) |
+                   static_cast<std::uint64_t>(index)};
 }
 
 // Transfers of a regroup carry no step: they are named within the epoch.

@@ -27,7 +27,7 @@ std::span<std::byte> bytes(const at::Tensor& rows) { return {static_cast<std::by
 
 }  // namespace
 
-ExpertExchange::ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction,
+ExpertExchange::ExpertExchange(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, Reduction& reduction,
                                std::function<void()> interrupt, Trace* trace)
     : view_(view),
       mesh_(mesh),
@@ -79,7 +79,7 @@ void ExpertExchange::begin_wave(int wave, std::vector<int> microbatches) {
   }
 }
 
-void ExpertExchange::wait(const TransferPtr& transfer) {
+void ExpertExchange::wait(const mesh::TransferPtr& transfer) {
   while (!mesh_.ready(transfer) && weight_gradients_.run_one()) interrupt_();
   const TracedSpan span(trace_, "dispatch");
   const auto start = std::chrono::steady_clock::now();
@@ -93,16 +93,16 @@ void ExpertExchange::release_older(Pass pass) {
   older_ = std::exchange(in_flight_, {});
 }
 
-void ExpertExchange::send(int member, Tag tag, const at::Tensor& rows) {
+void ExpertExchange::send(int member, mesh::Tag tag, const at::Tensor& rows) {
   in_flight_.emplace_back(mesh_.send(view_.rank_of(member), tag, bytes(rows)), rows);
 }
 
 void ExpertExchange::exchange_counts(int layer, const ops::Routing* routing) {
   LayerState& state = layers_[static_cast<std::size_t>(layer)];
   const auto experts = static_cast<std::size_t>(view_.job->shape().num_local_experts);
-  const Tag tag = make_tag(step_, TransferOp::kCounts, wave_ * view_.job->shape().num_hidden_layers + layer);
+  const mesh::Tag tag = make_tag(step_, TransferOp::kCounts, wave_ * view_.job->shape().num_hidden_layers + layer);
   state.counts.assign(static_cast<std::size_t>(view_.group_size()), {});
-  std::vector<TransferPtr> transfers;
+  std::vector<mesh::TransferPtr> transfers;
   for (int member = 0; member < view_.group_size(); ++member) {
     auto& counts = state.counts[static_cast<std::size_t>(member)];
     if (member == view_.member) {
@@ -116,10 +116,10 @@ void ExpertExchange::exchange_counts(int layer, const ops::Routing* routing) {
     for (int member = 0; member < view_.group_size(); ++member) {
       if (member != view_.member)
         transfers.push_back(
-            mesh_.send(view_.rank_of(member), tag, std::as_bytes(std::span(routing->counts)), Lane::kControl));
+            mesh_.send(view_.rank_of(member), tag, std::as_bytes(std::span(routing->counts)), mesh::Lane::kControl));
     }
   }
-  for (const TransferPtr& transfer : transfers) wait(transfer);
+  for (const mesh::TransferPtr& transfer : transfers) wait(transfer);
 }
 
 ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routing* routing, const at::Tensor& rows,
@@ -128,7 +128,7 @@ ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routin
   const auto& shape = view_.job->shape();
   Arrivals arriving;
   for (int expert = 0; expert < shape.num_local_experts; ++expert) {
-    const Tag tag = make_tag(step_, out, index(layer, expert));
+    const mesh::Tag tag = make_tag(step_, out, index(layer, expert));
     for (const int holder : view_.holders_of(layer, expert)) {
       if (holder != view_.member) {
         if (routing != nullptr && routing->counts[static_cast<std::size_t>(expert)] > 0)
@@ -141,7 +141,7 @@ ExpertExchange::Arrivals ExpertExchange::trade_rows(int layer, const ops::Routin
         if (count == 0) continue;
         at::Tensor from_peer = ops::empty({count, shape.hidden_size},
                                           view_.job->spec.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
-        TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
+        mesh::TransferPtr receive = mesh_.receive(view_.rank_of(member), tag, bytes(from_peer));
         in_flight_.emplace_back(receive, from_peer);
         arriving[{member, expert}] = {std::move(receive), from_peer};
       }
@@ -176,7 +176,7 @@ ExpertExchange::Answers ExpertExchange::expect_answers(int layer, const ops::Rou
 }
 
 at::Tensor ExpertExchange::join(const Answers& answers) {
-  for (const TransferPtr& transfer : answers.receives) wait(transfer);
+  for (const mesh::TransferPtr& transfer : answers.receives) wait(transfer);
   if (answers.more.defined()) ops::add_slices(answers.sum, answers.more);
   return answers.sum;
 }

@@ -31,7 +31,7 @@ enum class Pass { kTrain, kAgain, kValidate };
 class ExpertExchange {
  public:
   // `interrupt` throws Interrupted when a newer epoch asks for it; called between segments.
-  ExpertExchange(const EpochView& view, Mesh& mesh, const ShardStore& store, Reduction& reduction,
+  ExpertExchange(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, Reduction& reduction,
                  std::function<void()> interrupt, Trace* trace = nullptr);
 
   // The masters are those of the step now: makes the weights that this step computes with.
@@ -52,14 +52,14 @@ class ExpertExchange {
     std::map<std::pair<int, int>, ops::ExpertSaved> saved;  // (member, unit held here)
   };
   struct Arriving {
-    TransferPtr receive;
+    mesh::TransferPtr receive;
     at::Tensor rows;
   };
   // What the slices of one layer answer to this worker's rows.
   struct Answers {
     at::Tensor sum;   // [rows, hidden]: slice 0's, in the end all slices'
     at::Tensor more;  // [slices - 1, rows, hidden], undefined without
-    std::vector<TransferPtr> receives;
+    std::vector<mesh::TransferPtr> receives;
     [[nodiscard]] at::Tensor of(int slice) const { return slice == 0 ? sum : more.select(0, slice - 1); }
   };
   // The rows of one member's microbatch for one expert.
@@ -83,14 +83,14 @@ class ExpertExchange {
   Answers expect_answers(int layer, const ops::Routing* routing, const at::Tensor& rows, TransferOp back);
   // Waits for them and adds them.
   at::Tensor join(const Answers& answers);
-  void send(int member, Tag tag, const at::Tensor& rows);
-  void wait(const TransferPtr& transfer);
+  void send(int member, mesh::Tag tag, const at::Tensor& rows);
+  void wait(const mesh::TransferPtr& transfer);
   void release_older(Pass pass);
   // Until no more than `most` layers' wait.
   void add_weight_gradients(int most);
 
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   WeightGradients weight_gradients_;
   std::function<void()> interrupt_;
   Trace* trace_;
@@ -106,7 +106,7 @@ class ExpertExchange {
   std::vector<Rounded> rounded_;
   at::Tensor more_;  // the answers of slices above 0, of one call at a time
   // older_: of the call before the last; released first where memory is saved
-  std::vector<std::pair<TransferPtr, at::Tensor>> in_flight_, older_;
+  std::vector<std::pair<mesh::TransferPtr, at::Tensor>> in_flight_, older_;
   double seconds_waited_ = 0;
 };
 

@@ -9,7 +9,7 @@
 
 namespace regroup {
 
-DenseGather::DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store,
+DenseGather::DenseGather(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store,
                          const std::vector<ComputeForm>& forms, Trace* trace)
     : view_(view), mesh_(mesh), store_(store), forms_(forms), trace_(trace), gathered_(view.job->units.size()) {
   for (const Unit& unit : view_.job->units) {
@@ -39,7 +39,7 @@ void DenseGather::begin(Step step) {
       const Rank rank = view_.rank_of(other);
       int number = 0;
       for (const Interval& blocks : view_.kept(unit.index, rank).intervals()) {
-        const Tag tag = make_tag(step, TransferOp::kGather, unit.index * 256 + number++);
+        const mesh::Tag tag = make_tag(step, TransferOp::kGather, unit.index * 256 + number++);
         const std::int64_t offset = form.byte_of(blocks.lo * unit.block_elements);
         const std::span bytes(gathered.base + offset,
                               static_cast<std::size_t>(form.byte_of(blocks.hi * unit.block_elements) - offset));
@@ -66,7 +66,7 @@ std::byte* DenseGather::weights(int unit) {
   if (!gathered.receives.empty()) {
     const TracedSpan span(trace_, "gather");
     const auto start = std::chrono::steady_clock::now();
-    for (const TransferPtr& receive : gathered.receives) must(mesh_.wait(receive));
+    for (const mesh::TransferPtr& receive : gathered.receives) must(mesh_.wait(receive));
     gathered.receives.clear();
     seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
@@ -74,7 +74,7 @@ std::byte* DenseGather::weights(int unit) {
 }
 
 void DenseGather::end() {
-  for (const TransferPtr& send : sends_) must(mesh_.wait(send));
+  for (const mesh::TransferPtr& send : sends_) must(mesh_.wait(send));
   sends_.clear();
 }
 

@@ -20,7 +20,7 @@ namespace regroup {
 class DenseGather {
  public:
   // `forms` [unit] must outlive it.
-  DenseGather(const EpochView& view, Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms,
+  DenseGather(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, const std::vector<ComputeForm>& forms,
               Trace* trace = nullptr);
   void begin(Step step);
   std::byte* weights(int unit);  // in its compute form, 64-byte aligned
@@ -32,15 +32,15 @@ class DenseGather {
   struct Gathered {
     Floats buffer;  // empty when `base` is this worker's own master weights
     std::byte* base = nullptr;
-    std::vector<TransferPtr> receives;
+    std::vector<mesh::TransferPtr> receives;
   };
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   const ShardStore& store_;
   const std::vector<ComputeForm>& forms_;
   Trace* trace_;
   std::vector<Gathered> gathered_;  // [unit]; experts stay empty
-  std::vector<TransferPtr> sends_;
+  std::vector<mesh::TransferPtr> sends_;
   double seconds_waited_ = 0;
 };
 

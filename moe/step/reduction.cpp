@@ -8,7 +8,7 @@
 #include <cstring>
 
 namespace regroup {
-Reduction::Reduction(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool)
+Reduction::Reduction(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool)
     : view_(view), mesh_(mesh), pool_(pool), siblings_(view, mesh, store, pool) {
   for (const auto& [key, shard] : store.all()) running_[key].shard = shard;
   for (const Unit& unit : view_.job->units) {
@@ -43,7 +43,7 @@ void Reduction::begin_wave(int wave) {
     for (int source = 0; source < view_.group_size(); ++source) {
       if (source == view_.member || view_.microbatch(wave, source) < 0) continue;
       Arriving arriving{source, key, pool_.take(running.shard->numel()), nullptr};
-      const Tag tag = make_tag(step_, TransferOp::kLeaf, (wave * units + unit) * 256 + number);
+      const mesh::Tag tag = make_tag(step_, TransferOp::kLeaf, (wave * units + unit) * 256 + number);
       arriving.receive =
           mesh_.receive(view_.rank_of(source), tag, writable_bytes(arriving.values.data(), arriving.values.size()));
       arriving_[unit].push_back(std::move(arriving));
@@ -53,7 +53,7 @@ void Reduction::begin_wave(int wave) {
 
 float* Reduction::leaf(int unit) {
   auto& sends = leaf_sends_[unit];
-  for (const TransferPtr& send : sends) must(mesh_.wait(send));
+  for (const mesh::TransferPtr& send : sends) must(mesh_.wait(send));
   sends.clear();
   return leaves_.at(unit).data();
 }
@@ -66,7 +66,7 @@ void Reduction::send_leaf(int unit, int wave) {
     if (owner == view_.member) continue;
     int number = 0;
     for (const Interval& blocks : view_.kept(unit, view_.rank_of(owner)).intervals()) {
-      const Tag tag = make_tag(step_, TransferOp::kLeaf, (wave * units + unit) * 256 + number++);
+      const mesh::Tag tag = make_tag(step_, TransferOp::kLeaf, (wave * units + unit) * 256 + number++);
       leaf_sends_[unit].push_back(mesh_.send(
           view_.rank_of(owner), tag, bytes_of(data + blocks.lo * block_elements, blocks.size() * block_elements)));
     }
@@ -156,7 +156,7 @@ void Reduction::finish() {
   }
   const auto start = std::chrono::steady_clock::now();
   for (auto& [unit, sends] : leaf_sends_) {
-    for (const TransferPtr& send : sends) must(mesh_.wait(send));
+    for (const mesh::TransferPtr& send : sends) must(mesh_.wait(send));
     sends.clear();
   }
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -25,7 +25,7 @@ class Reduction {
     std::vector<double> squares;  // squared norm of each of its blocks
   };
 
-  Reduction(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool);
+  Reduction(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool);
 
   void begin(Step step);
   void begin_wave(int wave);  // posts the receives of the others' leaves
@@ -58,18 +58,18 @@ class Reduction {
   std::vector<Running*> running_of(int unit);
 
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   FloatPool& pool_;
   Step step_;
   std::map<Key, Running> running_;
   std::map<Key, Gradient> gradients_;
   std::map<int, Floats> leaves_;  // [dense unit]
-  std::map<int, std::vector<TransferPtr>> leaf_sends_;
+  std::map<int, std::vector<mesh::TransferPtr>> leaf_sends_;
   struct Arriving {
     int source = 0;  // member
     Key key;
     Floats values;
-    TransferPtr receive;
+    mesh::TransferPtr receive;
   };
   std::map<int, std::vector<Arriving>> arriving_;  // [dense unit], by source then interval
   Siblings siblings_;

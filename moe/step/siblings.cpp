@@ -48,7 +48,7 @@ std::vector<Join> joins_of(const std::vector<Part>& parts) {
 
 }  // namespace
 
-Siblings::Siblings(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool)
+Siblings::Siblings(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool)
     : view_(view), mesh_(mesh), pool_(pool) {
   for (const auto& [key, shard] : store.all()) exchanges_[key];
   Numbering numbering;
@@ -153,9 +153,9 @@ Floats Siblings::complete(const Shard& shard, std::vector<Node>& nodes, std::vec
   return sum;
 }
 
-void Siblings::wait(std::vector<TransferPtr>& transfers) {
+void Siblings::wait(std::vector<mesh::TransferPtr>& transfers) {
   const auto start = std::chrono::steady_clock::now();
-  for (const TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
+  for (const mesh::TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
   transfers.clear();
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }

@@ -23,7 +23,7 @@ struct Node {  // of one shard
 
 class Siblings {
  public:
-  Siblings(const EpochView& view, Mesh& mesh, const ShardStore& store, FloatPool& pool);
+  Siblings(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool);
 
   void begin(Step step);  // posts the receives of their nodes
   // Sends the nodes that this group has completed, all of `shard`; their values stay where they are until complete().
@@ -41,11 +41,11 @@ class Siblings {
     std::vector<TreeNode> received;          // nodes of their group
     int first_sent = 0, first_received = 0;  // running numbers of the transfers
     std::vector<Floats> values;              // received
-    std::vector<TransferPtr> receives;
+    std::vector<mesh::TransferPtr> receives;
   };
   struct Exchanges {  // of one shard
     std::vector<Exchange> with;
-    std::vector<TransferPtr> sends;
+    std::vector<mesh::TransferPtr> sends;
   };
   struct Part {  // a node's value over one run of blocks
     TreeNode node;
@@ -55,10 +55,10 @@ class Siblings {
 
   static std::vector<Part> parts_of(const Shard& shard, std::vector<Node>& nodes, std::vector<Exchange>& exchanges,
                                     Interval blocks);
-  void wait(std::vector<TransferPtr>& transfers);
+  void wait(std::vector<mesh::TransferPtr>& transfers);
 
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   FloatPool& pool_;
   Step step_;
   std::map<ShardStore::Key, Exchanges> exchanges_;  // of every shard

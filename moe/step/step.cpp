@@ -29,7 +29,7 @@ class Stopwatch {
 
 }  // namespace
 
-StepRunner::StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data,
+StepRunner::StepRunner(const EpochView& view, mesh::Mesh& mesh, ShardStore& store, const Dataset& data,
                        const Dataset* validation_data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)
     : view_(view),
       mesh_(mesh),

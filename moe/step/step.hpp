@@ -40,8 +40,8 @@ struct StepHooks {
 
 class StepRunner {
  public:
-  StepRunner(const EpochView& view, Mesh& mesh, ShardStore& store, const Dataset& data, const Dataset* validation_data,
-             FloatPool& pool, StepHooks hooks, const BadSteps& bad);
+  StepRunner(const EpochView& view, mesh::Mesh& mesh, ShardStore& store, const Dataset& data,
+             const Dataset* validation_data, FloatPool& pool, StepHooks hooks, const BadSteps& bad);
 
   // Trains step `step` (the state is that of step - 1) and commits it. A bad one leaves weights and moments as they
   // were.
@@ -67,7 +67,7 @@ class StepRunner {
   [[nodiscard]] const Unit& unit(int index) const { return view_.job->units[static_cast<std::size_t>(index)]; }
 
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   ShardStore& store_;
   const Dataset& data_;
   const Dataset* validation_data_;

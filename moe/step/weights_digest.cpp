@@ -38,7 +38,7 @@ std::string WeightsDigest::make(Step step, DenseGather* step_gather) {
   std::string mine;
   for (const std::string& line : lines) mine += line + "\n";
   const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(tag_step, TransferOp::kDigest),
-                                     std::as_bytes(std::span(mine.data(), mine.size())), Lane::kBulk));
+                                     std::as_bytes(std::span(mine.data(), mine.size())), mesh::Lane::kBulk));
   lines.clear();
   for (const auto& bytes : all) {
     std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());

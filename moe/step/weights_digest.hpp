@@ -17,7 +17,8 @@ namespace regroup {
 // One thread. Keeps what its transfers may still touch: it lives until the mesh has entered the next epoch.
 class WeightsDigest {
  public:
-  WeightsDigest(const EpochView& view, Mesh& mesh, const ShardStore& store) : view_(view), mesh_(mesh), store_(store) {}
+  WeightsDigest(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store)
+      : view_(view), mesh_(mesh), store_(store) {}
 
   // SHA-256 by the rule of base/digest.hpp of the weights after `step`. All members call it. `step_gather`: of the
   // compute forms, between two steps; null in a spare. Throws Interrupted.
@@ -25,7 +26,7 @@ class WeightsDigest {
 
  private:
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   const ShardStore& store_;
   std::vector<ComputeForm> flat_forms_;
   std::optional<DenseGather> flat_gather_;  // of the master weights, where the job computes in another precision

@@ -25,14 +25,14 @@ std::vector<std::string> WholeExperts::digest_lines(Step step) {
 void WholeExperts::add_layer(Step step, int layer, std::vector<std::string>& lines) {
   const ModelShape& shape = view_.job->shape();
   std::map<int, const float*> flat;  // [unit] of the experts put together here
-  std::vector<TransferPtr> transfers;
+  std::vector<mesh::TransferPtr> transfers;
   arriving_.clear();
   for (int expert = 0; expert < static_cast<int>(shape.num_local_experts); ++expert) {
     const int to = view_.holder_of(layer, {expert, 0});
     for (int slice = 0; slice < shape.expert_slices; ++slice) {
       const Unit& part = unit(layer, {expert, slice});
       const int from = view_.holder_of(layer, {expert, slice});
-      const Tag tag = make_tag(step, TransferOp::kDigest, 1 + part.index);
+      const mesh::Tag tag = make_tag(step, TransferOp::kDigest, 1 + part.index);
       if (from == view_.member) {
         const ShardPtr shard = store_.exactly(part.index, {0, kBlocksPerUnit});
         REGROUP_CHECK(shard != nullptr, "no shard of unit", part.index);
@@ -48,7 +48,7 @@ void WholeExperts::add_layer(Step step, int layer, std::vector<std::string>& lin
       }
     }
   }
-  for (const TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
+  for (const mesh::TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
   Floats whole;
   for (int expert = 0; expert < static_cast<int>(shape.num_local_experts); ++expert) {
     if (view_.holder_of(layer, {expert, 0}) != view_.member) continue;

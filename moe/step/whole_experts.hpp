@@ -16,7 +16,8 @@ namespace regroup {
 // the mesh must enter the next epoch before the store goes.
 class WholeExperts {
  public:
-  WholeExperts(const EpochView& view, Mesh& mesh, const ShardStore& store) : view_(view), mesh_(mesh), store_(store) {}
+  WholeExperts(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store)
+      : view_(view), mesh_(mesh), store_(store) {}
   std::vector<std::string> digest_lines(Step step);
 
  private:
@@ -24,7 +25,7 @@ class WholeExperts {
   [[nodiscard]] const Unit& unit(int layer, ExpertSlice slice) const;
 
   const EpochView& view_;
-  Mesh& mesh_;
+  mesh::Mesh& mesh_;
   const ShardStore& store_;
   std::vector<Floats> arriving_;  // of the layer under way
 };

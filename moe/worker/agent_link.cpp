@@ -41,7 +41,7 @@ void AgentLink::handle(const ToWorker& message, int fd) {
   } else if (const auto* dial = std::get_if<DialPeers>(&message)) {
     dialling_ = *dial;
     if (mesh_ != nullptr) {
-      std::vector<Peer> peers;
+      std::vector<mesh::Peer> peers;
       for (const Participant& peer : dial->peers) {
         if (welcome_ && peer.worker != welcome_->self) peers.push_back({peer.worker, peer.address});
       }
@@ -87,7 +87,7 @@ Welcome AgentLink::wait_welcome() {
   return *welcome_;
 }
 
-void AgentLink::attach(Mesh* mesh) {
+void AgentLink::attach(mesh::Mesh* mesh) {
   const std::lock_guard lock(mutex_);
   mesh_ = mesh;
 }

@@ -37,7 +37,7 @@ class AgentLink {
  public:
   explicit AgentLink(int fd);
   Welcome wait_welcome();
-  void attach(Mesh* mesh);  // from now on plans wake its waiters, and peers to dial are dialled
+  void attach(mesh::Mesh* mesh);  // from now on plans wake its waiters, and peers to dial are dialled
 
   // The newest plan above `above`; blocks, saying why it waits.
   Plan wait_for_plan(Epoch above, const std::string& reason);
@@ -82,7 +82,7 @@ class AgentLink {
   [[nodiscard]] bool replaced_locked() const;  // a newer plan is to be entered
 
   FramedSocket socket_;
-  Mesh* mesh_ = nullptr;
+  mesh::Mesh* mesh_ = nullptr;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Welcome> welcome_;

@@ -41,7 +41,7 @@ class Worker {
   Welcome welcome_;
   JobView job_;
   Trace trace_;
-  std::unique_ptr<Mesh> mesh_;
+  std::unique_ptr<mesh::Mesh> mesh_;
   JobData data_;
   CarriedState state_;
   FloatPool pool_;

@@ -5,7 +5,7 @@
 
 #include <random>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 namespace {
 
 template <class F>
@@ -218,7 +218,7 @@ TEST(MeshDoor, a_socket_file_left_by_a_dead_process_is_replaced_and_a_live_one_i
 
 TEST(MeshDoor, bad_options_are_refused_with_one_sentence) {
   World world(1);
-  const auto code_of = [](const MeshOptions& options) {
+  const auto code_of = [](const Options& options) {
     const auto mesh = Mesh::open(options, {});
     return mesh ? Code::kInternal : mesh.error().code;
   };
@@ -237,4 +237,4 @@ TEST(MeshDoor, bad_options_are_refused_with_one_sentence) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -265,4 +265,4 @@ TEST(MeshEpoch, more_than_may_be_kept_waits_in_the_sender_until_it_is_taken) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

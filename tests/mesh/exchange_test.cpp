@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <random>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 namespace {
 
 std::vector<std::byte> part(int from, int to, std::size_t size) {
@@ -197,7 +197,7 @@ TEST(MeshExchange, over_tcp_with_addresses_learned_from_the_meshes) {
   std::vector<std::unique_ptr<Mesh>> meshes;
   std::vector<Peer> peers;
   for (int i = 0; i < kRanks; ++i) {
-    MeshOptions options;
+    Options options;
     options.self = worker(i);
     options.listen = "tcp:127.0.0.1:0";
     options.secret = "s";
@@ -218,4 +218,4 @@ TEST(MeshExchange, over_tcp_with_addresses_learned_from_the_meshes) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

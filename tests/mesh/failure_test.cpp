@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -120,7 +120,7 @@ TEST(MeshFailure, a_gather_that_loses_a_peer_returns_when_nobody_reads_its_bytes
   for (int i = 0; i < 3; ++i) {
     auto options = world.options(i);
     if (i == 1) options.max_unmatched_bytes = 1;  // so what rank 0 gives stays unsent until rank 1 asks for it
-    auto mesh = Mesh::open(options, i == 0 ? told.events() : MeshEvents{});
+    auto mesh = Mesh::open(options, i == 0 ? told.events() : Events{});
     MESH_OK(mesh);
     meshes.push_back(std::move(*mesh));
   }
@@ -312,4 +312,4 @@ TEST(MeshFailure, what_arrived_whole_before_the_death_can_still_be_received) {
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

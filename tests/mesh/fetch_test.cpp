@@ -8,7 +8,7 @@
 
 #include <cstring>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 namespace {
 
 constexpr std::size_t kBytes = 5'000'000;
@@ -181,4 +181,4 @@ TEST(MeshFetch,
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

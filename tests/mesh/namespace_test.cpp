@@ -2,7 +2,7 @@
 // silence alone tells.
 #include "tests/mesh/networks.hpp"
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -136,4 +136,4 @@ TEST(MeshNamespace, a_cut_in_the_middle_of_a_message_ends_it_on_both_sides_and_d
 }
 
 }  // namespace
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <fstream>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 
 // The calling thread and what it starts from now on see a network without any link. "" or why this is not permitted.
 inline std::string enter_new_network() {
@@ -70,4 +70,4 @@ class Networks {
   std::string problem_;
 };
 
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

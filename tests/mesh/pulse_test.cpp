@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace regroup {
+namespace regroup::mesh {
 namespace {
 
 using namespace std::chrono_literals;
@@ -58,4 +58,4 @@ TEST(Pulse, time_in_which_the_observer_did_not_run_does_not_count) {
 }
 
 }  // namespace
-}  // namespace regroup
+}  // namespace regroup::mesh

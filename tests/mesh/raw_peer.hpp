@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 
 // A blocking socket to a mesh.
 class RawSocket {
@@ -89,4 +89,4 @@ struct RawPeer {
   const RawSocket control, bulk;
 };
 
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

@@ -16,7 +16,7 @@
 #include <mutex>
 #include <thread>
 
-namespace regroup::test {
+namespace regroup::mesh::test {
 
 using namespace std::chrono_literals;
 inline constexpr auto kGenerous = 60s;  // deadline of what takes milliseconds on an idle machine
@@ -65,7 +65,7 @@ struct Told {
   std::vector<std::pair<WorkerId, std::string>> lost;
   int connected = 0;
 
-  MeshEvents events() {
+  Events events() {
     return {[this](const WorkerId& whom, const std::string& evidence) {
               std::lock_guard lock(mutex);
               lost.emplace_back(whom, evidence);
@@ -93,15 +93,15 @@ struct World {
   explicit World(int n) {
     for (int i = 0; i < n; ++i) peers.push_back({worker(i), "unix:" + dir.file(std::to_string(i))});
   }
-  [[nodiscard]] MeshOptions options(int i) const {
-    MeshOptions o;
+  [[nodiscard]] Options options(int i) const {
+    Options o;
     o.self = peers[static_cast<std::size_t>(i)].id;
     o.listen = peers[static_cast<std::size_t>(i)].address;
     o.secret = "a secret";
     o.heartbeat = heartbeat;
     return o;
   }
-  [[nodiscard]] std::unique_ptr<Mesh> open(int i, MeshEvents events = {}) const {
+  [[nodiscard]] std::unique_ptr<Mesh> open(int i, Events events = {}) const {
     auto mesh = Mesh::open(options(i), std::move(events));
     if (!mesh) ADD_FAILURE() << to_string(mesh.error());
     return mesh ? std::move(*mesh) : nullptr;
@@ -191,4 +191,4 @@ class Signal {
     ASSERT_TRUE(mesh_ok_result) << to_string(mesh_ok_result.error()); \
   } while (false)
 
-}  // namespace regroup::test
+}  // namespace regroup::mesh::test

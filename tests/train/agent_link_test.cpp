@@ -42,11 +42,11 @@ class AgentLinkTest : public ::testing::Test {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       ::close(ends_[0]);
       AgentLink link(ends_[1]);
-      MeshOptions options;
+      mesh::Options options;
       options.self = kSelf;
       options.listen = "unix:" + directory_ + "/mesh";
       options.secret = link.wait_welcome().job.secret;
-      const auto mesh = Mesh::open(options, {}).value();
+      const auto mesh = mesh::Mesh::open(options, {}).value();
       link.attach(mesh.get());
       link.state(WorkerState::kReady);
       char byte = 0;

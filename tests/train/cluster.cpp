@@ -122,7 +122,7 @@ JobSpec tiny_job(const std::string& data_prefix) {
 
 struct Cluster::Node {
   WorkerId id;
-  std::unique_ptr<Mesh> mesh;
+  std::unique_ptr<mesh::Mesh> mesh;
   std::unique_ptr<Trace> trace;
   std::unique_ptr<Dataset> data, validation_data;
   std::int64_t dies_after_step = -1;
@@ -139,13 +139,13 @@ Cluster::Cluster(JobSpec job, int workers, std::string directory)
   for (int i = 0; i < workers; ++i) {
     auto node = std::make_unique<Node>();
     node->id = {NodeId("node-" + std::to_string(i)), 1, 0, 0};
-    MeshOptions options;
+    mesh::Options options;
     options.self = node->id;
     options.listen = "unix:" + directory_ + "/m" + std::to_string(i);
     options.secret = job_.spec.secret;
     // Threads of one test share two cores: silence is not what is tested here.
     options.heartbeat = std::chrono::milliseconds(5000);
-    node->mesh = Mesh::open(options, {}).value();
+    node->mesh = mesh::Mesh::open(options, {}).value();
     node->data =
         Dataset::open(data_sources(job_.spec), job_.spec.model.vocab_size, job_.spec.sequence_length, job_.spec.seed)
             .value();
@@ -189,7 +189,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
   plan.job = job_.spec.name;
   plan.origin = epoch_ == 1 ? Origin::kFresh : Origin::kResume;
   plan.placement = placement;
-  std::vector<Peer> peers;
+  std::vector<mesh::Peer> peers;
   const auto participant = [&](int number) {
     const Node& node = *nodes_[static_cast<std::size_t>(number)];
     peers.push_back({node.id, node.mesh->address()});

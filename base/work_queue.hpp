@@ -1,4 +1,4 @@
-// lane.hpp: a thread that runs what it is given, in order: for calls that block, beside a loop that must not.
+// work_queue.hpp: one thread that runs what is posted, in order: for calls that block, beside a loop that must not.
 #pragma once
 
 #include <condition_variable>
@@ -9,12 +9,12 @@
 
 namespace regroup {
 
-class Lane {
+class WorkQueue {
  public:
-  Lane();
-  ~Lane();  // finishes what runs, drops the rest
-  Lane(const Lane&) = delete;
-  Lane& operator=(const Lane&) = delete;
+  WorkQueue();
+  ~WorkQueue();  // finishes what runs, drops the rest
+  WorkQueue(const WorkQueue&) = delete;
+  WorkQueue& operator=(const WorkQueue&) = delete;
   void post(std::function<void()> work);  // any thread
 
  private:

@@ -1,8 +1,8 @@
-#include "base/lane.hpp"
+#include "base/work_queue.hpp"
 
 namespace regroup {
 
-Lane::Lane()
+WorkQueue::WorkQueue()
     : thread_([this] {
         std::unique_lock lock(mutex_);
         for (;;) {
@@ -16,7 +16,7 @@ Lane::Lane()
         }
       }) {}
 
-Lane::~Lane() {
+WorkQueue::~WorkQueue() {
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -25,7 +25,7 @@ Lane::~Lane() {
   thread_.join();
 }
 
-void Lane::post(std::function<void()> work) {
+void WorkQueue::post(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
     work_.push_back(std::move(work));
