@@ -117,10 +117,6 @@ double random_uniform(std::uint64_t key, std::uint64_t counter) {
   return (static_cast<double>(random_bits(key, counter) >> 12) + 0.5) * 0x1.0p-52;
 }
 
-std::uint64_t random_below(std::uint64_t key, std::uint64_t counter, std::uint64_t bound) {
-  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(random_bits(key, counter)) * bound) >> 64);
-}
-
 double random_normal(std::uint64_t key, std::uint64_t counter) { return quantile(random_uniform(key, counter)); }
 
 }  // namespace regroup

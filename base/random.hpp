@@ -13,8 +13,6 @@ std::uint64_t random_key(std::uint64_t key, std::uint64_t index);  // derive: pe
 
 std::uint64_t random_bits(std::uint64_t key, std::uint64_t counter);  // Philox4x32-10, 64 of its bits
 double random_uniform(std::uint64_t key, std::uint64_t counter);      // in (0, 1), both ends out
-// in [0, bound); bias below bound / 2^64
-std::uint64_t random_below(std::uint64_t key, std::uint64_t counter, std::uint64_t bound);
 // mean 0, variance 1; +, -, *, / and sqrt in fp64 only, so the same bits everywhere
 double random_normal(std::uint64_t key, std::uint64_t counter);
 

@@ -90,7 +90,7 @@ void run(OfRank& rank, const EpochView& view, int rounds, Meeting& meeting) {
 }  // namespace
 
 Compared compare(const JobSpec& job, const Placement& placement, int rounds, const std::string& directory) {
-  const JobView view_of_job(job);
+  const JobConstants constants(job);
   Plan plan;
   plan.epoch = Epoch(1);
   plan.job = job.name;
@@ -117,8 +117,8 @@ Compared compare(const JobSpec& job, const Placement& placement, int rounds, con
       OfRank& rank = ranks[i];
       try {
         must(rank.mesh->enter(plan.epoch, peers, std::chrono::seconds(60)));
-        const EpochView view(view_of_job, plan, Rank(static_cast<int>(i)));
-        for (const Unit& unit : view_of_job.units)
+        const EpochView view(constants, plan, Rank(static_cast<int>(i)));
+        for (const Unit& unit : constants.units)
           for (const Interval& blocks : view.kept(unit.index, view.self).intervals())
             rank.store.add(std::make_shared<Shard>(unit, blocks));
         run(rank, view, all_rounds, meeting);

@@ -20,10 +20,6 @@ REGROUP_CLONES void add(float* acc, const bf16* leaf, std::int64_t n) {
              __attribute__((always_inline)) { st(acc + i, ld(acc + i) + ld(leaf + i)); });
 }
 
-REGROUP_CLONES void scale(float* x, float factor, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
-}
-
 REGROUP_CLONES double squared_norm(const float* x, std::int64_t n) {
   REGROUP_CHECK(n % kLanes == 0, "n", n);
   f64x4 squares[4] = {};  // of lanes 4 p to 4 p + 3

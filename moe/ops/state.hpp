@@ -18,8 +18,6 @@ namespace regroup::ops {
 // acc[i] += leaf[i].
 void add(float* acc, const float* leaf, std::int64_t n);
 void add(float* acc, const bf16* leaf, std::int64_t n);
-// x[i] *= factor.
-void scale(float* x, float factor, std::int64_t n);
 
 // Sum of squares in fp64 over 16 lanes joined in one order. n is a multiple of 16: call it once a block.
 double squared_norm(const float* x, std::int64_t n);

@@ -14,7 +14,8 @@ std::optional<Rank> rank_in(const Plan& plan, const WorkerId& worker) {
   return std::nullopt;
 }
 
-EpochView::EpochView(const JobView& job_view, Plan p, Rank rank) : job(&job_view), plan(std::move(p)), self(rank) {
+EpochView::EpochView(const JobConstants& constants, Plan p, Rank rank)
+    : job(&constants), plan(std::move(p)), self(rank) {
   if (!is_donor()) {
     group_index = plan.placement.group_of(self);
     member = plan.placement.member_of(self);

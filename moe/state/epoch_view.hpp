@@ -12,19 +12,16 @@
 
 namespace regroup {
 
-// A job's constants that every part of the step needs.
-struct JobView {
+// What every part of the step needs of the job, and no plan changes.
+struct JobConstants {
   JobSpec spec;
   std::vector<Unit> units;
   std::vector<ComputeForm> forms;  // [unit] in the job's precision
-  explicit JobView(JobSpec job)
+  explicit JobConstants(JobSpec job)
       : spec(std::move(job)), units(make_units(spec.model)), forms(compute_forms(units, spec.precision)) {}
   [[nodiscard]] const ModelShape& shape() const { return spec.model; }
   [[nodiscard]] int microbatches_per_chain() const { return spec.microbatches / spec.chains; }
   [[nodiscard]] int chain_of(int microbatch) const { return microbatch / microbatches_per_chain(); }
-  [[nodiscard]] std::int64_t tokens_per_microbatch() const {
-    return static_cast<std::int64_t>(spec.sequences_per_microbatch) * spec.sequence_length;
-  }
 };
 
 struct ExpertSlice {
@@ -36,13 +33,13 @@ struct ExpertSlice {
 std::optional<Rank> rank_in(const Plan& plan, const WorkerId& worker);
 
 struct EpochView {
-  const JobView* job = nullptr;
+  const JobConstants* job = nullptr;
   Plan plan;
   Rank self;
   int group_index = -1;  // -1: a spare, or a donor
   int member = -1;       // position in the group
 
-  EpochView(const JobView& job, Plan plan, Rank self);
+  EpochView(const JobConstants& job, Plan plan, Rank self);
   [[nodiscard]] bool is_donor() const { return self.value >= static_cast<int>(plan.members.size()); }
   [[nodiscard]] const Group& group() const { return plan.placement.groups[static_cast<std::size_t>(group_index)]; }
   [[nodiscard]] int group_size() const { return static_cast<int>(group().ranks.size()); }

@@ -31,7 +31,6 @@ class ShardStore {
  public:
   using Key = std::pair<int, int>;
   void add(ShardPtr shard) { shards_[{shard->unit, shard->blocks.lo}] = std::move(shard); }
-  void clear() { shards_.clear(); }
   [[nodiscard]] bool empty() const { return shards_.empty(); }
   [[nodiscard]] const std::map<Key, ShardPtr>& all() const { return shards_; }
   [[nodiscard]] ShardPtr exactly(int unit, Interval blocks) const;     // null if there is none with these very blocks

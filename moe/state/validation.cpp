@@ -5,7 +5,7 @@
 
 namespace regroup {
 
-Result<ValidationRecord> count_validation(const JobView& job, Step step,
+Result<ValidationRecord> count_validation(const JobConstants& job, Step step,
                                           const std::vector<std::vector<MicrobatchLoss>>& of_members) {
   std::vector<std::optional<MicrobatchLoss>> losses(static_cast<std::size_t>(job.spec.validation.microbatches));
   for (const auto& member : of_members) {

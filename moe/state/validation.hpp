@@ -24,7 +24,7 @@ struct ValidationRecord {
 };
 
 // kInternal when a microbatch is missing or was computed twice.
-Result<ValidationRecord> count_validation(const JobView& job, Step step,
+Result<ValidationRecord> count_validation(const JobConstants& job, Step step,
                                           const std::vector<std::vector<MicrobatchLoss>>& of_members);
 
 // Transfers of the validation after a step bear this name instead of the step's: training's steps do not reach so far

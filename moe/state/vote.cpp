@@ -42,7 +42,7 @@ bool VoteRecord::bad() const { return !std::isfinite(norm()); }
 
 double VoteRecord::norm() const { return std::sqrt(sum_of_squares) / static_cast<double>(targets > 0 ? targets : 1); }
 
-Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<Vote>& votes) {
+Result<VoteRecord> count_votes(const JobConstants& job, Step step, const std::vector<Vote>& votes) {
   VoteRecord record;
   record.step = step.value;
   record.planned = ~std::uint64_t{0};

@@ -59,6 +59,6 @@ struct VoteRecord {
 
 // kInternal when a microbatch is missing or computed twice, when groups disagree about a block, or when a member voted
 // not ok.
-Result<VoteRecord> count_votes(const JobView& job, Step step, const std::vector<Vote>& votes);
+Result<VoteRecord> count_votes(const JobConstants& job, Step step, const std::vector<Vote>& votes);
 
 }  // namespace regroup

@@ -25,7 +25,6 @@ class DenseGather {
   void begin(Step step);
   std::byte* weights(int unit);  // in its compute form, 64-byte aligned
   void end();                    // every send has left: the masters may change
-  void drop() { sends_.clear(); }
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
 
  private:

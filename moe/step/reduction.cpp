@@ -160,7 +160,6 @@ void Reduction::finish() {
     sends.clear();
   }
   seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  complete_ = true;
 }
 
 const Reduction::Gradient& Reduction::gradient(const Shard& shard) const {
@@ -170,7 +169,6 @@ const Reduction::Gradient& Reduction::gradient(const Shard& shard) const {
 }
 
 void Reduction::discard() {
-  complete_ = false;
   for (auto& [unit, sends] : leaf_sends_) sends.clear();
   for (auto& [unit, list] : arriving_) {
     for (Arriving& arriving : list) pool_.give(std::move(arriving.values));

@@ -37,7 +37,6 @@ class Reduction {
   float* expert_accumulator(int unit, int microbatch, bool& fresh);
   void unit_done(int unit);  // no more gradients of this unit in this step
   void finish();             // every unit is done: waits for the siblings, completes each tree as its nodes come
-  [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] const Gradient& gradient(const Shard& shard) const;
   void discard();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_ + siblings_.seconds_waited(); }
@@ -73,7 +72,6 @@ class Reduction {
   };
   std::map<int, std::vector<Arriving>> arriving_;  // [dense unit], by source then interval
   Siblings siblings_;
-  bool complete_ = false;
   double seconds_waited_ = 0;
 };
 

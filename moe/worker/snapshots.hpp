@@ -18,7 +18,7 @@ namespace regroup {
 
 class Snapshots {
  public:
-  Snapshots(AgentLink& link, const JobView& job)
+  Snapshots(AgentLink& link, const JobConstants& job)
       : link_(link), job_(job), schedule_(job.spec.snapshots.snapshot_every_steps) {}
   // The store of a new epoch: asks for slots if what there is does not fit.
   void enter(const EpochView& view, const ShardStore& store);
@@ -40,7 +40,7 @@ class Snapshots {
   void take(Step step, const ShardStore& store, const BadSteps& bad, bool durable);
 
   AgentLink& link_;
-  const JobView& job_;
+  const JobConstants& job_;
   const EpochView* view_ = nullptr;
   SnapshotSchedule schedule_;
   Step protected_{-1};  // newest that was safe everywhere, in whatever epoch

@@ -39,7 +39,7 @@ class Worker {
 
   AgentLink& link_;
   Welcome welcome_;
-  JobView job_;
+  JobConstants job_;
   Trace trace_;
   std::unique_ptr<mesh::Mesh> mesh_;
   JobData data_;

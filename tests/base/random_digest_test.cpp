@@ -44,13 +44,6 @@ TEST(Random, KeysOfOtherPurposesDiffer) {
   EXPECT_NE(random_key(1, std::uint64_t{2}), random_key(2, std::uint64_t{1}));
 }
 
-TEST(Random, BelowStaysBelow) {
-  std::set<std::uint64_t> seen;
-  for (std::uint64_t i = 0; i < 1000; ++i) seen.insert(random_below(5, i, 7));
-  EXPECT_EQ(seen.size(), 7u);
-  EXPECT_EQ(*seen.rbegin(), 6u);
-}
-
 TEST(Digest, Sha256OfAbc) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   Sha256 pieces;

@@ -183,9 +183,9 @@ Batch random_batch(const Dims& dims, std::uint64_t seed) {
   const std::uint64_t key = random_key(seed, "test/tokens");
   std::int64_t* tokens = batch.tokens.data_ptr<std::int64_t>();
   std::int64_t* targets = batch.targets.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < dims.tokens(); ++i)
-    tokens[i] = static_cast<std::int64_t>(
-        random_below(key, static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(dims.shape.vocab_size)));
+  const auto vocabulary = static_cast<unsigned __int128>(dims.shape.vocab_size);
+  for (std::int64_t i = 0; i < dims.tokens(); ++i)  // in [0, vocab_size): the upper half of a 128-bit product
+    tokens[i] = static_cast<std::int64_t>((random_bits(key, static_cast<std::uint64_t>(i)) * vocabulary) >> 64);
   for (std::int64_t i = 0; i < dims.tokens(); ++i)
     targets[i] = (i + 1) % dims.sequence_length == 0 ? -1 : tokens[i + 1];
   return batch;

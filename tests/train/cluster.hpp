@@ -46,7 +46,7 @@ class Cluster {
 
  private:
   struct Node;
-  JobView job_;
+  JobConstants job_;
   std::string directory_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::uint64_t epoch_ = 0;
