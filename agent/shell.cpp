@@ -46,7 +46,7 @@ Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions 
 
 AgentShell::~AgentShell() {
   watches_.reset();
-  registration_.reset();
+  records_.reset();
   granting_.reset();
   workers_.end_all();
   keeper_.reset();
@@ -63,25 +63,25 @@ void AgentShell::post(Event event) {
 void AgentShell::terminate() { post(Terminate{}); }
 
 int AgentShell::run() {
-  RegistrationOptions registration;
-  registration.node_key = keys_.node(options_.facts.node);
-  registration.incarnation = options_.facts.incarnation;
-  registration.host = options_.facts.labels["host"];
-  registration.directory = options_.facts.labels["directory"];
-  registration.lease_ttl = options_.lease_ttl;
-  RegistrationEvents events;
-  events.on_refused = [this](const std::string& reason) {
+  NodeLeaseOptions lease;
+  lease.node_key = keys_.node(options_.facts.node);
+  lease.incarnation = options_.facts.incarnation;
+  lease.host = options_.facts.labels["host"];
+  lease.directory = options_.facts.labels["directory"];
+  lease.ttl = options_.lease_ttl;
+  NodeLeaseEvents events;
+  events.refused = [this](const std::string& reason) {
     const std::lock_guard lock(mutex_);
     refused_ = reason;
     changed_.notify_all();
   };
-  events.on_lease_lost = [this] {
+  events.lost = [this] {
     counters_.change([](auto& c) { ++c.lease_losses; });
     journal_.lease_lost();
   };
   {
     const std::lock_guard core_lock(core_mutex_);
-    registration_ = std::make_unique<Registration>(store_, registration, events);
+    records_ = std::make_unique<RecordWriter>(store_, lease, events);
   }
   watches_ =
       std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
@@ -113,7 +113,7 @@ int AgentShell::run() {
   lock.unlock();
   watches_.reset();
   workers_.end_all();
-  registration_->leave();
+  records_->leave();
   if (refused.empty()) return 0;
   log::error("node_refused", {{"reason", refused}});
   journal_.quits(refused);
@@ -234,9 +234,9 @@ void AgentShell::do_one(const TakeSnapshot& action) {
   keeper_->take({action.worker, action.taken, action.buddy, action.fingerprint});
 }
 void AgentShell::do_one(const CancelSaves& action) { keeper_->cancel_saves_before(action.before); }
-void AgentShell::do_one(const PutLeased& action) { registration_->put_leased(action.key, action.value); }
-void AgentShell::do_one(const EraseLeased& action) { registration_->erase_leased(action.key); }
-void AgentShell::do_one(const PutLasting& action) { registration_->put_lasting(action.key, action.value); }
+void AgentShell::do_one(const PutLeased& action) { records_->put_leased(action.key, action.value); }
+void AgentShell::do_one(const EraseLeased& action) { records_->erase_leased(action.key); }
+void AgentShell::do_one(const PutLasting& action) { records_->put_lasting(action.key, action.value); }
 
 void AgentShell::do_one(const Refused& action) {
   log::error("plan_refused", {{"reason", action.text}});

@@ -7,7 +7,7 @@
 
 #include "agent/core/agent.hpp"
 #include "agent/journal.hpp"
-#include "agent/registration.hpp"
+#include "agent/record_writer.hpp"
 #include "agent/snapshots/keeper.hpp"
 #include "agent/watches.hpp"
 #include "agent/workers.hpp"
@@ -42,7 +42,7 @@ class AgentShell {
   // Any thread; made when asked for.
   [[nodiscard]] metrics::AgentCounters counters() const;
   [[nodiscard]] std::string status_json() const;
-  [[nodiscard]] bool registered() const { return registration_ && registration_->registered(); }
+  [[nodiscard]] bool registered() const { return records_ && records_->registered(); }
 
  private:
   AgentShell(Store& store, ShellOptions options);
@@ -79,7 +79,7 @@ class AgentShell {
   std::unique_ptr<SnapshotKeeper> keeper_;
   Workers workers_;
   std::unique_ptr<WorkQueue> granting_;  // clears memory for arenas, which takes long
-  std::unique_ptr<Registration> registration_;
+  std::unique_ptr<RecordWriter> records_;
   std::unique_ptr<Watches> watches_;
 };
 
