@@ -2,6 +2,7 @@
 #include "agent/shell.hpp"
 #include "api/keys.hpp"
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
 #include "net/socket_directory.hpp"
@@ -141,6 +142,7 @@ int main(int argc, char** argv) {
       "The daemon of a node: registers it in etcd, runs the workers of the job that it is assigned to, keeps their "
       "snapshots in memory.\n"
       "SIGTERM drains: the job moves away, then the agent ends. SIGKILL loses nothing that another node holds."};
+  app.set_version_flag("--version", version_line("regroup-agent"));
   add_options(app, o);
   try {
     app.parse(argc, argv);
@@ -201,7 +203,7 @@ int main(int argc, char** argv) {
   std::unique_ptr<metrics::HttpServer> server;
   if (!o.metrics_address.empty()) {
     metrics::HttpPages pages;
-    pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-agent", "0.1.0"}); };
+    pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-agent", version()}); };
     pages.health = [&] {
       const bool registered = shell.counters().registered;
       return metrics::Health{registered, registered ? "registered" : "not registered in etcd; workers go on"};

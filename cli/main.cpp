@@ -1,4 +1,5 @@
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "cli/checkpoint/checkpoint_commands.hpp"
 #include "cli/commands.hpp"
 #include "cli/job/yaml_section.hpp"
@@ -29,7 +30,7 @@ int main(int argc, char** argv) {
   regroup::log::start("regroup", regroup::log::Level::kError);
   CLI::App app{"regroup: trains Mixture-of-Experts models on machines that come and go"};
   app.require_subcommand(1);
-  app.set_version_flag("--version", "regroup 0.1.0");
+  app.set_version_flag("--version", regroup::version_line("regroup"));
   std::function<int()> run;
   regroup::cli::add_local_command(app, &run);
   regroup::cli::add_job_commands(app, &run);

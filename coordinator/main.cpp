@@ -1,6 +1,7 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
 #include "api/keys.hpp"
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "coordinator/shell.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
       "Watches a cluster in etcd and publishes the plan of every job: who trains, who holds what.\n"
       "Run two or three with different --id; one leads, the others take over within seconds. Keeps no state of its "
       "own: kill it whenever you like."};
+  app.set_version_flag("--version", version_line("regroup-coordinator"));
   app.add_option("--etcd", etcd, "endpoints, separated by commas")->capture_default_str();
   app.add_option("--cluster", options.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--id", options.id, "name of this coordinator, for people")->capture_default_str();
@@ -70,7 +72,7 @@ int main(int argc, char** argv) {
   std::unique_ptr<metrics::HttpServer> server;
   if (!metrics_address.empty()) {
     metrics::HttpPages pages;
-    pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-coordinator", "0.1.0"}); };
+    pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-coordinator", version()}); };
     pages.health = [&] {
       const auto counters = shell.counters();
       return metrics::Health{counters.store_connected, counters.store_connected

@@ -1,4 +1,5 @@
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "cli/data/data_commands.hpp"
 
 #include <csignal>
@@ -10,6 +11,7 @@ int main(int argc, char** argv) {
   regroup::log::start("regroup-data", regroup::log::Level::kError);
   CLI::App app{"text for training", "regroup data"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", regroup::version_line("regroup-data"));
   std::function<int()> run;
   regroup::cli::add_data_subcommands(app, &run);
   try {

@@ -1,6 +1,7 @@
-// regroup-worker: started by an agent with a socket as file descriptor 3; computes. It has no options: everything comes
-// through the socket.
+// regroup-worker: started by an agent with a socket as file descriptor 3; computes. Everything comes through the
+// socket: its options only tell what it is.
 #include "base/log.hpp"
+#include "base/version.hpp"
 #include "moe/ops/machine.hpp"
 #include "moe/worker/agent_link.hpp"
 #include "moe/worker/worker.hpp"
@@ -12,14 +13,23 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
-int main(int argc, char**) {
+namespace {
+
+constexpr const char* kUsage =
+    "regroup-worker is started by regroup-agent, not by hand: it takes its job from the socket at file descriptor 3.\n"
+    "Options that tell and end: --version, --help\n";
+
+}  // namespace
+
+int main(int argc, char** argv) {
   using namespace regroup;
+  const std::string_view option = argc == 2 ? argv[1] : "";
+  if (option == "--version") return std::puts(version_line("regroup-worker").c_str()) < 0;
+  if (option == "--help") return std::fputs(kUsage, stdout) < 0;
   if (argc > 1 || fcntl(kWorkerSocket, F_GETFD) < 0) {
-    std::fputs(
-        "regroup-worker is started by regroup-agent, not by hand: it takes its job from the socket at file descriptor "
-        "3.\n",
-        stderr);
+    std::fputs(kUsage, stderr);
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);

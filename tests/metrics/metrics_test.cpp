@@ -88,9 +88,9 @@ bool has_line(const std::string& text, const std::string& line) {
 }
 
 TEST(Exporter, counts_and_labels_come_out_as_prometheus_reads_them) {
-  const std::string text = to_prometheus(busy_agent(), {"regroup-agent", "0.1.0"});
+  const std::string text = to_prometheus(busy_agent(), {"regroup-agent", "1.2.3"});
   EXPECT_TRUE(has_line(text, "regroup_workers 2"));
-  EXPECT_TRUE(has_line(text, "regroup_build_info{program=\"regroup-agent\",version=\"0.1.0\"} 1"));
+  EXPECT_TRUE(has_line(text, "regroup_build_info{program=\"regroup-agent\",version=\"1.2.3\"} 1"));
   EXPECT_TRUE(has_line(text, "regroup_suspicions_total{evidence=\"eof\"} 2"));
   EXPECT_TRUE(has_line(text, "regroup_suspicions_total{evidence=\"hang\"} 0")) << "known from the start";
   EXPECT_TRUE(has_line(text, "# TYPE regroup_step_duration_seconds histogram"));
@@ -125,11 +125,11 @@ void expect_clean(const std::string& text, const std::string& name) {
 }
 
 TEST(Exporter, promtool_finds_nothing_to_say_of_an_agent) {
-  expect_clean(to_prometheus(busy_agent(), {"regroup-agent", "0.1.0"}), "agent");
+  expect_clean(to_prometheus(busy_agent(), {"regroup-agent", "1.2.3"}), "agent");
 }
 
 TEST(Exporter, promtool_finds_nothing_to_say_of_a_coordinator) {
-  expect_clean(to_prometheus(busy_coordinator(), {"regroup-coordinator", "0.1.0"}), "coordinator");
+  expect_clean(to_prometheus(busy_coordinator(), {"regroup-coordinator", "1.2.3"}), "coordinator");
 }
 
 struct Served {
@@ -140,7 +140,7 @@ struct Served {
     counters.change([](AgentCounters& agent) { agent = busy_agent(); });
     auto started = HttpServer::start("127.0.0.1", 0,
                                      {[this] {
-                                        return to_prometheus(counters.copy(), {"regroup-agent", "0.1.0"});
+                                        return to_prometheus(counters.copy(), {"regroup-agent", "1.2.3"});
                                       },
                                       [this] { return health; }, [] { return std::string("{\"step\":1}"); }});
     if (started) server = std::move(*started);
