@@ -20,7 +20,7 @@ double at(std::vector<double>& values, double share) {
 }  // namespace
 
 int main() {
-  const auto etcd = regroup::EtcdProcess::start();
+  const auto etcd = regroup::cli::EtcdProcess::start();
   if (!etcd) {
     std::fprintf(stderr, "%s\n", to_string(etcd.error()).c_str());
     return 1;

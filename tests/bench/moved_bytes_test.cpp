@@ -4,11 +4,13 @@
 namespace regroup::bench {
 namespace {
 
-using testing::candidates;
-using testing::next_plan;
+using planning::Goal;
+using planning::make_placement;
+using planning::testing::candidates;
+using planning::testing::next_plan;
 
 struct World {
-  JobSpec job = testing::planner_job(8, 8, 1);
+  JobSpec job = planning::testing::planner_job(8, 8, 1);
   std::map<Epoch, Plan> plans;
   Plan plan(const std::vector<int>& nodes, const Plan* previous = nullptr, Goal goal = Goal::kBalanced) {
     const Plan made = next_plan(job, previous, *make_placement({&job, previous, candidates(nodes), goal}).planned);
@@ -17,8 +19,8 @@ struct World {
   }
 };
 
-RegroupRecord regroup(int epoch, const std::string& cause, std::int64_t moved, std::int64_t own = 0) {
-  RegroupRecord record;
+cli::RegroupRecord regroup(int epoch, const std::string& cause, std::int64_t moved, std::int64_t own = 0) {
+  cli::RegroupRecord record;
   record.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   record.cause = cause;
   record.bytes_moved = moved;
@@ -30,7 +32,7 @@ TEST(MovedBytes, the_bound_of_a_join_is_the_newcomers_share) {
   World world;
   const Plan three = world.plan({1, 2, 3});
   const Plan four = world.plan({1, 2, 3, 4}, &three);
-  EXPECT_EQ(fewest_bytes(world.job, three, four), testing::bytes_moved(world.job, &three, four));
+  EXPECT_EQ(fewest_bytes(world.job, three, four), planning::testing::bytes_moved(world.job, &three, four));
   EXPECT_EQ(fewest_bytes(world.job, four, four), 0);
 }
 

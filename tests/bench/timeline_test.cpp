@@ -5,8 +5,8 @@
 namespace regroup::bench {
 namespace {
 
-JournalLine plan(int epoch, int members, int groups, std::int64_t detected = 0, std::int64_t decided = 0) {
-  JournalLine line;
+cli::JournalLine plan(int epoch, int members, int groups, std::int64_t detected = 0, std::int64_t decided = 0) {
+  cli::JournalLine line;
   line.event = "plan";
   line.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   line.num_members = members;
@@ -16,8 +16,8 @@ JournalLine plan(int epoch, int members, int groups, std::int64_t detected = 0, 
   return line;
 }
 
-JournalLine committed(int epoch, int step, std::int64_t at_ms, double seconds) {
-  JournalLine line;
+cli::JournalLine committed(int epoch, int step, std::int64_t at_ms, double seconds) {
+  cli::JournalLine line;
   line.event = "committed";
   line.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   line.step = Step(step);
@@ -26,8 +26,8 @@ JournalLine committed(int epoch, int step, std::int64_t at_ms, double seconds) {
   return line;
 }
 
-JournalLine regrouped(int epoch, std::int64_t seen, double agree, double move) {
-  JournalLine line;
+cli::JournalLine regrouped(int epoch, std::int64_t seen, double agree, double move) {
+  cli::JournalLine line;
   line.event = "regrouped";
   line.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   line.plan_seen_at_ms = seen;

@@ -18,7 +18,7 @@ struct Ran {
 Ran run(std::vector<std::string> words) {
   CLI::App app;
   std::function<int()> chosen;
-  add_checkpoint_commands(app, &chosen);
+  cli::add_checkpoint_commands(app, &chosen);
   std::reverse(words.begin(), words.end());
   Ran ran;
   try {
