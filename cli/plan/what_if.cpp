@@ -3,6 +3,7 @@
 #include "api/plan.hpp"
 #include "coordinator/planner/group_layout.hpp"
 #include "coordinator/planner/planner.hpp"
+#include "layout/complete_copy.hpp"
 #include "layout/units.hpp"
 
 #include <algorithm>
@@ -42,21 +43,11 @@ bool is_lost(Rank rank, const ImaginedCluster& cluster, int first, int count) {
   return node >= first && node < first + count;
 }
 
-// Does every block of every unit have a live owner?
 bool live_copies_remain(const Placement& placement, const ImaginedCluster& cluster, int first, int count) {
-  if (placement.groups.empty()) return false;
-  IntervalSet dense;
-  std::vector<bool> experts(placement.groups.front().expert_member.size());
-  for (const Group& group : placement.groups) {
-    for (std::size_t member = 0; member < group.ranks.size(); ++member) {
-      if (is_lost(group.ranks[member], cluster, first, count)) continue;
-      for (const Interval& blocks : group.dense_blocks[member].intervals()) dense.add(blocks);
-    }
-    for (std::size_t slot = 0; slot < experts.size(); ++slot)
-      if (!is_lost(group.ranks[static_cast<std::size_t>(group.expert_member[slot])], cluster, first, count))
-        experts[slot] = true;
-  }
-  return dense.size() == kBlocksPerUnit && std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
+  std::vector<bool> alive;  // [rank]
+  for (int rank = 0; rank < cluster.nodes * cluster.workers_per_node; ++rank)
+    alive.push_back(!is_lost(Rank(rank), cluster, first, count));
+  return complete_copy_remains(placement, alive);
 }
 
 std::string state_from(const JobSpec& job, const Placement& placement, const ImaginedCluster& cluster, int first,

@@ -2,7 +2,6 @@
 
 #include "coordinator/core/first_plan.hpp"
 #include "coordinator/core/improve.hpp"
-#include "coordinator/core/look.hpp"
 #include "coordinator/core/losses.hpp"
 #include "coordinator/core/recover.hpp"
 #include "coordinator/core/stopping.hpp"

@@ -3,16 +3,34 @@
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
-#include "coordinator/core/decide.hpp"
 #include "coordinator/core/newcomers.hpp"
 #include "coordinator/core/plan_draft.hpp"
+#include "coordinator/core/rebalance.hpp"
 #include "coordinator/core/roster.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace regroup::coordinator {
+
+// What is remembered of a job between two looks. Losing it, by a takeover, costs a little time and no truth.
+struct JobMemory {
+  Epoch epoch;                          // of the plan that the rest is about
+  std::optional<Instant> first_ready;   // a worker is ready for the first plan
+  std::optional<Instant> first_joiner;  // a worker is warm for `epoch`
+  std::optional<Instant> first_help;    // the job waits for state, and a newcomer may have it
+  bool balance_checked = false;         // kBalanced gives nothing better for `epoch`
+  LoadMemory load;
+};
+
+struct Decision {
+  std::optional<Plan> plan;  // to be published; passes check_plan
+  std::string state;         // of JobStatus
+  std::string reason;
+  std::vector<std::string> notes;
+};
 
 // "1 node", "2 nodes".
 std::string count(std::size_t n, const std::string& noun);

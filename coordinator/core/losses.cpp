@@ -161,7 +161,8 @@ class Search {
     input.bytes_held.assign(watched_.size(), 0);
     for (const Watched& worker : watched_) input.certain.push_back(worker.loss.has_value());
     const std::vector<std::int64_t> bytes =
-        mutual() ? bytes_held(plan_, job_.spec->value) : std::vector<std::int64_t>{};
+        mutual() ? planning::bytes_held(job_.spec->value.model, plan_.placement, plan_.members.size())
+                 : std::vector<std::int64_t>{};
     for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
       input.bytes_held[static_cast<std::size_t>(index_of(plan_.members[rank].worker))] = bytes[rank];
     }
@@ -208,14 +209,6 @@ class Search {
 Losses find_losses(const ClusterView& view, const JobView& job, const Now& now) {
   if (!job.plan) return {};
   return Search(view, job, now).run();
-}
-
-std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job) {
-  const planning::StateShape shape = planning::make_state_shape(job.model);
-  std::vector<std::int64_t> bytes;
-  for (const planning::Kept& kept : planning::kept_in(plan.placement, plan.members.size()))
-    bytes.push_back(kept.elements(shape) * planning::kStateBytesPerElement);
-  return bytes;
 }
 
 }  // namespace regroup::coordinator

@@ -31,7 +31,4 @@ struct Losses {
 
 Losses find_losses(const ClusterView& view, const JobView& job, const Now& now);
 
-// Bytes of state that a rank keeps by the plan.
-std::vector<std::int64_t> bytes_held(const Plan& plan, const JobSpec& job);
-
 }  // namespace regroup::coordinator

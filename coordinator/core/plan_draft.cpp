@@ -1,6 +1,7 @@
 #include "coordinator/core/plan_draft.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace regroup::coordinator {
 namespace {
@@ -95,26 +96,6 @@ Plan make_ending(const ClusterView& view, const JobView& job, const Now& now) {
   plan.snapshot_donors.clear();
   plan.detected_at_ms = plan.decided_at_ms = now.wall_ms;
   return plan;
-}
-
-bool covers_all(const Plan& plan, const std::set<WorkerId>& lost) {
-  const auto alive = [&](const Group& group, std::size_t member) {
-    const auto rank = static_cast<std::size_t>(group.ranks[member].value);
-    return !lost.contains(plan.members[rank].worker);
-  };
-  IntervalSet dense;
-  std::vector<bool> experts;
-  for (const Group& group : plan.placement.groups) {
-    for (std::size_t member = 0; member < group.ranks.size(); ++member) {
-      if (alive(group, member)) dense = dense.unite(group.dense_blocks[member]);
-    }
-    experts.resize(group.expert_member.size());
-    for (std::size_t slot = 0; slot < group.expert_member.size(); ++slot) {
-      if (alive(group, static_cast<std::size_t>(group.expert_member[slot]))) experts[slot] = true;
-    }
-  }
-  return dense.contains({0, kBlocksPerUnit}) &&
-         std::all_of(experts.begin(), experts.end(), [](bool held) { return held; });
 }
 
 }  // namespace regroup::coordinator

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -38,9 +37,6 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
 
 // The plan in force, at whose next step boundary its members save and end.
 Plan make_ending(const ClusterView& view, const JobView& job, const Now& now);
-
-// The survivors among `plan`'s members hold at least one copy of everything.
-bool covers_all(const Plan& plan, const std::set<WorkerId>& lost);
 
 // Next epoch: one above the highest that etcd or any agent has seen.
 Epoch next_epoch(const ClusterView& view, const JobView& job);

@@ -1,6 +1,7 @@
 #include "coordinator/core/recover.hpp"
 
 #include "coordinator/core/first_plan.hpp"
+#include "layout/complete_copy.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -41,6 +42,8 @@ void after_loss(Look& look, const Losses& losses) {
     if (lost.size() <= 4) draft.reason += (draft.reason.empty() ? "" : ", ") + loss.text;
   }
   if (lost.size() > 4) draft.reason += " and " + count(lost.size() - 4, "other");
+  std::vector<bool> survives;  // [rank]
+  for (const Participant& member : plan.members) survives.push_back(!lost.contains(member.worker));
   const auto alive = [&](const std::vector<Participant>& from) {
     std::vector<Participant> result;
     std::copy_if(from.begin(), from.end(), std::back_inserter(result),
@@ -54,7 +57,7 @@ void after_loss(Look& look, const Losses& losses) {
   draft.goal = planning::Goal::kSoonest;
   std::optional<Plan> parent;
   draft.previous = held_layout(look, losses, parent);
-  const bool complete = look.job.in_force() && covers_all(plan, lost);
+  const bool complete = look.job.in_force() && complete_copy_remains(plan.placement, survives);
   for (const NodeId& node : look.agents()) {
     if (!complete || !doubtful.contains(node)) draft.snapshot_nodes.push_back(node);
   }

@@ -245,6 +245,13 @@ std::vector<Kept> kept_in(const Placement& placement, std::size_t num_ranks) {
   return kept;
 }
 
+std::vector<std::int64_t> bytes_held(const ModelShape& model, const Placement& placement, std::size_t num_ranks) {
+  const StateShape shape = make_state_shape(model);
+  std::vector<std::int64_t> bytes;
+  for (const Kept& kept : kept_in(placement, num_ranks)) bytes.push_back(kept.elements(shape) * kStateBytesPerElement);
+  return bytes;
+}
+
 GroupLayout lay_out(const StateShape& shape, const std::vector<const Kept*>& held, Stickiness stickiness) {
   CHECK(!held.empty(), "a group without members");
   const int num_members = static_cast<int>(held.size());

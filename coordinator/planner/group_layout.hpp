@@ -10,6 +10,7 @@
 #include "layout/model_shape.hpp"
 #include "layout/placement.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -49,6 +50,9 @@ struct Kept {
 
 // [rank] what a placement gives to each of `num_ranks` ranks; nothing to those in no group.
 std::vector<Kept> kept_in(const Placement& placement, std::size_t num_ranks);
+
+// [rank] bytes of state that it keeps by the placement.
+std::vector<std::int64_t> bytes_held(const ModelShape& model, const Placement& placement, std::size_t num_ranks);
 
 struct GroupLayout {
   std::vector<IntervalSet> dense_blocks;  // [member]

@@ -1,6 +1,5 @@
 #include "coordinator/planner/memory_need.hpp"
 
-#include "coordinator/planner/planner.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/head_pieces.hpp"
 #include "layout/units.hpp"

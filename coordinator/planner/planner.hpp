@@ -15,11 +15,9 @@
 // R + groups * experts of all layers); 16,384 workers within 100 ms, without a load.
 #pragma once
 
-#include "api/job_spec.hpp"
 #include "api/plan.hpp"
-#include "api/records.hpp"
-#include "base/ids.hpp"
 #include "coordinator/planner/even_out.hpp"
+#include "coordinator/planner/planning_input.hpp"
 #include "layout/placement.hpp"
 
 #include <cstdint>
@@ -28,27 +26,6 @@
 #include <vector>
 
 namespace regroup::planning {
-
-// A worker that may be a member now.
-struct Candidate {
-  WorkerId worker;
-  std::string address;
-  std::string agent_address;
-  std::string host;  // failure domains; may be empty
-  std::string zone;
-  std::int64_t memory_bytes = 0;  // what this worker may use; 0 = no limit known
-};
-
-enum class Goal { kSoonest, kBalanced };
-
-struct PlannerInput {
-  const JobSpec* job = nullptr;       // checked
-  const Plan* previous = nullptr;     // null at the job's start; its donors play no part
-  std::vector<Candidate> candidates;  // any order; each worker once
-  Goal goal = Goal::kBalanced;
-  // kBalanced: what experts get, of the job's model; null: they are placed by count alone
-  const LoadRecord* load = nullptr;
-};
 
 struct Planned {
   std::vector<Participant> members;
@@ -66,9 +43,5 @@ struct PlanningResult {
 };
 
 PlanningResult make_placement(const PlannerInput& input);
-
-// Memory of the heaviest member of a group of `members` ranks, with as many groups as the job may have: memory_need.hpp
-// says what it is made of.
-std::int64_t memory_needed(const JobSpec& job, int members);
 
 }  // namespace regroup::planning

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "coordinator/planner/group_layout.hpp"
-#include "coordinator/planner/planner.hpp"
+#include "coordinator/planner/planning_input.hpp"
 
 #include <cstddef>
 #include <vector>

@@ -1,3 +1,4 @@
+#include "coordinator/planner/memory_need.hpp"
 #include "tests/layout/planner_world.hpp"
 
 #include <numeric>
