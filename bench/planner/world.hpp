@@ -34,7 +34,7 @@ struct Cluster {
   coordinator::ClusterView view{"bench", coordinator::Timing{}};
 
   Cluster(const JobSpec& job, int workers, const Plan* plan);
-  [[nodiscard]] const coordinator::JobView& job() const { return view.jobs().begin()->second; }
+  [[nodiscard]] const coordinator::JobRecords& job() const { return view.jobs().begin()->second; }
   // The agent of that worker says that it has exited.
   void lose(int number);
   // Another node whose worker is connected to every member.

@@ -47,7 +47,7 @@ std::optional<std::int64_t> number_of(const std::string& text) {
 
 }  // namespace
 
-const Seen<LoadRecord>* JobView::newest_load() const {
+const Seen<LoadRecord>* JobRecords::newest_load() const {
   const Seen<LoadRecord>* newest = nullptr;
   for (const auto& [node, load] : loads) {
     const ModelShape& model = spec->value.model;
@@ -118,7 +118,7 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
       const auto job = jobs_.find(worker.job);
       if (job == jobs_.end()) continue;
       if (worker.state == WorkerState::kFinished) job->second.finished.insert(worker.id);
-      if (worker.state == WorkerState::kTraining) note_in_force(job->second, worker.epoch, now);
+      job->second.in_force.hear(worker, now);
     }
     absences_.erase(id);
     keep(nodes_, id, std::move(*record), kv, now);
@@ -142,7 +142,7 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
 void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now& now) {
   const auto slash = rest.find('/');
   if (slash == std::string::npos) return;
-  JobView& job = jobs_[rest.substr(0, slash)];
+  JobRecords& job = jobs_[rest.substr(0, slash)];
   job.name = rest.substr(0, slash);
   const std::string what = rest.substr(slash + 1);
   const auto bad = [&](const Error& error) { unreadable_[kv.key] = error.context; };
@@ -172,7 +172,7 @@ void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now
   } else if (auto id = after(what, "progress/")) {
     auto record = progress_from_json(kv.value);
     if (!record) return bad(record.error());
-    note_in_force(job, record->epoch, now);
+    job.in_force.hear(*record, now);
     keep(job.progress, NodeId(*id), std::move(*record), kv, now);
   } else if (auto id = after(what, "load/")) {
     auto record = load_from_json(kv.value);
@@ -187,12 +187,6 @@ void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now
   } else if (what == "status") {
     keep(job.status, kv.value, kv, now);
   }
-}
-
-void ClusterView::note_in_force(JobView& job, Epoch epoch, const Now& now) {
-  if (epoch <= job.epoch_in_force) return;
-  job.epoch_in_force = epoch;
-  job.in_force_since = now.at;
 }
 
 void ClusterView::erase(const std::string& key, std::int64_t revision, const Now& now) {
@@ -216,7 +210,7 @@ void ClusterView::erase_job(const std::string& rest) {
   if (slash == std::string::npos) return;
   auto found = jobs_.find(rest.substr(0, slash));
   if (found == jobs_.end()) return;
-  JobView& job = found->second;
+  JobRecords& job = found->second;
   const std::string what = rest.substr(slash + 1);
   if (what == "spec") {
     job.spec.reset();
@@ -225,7 +219,7 @@ void ClusterView::erase_job(const std::string& rest) {
   } else if (what == "plan/current") {
     job.plan.reset();
     job.plan_error.clear();
-    job.epoch_in_force = Epoch{};
+    job.in_force.forget_epoch();
   } else if (auto epoch = after(what, "plan/")) {
     if (auto number = number_of(*epoch)) job.history.erase(static_cast<std::uint64_t>(*number));
   } else if (auto id = after(what, "wishes/")) {

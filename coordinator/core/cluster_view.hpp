@@ -1,8 +1,9 @@
 // cluster_view.hpp: what etcd says, as this coordinator last heard it, and when it heard it. Pure.
 //
-// A cache of every key under the cluster's root, fed by one watch in etcd's order. Holds no opinion: who is lost, who
-// may join and what is planned is decided elsewhere from this view alone. Times are this process's monotonic clock,
-// passed in.
+// A cache of every key under the cluster's root, fed by one watch in etcd's order. It holds no opinion: who is lost,
+// who may join and what is planned is decided by other files, from this view alone. One thing depends on records that
+// later ones overwrite, so it is kept here, job by job, while records pass: which plan is in force. What a record says
+// about that, in_force.hpp decides. Times are this process's monotonic clock, passed in.
 #pragma once
 
 #include "api/job_spec.hpp"
@@ -10,6 +11,8 @@
 #include "api/plan.hpp"
 #include "api/records.hpp"
 #include "base/now.hpp"
+#include "coordinator/core/in_force.hpp"
+#include "coordinator/core/timing.hpp"
 #include "store/store.hpp"
 
 #include <cstdint>
@@ -20,29 +23,6 @@
 #include <vector>
 
 namespace regroup::coordinator {
-
-// How long is long. Every wait of the core is one of these.
-struct Timing {
-  Span lease{3000};           // of nodes/<id>
-  Span session_margin{1000};  // absence counts after an uninterrupted session of lease + margin
-  Span absence_grace{1500};   // ... and an absence of this length
-  Span proof_holds{30000};    // progress after an absence: the absence alone proves nothing for this long
-  Span contact_gap{1000};     // a longer silence of etcd ends the session
-  Span start_wait{2000};      // first plan: how long the first ready node waits for the others
-  Span join_batch{300};       // joiners that come close together join together
-  Span rebalance_wait{5000};  // a worker on its way is waited for before redundancy is restored without it
-  // a plan is in force for this long before experts are moved by their load; twice as long after each such move among
-  // the same members
-  Span load_wait{10000};
-  Span silence_window{150};  // one reporter alone says "silent": the others get this long to agree or to object
-  Span stuck_wait{1000};     // members wait for a source of state: how long newcomers gather before they are added
-  Span retry{200};           // after a refused or failed write
-  Span forget_node{60000};   // an absent node keeps its assignment this long
-  Span scan_again{5000};     // a checkpoint directory that cannot be used is looked at again
-  Span stop_wait{5000};      // a job that shall stop and saves first, while nobody trains
-  Span stop_limit{300000};   // ... at all
-  int keep_plans = 16;       // plan/<epoch> keys kept
-};
 
 template <class T>
 struct Seen {
@@ -59,7 +39,7 @@ struct Absence {
   std::int64_t revision = 0;  // at which the key was first known to be gone
 };
 
-struct JobView {
+struct JobRecords {
   std::string name;
   std::optional<Seen<JobSpec>> spec;
   std::string spec_error;                        // the spec is there but cannot be used
@@ -73,17 +53,15 @@ struct JobView {
   std::map<NodeId, Seen<LoadRecord>> loads;
   std::optional<Seen<std::string>> outcome;
   std::optional<Seen<std::string>> status;
-  std::set<WorkerId> finished;  // seen in state finished: their exit is no loss
-  Epoch epoch_in_force;         // newest epoch whose members hold their state, and since when we know
-  Instant in_force_since{};
+  std::set<WorkerId> finished;     // seen in state finished: their exit is no loss
+  InForce in_force;                // what workers and agents have said of the plans that they train in
   bool manifests_scanned = false;  // the checkpoint directory was looked at (or there is none)
   std::string scan_problem;        // why it must not be used, such as a checkpoint of another job in it
 
-  // State lies where the current plan says: a member trains in it (none does before all hold theirs), or a step was
-  // committed.
-  [[nodiscard]] bool in_force() const { return plan && epoch_in_force >= plan->value.epoch; }
+  // The members of the current plan hold the state that it gives them.
+  [[nodiscard]] bool is_in_force() const { return plan && in_force.has_reached(plan->value.epoch); }
   // A boundary plan that, as far as we know, nobody has switched to yet.
-  [[nodiscard]] bool pending() const { return plan && plan->value.when == When::kBoundary && !in_force(); }
+  [[nodiscard]] bool is_pending() const { return plan && plan->value.when == When::kBoundary && !is_in_force(); }
   // The newest by epoch and step that fits the job's model; null when there is none.
   [[nodiscard]] const Seen<LoadRecord>* newest_load() const;
 };
@@ -116,7 +94,7 @@ class ClusterView {
   [[nodiscard]] const std::map<NodeId, Seen<NoticeRecord>>& notices() const { return notices_; }
   [[nodiscard]] const std::map<std::string, Seen<SuspectRecord>>& suspects() const { return suspects_; }
   [[nodiscard]] const std::map<NodeId, Seen<AssignmentRecord>>& assignments() const { return assignments_; }
-  [[nodiscard]] const std::map<std::string, JobView>& jobs() const { return jobs_; }
+  [[nodiscard]] const std::map<std::string, JobRecords>& jobs() const { return jobs_; }
   [[nodiscard]] const std::map<std::string, std::string>& unreadable() const { return unreadable_; }  // key -> why
 
  private:
@@ -124,7 +102,6 @@ class ClusterView {
   void put_job(const std::string& rest, const KeyValue& kv, const Now& now);
   void erase(const std::string& key, std::int64_t revision, const Now& now);
   void erase_job(const std::string& rest);
-  void note_in_force(JobView& job, Epoch epoch, const Now& now);
 
   Keys keys_;
   Timing timing_;
@@ -138,7 +115,7 @@ class ClusterView {
   std::map<NodeId, Seen<NoticeRecord>> notices_;
   std::map<std::string, Seen<SuspectRecord>> suspects_;
   std::map<NodeId, Seen<AssignmentRecord>> assignments_;
-  std::map<std::string, JobView> jobs_;
+  std::map<std::string, JobRecords> jobs_;
   std::map<std::string, std::string> unreadable_;
   std::map<std::string, std::int64_t> written_;  // by us, and not yet brought by the watch
 };

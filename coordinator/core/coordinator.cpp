@@ -96,7 +96,7 @@ Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::s
   return std::get<Write>(actions.back());
 }
 
-void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions) {
+void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
   if (!job.spec) return;
   tidy(now, job, actions);
   JobStatus status{"", "", job.plan ? job.plan->value.epoch : Epoch{}, {}, {}, id_};
@@ -135,7 +135,7 @@ void Coordinator::look_at_job(const Now& now, const JobView& job, std::vector<Ac
   put_status(now, job, status, actions);
 }
 
-bool Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Action>& actions) {
+bool Coordinator::publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions) {
   const Keys& keys = view_.keys();
   const std::string current = keys.current_plan(job.name);
   std::string text = to_json(plan);
@@ -156,7 +156,7 @@ bool Coordinator::publish(const Plan& plan, const JobView& job, std::vector<Acti
   return true;
 }
 
-void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus& status,
+void Coordinator::put_status(const Now& now, const JobRecords& job, const JobStatus& status,
                              std::vector<Action>& actions) {
   statuses_[job.name] = status;
   const std::string key = view_.keys().status(job.name);
@@ -169,7 +169,7 @@ void Coordinator::put_status(const Now& now, const JobView& job, const JobStatus
   write.reason = status.state + ": " + status.reason;
 }
 
-bool Coordinator::put_outcome(const Now& now, const JobView& job, const std::string& state,
+bool Coordinator::put_outcome(const Now& now, const JobRecords& job, const std::string& state,
                               std::vector<Action>& actions) {
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
@@ -206,7 +206,7 @@ bool Coordinator::put_outcome(const Now& now, const JobView& job, const std::str
   return true;
 }
 
-void Coordinator::tidy(const Now& now, const JobView& job, std::vector<Action>& actions) {
+void Coordinator::tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
   for (const std::string& key : spent_wishes(view_, job)) {
     if (busy(now, key)) continue;
     Write& write = start(Write::Kind::kRemove, job.name, key, actions);

@@ -85,12 +85,12 @@ class Coordinator {
 
   void take(const Now& now, const Event& event);
   void finished(const Now& now, const WriteFinished& done);
-  void look_at_job(const Now& now, const JobView& job, std::vector<Action>& actions);
-  bool publish(const Plan& plan, const JobView& job, std::vector<Action>& actions);  // false: too large for etcd
-  void put_status(const Now& now, const JobView& job, const JobStatus& status, std::vector<Action>& actions);
+  void look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions);
+  bool publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions);  // false: too large for etcd
+  void put_status(const Now& now, const JobRecords& job, const JobStatus& status, std::vector<Action>& actions);
   // True when the job is over, or about to be. `state`: of its last decision, empty before there is one.
-  bool put_outcome(const Now& now, const JobView& job, const std::string& state, std::vector<Action>& actions);
-  void tidy(const Now& now, const JobView& job, std::vector<Action>& actions);
+  bool put_outcome(const Now& now, const JobRecords& job, const std::string& state, std::vector<Action>& actions);
+  void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);
   [[nodiscard]] bool busy(const Now& now, const std::string& key) const;
   Write& start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions);

@@ -13,7 +13,7 @@ namespace regroup::coordinator {
 namespace {
 
 // What is remembered is about one plan.
-void remember(const JobView& job, JobMemory& memory) {
+void remember(const JobRecords& job, JobMemory& memory) {
   const Epoch epoch = job.plan ? job.plan->value.epoch : Epoch{};
   if (memory.epoch != epoch) {
     const int moves = job.plan && job.plan->value.cause == "load" ? memory.load.moves + 1 : 0;
@@ -41,7 +41,7 @@ void say_pending(Look& look) {
 
 }  // namespace
 
-Decision decide(const ClusterView& view, const JobView& job, JobMemory& memory, const Now& now) {
+Decision decide(const ClusterView& view, const JobRecords& job, JobMemory& memory, const Now& now) {
   remember(job, memory);
   Look look(view, job, memory, now);
   note_nodes(look);
@@ -49,9 +49,9 @@ Decision decide(const ClusterView& view, const JobView& job, JobMemory& memory, 
     first_plan(look, {});
   } else if (const Losses losses = find_losses(view, job, now); !losses.lost.empty()) {
     after_loss(look, losses);
-  } else if (!job.in_force() && waits_for_state(look)) {
+  } else if (!job.is_in_force() && waits_for_state(look)) {
     bring_help(look);
-  } else if (!job.in_force()) {
+  } else if (!job.is_in_force()) {
     say_pending(look);
   } else if (stop_wished(job)) {
     look.decision.plan = make_ending(view, job, now);

@@ -10,6 +10,6 @@
 
 namespace regroup::coordinator {
 
-Decision decide(const ClusterView& view, const JobView& job, JobMemory& memory, const Now& now);
+Decision decide(const ClusterView& view, const JobRecords& job, JobMemory& memory, const Now& now);
 
 }  // namespace regroup::coordinator

@@ -26,7 +26,7 @@ void publish_improvement(Look& look, const PlanDraft& draft) {
 void restore_balance(Look& look, const Newcomers& found) {
   const Plan& plan = look.job.plan->value;
   if (!made_in_a_hurry(plan) || look.memory.balance_checked) return;
-  if (found.on_the_way > 0 && look.now.at - look.job.in_force_since < look.view.timing().rebalance_wait) return;
+  if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < look.view.timing().rebalance_wait) return;
   look.memory.balance_checked = true;
   PlanDraft draft;
   draft.when = When::kBoundary;
@@ -43,7 +43,7 @@ void restore_balance(Look& look, const Newcomers& found) {
 
 void move_by_load(Look& look, const Newcomers& found) {
   const auto waits = 2 * look.view.timing().load_wait;  // then who is on the way may never come
-  if (found.on_the_way > 0 && look.now.at - look.job.in_force_since < waits) return;
+  if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < waits) return;
   look.decision.plan = rebalance(look.view, look.job, look.memory.load, look.now);
   if (look.decision.plan) return look.say("regrouping", look.decision.plan->reason);
   if (!look.memory.load.finding.empty()) look.note(look.memory.load.finding);

@@ -15,7 +15,7 @@ std::size_t num_nodes(const std::vector<Participant>& participants) {
   return nodes.size();
 }
 
-Look::Look(const ClusterView& the_view, const JobView& the_job, JobMemory& the_memory, const Now& the_now)
+Look::Look(const ClusterView& the_view, const JobRecords& the_job, JobMemory& the_memory, const Now& the_now)
     : view(the_view),
       job(the_job),
       memory(the_memory),

@@ -38,7 +38,7 @@ std::size_t num_nodes(const std::vector<Participant>& participants);
 
 // Its arguments must outlive it.
 struct Look {
-  Look(const ClusterView& view, const JobView& job, JobMemory& memory, const Now& now);
+  Look(const ClusterView& view, const JobRecords& job, JobMemory& memory, const Now& now);
 
   void say(const std::string& state, const std::string& reason);
   void note(const std::string& text) { decision.notes.push_back(text); }
@@ -49,7 +49,7 @@ struct Look {
   [[nodiscard]] std::vector<NodeId> agents() const;
 
   const ClusterView& view;
-  const JobView& job;
+  const JobRecords& job;
   JobMemory& memory;
   const Now& now;
   const JobSpec& spec;

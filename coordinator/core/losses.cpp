@@ -16,12 +16,12 @@ struct Watched {
 
 class Search {
  public:
-  Search(const ClusterView& view, const JobView& job, const Now& now)
+  Search(const ClusterView& view, const JobRecords& job, const Now& now)
       : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
 
   Losses run() {
     for (const Participant& member : plan_.members) watched_.push_back({member.worker, {}});
-    if (!job_.in_force()) {
+    if (!job_.is_in_force()) {
       for (const Participant& donor : plan_.donors) watched_.push_back({donor.worker, {}});
     }
     std::sort(watched_.begin(), watched_.end(), [](const Watched& a, const Watched& b) { return a.id < b.id; });
@@ -107,7 +107,7 @@ class Search {
     blame(worker, "node_lost", "its node has been absent from etcd for longer than its lease", 0, false);
   }
 
-  bool epoch_counts(Epoch epoch) const { return epoch == plan_.epoch || (job_.pending() && epoch == plan_.parent); }
+  bool epoch_counts(Epoch epoch) const { return epoch == plan_.epoch || (job_.is_pending() && epoch == plan_.parent); }
 
   void read_record(const Seen<SuspectRecord>& record) {
     std::string text = record.value.reporter;
@@ -195,7 +195,7 @@ class Search {
   }
 
   const ClusterView& view_;
-  const JobView& job_;
+  const JobRecords& job_;
   const Plan& plan_;
   const Now& now_;
   std::vector<Watched> watched_;
@@ -206,7 +206,7 @@ class Search {
 
 }  // namespace
 
-Losses find_losses(const ClusterView& view, const JobView& job, const Now& now) {
+Losses find_losses(const ClusterView& view, const JobRecords& job, const Now& now) {
   if (!job.plan) return {};
   return Search(view, job, now).run();
 }

@@ -29,6 +29,6 @@ struct Losses {
   Epoch spoken_epoch;      // newest epoch in which a watched worker reports: it has entered that one
 };
 
-Losses find_losses(const ClusterView& view, const JobView& job, const Now& now);
+Losses find_losses(const ClusterView& view, const JobRecords& job, const Now& now);
 
 }  // namespace regroup::coordinator

@@ -7,7 +7,7 @@
 namespace regroup::coordinator {
 namespace {
 
-std::set<WorkerId> members_of(const JobView& job) {
+std::set<WorkerId> members_of(const JobRecords& job) {
   std::set<WorkerId> members;
   if (!job.plan) return members;
   for (const Participant& member : job.plan->value.members) members.insert(member.worker);
@@ -15,7 +15,7 @@ std::set<WorkerId> members_of(const JobView& job) {
 }
 
 // What every member must share: the members' own, else what most of the workers have. Empty: anything goes.
-std::string common_fingerprint(const ClusterView& view, const JobView& job, const Roster& roster,
+std::string common_fingerprint(const ClusterView& view, const JobRecords& job, const Roster& roster,
                                const std::set<WorkerId>& members) {
   if (job.spec->value.allow_mixed_fingerprints) return "";
   std::map<std::string, int> votes;
@@ -33,7 +33,7 @@ std::string common_fingerprint(const ClusterView& view, const JobView& job, cons
 
 }  // namespace
 
-Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Roster& roster,
+Newcomers find_newcomers(const ClusterView& view, const JobRecords& job, const Roster& roster,
                          std::vector<std::string>& notes) {
   Newcomers found;
   const std::set<WorkerId> members = members_of(job);

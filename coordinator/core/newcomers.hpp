@@ -18,7 +18,7 @@ struct Newcomers {
 };
 
 // Who is refused because its fingerprint is not the members' is named in `notes`.
-Newcomers find_newcomers(const ClusterView& view, const JobView& job, const Roster& roster,
+Newcomers find_newcomers(const ClusterView& view, const JobRecords& job, const Roster& roster,
                          std::vector<std::string>& notes);
 
 }  // namespace regroup::coordinator

@@ -33,13 +33,13 @@ std::vector<SnapshotDonor> snapshot_donors(const ClusterView& view, const Plan& 
 
 }  // namespace
 
-Epoch next_epoch(const ClusterView& view, const JobView& job) {
+Epoch next_epoch(const ClusterView& view, const JobRecords& job) {
   Epoch highest;
   const auto raise = [&](Epoch epoch) { highest = std::max(highest, epoch); };
   if (job.plan) raise(job.plan->value.epoch);
   if (!job.history.empty()) raise(Epoch(job.history.rbegin()->first));
   if (job.born) raise(job.born->value.epoch);
-  raise(job.epoch_in_force);
+  raise(job.in_force.epoch());
   for (const auto& [id, node] : view.nodes()) {
     const auto assignment = view.assignments().find(id);
     const bool ours = assignment != view.assignments().end() && assignment->second.value.job == job.name &&
@@ -50,7 +50,7 @@ Epoch next_epoch(const ClusterView& view, const JobView& job) {
   return Epoch(highest.value + 1);
 }
 
-Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now) {
+Result<DraftedPlan> make_plan(const ClusterView& view, const JobRecords& job, const PlanDraft& draft, const Now& now) {
   const JobSpec& spec = job.spec->value;
   planning::PlannerInput input{&spec, draft.previous, {}, draft.goal};
   for (const Participant& member : draft.members) input.candidates.push_back(candidate_of(view, member));
@@ -83,7 +83,7 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const
   return DraftedPlan{std::move(plan), result.planned->bytes_to_move, result.planned->rank_load};
 }
 
-Plan make_ending(const ClusterView& view, const JobView& job, const Now& now) {
+Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now) {
   Plan plan = job.plan->value;
   plan.parent = plan.epoch;
   plan.epoch = next_epoch(view, job);

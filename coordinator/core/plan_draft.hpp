@@ -33,12 +33,12 @@ struct DraftedPlan {
 };
 
 // kBadInput: no such plan is possible; the text says why.
-Result<DraftedPlan> make_plan(const ClusterView& view, const JobView& job, const PlanDraft& draft, const Now& now);
+Result<DraftedPlan> make_plan(const ClusterView& view, const JobRecords& job, const PlanDraft& draft, const Now& now);
 
 // The plan in force, at whose next step boundary its members save and end.
-Plan make_ending(const ClusterView& view, const JobView& job, const Now& now);
+Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now);
 
 // Next epoch: one above the highest that etcd or any agent has seen.
-Epoch next_epoch(const ClusterView& view, const JobView& job);
+Epoch next_epoch(const ClusterView& view, const JobRecords& job);
 
 }  // namespace regroup::coordinator

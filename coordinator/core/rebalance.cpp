@@ -15,7 +15,7 @@ constexpr double kRegroupSeconds = 1;
 constexpr int kMostDoublings = 8;  // of the wait between two moves: 43 minutes
 
 // The members' newest report of the epoch in force; null before the first.
-const ProgressRecord* newest_progress(const JobView& job) {
+const ProgressRecord* newest_progress(const JobRecords& job) {
   const ProgressRecord* newest = nullptr;
   for (const auto& [node, progress] : job.progress) {
     if (progress.value.epoch != job.plan->value.epoch) continue;
@@ -28,8 +28,8 @@ std::int64_t tokens_of_step(const JobSpec& spec) {
   return static_cast<std::int64_t>(spec.microbatches) * spec.sequences_per_microbatch * spec.sequence_length;
 }
 
-bool is_time(const ClusterView& view, const JobView& job, const LoadMemory& memory, const Now& now) {
-  return now.at - job.in_force_since >= view.timing().load_wait * (1 << std::min(memory.moves, kMostDoublings));
+bool is_time(const ClusterView& view, const JobRecords& job, const LoadMemory& memory, const Now& now) {
+  return now.at - job.in_force.since() >= view.timing().load_wait * (1 << std::min(memory.moves, kMostDoublings));
 }
 
 std::string stays(const LoadMove& move) {
@@ -50,7 +50,7 @@ double seconds_spent(const LoadMove& move) {
   return static_cast<double>(move.bytes) / kBytesPerSecond / move.ranks + kRegroupSeconds;
 }
 
-std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadMemory& memory, const Now& now) {
+std::optional<Plan> rebalance(const ClusterView& view, const JobRecords& job, LoadMemory& memory, const Now& now) {
   const JobSpec& spec = job.spec->value;
   const Plan& plan = job.plan->value;
   const auto* load = job.newest_load();

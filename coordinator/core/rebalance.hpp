@@ -33,6 +33,6 @@ double seconds_saved(const LoadMove& move);
 double seconds_spent(const LoadMove& move);
 
 // The plan, when it is time and worth it; `memory` says else. `job.plan` is in force, and nothing else is to be done.
-std::optional<Plan> rebalance(const ClusterView& view, const JobView& job, LoadMemory& memory, const Now& now);
+std::optional<Plan> rebalance(const ClusterView& view, const JobRecords& job, LoadMemory& memory, const Now& now);
 
 }  // namespace regroup::coordinator

@@ -16,7 +16,7 @@ namespace {
 // What the workers hold: the pending plan's parent, unless somebody is known to have switched. `parent` keeps it.
 const Plan* held_layout(const Look& look, const Losses& losses, std::optional<Plan>& parent) {
   const Plan& plan = look.job.plan->value;
-  if (!look.job.pending() || losses.spoken_epoch == plan.epoch) return &plan;
+  if (!look.job.is_pending() || losses.spoken_epoch == plan.epoch) return &plan;
   const auto text = look.job.history.find(plan.parent.value);
   if (text == look.job.history.end()) return &plan;
   auto read = plan_from_json(text->second);
@@ -51,13 +51,13 @@ void after_loss(Look& look, const Losses& losses) {
     return result;
   };
   draft.members = alive(plan.members);
-  if (!look.job.in_force()) draft.donors = alive(plan.donors);
+  if (!look.job.is_in_force()) draft.donors = alive(plan.donors);
   if (draft.members.empty()) return first_plan(look, draft.donors);
 
   draft.goal = planning::Goal::kSoonest;
   std::optional<Plan> parent;
   draft.previous = held_layout(look, losses, parent);
-  const bool complete = look.job.in_force() && complete_copy_remains(plan.placement, survives);
+  const bool complete = look.job.is_in_force() && complete_copy_remains(plan.placement, survives);
   for (const NodeId& node : look.agents()) {
     if (!complete || !doubtful.contains(node)) draft.snapshot_nodes.push_back(node);
   }

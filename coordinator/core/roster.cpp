@@ -19,7 +19,7 @@ bool has_notice(const ClusterView& view, const NodeId& id) {
 }
 
 // The newest of a job's drain and undrain wishes for a node.
-const Seen<WishRecord>* newest_drain(const JobView& job, const NodeId& id) {
+const Seen<WishRecord>* newest_drain(const JobRecords& job, const NodeId& id) {
   const Seen<WishRecord>* newest = nullptr;
   for (const auto& [key, wish] : job.wishes) {
     const bool about = (wish.value.kind == "drain" || wish.value.kind == "undrain") && wish.value.node == id;
@@ -28,12 +28,12 @@ const Seen<WishRecord>* newest_drain(const JobView& job, const NodeId& id) {
   return newest;
 }
 
-bool is_drained(const JobView& job, const NodeId& id) {
+bool is_drained(const JobRecords& job, const NodeId& id) {
   const auto* wish = newest_drain(job, id);
   return wish != nullptr && wish->value.kind == "drain";
 }
 
-const Seen<WishRecord>* newest_scale(const JobView& job) {
+const Seen<WishRecord>* newest_scale(const JobRecords& job) {
   const Seen<WishRecord>* newest = nullptr;
   for (const auto& [key, wish] : job.wishes) {
     if (wish.value.kind == "scale" && (newest == nullptr || wish.mod_revision > newest->mod_revision)) newest = &wish;
@@ -41,33 +41,33 @@ const Seen<WishRecord>* newest_scale(const JobView& job) {
   return newest;
 }
 
-bool in_plan(const JobView& job, const NodeId& id) {
+bool in_plan(const JobRecords& job, const NodeId& id) {
   if (!job.plan) return false;
   const auto on_node = [&](const Participant& p) { return p.worker.node == id; };
   const Plan& plan = job.plan->value;
   return std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
-         (!job.in_force() && std::any_of(plan.donors.begin(), plan.donors.end(), on_node));
+         (!job.is_in_force() && std::any_of(plan.donors.begin(), plan.donors.end(), on_node));
 }
 
 // The same for many nodes.
-std::set<NodeId> nodes_in_plan(const JobView& job) {
+std::set<NodeId> nodes_in_plan(const JobRecords& job) {
   std::set<NodeId> nodes;
   if (!job.plan) return nodes;
   for (const Participant& p : job.plan->value.members) nodes.insert(p.worker.node);
-  if (!job.in_force()) {
+  if (!job.is_in_force()) {
     for (const Participant& p : job.plan->value.donors) nodes.insert(p.worker.node);
   }
   return nodes;
 }
 
-const JobView* find_job(const ClusterView& view, const std::string& name) {
+const JobRecords* find_job(const ClusterView& view, const std::string& name) {
   const auto found = view.jobs().find(name);
   return found == view.jobs().end() ? nullptr : &found->second;
 }
 
 // The last steps of a finished job's workers (digest, last snapshot) are not cut short, but not waited for without end
 // either.
-bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, const Now& now) {
+bool may_let_go(const ClusterView& view, const JobRecords* job, const NodeId& id, const Now& now) {
   if (job == nullptr || !job->outcome) return true;
   const auto outcome = job_outcome_from_json(job->outcome->value);
   if (!outcome || outcome->state != "finished") return true;
@@ -82,7 +82,9 @@ bool may_let_go(const ClusterView& view, const JobView* job, const NodeId& id, c
 
 }  // namespace
 
-bool is_active(const JobView& job) { return job.spec && job.spec_error.empty() && !job.outcome && !stop_wished(job); }
+bool is_active(const JobRecords& job) {
+  return job.spec && job.spec_error.empty() && !job.outcome && !stop_wished(job);
+}
 
 std::vector<std::string> jobs_in_order(const ClusterView& view) {
   std::vector<std::pair<std::int64_t, std::string>> order;
@@ -95,7 +97,7 @@ std::vector<std::string> jobs_in_order(const ClusterView& view) {
   return names;
 }
 
-Roster roster_of(const ClusterView& view, const JobView& job) {
+Roster roster_of(const ClusterView& view, const JobRecords& job) {
   Roster roster;
   const ElasticSpec& elastic = job.spec->value.elastic;
   roster.target = elastic.max_nodes;
@@ -139,7 +141,7 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
     if (!view.assignments().contains(id) && node.value.slots > 0 && !has_notice(view, id)) free.insert(id);
   }
   for (const auto& [id, assignment] : view.assignments()) {
-    const JobView* job = find_job(view, assignment.value.job);
+    const JobRecords* job = find_job(view, assignment.value.job);
     if (job != nullptr && is_active(*job)) {
       const auto absence = view.absence(id);
       const bool forgotten = absence && !in_plan(*job, id) && view.session(now) > view.timing().lease &&
@@ -153,10 +155,10 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
   }
   bool first = true;
   for (const std::string& name : jobs_in_order(view)) {
-    const JobView& job = view.jobs().at(name);
+    const JobRecords& job = view.jobs().at(name);
     const Roster roster = roster_of(view, job);
     for (const auto& [id, why] : roster.leaving) {
-      const bool held_back = in_plan(job, id) || (job.plan && !job.in_force() && job.pending());
+      const bool held_back = in_plan(job, id) || (job.plan && !job.is_in_force() && job.is_pending());
       if (!held_back) changes.push_back({id, "", why});
     }
     std::vector<NodeId> suitable;
@@ -176,7 +178,7 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
   return changes;
 }
 
-std::vector<std::string> spent_wishes(const ClusterView& view, const JobView& job) {
+std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords& job) {
   std::vector<std::string> spent;
   for (const auto& [id, wish] : job.wishes) {
     const WishRecord& record = wish.value;

@@ -18,10 +18,10 @@ struct Roster {
   std::string target_reason;              // when a wish was cut to the job's limits
 };
 
-Roster roster_of(const ClusterView& view, const JobView& job);
+Roster roster_of(const ClusterView& view, const JobRecords& job);
 
 // Submitted, readable, not over and not asked to stop.
-bool is_active(const JobView& job);
+bool is_active(const JobRecords& job);
 
 // Names of active jobs in order of submission.
 std::vector<std::string> jobs_in_order(const ClusterView& view);
@@ -37,6 +37,6 @@ struct AssignmentChange {
 std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now);
 
 // Wishes that later ones have overtaken, or that are done: keys to remove.
-std::vector<std::string> spent_wishes(const ClusterView& view, const JobView& job);
+std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords& job);
 
 }  // namespace regroup::coordinator

@@ -5,26 +5,26 @@
 namespace regroup::coordinator {
 namespace {
 
-const Seen<WishRecord>* wish_of(const JobView& job) {
+const Seen<WishRecord>* wish_of(const JobRecords& job) {
   for (const auto& [id, wish] : job.wishes) {
     if (wish.value.kind == "stop") return &wish;
   }
   return nullptr;
 }
 
-Step newest_step(const JobView& job) {
+Step newest_step(const JobRecords& job) {
   Step step;
   for (const auto& [node, progress] : job.progress) step = std::max(step, progress.value.step);
   return step;
 }
 
-std::string what_is_left(const JobView& job) {
+std::string what_is_left(const JobRecords& job) {
   if (job.checkpoints.empty()) return "no checkpoint of it is known";
   return "the newest checkpoint is that of step " + std::to_string(job.checkpoints.rbegin()->first.value);
 }
 
 // What the member that committed the last checkpoint, or could not, told its agent: empty text when all is well.
-std::optional<std::string> what_the_members_say(const JobView& job) {
+std::optional<std::string> what_the_members_say(const JobRecords& job) {
   const Plan& plan = job.plan->value;
   if (!plan.ends) return std::nullopt;
   for (const auto& [node, progress] : job.progress) {
@@ -37,9 +37,9 @@ std::optional<std::string> what_the_members_say(const JobView& job) {
 
 }  // namespace
 
-bool stop_wished(const JobView& job) { return wish_of(job) != nullptr; }
+bool stop_wished(const JobRecords& job) { return wish_of(job) != nullptr; }
 
-std::optional<std::string> why_stopped(const ClusterView& view, const JobView& job, const std::string& state,
+std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords& job, const std::string& state,
                                        const Now& now) {
   const Seen<WishRecord>* wish = wish_of(job);
   if (wish == nullptr) return std::nullopt;

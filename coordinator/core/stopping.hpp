@@ -12,11 +12,11 @@
 
 namespace regroup::coordinator {
 
-bool stop_wished(const JobView& job);
+bool stop_wished(const JobRecords& job);
 
 // Nothing: it is not wished, or the members still save. Else: why it is over now, for JobOutcome::reason. `state`: of
 // the job's last Decision, empty before there is one.
-std::optional<std::string> why_stopped(const ClusterView& view, const JobView& job, const std::string& state,
+std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords& job, const std::string& state,
                                        const Now& now);
 
 }  // namespace regroup::coordinator
