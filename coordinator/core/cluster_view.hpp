@@ -53,7 +53,7 @@ struct JobRecords {
   std::map<NodeId, Seen<LoadRecord>> loads;
   std::optional<Seen<std::string>> outcome;
   std::optional<Seen<std::string>> status;
-  std::set<WorkerId> finished;     // seen in state finished: their exit is no loss
+  std::set<WorkerId> finished;     // seen in state finished: they are not lost when they exit
   InForce in_force;                // what workers and agents have said of the plans that they train in
   bool manifests_scanned = false;  // the checkpoint directory was looked at (or there is none)
   std::string scan_problem;        // why it must not be used, such as a checkpoint of another job in it

@@ -2,7 +2,7 @@
 
 #include "coordinator/core/first_plan.hpp"
 #include "coordinator/core/improve.hpp"
-#include "coordinator/core/losses.hpp"
+#include "coordinator/core/lost_workers.hpp"
 #include "coordinator/core/recover.hpp"
 #include "coordinator/core/stopping.hpp"
 
@@ -47,8 +47,8 @@ Decision decide(const ClusterView& view, const JobRecords& job, JobMemory& memor
   note_nodes(look);
   if (!job.plan) {
     first_plan(look, {});
-  } else if (const Losses losses = find_losses(view, job, now); !losses.lost.empty()) {
-    after_loss(look, losses);
+  } else if (const LostWorkers lost = find_lost_workers(view, job, now); !lost.workers.empty()) {
+    go_on_without(look, lost);
   } else if (!job.is_in_force() && waits_for_state(look)) {
     bring_help(look);
   } else if (!job.is_in_force()) {

@@ -14,9 +14,9 @@ namespace regroup::coordinator {
 namespace {
 
 // What the workers hold: the pending plan's parent, unless somebody is known to have switched. `parent` keeps it.
-const Plan* held_layout(const Look& look, const Losses& losses, std::optional<Plan>& parent) {
+const Plan* held_layout(const Look& look, const LostWorkers& lost, std::optional<Plan>& parent) {
   const Plan& plan = look.job.plan->value;
-  if (!look.job.is_pending() || losses.spoken_epoch == plan.epoch) return &plan;
+  if (!look.job.is_pending() || lost.spoken_epoch == plan.epoch) return &plan;
   const auto text = look.job.history.find(plan.parent.value);
   if (text == look.job.history.end()) return &plan;
   auto read = plan_from_json(text->second);
@@ -27,27 +27,27 @@ const Plan* held_layout(const Look& look, const Losses& losses, std::optional<Pl
 
 }  // namespace
 
-void after_loss(Look& look, const Losses& losses) {
+void go_on_without(Look& look, const LostWorkers& lost) {
   const Plan& plan = look.job.plan->value;
-  std::set<WorkerId> lost;
+  std::set<WorkerId> gone;
   std::set<NodeId> doubtful;  // nobody on that node has said anything since
   PlanDraft draft;
-  draft.cause = losses.lost.front().cause;
-  for (const Loss& loss : losses.lost) {
-    lost.insert(loss.worker);
-    if (!loss.agent_speaks) doubtful.insert(loss.worker.node);
+  draft.cause = lost.workers.front().cause;
+  for (const LostWorker& one : lost.workers) {
+    gone.insert(one.worker);
+    if (!one.agent_speaks) doubtful.insert(one.worker.node);
     draft.detected_at_ms =
-        draft.detected_at_ms == 0 ? loss.detected_at_ms : std::min(draft.detected_at_ms, loss.detected_at_ms);
-    if (loss.cause == "node_lost") draft.cause = "node_lost";
-    if (lost.size() <= 4) draft.reason += (draft.reason.empty() ? "" : ", ") + loss.text;
+        draft.detected_at_ms == 0 ? one.detected_at_ms : std::min(draft.detected_at_ms, one.detected_at_ms);
+    if (one.cause == "node_lost") draft.cause = "node_lost";
+    if (gone.size() <= 4) draft.reason += (draft.reason.empty() ? "" : ", ") + one.text;
   }
-  if (lost.size() > 4) draft.reason += " and " + count(lost.size() - 4, "other");
+  if (gone.size() > 4) draft.reason += " and " + count(gone.size() - 4, "other");
   std::vector<bool> survives;  // [rank]
-  for (const Participant& member : plan.members) survives.push_back(!lost.contains(member.worker));
+  for (const Participant& member : plan.members) survives.push_back(!gone.contains(member.worker));
   const auto alive = [&](const std::vector<Participant>& from) {
     std::vector<Participant> result;
     std::copy_if(from.begin(), from.end(), std::back_inserter(result),
-                 [&](const Participant& p) { return !lost.contains(p.worker); });
+                 [&](const Participant& p) { return !gone.contains(p.worker); });
     return result;
   };
   draft.members = alive(plan.members);
@@ -56,7 +56,7 @@ void after_loss(Look& look, const Losses& losses) {
 
   draft.goal = planning::Goal::kSoonest;
   std::optional<Plan> parent;
-  draft.previous = held_layout(look, losses, parent);
+  draft.previous = held_layout(look, lost, parent);
   const bool complete = look.job.is_in_force() && complete_copy_remains(plan.placement, survives);
   for (const NodeId& node : look.agents()) {
     if (!complete || !doubtful.contains(node)) draft.snapshot_nodes.push_back(node);

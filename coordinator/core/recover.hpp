@@ -3,13 +3,13 @@
 #pragma once
 
 #include "coordinator/core/look.hpp"
-#include "coordinator/core/losses.hpp"
+#include "coordinator/core/lost_workers.hpp"
 
 namespace regroup::coordinator {
 
 // The plan that commits soonest: the survivors alone, and newcomers only where those are too few or lack memory. Below
 // min_nodes the job waits.
-void after_loss(Look& look, const Losses& losses);
+void go_on_without(Look& look, const LostWorkers& lost);
 
 // Every member of the plan says that it waits, and has for a while: none found a complete source of state.
 bool waits_for_state(const Look& look);

@@ -1,8 +1,8 @@
 // planner.hpp: from "who may train now" and the previous plan to who holds and computes what. Pure; fills Plan.members
 // and Plan.placement.
 //
-// kSoonest (after a loss): the plan that commits soonest. Intact groups keep exactly their owners, so no state moves;
-// survivors of broken groups and newcomers join them as
+// kSoonest (after workers were lost): the plan that commits soonest. Intact groups keep exactly their owners, so no
+// state moves; survivors of broken groups and newcomers join them as
 //   members that keep nothing but compute. When no group is intact, survivors form groups anew, each keeping what it
 //   holds as far as it fits; the rest is assigned to balance.
 // kBalanced (at a boundary): as many groups as memory allows, at most max_groups, chains and ranks; groups of

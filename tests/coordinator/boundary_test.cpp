@@ -1,4 +1,4 @@
-// Joining, leaving, scaling and restoring balance at a step boundary; losses on top of that; takeover.
+// Joining, leaving, scaling and restoring balance at a step boundary; lost workers on top of that; takeover.
 #include "tests/coordinator/core_world.hpp"
 
 namespace regroup::coordinator::test {

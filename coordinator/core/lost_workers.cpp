@@ -1,4 +1,4 @@
-#include "coordinator/core/losses.hpp"
+#include "coordinator/core/lost_workers.hpp"
 
 #include "coordinator/core/blame.hpp"
 #include "coordinator/planner/group_layout.hpp"
@@ -11,15 +11,16 @@ namespace {
 
 struct Watched {
   WorkerId id;
-  std::optional<Loss> loss;
+  std::optional<LostWorker> lost;
 };
 
-class Search {
+// All that is known of the watched workers.
+class Evidence {
  public:
-  Search(const ClusterView& view, const JobRecords& job, const Now& now)
+  Evidence(const ClusterView& view, const JobRecords& job, const Now& now)
       : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
 
-  Losses run() {
+  LostWorkers weigh() {
     for (const Participant& member : plan_.members) watched_.push_back({member.worker, {}});
     if (!job_.is_in_force()) {
       for (const Participant& donor : plan_.donors) watched_.push_back({donor.worker, {}});
@@ -31,11 +32,10 @@ class Search {
     }
     for (const auto& [key, record] : view_.suspects()) read_record(record);
     from_peers();
-    Losses result;
-    result.undecided = undecided_;
+    LostWorkers result;
     result.spoken_epoch = spoken_;
     for (Watched& worker : watched_) {
-      if (worker.loss) result.lost.push_back(std::move(*worker.loss));
+      if (worker.lost) result.workers.push_back(std::move(*worker.lost));
     }
     return result;
   }
@@ -57,13 +57,13 @@ class Search {
 
   void blame(Watched& worker, const std::string& cause, const std::string& what, std::int64_t seen_at_ms,
              bool agent_speaks) {
-    if (worker.loss) {
-      worker.loss->agent_speaks = worker.loss->agent_speaks || agent_speaks;
-      if (seen_at_ms > 0) worker.loss->detected_at_ms = std::min(worker.loss->detected_at_ms, seen_at_ms);
+    if (worker.lost) {
+      worker.lost->agent_speaks = worker.lost->agent_speaks || agent_speaks;
+      if (seen_at_ms > 0) worker.lost->detected_at_ms = std::min(worker.lost->detected_at_ms, seen_at_ms);
       return;
     }
     const std::int64_t detected = seen_at_ms > 0 ? std::min(seen_at_ms, now_.wall_ms) : now_.wall_ms;
-    worker.loss = Loss{worker.id, cause, to_string(worker.id) + ": " + what, detected, agent_speaks};
+    worker.lost = LostWorker{worker.id, cause, to_string(worker.id) + ": " + what, detected, agent_speaks};
   }
 
   static std::string cause_of(const std::string& evidence) {
@@ -147,7 +147,7 @@ class Search {
     if (now_.at - voice.heard >= view_.timing().silence_window) return false;
     int others = 0;
     for (std::size_t i = 0; i < watched_.size(); ++i) {
-      others += !watched_[i].loss && static_cast<int>(i) != voice.accused ? 1 : 0;
+      others += !watched_[i].lost && static_cast<int>(i) != voice.accused ? 1 : 0;
     }
     int voices = 0;
     for (const Voice& other : voices_) voices += other.accused == voice.accused ? 1 : 0;
@@ -159,7 +159,7 @@ class Search {
     BlameInput input;
     input.num_suspects = static_cast<int>(watched_.size());
     input.bytes_held.assign(watched_.size(), 0);
-    for (const Watched& worker : watched_) input.certain.push_back(worker.loss.has_value());
+    for (const Watched& worker : watched_) input.certain.push_back(worker.lost.has_value());
     const std::vector<std::int64_t> bytes =
         mutual() ? planning::bytes_held(job_.spec->value.model, plan_.placement, plan_.members.size())
                  : std::vector<std::int64_t>{};
@@ -168,7 +168,6 @@ class Search {
     }
     for (const Voice& voice : voices_) input.accusations.push_back({voice.reporter, voice.accused, provisional(voice)});
     const Blame verdict = find_guilty(input);
-    undecided_ = verdict.undecided;
     for (int guilty : verdict.guilty) {
       Watched& worker = watched_[static_cast<std::size_t>(guilty)];
       if (input.certain[static_cast<std::size_t>(guilty)]) continue;
@@ -200,15 +199,14 @@ class Search {
   const Now& now_;
   std::vector<Watched> watched_;
   std::vector<Voice> voices_;
-  bool undecided_ = false;
   Epoch spoken_;
 };
 
 }  // namespace
 
-Losses find_losses(const ClusterView& view, const JobRecords& job, const Now& now) {
+LostWorkers find_lost_workers(const ClusterView& view, const JobRecords& job, const Now& now) {
   if (!job.plan) return {};
-  return Search(view, job, now).run();
+  return Evidence(view, job, now).weigh();
 }
 
 }  // namespace regroup::coordinator

@@ -7,7 +7,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-TEST(Loss, an_exit_seen_by_the_agent_makes_the_next_plan_at_once) {
+TEST(LostWorkers, an_exit_seen_by_the_agent_makes_the_next_plan_at_once) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -27,7 +27,7 @@ TEST(Loss, an_exit_seen_by_the_agent_makes_the_next_plan_at_once) {
   EXPECT_EQ(w.plan().snapshot_donors.front().node, NodeId("node-2"));
 }
 
-TEST(Loss, end_of_file_seen_by_one_peer_removes_the_accused_and_not_the_reporter) {
+TEST(LostWorkers, end_of_file_seen_by_one_peer_removes_the_accused_and_not_the_reporter) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -36,7 +36,7 @@ TEST(Loss, end_of_file_seen_by_one_peer_removes_the_accused_and_not_the_reporter
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
 
-TEST(Loss, two_deaths_seen_first_by_one_peer_do_not_cost_the_peer) {
+TEST(LostWorkers, two_deaths_seen_first_by_one_peer_do_not_cost_the_peer) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -45,7 +45,7 @@ TEST(Loss, two_deaths_seen_first_by_one_peer_do_not_cost_the_peer) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
 }
 
-TEST(Loss, a_silent_worker_is_removed_as_soon_as_two_agree) {
+TEST(LostWorkers, a_silent_worker_is_removed_as_soon_as_two_agree) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -57,7 +57,7 @@ TEST(Loss, a_silent_worker_is_removed_as_soon_as_two_agree) {
   EXPECT_EQ(w.plan().cause, "silent");
 }
 
-TEST(Loss, one_voice_alone_about_silence_is_believed_after_a_moment) {
+TEST(LostWorkers, one_voice_alone_about_silence_is_believed_after_a_moment) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -67,7 +67,7 @@ TEST(Loss, one_voice_alone_about_silence_is_believed_after_a_moment) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
 
-TEST(Loss, a_cut_off_worker_that_reports_first_is_the_one_to_go) {
+TEST(LostWorkers, a_cut_off_worker_that_reports_first_is_the_one_to_go) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -82,7 +82,7 @@ TEST(Loss, a_cut_off_worker_that_reports_first_is_the_one_to_go) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
 
-TEST(Loss, a_hang_reported_by_its_own_agent_and_a_fault_named_by_the_worker_itself) {
+TEST(LostWorkers, a_hang_reported_by_its_own_agent_and_a_fault_named_by_the_worker_itself) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -95,7 +95,7 @@ TEST(Loss, a_hang_reported_by_its_own_agent_and_a_fault_named_by_the_worker_itse
   EXPECT_EQ(w.members(), (Names{"node-0", "node-3"}));
 }
 
-TEST(Loss, reports_of_another_epoch_or_by_strangers_or_about_strangers_change_nothing) {
+TEST(LostWorkers, reports_of_another_epoch_or_by_strangers_or_about_strangers_change_nothing) {
   CoreWorld w;
   w.start();
   w.train_on(3);
@@ -111,7 +111,7 @@ TEST(Loss, reports_of_another_epoch_or_by_strangers_or_about_strangers_change_no
   EXPECT_EQ(w.plans.size(), 2U);
 }
 
-TEST(Loss, a_new_life_of_the_agent_or_of_the_slot_proves_the_old_one_dead) {
+TEST(LostWorkers, a_new_life_of_the_agent_or_of_the_slot_proves_the_old_one_dead) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -127,7 +127,7 @@ TEST(Loss, a_new_life_of_the_agent_or_of_the_slot_proves_the_old_one_dead) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-3"}));
 }
 
-TEST(Loss, an_absent_node_is_lost_after_its_grace) {
+TEST(LostWorkers, an_absent_node_is_lost_after_its_grace) {
   CoreWorld w;
   w.start();
   w.train_on(3);
@@ -140,7 +140,7 @@ TEST(Loss, an_absent_node_is_lost_after_its_grace) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-2"}));
 }
 
-TEST(Loss, progress_newer_than_the_absence_proves_every_member_alive) {
+TEST(LostWorkers, progress_newer_than_the_absence_proves_every_member_alive) {
   CoreWorld w;
   w.start();
   w.train_on(3);
@@ -154,7 +154,7 @@ TEST(Loss, progress_newer_than_the_absence_proves_every_member_alive) {
   EXPECT_EQ(w.plans.size(), 2U);
 }
 
-TEST(Loss, an_etcd_that_was_frozen_and_wakes_with_every_lease_expired_disturbs_nobody) {
+TEST(LostWorkers, an_etcd_that_was_frozen_and_wakes_with_every_lease_expired_disturbs_nobody) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -173,7 +173,7 @@ TEST(Loss, an_etcd_that_was_frozen_and_wakes_with_every_lease_expired_disturbs_n
   EXPECT_EQ(w.plans.size(), 1U);
 }
 
-TEST(Loss, after_the_freeze_a_node_that_does_not_come_back_is_lost_in_the_end) {
+TEST(LostWorkers, after_the_freeze_a_node_that_does_not_come_back_is_lost_in_the_end) {
   CoreWorld w;
   w.start();
   w.train_on(3);
@@ -188,7 +188,7 @@ TEST(Loss, after_the_freeze_a_node_that_does_not_come_back_is_lost_in_the_end) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
 }
 
-TEST(Loss, a_cut_watch_ends_the_session_as_well) {
+TEST(LostWorkers, a_cut_watch_ends_the_session_as_well) {
   CoreWorld w;
   w.start();
   w.train_on(3);
@@ -200,7 +200,7 @@ TEST(Loss, a_cut_watch_ends_the_session_as_well) {
   EXPECT_EQ(w.plans.size(), 2U);
 }
 
-TEST(Loss, a_second_loss_before_the_first_is_overcome_makes_the_next_epoch) {
+TEST(LostWorkers, a_second_loss_before_the_first_is_overcome_makes_the_next_epoch) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -211,7 +211,7 @@ TEST(Loss, a_second_loss_before_the_first_is_overcome_makes_the_next_epoch) {
   EXPECT_EQ(w.members(), (Names{"node-2", "node-3"}));
 }
 
-TEST(Loss, below_min_nodes_survivors_wait_and_go_on_with_the_newcomer) {
+TEST(LostWorkers, below_min_nodes_survivors_wait_and_go_on_with_the_newcomer) {
   CoreWorld w;
   w.start();
   JobSpec job = tiny_job();
@@ -228,7 +228,7 @@ TEST(Loss, below_min_nodes_survivors_wait_and_go_on_with_the_newcomer) {
   EXPECT_EQ(w.plan().members.front().worker, w.worker("node-0"));  // the survivor keeps its rank
 }
 
-TEST(Loss, a_lone_newcomer_never_starts_fresh) {
+TEST(LostWorkers, a_lone_newcomer_never_starts_fresh) {
   CoreWorld w;
   w.start();
   w.train_on(2);
