@@ -73,7 +73,8 @@ void CoordinatorShell::run() {
     events.swap(inbox_);
     lock.unlock();
     const auto at = std::chrono::steady_clock::now();
-    if (at >= next_tick) {
+    const bool ticks = at >= next_tick;
+    if (ticks) {
       events.emplace_back(Tick{});
       next_tick = at + options_.tick;
     }
@@ -97,6 +98,12 @@ void CoordinatorShell::run() {
         for (const Action& action : core_.step(read_clocks(), event)) perform(action);
       }
       tell_contact();
+      if (ticks) {
+        counters_.change([&](auto& c) {
+          core_.fill(c);
+          c.store_connected = connected_;
+        });
+      }
     }
     lock.lock();
   }
@@ -109,9 +116,9 @@ void CoordinatorShell::perform(const Action& action) {
     scanner_.post([this, scan_request = *request] { scan(scan_request); });
     return;
   }
-  const auto& write_action = std::get<Write>(action);
-  if (write_action.plan) {
-    const Plan& plan = *write_action.plan;
+  const auto& write = std::get<Write>(action);
+  if (write.plan) {
+    const Plan& plan = *write.plan;
     log::info("plan_decided", {{"job", plan.job},
                                {"epoch", plan.epoch.value},
                                {"parent", plan.parent.value},
@@ -121,38 +128,36 @@ void CoordinatorShell::perform(const Action& action) {
                                {"when", plan.when == When::kNow ? "now" : "boundary"},
                                {"reason", plan.reason}});
   } else {
-    log::info("write",
-              {{"what", word_of(write_action.kind)}, {"key", write_action.key}, {"reason", write_action.reason}});
+    log::info("write", {{"what", word_of(write.kind)}, {"key", write.key}, {"reason", write.reason}});
   }
-  writer_.post([this, write_action] { write(write_action); });
+  writer_.post([this, write] { transact(write); });
 }
 
-void CoordinatorShell::write(const Write& request) {
-  const auto done = store_.txn(request.when, request.then);
-  WriteFinished finished{request.id, WriteOutcome::kDone, 0};
+void CoordinatorShell::transact(const Write& write) {
+  const auto done = store_.txn(write.when, write.then);
+  WriteFinished finished{write.id, WriteOutcome::kDone, 0};
   if (done) {
     finished.outcome = done->succeeded ? WriteOutcome::kDone : WriteOutcome::kRefused;
     finished.revision = done->revision;
     post(EtcdContact{});
   } else if (done.error().code == Code::kUnknown) {
-    finished = read_back(request);
+    finished = read_back(write);
   } else {
     finished.outcome = WriteOutcome::kFailed;
-    log::warn("write_failed",
-              {{"what", word_of(request.kind)}, {"key", request.key}, {"error", to_string(done.error())}});
+    log::warn("write_failed", {{"what", word_of(write.kind)}, {"key", write.key}, {"error", to_string(done.error())}});
   }
   counters_.change([&](auto& c) {
     c.store_errors += finished.outcome == WriteOutcome::kFailed ? 1 : 0;
-    c.plan_conflicts += request.plan && finished.outcome == WriteOutcome::kRefused ? 1 : 0;
-    if (!request.plan || finished.outcome != WriteOutcome::kDone) return;
+    c.plan_conflicts += write.plan && finished.outcome == WriteOutcome::kRefused ? 1 : 0;
+    if (!write.plan || finished.outcome != WriteOutcome::kDone) return;
     ++c.plans_published;
-    metrics::JobCounters& job = c.jobs[request.plan->job];
-    ++job.plans[request.plan->cause];
+    metrics::JobCounters& job = c.jobs[write.plan->job];
+    ++job.plans[write.plan->cause];
     job.decide_seconds.observe(
-        static_cast<double>(std::max<std::int64_t>(0, read_clocks().wall_ms - request.plan->detected_at_ms)) / 1000);
+        static_cast<double>(std::max<std::int64_t>(0, read_clocks().wall_ms - write.plan->detected_at_ms)) / 1000);
   });
-  if (request.plan && finished.outcome == WriteOutcome::kRefused) {
-    log::warn("plan_refused", {{"epoch", request.plan->epoch.value},
+  if (write.plan && finished.outcome == WriteOutcome::kRefused) {
+    log::warn("plan_refused", {{"epoch", write.plan->epoch.value},
                                {"reason", "etcd holds another leader or another plan than this one was made from"}});
   }
   post(finished);
@@ -160,21 +165,21 @@ void CoordinatorShell::write(const Write& request) {
 
 // The transaction may have happened: the key tells. Asked until etcd answers; a deposed leader's fence makes a late
 // transaction harmless.
-WriteFinished CoordinatorShell::read_back(const Write& request) {
+WriteFinished CoordinatorShell::read_back(const Write& write) {
   while (leads_) {
-    const auto found = store_.get(request.key);
-    const bool removes = request.value.empty();
+    const auto found = store_.get(write.key);
+    const bool removes = write.value.empty();
     if (found) {
-      const bool same = !removes && found->value == request.value;
-      return {request.id, same ? WriteOutcome::kDone : WriteOutcome::kRefused, found->mod_revision};
+      const bool same = !removes && found->value == write.value;
+      return {write.id, same ? WriteOutcome::kDone : WriteOutcome::kRefused, found->mod_revision};
     }
     if (found.error().code == Code::kNotFound)
-      return {request.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
-    log::warn("outcome_unknown", {{"key", request.key}, {"error", to_string(found.error())}});
+      return {write.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
+    log::warn("outcome_unknown", {{"key", write.key}, {"error", to_string(found.error())}});
     std::unique_lock lock(mutex_);
     if (changed_.wait_for(lock, options_.timing.retry, [&] { return stopped_; })) break;
   }
-  return {request.id, WriteOutcome::kFailed, 0};
+  return {write.id, WriteOutcome::kFailed, 0};
 }
 
 void CoordinatorShell::scan(const ScanCheckpoints& request) {
@@ -206,34 +211,6 @@ void CoordinatorShell::tell_contact() {
   } else {
     log::warn("etcd_does_not_answer", {{"note", "jobs go on; no member can be replaced until it does"}});
   }
-}
-
-metrics::CoordinatorCounters CoordinatorShell::counters() {
-  const std::lock_guard core_lock(core_mutex_);
-  const ClusterView& view = core_.view();
-  counters_.change([&](metrics::CoordinatorCounters& c) {
-    c.leading = core_.leads();
-    c.nodes = static_cast<int>(view.nodes().size());
-    c.free_nodes = 0;
-    for (const auto& [id, node] : view.nodes()) c.free_nodes += view.assignments().contains(id) ? 0 : 1;
-    c.store_connected = connected_;
-    for (const auto& [name, job] : view.jobs()) {
-      metrics::JobCounters& counters = c.jobs[name];
-      if (job.plan) {
-        const Plan& plan = job.plan->value;
-        counters.epoch = plan.epoch.value;
-        counters.members = static_cast<int>(plan.members.size());
-        counters.groups = static_cast<int>(plan.placement.groups.size());
-        counters.spares = counters.members - plan.placement.num_ranks();
-      }
-      for (const auto& [node, progress] : job.progress)
-        counters.step = std::max(counters.step, progress.value.step.value);
-      const auto said = core_.statuses().find(name);
-      counters.waiting = said != core_.statuses().end() && said->second.state == "waiting";
-    }
-    std::erase_if(c.jobs, [&](const auto& entry) { return !view.jobs().contains(entry.first); });
-  });
-  return counters_.copy();
 }
 
 std::string CoordinatorShell::status_json() const {

@@ -33,14 +33,14 @@ class CoordinatorShell {
   CoordinatorShell(Store& store, CoordinatorOptions options);
   void run();   // until stop()
   void stop();  // any thread; resigns
-  // Any thread; made when asked for.
-  [[nodiscard]] metrics::CoordinatorCounters counters();
+  // Any thread. The core's part is as of the last tick.
+  [[nodiscard]] metrics::CoordinatorCounters counters() const { return counters_.copy(); }
   [[nodiscard]] std::string status_json() const;
 
  private:
   void post(Event event);
   void perform(const Action& action);
-  void write(const Write& write);  // on the writer's thread
+  void transact(const Write& write);  // on the writer's thread, and so is read_back
   WriteFinished read_back(const Write& write);
   void scan(const ScanCheckpoints& request);  // on the scanner's thread
   void tell_contact();                        // when it changed

@@ -1,5 +1,6 @@
 #include "coordinator/core/coordinator.hpp"
 
+#include "base/check.hpp"
 #include "coordinator/core/stopping.hpp"
 
 #include <algorithm>
@@ -50,6 +51,7 @@ void Coordinator::take(const Now& now, const Event& event) {
                  [&](const LeadershipGained& e) {
                    leader_ = e;
                    in_flight_.clear();
+                   keys_in_flight_.clear();
                    not_before_.clear();
                    memories_.clear();
                    next_scan_.clear();
@@ -70,6 +72,7 @@ void Coordinator::finished(const Now& now, const WriteFinished& done) {
   if (found == in_flight_.end()) return;  // of an earlier leadership
   const InFlight write = std::move(found->second);
   in_flight_.erase(found);
+  keys_in_flight_.erase(write.key);
   if (done.outcome == WriteOutcome::kDone) {
     view_.wrote(write.then, done.revision, now);
   } else {
@@ -80,11 +83,13 @@ void Coordinator::finished(const Now& now, const WriteFinished& done) {
 bool Coordinator::busy(const Now& now, const std::string& key) const {
   const auto wait = not_before_.find(key);
   if (wait != not_before_.end() && now.at < wait->second) return true;
-  return std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto& write) { return write.second.key == key; });
+  return keys_in_flight_.contains(key);
 }
 
 Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::string& key,
                           std::vector<Action>& actions) {
+  CHECK(leader_.has_value(), "a write without leadership:", key);
+  CHECK(keys_in_flight_.insert(key).second, "two writes under way of", key);
   Write write;
   write.kind = kind;
   write.id = next_id_++;
@@ -140,6 +145,9 @@ bool Coordinator::publish(const Plan& plan, const JobRecords& job, std::vector<A
   const std::string current = keys.current_plan(job.name);
   std::string text = to_json(plan);
   if (text.size() > kMaxPlanBytes) return false;
+  const Epoch before = job.plan ? job.plan->value.epoch : Epoch{};
+  CHECK(before < plan.epoch && plan.parent == before, "plan", plan.epoch.value, "with parent", plan.parent.value,
+        "after plan", before.value);
   Write& write = start(Write::Kind::kPublishPlan, job.name, current, actions);
   write.when.push_back(same_mod(current, job.plan ? job.plan->mod_revision : 0));
   write.when.push_back(same_create(keys.spec(job.name), job.spec->create_revision));
@@ -221,25 +229,29 @@ void Coordinator::tidy(const Now& now, const JobRecords& job, std::vector<Action
     write.then.push_back(remove(key));
     write.reason = "an old load";
   }
+  drop_oldest(now, job, actions);
+}
+
+// Two lists of a job grow without end: its plans and the index of its checkpoints. Once one has 32 entries its oldest
+// are removed, so that 16 stay (Timing::keep_plans): one transaction for every 16 additions. Nothing is lost with them.
+// Of older plans only the current one's parent is read again (recover.cpp). Of the index only the newest checkpoint
+// goes into plans; the directory is the truth, and which of its files are deleted is decided by the agents, not here.
+void Coordinator::drop_oldest(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
   const auto keep = static_cast<std::size_t>(view_.timing().keep_plans);
-  if (job.checkpoints.size() >= 2 * keep) {  // the directory is the truth; this is its index
-    const std::string oldest = view_.keys().checkpoint(job.name, job.checkpoints.begin()->first);
-    if (!busy(now, oldest)) {
-      Write& write = start(Write::Kind::kRemove, job.name, oldest, actions);
-      write.reason = "old checkpoints";
-      auto old = job.checkpoints.begin();
-      for (std::size_t i = 0; i + keep < job.checkpoints.size(); ++i, ++old)
-        write.then.push_back(remove(view_.keys().checkpoint(job.name, old->first)));
-    }
-  }
-  if (job.history.size() < 2 * keep) return;
-  const std::string key = view_.keys().plan(job.name, Epoch(job.history.begin()->first));
-  if (busy(now, key)) return;
-  Write& write = start(Write::Kind::kRemove, job.name, key, actions);
-  write.reason = "old plans";
-  auto old = job.history.begin();
-  for (std::size_t i = 0; i + keep < job.history.size(); ++i, ++old)
-    write.then.push_back(remove(view_.keys().plan(job.name, Epoch(old->first))));
+  const auto drop = [&](const auto& entries, const auto& key_of, const char* reason) {
+    if (entries.size() < 2 * keep) return;
+    const std::string oldest = key_of(entries.begin()->first);
+    if (busy(now, oldest)) return;
+    Write& write = start(Write::Kind::kRemove, job.name, oldest, actions);
+    write.reason = reason;
+    auto old = entries.begin();
+    for (std::size_t i = 0; i + keep < entries.size(); ++i, ++old) write.then.push_back(remove(key_of(old->first)));
+  };
+  const Keys& keys = view_.keys();
+  drop(
+      job.checkpoints, [&](Step step) { return keys.checkpoint(job.name, step); }, "old checkpoints");
+  drop(
+      job.history, [&](std::uint64_t epoch) { return keys.plan(job.name, Epoch(epoch)); }, "old plans");
 }
 
 void Coordinator::assign(const Now& now, std::vector<Action>& actions) {
@@ -256,6 +268,27 @@ void Coordinator::assign(const Now& now, std::vector<Action>& actions) {
       write.then.push_back(put(key, write.value));
     }
     write.reason = change.reason;
+  }
+}
+
+void Coordinator::fill(metrics::CoordinatorCounters& counters) const {
+  counters.leading = leads();
+  counters.nodes = static_cast<int>(view_.nodes().size());
+  counters.free_nodes = 0;
+  for (const auto& [id, node] : view_.nodes()) counters.free_nodes += view_.assignments().contains(id) ? 0 : 1;
+  std::erase_if(counters.jobs, [&](const auto& entry) { return !view_.jobs().contains(entry.first); });
+  for (const auto& [name, job] : view_.jobs()) {
+    metrics::JobCounters& of_job = counters.jobs[name];
+    if (job.plan) {
+      const Plan& plan = job.plan->value;
+      of_job.epoch = plan.epoch.value;
+      of_job.members = static_cast<int>(plan.members.size());
+      of_job.groups = static_cast<int>(plan.placement.groups.size());
+      of_job.spares = of_job.members - plan.placement.num_ranks();
+    }
+    for (const auto& [node, progress] : job.progress) of_job.step = std::max(of_job.step, progress.value.step.value);
+    const auto status = statuses_.find(name);
+    of_job.waiting = status != statuses_.end() && status->second.state == "waiting";
   }
 }
 

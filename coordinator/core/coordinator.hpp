@@ -9,9 +9,11 @@
 #include "api/job_status.hpp"
 #include "coordinator/core/cluster_view.hpp"
 #include "coordinator/core/decide.hpp"
+#include "metrics/counters.hpp"
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -76,6 +78,9 @@ class Coordinator {
   [[nodiscard]] bool leads() const { return leader_.has_value(); }
   // What was last decided about each job, for status pages.
   [[nodiscard]] const std::map<std::string, JobStatus>& statuses() const { return statuses_; }
+  // Fills in what the core knows: leadership, nodes, and of each job its plan and state. Jobs that are gone are
+  // removed; what the shell counts stays.
+  void fill(metrics::CoordinatorCounters& counters) const;
 
  private:
   struct InFlight {
@@ -91,6 +96,7 @@ class Coordinator {
   // True when the job is over, or about to be. `state`: of its last decision, empty before there is one.
   bool put_outcome(const Now& now, const JobRecords& job, const std::string& state, std::vector<Action>& actions);
   void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
+  void drop_oldest(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);
   [[nodiscard]] bool busy(const Now& now, const std::string& key) const;
   Write& start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions);
@@ -100,6 +106,7 @@ class Coordinator {
   std::optional<LeadershipGained> leader_;
   std::uint64_t next_id_ = 1;
   std::map<std::uint64_t, InFlight> in_flight_;
+  std::set<std::string> keys_in_flight_;       // of those: at most one write of a key at a time
   std::map<std::string, Instant> not_before_;  // key -> after a refused or failed write
   std::map<std::string, JobMemory> memories_;
   std::map<std::string, JobStatus> statuses_;
