@@ -91,7 +91,7 @@ struct Election::Impl {
       const auto read = store.get(mine);
       if (read) created = read->create_revision;
     }
-    if (created == 0) {  // what may lie under that lease goes with it
+    if (created == 0) {  // should the key have been written after all, it vanishes with the lease
       (void)(*granted)->revoke();
       return false;
     }

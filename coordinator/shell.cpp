@@ -163,8 +163,8 @@ void CoordinatorShell::transact(const Write& write) {
   post(finished);
 }
 
-// The transaction may have happened: the key tells. Asked until etcd answers; a deposed leader's fence makes a late
-// transaction harmless.
+// No answer came, so the transaction may have happened or not. Reads the key, until etcd answers, to find out. Should
+// the transaction happen after that, its conditions do not hold any more.
 WriteFinished CoordinatorShell::read_back(const Write& write) {
   while (leads_) {
     const auto found = store_.get(write.key);

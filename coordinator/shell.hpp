@@ -1,9 +1,10 @@
 // shell.hpp: the coordinator's core among real things: etcd's watch, election and transactions, the clock, and the
 // checkpoint directory. Holds no policy.
 //
-// Threads: run() is the core's only thread. Watch and election post events; a writer thread performs transactions in
-// the order of the actions; a scanner reads directories; a pulse asks etcd for a sign of life, since silence must be
-// told from absence.
+// Threads. run() is the core's only thread. Watch and election post events to it. A writer performs transactions in the
+// order of the actions, and a scanner reads directories, so that the core never waits for either. A pulse reads a key
+// from etcd three times in Timing::contact_gap: a watch that is silent means that nothing changes, or that etcd does
+// not answer, and only in the first case is an absent node really absent.
 #pragma once
 
 #include "base/work_queue.hpp"

@@ -1,10 +1,17 @@
 // blame.hpp: whom to remove when workers accuse each other: the fewest that explain every report. Pure.
 //
-// An accusation is an edge reporter -> accused; it is explained when either end is removed. A worker that is accused
-// and itself says nothing in this epoch is guilty: a living one would object, since a broken connection is broken for
-// both ends. What is left, between workers that all talk, is a minimum vertex cover (none while provisional accusations
-// are open); ties: most often accused, then fewest bytes held, then smallest id. Order: equal inputs give equal output.
-// Cost: exact for covers up to 12 workers, greedy beyond.
+// Between two workers that lost each other one report is as good as the other: when A accuses B, then B is gone, or A
+// cannot reach it. If one worker is removed, all reports by it and about it are explained. So the fewest workers are
+// removed that explain every report: one whose network failed accuses all others and is accused by all, and it alone
+// goes.
+//
+// Rule, in two steps. First: a worker that is accused and reports nothing itself in this epoch is guilty, since a
+// living one would have noticed that the connection is broken, and said so. Second, among workers that all report:
+// accusations are the edges of a graph, and the guilty are a minimum vertex cover. Ties: most often accused, then
+// fewest bytes held, then smallest id. While a silent worker is only accused provisionally, nobody is chosen in the
+// second step, because the numbers still change.
+//
+// Equal inputs give equal output. Cost: exact for covers of up to 12 workers, greedy beyond.
 #pragma once
 
 #include <cstdint>

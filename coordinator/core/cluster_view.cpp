@@ -94,7 +94,7 @@ void ClusterView::wrote(const std::vector<Op>& ops, std::int64_t revision, const
 }
 
 void ClusterView::contact(const Now& now) {
-  if (!connected_) return;  // requests may get through while the watch is cut: then we would not see what changes
+  if (!connected_) return;  // requests may succeed while the watch is cut, and then we do not see what changes
   if (!session_since_ || now.at - last_contact_ > timing_.contact_gap) session_since_ = now.at;
   last_contact_ = now.at;
 }
@@ -110,7 +110,7 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
   if (auto rest = after(kv.key, keys_.nodes())) {
     auto record = node_from_json(kv.value);
     const NodeId id(*rest);
-    if (!record) {  // such as another protocol version: as good as absent
+    if (!record) {  // another protocol version, for example: the node counts as absent
       if (nodes_.erase(id) > 0) absences_[id] = {now.at, kv.mod_revision};
       return bad(record.error());
     }

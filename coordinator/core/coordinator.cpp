@@ -221,7 +221,7 @@ void Coordinator::tidy(const Now& now, const JobRecords& job, std::vector<Action
     write.then.push_back(remove(key));
     write.reason = "the wish is done or overtaken";
   }
-  for (const auto& [node, load] : job.loads) {  // of agents that were rank 0's before
+  for (const auto& [node, load] : job.loads) {  // all but the newest are of agents that had rank 0 before
     const std::string key = view_.keys().load(job.name, node);
     if (job.newest_load() == &load || busy(now, key)) continue;
     Write& write = start(Write::Kind::kRemove, job.name, key, actions);

@@ -1,9 +1,11 @@
-// coordinator.hpp: the coordinator's core: step(now, event) -> actions. Pure; keeps no truth, only a view of etcd and
-// what is being written.
+// coordinator.hpp: the coordinator's core: step(now, event) -> actions. Pure.
 //
-// Every action is a transaction that holds only while this coordinator leads (create revision of its election key) and
-// while the key it changes is as it was read; so an action of a deposed leader, or one based on an old view, does
-// nothing.
+// It owns no truth: all that it knows is a view of etcd and which writes are under way. So it can be lost at any
+// moment, and another one goes on from what etcd says.
+//
+// Every action that writes is a transaction with two conditions: this coordinator still leads (create revision of its
+// election key), and the key that it changes is as it was read. An action of a deposed leader, or one that was decided
+// from an old view, therefore does nothing.
 #pragma once
 
 #include "api/job_status.hpp"
@@ -20,12 +22,13 @@
 
 namespace regroup::coordinator {
 
-// Events.
-// of the watch on the cluster's root
+// ---- events ----
+
+// The watch on the cluster's root brought changes.
 struct StoreUpdate {
   WatchUpdate update;
 };
-// some request of ours was answered
+// etcd answered some request of ours.
 struct EtcdContact {};
 struct LeadershipGained {
   std::string key;
@@ -38,17 +41,18 @@ struct WriteFinished {
   WriteOutcome outcome = WriteOutcome::kDone;
   std::int64_t revision = 0;
 };
-// problem: asked again later
 struct CheckpointsScanned {
   std::string job;
   std::optional<CheckpointRecord> newest;
-  std::string problem;
+  std::string problem;  // why the directory cannot be used; it is scanned again later
 };
 struct Tick {};
 using Event =
     std::variant<StoreUpdate, EtcdContact, LeadershipGained, LeadershipLost, WriteFinished, CheckpointsScanned, Tick>;
 
-// A fenced transaction. Each ends in a WriteFinished, unless leadership is lost first.
+// ---- actions ----
+
+// A transaction with the conditions above. Each is answered by a WriteFinished, unless leadership is lost first.
 struct Write {
   enum class Kind { kPublishPlan, kAssign, kUnassign, kStatus, kOutcome, kRemove };
   Kind kind = Kind::kStatus;
@@ -61,7 +65,7 @@ struct Write {
   std::optional<Plan> plan;  // kPublishPlan
   std::string reason;
 };
-// of its directory; answered by CheckpointsScanned
+// Look for checkpoints in the job's directory. Answered by CheckpointsScanned.
 struct ScanCheckpoints {
   std::string job;
   JobSpec spec;
@@ -93,7 +97,7 @@ class Coordinator {
   void look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   bool publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions);  // false: too large for etcd
   void put_status(const Now& now, const JobRecords& job, const JobStatus& status, std::vector<Action>& actions);
-  // True when the job is over, or about to be. `state`: of its last decision, empty before there is one.
+  // True when the job is over, or about to be. `state`: of the decision just made; empty when there is none yet.
   bool put_outcome(const Now& now, const JobRecords& job, const std::string& state, std::vector<Action>& actions);
   void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void drop_oldest(const Now& now, const JobRecords& job, std::vector<Action>& actions);

@@ -12,7 +12,7 @@
 namespace regroup::coordinator {
 namespace {
 
-// What is remembered is about one plan.
+// What is remembered is about one plan: with another plan it begins anew, but for the number of moves by load in a row.
 void remember(const JobRecords& job, JobMemory& memory) {
   const Epoch epoch = job.plan ? job.plan->value.epoch : Epoch{};
   if (memory.epoch != epoch) {

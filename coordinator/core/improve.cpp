@@ -22,7 +22,8 @@ void publish_improvement(Look& look, const PlanDraft& draft) {
   look.note(problem);
 }
 
-// What a plan made in a hurry left undone. What experts' loads alone would change waits for move_by_load.
+// After workers were lost, the plan that commits soonest left redundancy and balance undone. Where only the experts'
+// load would change something, nothing is done here: move_by_load has its own times.
 void restore_balance(Look& look, const Newcomers& found) {
   const Plan& plan = look.job.plan->value;
   if (!made_in_a_hurry(plan) || look.memory.balance_checked) return;
@@ -42,7 +43,7 @@ void restore_balance(Look& look, const Newcomers& found) {
 }
 
 void move_by_load(Look& look, const Newcomers& found) {
-  const auto waits = 2 * look.view.timing().load_wait;  // then who is on the way may never come
+  const auto waits = 2 * look.view.timing().load_wait;  // a worker that is on its way longer than this may never come
   if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < waits) return;
   look.decision.plan = rebalance(look.view, look.job, look.memory.load, look.now);
   if (look.decision.plan) return look.say("regrouping", look.decision.plan->reason);
@@ -89,7 +90,7 @@ void improve(Look& look) {
   }
   if (!found.warm.empty()) {
     if (found.on_the_way > 0 && look.now.at - *look.memory.first_joiner < look.view.timing().join_batch) return;
-    if (!draft.donors.empty()) {  // those who shall leave cannot yet: they stay members
+    if (!draft.donors.empty()) {  // too few nodes would remain, so those that shall leave stay members for now
       draft.members.insert(draft.members.end(), draft.donors.begin(), draft.donors.end());
       draft.donors.clear();
     }

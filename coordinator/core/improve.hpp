@@ -6,7 +6,8 @@
 
 namespace regroup::coordinator {
 
-// The job's plan is in force. Where no better plan is possible, training goes on as it is, and a note says why.
+// For a job whose plan is in force. Where the better plan turns out to be impossible, training goes on as it is, and a
+// note says why.
 void improve(Look& look);
 
 }  // namespace regroup::coordinator

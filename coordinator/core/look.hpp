@@ -1,5 +1,5 @@
-// look.hpp: one look at one job: what is known of it, and the decision as it takes shape. Pure; what the questions of
-// decide share.
+// look.hpp: one look at one job: what is known of it, what is remembered, and the decision as it takes shape. Pure;
+// what the parts of decide share.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -15,7 +15,7 @@
 
 namespace regroup::coordinator {
 
-// What is remembered of a job between two looks. Losing it, by a takeover, costs a little time and no truth.
+// What is remembered of a job between two looks. A takeover loses it, and waits begin anew: that costs a little time.
 struct JobMemory {
   Epoch epoch;                          // of the plan that the rest is about
   std::optional<Instant> first_ready;   // a worker is ready for the first plan
@@ -42,10 +42,10 @@ struct Look {
 
   void say(const std::string& state, const std::string& reason);
   void note(const std::string& text) { decision.notes.push_back(text); }
-  // The draft's plan is the decision; where none is possible, the job waits and says why.
+  // Makes the draft's plan the decision. Where no such plan is possible, the decision is to wait, with the reason.
   void publish(const PlanDraft& draft);
   Newcomers newcomers() { return find_newcomers(view, job, roster, decision.notes); }
-  // Those that may have snapshots: of usable nodes, and of nodes that shall leave.
+  // The nodes whose agents may have snapshots: those that are usable, and those that shall leave.
   [[nodiscard]] std::vector<NodeId> agents() const;
 
   const ClusterView& view;

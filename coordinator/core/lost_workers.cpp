@@ -14,7 +14,7 @@ struct Watched {
   std::optional<LostWorker> lost;
 };
 
-// All that is known of the watched workers.
+// What is known about the watched workers, collected by the weight of its source.
 class Evidence {
  public:
   Evidence(const ClusterView& view, const JobRecords& job, const Now& now)
@@ -81,7 +81,7 @@ class Evidence {
       return blame(worker, "node_lost", "its node has started anew", 0, true);
     const WorkerRecord* slot = view_.slot_of(worker.id);
     if (slot == nullptr) {
-      // A record written after the plan that no longer lists a worker which the plan was made with: the agent let it
+      // The plan was made with this worker, and the agent's record, written later, does not list it: the agent let it
       // go.
       if (found->second.mod_revision > job_.plan->mod_revision && !job_.finished.contains(worker.id)) {
         blame(worker, "worker_lost", "its agent lists it no more", 0, true);
@@ -116,7 +116,7 @@ class Evidence {
     const bool is_worker = parse_worker_id(text, as_worker);
     const NodeId as_node(record.value.reporter);
     int reporter = is_worker ? index_of(as_worker) : -1;
-    if (!is_worker) {  // an agent that speaks of another node's worker speaks as a worker of its own
+    if (!is_worker) {  // an agent accuses another node's worker: counted as a report of a worker on its own node
       for (std::size_t i = 0; i < watched_.size() && reporter < 0; ++i) {
         if (watched_[i].id.node == as_node) reporter = static_cast<int>(i);
       }
@@ -140,8 +140,8 @@ class Evidence {
     }
   }
 
-  // Silence is seen by everybody at about the same time. One voice alone may itself be the cut-off one: the others get
-  // a moment to agree or to object.
+  // All peers notice silence at about the same time. A lone reporter may be the one that is cut off, so the others get
+  // Timing::silence_window to agree or to object.
   bool provisional(const Voice& voice) const {
     if (voice.evidence != "silence") return false;
     if (now_.at - voice.heard >= view_.timing().silence_window) return false;

@@ -18,8 +18,8 @@
 // A report from another epoch, by a stranger, or about a worker that is not watched, is no evidence.
 //
 // Why 150 ms (Timing::silence_window): a worker sends its heartbeats to all peers at once, so when it falls silent its
-// peers' five heartbeats end together, and what separates their reports is the way through etcd: some 10 ms. 150 ms are
-// ample for that, and little beside the second that silence itself takes. Two reporters need no wait.
+// peers' five heartbeats end together. What separates their reports is the way through etcd, a matter of milliseconds:
+// 150 ms are ample for that, and little beside the second that silence itself takes. Two reporters need no wait.
 //
 // Why progress excuses absence: a step commits with the vote of every member. A progress record of this epoch that was
 // written after the node's key vanished proves that its workers lived then, and only its agent or its way to etcd is

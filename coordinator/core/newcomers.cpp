@@ -14,7 +14,8 @@ std::set<WorkerId> members_of(const JobRecords& job) {
   return members;
 }
 
-// What every member must share: the members' own, else what most of the workers have. Empty: anything goes.
+// The fingerprint that every member must have: that of the present members, else the one that most workers have. Empty:
+// any will do.
 std::string common_fingerprint(const ClusterView& view, const JobRecords& job, const Roster& roster,
                                const std::set<WorkerId>& members) {
   if (job.spec->value.allow_mixed_fingerprints) return "";

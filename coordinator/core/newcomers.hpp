@@ -1,4 +1,8 @@
-// newcomers.hpp: workers of a job that are in no plan yet, and who of them may become a member. Pure; a part of decide.
+// newcomers.hpp: workers of a job that are in no plan yet, and which of them may become members. Pure; a part of
+// decide.
+//
+// A newcomer starts, becomes ready (it has an address), then warm (it is connected to every member of the current
+// plan). Only warm ones join a job that trains, because the others would make it wait.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -17,7 +21,7 @@ struct Newcomers {
   bool all_ready = true;           // every slot of every usable node has a ready worker
 };
 
-// Who is refused because its fingerprint is not the members' is named in `notes`.
+// A worker whose fingerprint (software and hardware) differs from the members' is refused, and named in `notes`.
 Newcomers find_newcomers(const ClusterView& view, const JobRecords& job, const Roster& roster,
                          std::vector<std::string>& notes);
 

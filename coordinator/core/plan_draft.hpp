@@ -18,7 +18,7 @@ struct PlanDraft {
   const Plan* previous = nullptr;      // what the workers hold now, as far as we know
   planning::Goal goal = planning::Goal::kBalanced;
   When when = When::kNow;
-  // kBalanced: experts are placed by the newest load that is known, if that lasts and the job wants it
+  // kBalanced: experts are placed by the newest load that is known, if that lasts and gains the job's load_gain
   bool by_load = true;
   bool first = false;  // no plan was ever published
   std::string cause;
@@ -28,17 +28,17 @@ struct PlanDraft {
 
 struct DraftedPlan {
   Plan plan;
-  std::int64_t bytes_to_move = 0;  // these two as Planned has them
+  std::int64_t bytes_to_move = 0;  // this and the next as in planning::Planned
   std::optional<planning::RankLoad> rank_load;
 };
 
 // kBadInput: no such plan is possible; the text says why.
 Result<DraftedPlan> make_plan(const ClusterView& view, const JobRecords& job, const PlanDraft& draft, const Now& now);
 
-// The plan in force, at whose next step boundary its members save and end.
+// The plan in force once more, but with an end: at the next step boundary its members save and stop.
 Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now);
 
-// Next epoch: one above the highest that etcd or any agent has seen.
+// One above the highest epoch that etcd or any agent of the job has seen.
 Epoch next_epoch(const ClusterView& view, const JobRecords& job);
 
 }  // namespace regroup::coordinator

@@ -8,8 +8,8 @@
 namespace regroup::coordinator {
 namespace {
 
-constexpr double kExpertsShare = 0.5;    // of a step's time, where a group has several ranks
-constexpr double kHorizonSeconds = 600;  // routers change: what they do now says little of later
+constexpr double kExpertsShare = 0.5;    // of a step's time, when a group has several ranks
+constexpr double kHorizonSeconds = 600;  // routers change, so a gain is not counted for longer
 constexpr double kBytesPerSecond = 1e9;  // that a rank receives
 constexpr double kRegroupSeconds = 1;
 constexpr int kMostDoublings = 8;  // of the wait between two moves: 43 minutes

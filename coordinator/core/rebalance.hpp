@@ -1,9 +1,10 @@
 // rebalance.hpp: whether experts shall change places because some get more tokens than others, and the plan in which
-// they do. Pure; level-triggered, a part of decide.
+// they do. Pure; a part of decide.
 //
-// Worth it when the planner places experts by load at all (even_out.hpp), and when the steps that are left, up to ten
-// minutes of them, save more time than the move takes: experts are taken as half of a step's time, the move as 1 GB/s
-// for each rank and one second for the regroup. Looked at once for each load that an agent writes.
+// Moving experts costs time now and saves time in every later step. It is done when the planner finds a better
+// placement that lasts (even_out.hpp), and when the steps that are left, counted for at most ten minutes, save more
+// than the move takes. Taken for granted: experts are half of a step's time, a rank receives 1 GB/s, a regroup takes
+// one second. Each load that an agent writes is looked at once.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -32,7 +33,8 @@ struct LoadMove {
 double seconds_saved(const LoadMove& move);
 double seconds_spent(const LoadMove& move);
 
-// The plan, when it is time and worth it; `memory` says else. `job.plan` is in force, and nothing else is to be done.
+// The plan, when it is time and worth while. Else nothing, and memory.finding says why, if there is something to gain.
+// Asked only when job.plan is in force and no other change is due.
 std::optional<Plan> rebalance(const ClusterView& view, const JobRecords& job, LoadMemory& memory, const Now& now);
 
 }  // namespace regroup::coordinator

@@ -13,7 +13,8 @@
 namespace regroup::coordinator {
 namespace {
 
-// What the workers hold: the pending plan's parent, unless somebody is known to have switched. `parent` keeps it.
+// The plan that says what the workers hold. While a boundary plan is pending that is its parent (which is put into
+// `parent`), unless a worker has reported in the new epoch and so has switched.
 const Plan* held_layout(const Look& look, const LostWorkers& lost, std::optional<Plan>& parent) {
   const Plan& plan = look.job.plan->value;
   if (!look.job.is_pending() || lost.spoken_epoch == plan.epoch) return &plan;
@@ -30,7 +31,7 @@ const Plan* held_layout(const Look& look, const LostWorkers& lost, std::optional
 void go_on_without(Look& look, const LostWorkers& lost) {
   const Plan& plan = look.job.plan->value;
   std::set<WorkerId> gone;
-  std::set<NodeId> doubtful;  // nobody on that node has said anything since
+  std::set<NodeId> doubtful;  // nodes whose agents have said nothing since: perhaps lost with their workers
   PlanDraft draft;
   draft.cause = lost.workers.front().cause;
   for (const LostWorker& one : lost.workers) {
@@ -76,8 +77,8 @@ void go_on_without(Look& look, const LostWorkers& lost) {
   draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " +
                  count(num_nodes(draft.members), "node") + " go on";
   look.publish(draft);
-  if (!look.decision.plan &&
-      draft.goal == planning::Goal::kSoonest) {  // the survivors alone do not fit: with whoever is ready
+  // The survivors alone have too little memory: with the newcomers that are ready.
+  if (!look.decision.plan && draft.goal == planning::Goal::kSoonest) {
     const Newcomers found = look.newcomers();
     if (found.ready.empty()) return;
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());

@@ -1,5 +1,5 @@
-// recover.hpp: plans that begin at once, because members are lost or have no state to go on from. Pure; a part of
-// decide.
+// recover.hpp: plans that begin at once, because workers are lost or the members have no state to go on from. Pure; a
+// part of decide.
 #pragma once
 
 #include "coordinator/core/look.hpp"
@@ -7,13 +7,14 @@
 
 namespace regroup::coordinator {
 
-// The plan that commits soonest: the survivors alone, and newcomers only where those are too few or lack memory. Below
-// min_nodes the job waits.
+// The plan that commits soonest: with the survivors alone, and with newcomers only if the survivors are too few or have
+// too little memory. Below min_nodes the job waits.
 void go_on_without(Look& look, const LostWorkers& lost);
 
-// Every member of the plan says that it waits, and has for a while: none found a complete source of state.
+// All members of the plan have reported for Timing::stuck_wait that they wait: neither they nor those whom the plan
+// lets them ask have a complete state.
 bool waits_for_state(const Look& look);
-// With newcomers, agents or a checkpoint that the plan did not ask, when there are any.
+// A plan that also asks newcomers, agents or a checkpoint which the present plan does not, when there are any.
 void bring_help(Look& look);
 
 }  // namespace regroup::coordinator

@@ -9,7 +9,8 @@
 namespace regroup::coordinator {
 namespace {
 
-// A notice under a lease goes with its agent. One without is of an earlier life when the agent's key is younger.
+// A notice under a lease vanishes with its agent. One without a lease stays, and is out of date when the agent has
+// registered anew since.
 bool has_notice(const ClusterView& view, const NodeId& id) {
   const auto notice = view.notices().find(id);
   const auto node = view.nodes().find(id);
@@ -65,8 +66,7 @@ const JobRecords* find_job(const ClusterView& view, const std::string& name) {
   return found == view.jobs().end() ? nullptr : &found->second;
 }
 
-// The last steps of a finished job's workers (digest, last snapshot) are not cut short, but not waited for without end
-// either.
+// Workers of a finished job still compute the digest and keep the last snapshot. They get five seconds for it.
 bool may_let_go(const ClusterView& view, const JobRecords* job, const NodeId& id, const Now& now) {
   if (job == nullptr || !job->outcome) return true;
   const auto outcome = job_outcome_from_json(job->outcome->value);
@@ -120,7 +120,7 @@ Roster roster_of(const ClusterView& view, const JobRecords& job) {
     }
   }
   if (static_cast<int>(roster.usable.size()) <= roster.target) return roster;
-  // Too many: those go first that hold nothing, then the last by id.
+  // Too many nodes. Those that hold nothing leave first, then the last by id.
   const std::set<NodeId> holding = nodes_in_plan(job);
   std::vector<std::pair<bool, NodeId>> order;
   for (const NodeId& id : roster.usable) order.emplace_back(holding.contains(id), id);
@@ -149,7 +149,7 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
       if (forgotten) changes.push_back({id, "", "the node has been away too long"});
       continue;
     }
-    // asked to stop: the outcome comes first
+    // The job is asked to stop: its nodes are let go when it has an outcome.
     if (job != nullptr && job->spec && !job->outcome && job->spec_error.empty()) continue;
     if (may_let_go(view, job, id, now)) changes.push_back({id, "", "the job is over"});
   }
@@ -188,7 +188,7 @@ std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords&
     } else if (record.kind == "drain" || record.kind == "undrain") {
       done = done || newest_drain(job, record.node) != &wish || record.kind == "undrain";
     } else if (record.kind != "stop") {
-      done = true;  // a word nobody knows
+      done = true;  // no such kind of wish
     }
     if (done) spent.push_back(view.keys().wishes(job.name) + id);
   }

@@ -1,4 +1,7 @@
 // roster.hpp: which nodes a job may use now, which shall leave it and why, and who is assigned to what. Pure.
+//
+// A node works for at most one job. It is assigned when it is free and a job lacks nodes, and it leaves when it must
+// (a notice, a drain), when the job is to have fewer nodes, or when the job is over.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -12,8 +15,8 @@ namespace regroup::coordinator {
 
 // The nodes assigned to one job.
 struct Roster {
-  std::set<NodeId> usable;                // live, assigned, staying
-  std::map<NodeId, std::string> leaving;  // live, assigned, but to go: why
+  std::set<NodeId> usable;                // live, assigned and not leaving
+  std::map<NodeId, std::string> leaving;  // live and assigned, but shall leave -> why
   int target = 0;                         // how many nodes the job wants
   std::string target_reason;              // when a wish was cut to the job's limits
 };
@@ -32,11 +35,11 @@ struct AssignmentChange {
   std::string reason;
 };
 
-// What to change now. Jobs get nodes in order of submission; a later job takes none before its smallest number is
-// there.
+// What to change now. Jobs get nodes in order of submission. A job after the first takes none before it can have
+// min_nodes of them: otherwise two jobs could each hold too few and both wait.
 std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now);
 
-// Wishes that later ones have overtaken, or that are done: keys to remove.
+// Keys of wishes to remove: they are done, or a later wish says otherwise.
 std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords& job);
 
 }  // namespace regroup::coordinator

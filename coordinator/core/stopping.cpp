@@ -23,7 +23,8 @@ std::string what_is_left(const JobRecords& job) {
   return "the newest checkpoint is that of step " + std::to_string(job.checkpoints.rbegin()->first.value);
 }
 
-// What the member that committed the last checkpoint, or could not, told its agent: empty text when all is well.
+// What is reported of the last checkpoint: an empty text when it is written, a problem when it could not be, nothing
+// while it is being written.
 std::optional<std::string> what_the_members_say(const JobRecords& job) {
   const Plan& plan = job.plan->value;
   if (!plan.ends) return std::nullopt;

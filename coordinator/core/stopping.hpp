@@ -1,8 +1,9 @@
 // stopping.hpp: what becomes of a wish to stop a job. Pure.
 //
-// A job that trains and has a checkpoint directory saves first: a plan that `ends` lets its members train to a step
-// boundary, write that step's checkpoint and say so. Otherwise it is over at once. No stop waits without end: not
-// longer than Timing::stop_wait when nobody trains, not longer than Timing::stop_limit at all.
+// A job that trains and has a checkpoint directory saves first: it gets a plan that `ends`, with which its members
+// train to a step boundary, write that step's checkpoint and say so. Any other job is over at once. Nobody waits for
+// ever: the job is over unsaved when nobody has trained for Timing::stop_wait, and in any case after
+// Timing::stop_limit.
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
@@ -14,8 +15,8 @@ namespace regroup::coordinator {
 
 bool stop_wished(const JobRecords& job);
 
-// Nothing: it is not wished, or the members still save. Else: why it is over now, for JobOutcome::reason. `state`: of
-// the job's last Decision, empty before there is one.
+// When the job is over because of the wish: why, for JobOutcome::reason. Nothing while no stop is wished, or while the
+// members still save. `state`: of the job's last Decision, empty before there is one.
 std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords& job, const std::string& state,
                                        const Now& now);
 

@@ -14,8 +14,8 @@ std::int64_t memory_of(const JobSpec& job, const Candidate& candidate) {
   return candidate.memory_bytes > 0 ? candidate.memory_bytes : std::numeric_limits<std::int64_t>::max();
 }
 
-// The ranks that can carry their share of one copy among them, ascending, and the least memory of one. Empty when
-// nothing fits.
+// The ranks that together can hold one copy, each with memory for its share: ascending, with the least memory of one of
+// them. Empty when no number of ranks can.
 struct Able {
   std::vector<int> ranks;
   std::int64_t least_memory = 0;

@@ -1,8 +1,9 @@
-// computing.hpp: which workers compute: those that have the memory for their share of one copy, at most one a
-// microbatch. Pure; a part of the planner.
+// computing.hpp: which workers compute; the others are spares. Pure; a part of the planner.
 //
-// The smallest workers drop out until the rest can carry one copy among them. Of those, workers that hold state come
-// first, then earlier ranks; the others are spares.
+// A worker that computes needs memory for its share of one copy of the state, and a microbatch to compute. While the
+// smallest of the workers has too little memory for one copy divided among all of them, the smallest drop out. More
+// workers than microbatches would leave some without work: then those that hold state come first, then those that were
+// in a group, then earlier ranks.
 #pragma once
 
 #include "coordinator/planner/planner_world.hpp"
@@ -21,7 +22,7 @@ struct Computing {
 
 Computing choose_computing(const World& world, const JobSpec& job);
 
-// Why there are none.
+// Why nobody computes, for the case that one copy does not fit.
 std::string too_little_memory(const World& world, const JobSpec& job);
 
 }  // namespace regroup::planning

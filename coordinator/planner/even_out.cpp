@@ -25,7 +25,8 @@ double most_uneven(const Placement& placement, const ModelShape& model, const st
 
 namespace {
 
-// of the mean: neither a heaviest that is so near to it nor a gain below it is worth moving an expert
+// Of the mean. Moving an expert is not worth while for less: neither when the heaviest member is as near to the mean,
+// nor when it would become lighter by less.
 constexpr double kEnough = 0.02;
 
 // One layer of one group.
@@ -39,7 +40,7 @@ class Layer {
 
   int run() {
     std::int64_t lowest = heaviest_load();
-    std::size_t worth = 0;  // swaps that shall stay
+    std::size_t worth = 0;  // so many of the swaps shall stay
     while (heaviest_load() > (1 + kEnough) * mean_ && static_cast<int>(swaps_.size()) < num_slots_ && swap_heaviest()) {
       if (static_cast<double>(lowest - heaviest_load()) < kEnough * mean_) continue;
       lowest = heaviest_load();
@@ -62,7 +63,7 @@ class Layer {
     std::swap(owner_[a], owner_[b]);
   }
 
-  // False: no swap of the heaviest member lowers it without lifting another one as high.
+  // False when every swap of the heaviest member would make another member as heavy.
   bool swap_heaviest() {
     const int from = heaviest();
     std::pair<int, int> best;
@@ -121,7 +122,7 @@ int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load
 std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShape& shape, const LoadRecord& load,
                                         double min_gain, Placement& placement) {
   if (load.load_before.size() != load.expert_load.size()) return std::nullopt;
-  // Groups that are alike stay alike, at the cost of one.
+  // Of groups with equal layouts one is evened out, and the others take its layout.
   const auto by_layout = [](const Group* a, const Group* b) {
     return std::forward_as_tuple(a->ranks.size(), a->expert_member) <
            std::forward_as_tuple(b->ranks.size(), b->expert_member);

@@ -1,14 +1,22 @@
-// even_out.hpp: experts exchanged between the members of a group until no member has much more of a layer's work than
-// the others. Pure; a part of the planner.
+// even_out.hpp: experts change places between the members of a group until no member has much more of a layer's work
+// than the others. Pure; a part of the planner.
 //
-// Slots of one layer change places in pairs, so each member keeps as many as before: even by count, by memory and over
-// the layers stays even. The heaviest member of the layer swaps with whichever other member leaves the heavier of the
-// two lightest; ties go to the first in order of slots. Few swaps: a layer is left where its heaviest is within 2 % of
-// the mean, and swaps count only up to the last one that lowered the heaviest by 2 % of the mean. Source: the swaps of
-// a longest-processing-time schedule, from the layout at hand in place of a new one. It has to last: a load is followed
-// only if experts that lay by the load of eight steps before would gain enough now. While routers find their ways, what
-// they do now says nothing of later. Order: equal inputs give equal output on every machine. Cost: at most one swap an
-// expert of a layer, each at most experts of the heaviest x experts of the layer.
+// A router sends some experts many times the tokens of others, and in each layer the whole group waits for the member
+// whose experts got the most. Popular experts must therefore lie apart. Experts are exchanged in pairs, never moved
+// alone: so every member keeps as many experts of each layer as before, and needs as much memory.
+//
+// Rule, for each layer: take the heaviest member. Try each of its experts against each expert of the other members, and
+// make the swap after which the heavier of the two members is lightest; ties go to the first in order of slots. Repeat
+// until the heaviest is within 2 % of the mean, or no swap lowers it. A swap costs a transfer, so swaps at the end that
+// together gained less than 2 % of the mean are undone. This is the local search that is usually run after a
+// longest-processing-time schedule, begun from the present layout in place of a new schedule.
+//
+// Does it last? While routers still learn, what they do now says little about later, and experts would move to and fro.
+// So the swaps are also made by the load of eight steps before. Only if that older placement would have gained enough
+// under the load of now are experts moved at all.
+//
+// Equal inputs give equal output on every machine. Cost: at most one swap for each expert of a layer, each at most
+// (experts of the heaviest member) x (experts of the layer).
 #pragma once
 
 #include "api/records.hpp"
@@ -23,11 +31,12 @@
 
 namespace regroup::planning {
 
-// How unevenly a placement spreads the experts' work of now: heaviest_over_mean of its most uneven group.
+// How unevenly the experts' work of now is spread: the heaviest member over the mean (heaviest_over_mean), in the most
+// uneven group of three placements.
 struct RankLoad {
-  double by_count = 1;  // where experts lie by count alone, as sticky as they are
-  double by_load = 1;   // after the swaps
-  double lasting = 1;   // after the swaps of eight steps before
+  double by_count = 1;  // without swaps: equal numbers of experts
+  double by_load = 1;   // swapped by the load of now
+  double lasting = 1;   // swapped by the load of eight steps before
 };
 std::string to_string(const RankLoad& load);  // "heaviest rank 1.38 -> 1.04 x the mean"
 
@@ -37,12 +46,12 @@ double most_uneven(const Placement& placement, const ModelShape& model, const st
 // `expert_load`: [layer * experts + expert], of all layers.
 std::vector<std::int64_t> slot_loads(const ModelShape& model, const std::vector<std::int64_t>& expert_load);
 
-// Changes the layers of one group's `expert_member`. Gives the number of swaps.
+// Swaps owners in one group's `expert_member`, layer by layer. Returns the number of swaps.
 int even_out(const StateShape& shape, const std::vector<std::int64_t>& slot_load, int num_members,
              std::vector<int>& expert_member);
 
-// Every group of a placement by count, evened out by the load of now. None, and the placement as it was, where by_count
-// - lasting is below min_gain or the load before is not known.
+// Evens out every group of a placement by the load of now. When `by_count - lasting` is below min_gain, or the load of
+// eight steps before is not known, the placement stays as it was and nothing is returned.
 std::optional<RankLoad> even_out_groups(const ModelShape& model, const StateShape& shape, const LoadRecord& load,
                                         double min_gain, Placement& placement);
 

@@ -14,8 +14,8 @@ namespace {
 
 constexpr int kNobody = -1;
 
-// item -> one of its holders, so that loads come out even: items with one holder first, then each of the others to its
-// least loaded holder. `holders`: (item, member) pairs, ascending.
+// Chooses one owner among the holders of each item, so that loads come out even: items with a single holder first, then
+// each of the others goes to its least loaded holder. `holders`: (item, member) pairs, ascending.
 std::vector<int> choose_owners(const std::vector<std::pair<int, int>>& holders, int num_items, int num_members) {
   std::vector<int> owner(static_cast<std::size_t>(num_items), kNobody);
   std::vector<int> load(static_cast<std::size_t>(num_members));
@@ -42,8 +42,8 @@ std::vector<int> choose_owners(const std::vector<std::pair<int, int>>& holders, 
   return owner;
 }
 
-// (item, member) pairs that are ascending by member, ascending by item and member: counted, not compared, because there
-// may be millions.
+// Sorts (item, member) pairs that are ascending by member so that they ascend by item, then member. A counting sort,
+// because there may be millions of them.
 std::vector<std::pair<int, int>> by_item(const std::vector<std::pair<int, int>>& by_member, int num_items) {
   std::vector<std::size_t> next(static_cast<std::size_t>(num_items) + 1);
   for (const auto& holder : by_member) ++next[static_cast<std::size_t>(holder.first) + 1];
@@ -142,8 +142,8 @@ void fill_experts(const StateShape& shape, int num_members, std::vector<int>& ow
   }
 }
 
-// How many dense blocks each member shall have. Even to one; the larger shares go to those that hold one, then to those
-// with the fewest experts.
+// How many dense blocks each member shall have; they differ by at most one. The larger shares go to members that hold
+// as many already, then to those with the fewest experts.
 std::vector<int> dense_shares(const std::vector<int>& block_owner, const std::vector<int>& expert_owner,
                               int num_members) {
   std::vector<int> load(static_cast<std::size_t>(num_members));
@@ -204,7 +204,7 @@ void fill_blocks(std::vector<int> room, std::vector<int>& owner) {
 std::int64_t fewest_to_move(std::int64_t num_items, const std::vector<std::int64_t>& held) {
   const auto members = static_cast<std::int64_t>(held.size());
   const std::int64_t share = num_items / members;
-  std::int64_t larger = num_items % members;  // shares of one more; free where they are held already
+  std::int64_t larger = num_items % members;  // so many shares have one more: free for members that hold as many
   std::int64_t moves = 0;
   for (std::int64_t h : held) {
     moves += std::max<std::int64_t>(0, share - h);

@@ -1,9 +1,12 @@
-// group_layout.hpp: who of one group keeps which dense blocks and which experts. Pure; a part of the planner.
+// group_layout.hpp: which member of a group keeps which dense blocks and which experts. Pure; a part of the planner.
 //
-// Balanced: dense blocks even to one; experts even to one in each layer and in total (the heavier share goes round from
-// layer to layer); a member keeps what it holds up to
-//   its share, and as many heavier shares as possible go to members that hold them already.
-// Keep all: nothing that a member holds moves; what nobody holds goes to the least loaded.
+// A group (one HSDP replica group) keeps one complete copy of the training state among its members. This divides the
+// copy, given what each member holds already: whatever a member keeps need not be sent.
+//
+// kBalanced: shares differ by at most one dense block, and by at most one expert in each layer and over all layers. A
+//   member keeps what it holds up to its share. Where experts do not divide evenly, some members carry one more in a
+//   layer, other members in the next; heavy_shares.hpp chooses them so that few experts move.
+// kKeepAll: nothing that a member holds moves. What nobody holds goes to the least loaded.
 #pragma once
 
 #include "layout/interval.hpp"
@@ -25,10 +28,10 @@ struct StateShape {
   std::int64_t expert_elements = 0;
   int num_layers = 0;
   int experts_per_layer = 0;  // times slices
-  int slices = 1;             // of an expert, one behind the other
-  // The slots of a layer in the order in which members keep and take them: slice 0 of every expert, then slice 1, so
-  // that each member's slices are of different experts. A popular expert is then everybody's work: with as many members
-  // as slices each has a slice of every expert, whatever the router does.
+  int slices = 1;             // of an expert; the slots of one expert's slices follow each other
+  // The order in which members take a layer's slots: slice 0 of every expert, then slice 1 of every expert, and so on.
+  // Consecutive turns are of different experts. So with as many members as slices, every member gets one slice of every
+  // expert, and the work of a popular expert is shared by all of them.
   [[nodiscard]] int slot(int turn) const {
     return turn % (experts_per_layer / slices) * slices + turn / (experts_per_layer / slices);
   }
@@ -61,11 +64,11 @@ struct GroupLayout {
 
 enum class Stickiness { kBalanced, kKeepAll };
 
-// held[member]: what it kept before; several may hold the same. Never null, at least one.
+// held[member]: what it kept before, never null; several may hold the same. There is at least one member.
 GroupLayout lay_out(const StateShape& shape, const std::vector<const Kept*>& held, Stickiness stickiness);
 
-// The fewest bytes (counted in elements) that members with these holdings must receive to reach shares that are even to
-// one, dense and experts apart.
+// How many elements members with these holdings must receive at least, so that shares differ by at most one (dense
+// blocks and experts counted apart).
 std::int64_t fewest_elements_to_move(const StateShape& shape, const std::vector<const Kept*>& held);
 
 }  // namespace regroup::planning

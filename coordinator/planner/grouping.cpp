@@ -11,8 +11,8 @@
 namespace regroup::planning {
 namespace {
 
-// Comparing what single ranks hold is for worlds where it matters; beyond this many comparisons seats are filled in
-// order.
+// Seats are filled by what single ranks hold while that takes at most so many comparisons; in larger clusters, where it
+// would take too long, in order.
 constexpr std::size_t kMostComparisons = 4096;
 
 // What a group's members hold together.
@@ -57,7 +57,8 @@ class Grouping {
   }
   [[nodiscard]] int room(std::size_t g) const { return sizes_[g] - static_cast<int>(groups_[g].size()); }
 
-  // groups_ = the survivors of the old groups that live on, in their old order; pool_ = everybody else, holders first.
+  // Afterwards groups_ has the survivors of the old groups that live on, in their old order, and pool_ everybody else,
+  // ranks that hold something first.
   void keep_old_groups() {
     int num_old = 0;
     for (int rank : input_.ranks) num_old = std::max(num_old, input_.old_group[rank] + 1);
@@ -87,7 +88,7 @@ class Grouping {
     std::stable_partition(pool_.begin(), pool_.end(), [&](int rank) { return held(rank) > 0; });
   }
 
-  // Equal to one; the larger ones to the groups with the most survivors.
+  // Sizes differ by at most one; the groups with the most survivors get the larger ones.
   void set_sizes() {
     const int total = static_cast<int>(input_.ranks.size());
     sizes_.assign(groups_.size(), total / input_.num_groups);
@@ -109,7 +110,8 @@ class Grouping {
     fill_in_order();
   }
 
-  // Seat by seat: whoever brings most of what the seat's group lacks, less what it takes away from its own group.
+  // Each seat goes to the rank that brings most of what the group lacks. What it takes away from a group of its own is
+  // counted against it.
   void fill_by_holdings() {
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       if (room(g) <= 0) continue;
@@ -184,7 +186,7 @@ std::vector<ChainRange> cut_chains(const std::vector<int>& group_sizes, int num_
   CHECK(num_groups >= 1 && num_groups <= num_chains, "groups", num_groups, "chains", num_chains);
   const std::int64_t per_chain = num_microbatches / num_chains;
   std::vector<int> chains(group_sizes.size(), 1);
-  // The next chain goes to the group that is done soonest with it: fewest waves, then fewest microbatches a rank.
+  // The next chain goes to the group that would be done first with it: fewest waves, then fewest microbatches a rank.
   struct Next {
     std::int64_t waves;
     std::int64_t load;  // microbatches

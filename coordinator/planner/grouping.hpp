@@ -7,8 +7,9 @@
 
 namespace regroup::planning {
 
-// Near-equal groups of the given ranks, each ascending. Old groups live on as far as there is place for them: those
-// that hold most stay, their members stay; ranks too many move to where what they hold is missing.
+// Divides the ranks into groups whose sizes differ by at most one; each is ascending. Old groups live on, so that
+// little state moves: if there are to be fewer, those that hold most. Their members stay in them. A group that is too
+// large gives up ranks, and these go where most of what they hold is missing.
 struct GroupingInput {
   std::vector<int> ranks;         // ascending; all of them get a seat
   std::vector<int> old_group;     // [rank] -1: none
@@ -17,8 +18,8 @@ struct GroupingInput {
 };
 std::vector<std::vector<int>> form_groups(const GroupingInput& input, const StateShape& shape);
 
-// [first, end) for each group: every group at least one chain, shares in proportion to the sizes, so that the slowest
-// group is as quick as it can be.
+// [first, end) for each group: at least one chain each, and as many as fit its size, so that the slowest group is as
+// quick as it can be.
 struct ChainRange {
   int first = 0;
   int end = 0;

@@ -7,7 +7,7 @@
 namespace regroup::planning {
 namespace {
 
-// A bipartite choice: layers take members; a layer takes `per_layer`, a member is taken `least` to `most` times.
+// Layers take members: each layer `per_layer` of them, each member is taken between `least` and `most` times.
 class Choice {
  public:
   Choice(int num_members, int per_layer, const std::vector<std::vector<int>>& wants)
@@ -50,20 +50,22 @@ class Choice {
         if (!full(layer) && load_[member] < most_) add(layer, member);
       }
     }
-    // What a search in vain has seen leads nowhere, now and later: what moves afterwards moves elsewhere.
-    std::vector<bool> in_vain(load_.size());
+    // A failed search has visited members from which no member with room can be reached. That stays so: a later path
+    // cannot enter them, since it would have to leave them again, and so nothing about them changes. They stay marked.
+    std::vector<bool> dead_ends(load_.size());
     for (int layer = 0; layer < num_layers(); ++layer) {
       while (!full(layer)) {
-        visited_ = in_vain;
+        visited_ = dead_ends;
         if (!augment(layer)) {
-          in_vain = visited_;
+          dead_ends = visited_;
           break;
         }
       }
     }
   }
 
-  // Gives `layer` one more wanted member, moving other layers to other members they want.
+  // Gives `layer` one more member that it wants. Where that member is taken often enough, another layer that has it
+  // must find a different one first.
   bool augment(int layer) {
     for (int member : wants_[layer]) {
       if (visited_[member] || has(layer, member)) continue;
@@ -96,8 +98,8 @@ class Choice {
     }
   }
 
-  // Every member with room is in `layer` already: another layer takes it instead of one that `layer` lacks, which comes
-  // here.
+  // For the case that `layer` has every member with room already. Another layer takes such a member in exchange for one
+  // that `layer` lacks, and that one comes here. Exchanges that give up a wanted pair are tried last.
   bool make_room(int layer) {
     for (const bool spare_wanted : {false, true}) {
       for (int other = 0; other < num_layers(); ++other) {
@@ -125,15 +127,15 @@ class Choice {
     }
   }
 
-  // A chain of swaps: `member` takes the place of a second one in some layer, that one of a third in another, and so on
-  // to one that was taken more than `least_` times. In each swap the one that comes wants the place at least as much as
-  // the one that goes. Breadth first, so that few places change.
+  // A chain of swaps: `member` takes the place of a second one in some layer, that one takes the place of a third in
+  // another layer, and so on, until it ends at one that was taken more than `least_` times. No swap replaces a member
+  // that is wanted there by one that is not. Breadth first, so that few places change.
   bool lift_by_swaps(int member) {
     struct From {
       int member = -1;
       int layer = -1;
     };
-    std::vector<From> reached(load_.size());  // who takes this member's place, and where
+    std::vector<From> reached(load_.size());  // [member] which one takes its place, and in which layer
     std::vector<int> queue = {member};
     visited_.assign(load_.size(), false);
     visited_[member] = true;

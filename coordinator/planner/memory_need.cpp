@@ -66,7 +66,7 @@ std::int64_t product_shapes(std::int64_t mean_segment) {
 
 MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const ModelShape& model = job.model;
-  // then the weights that are computed with are a copy of their own
+  // In bf16 the step computes with a rounded copy of the weights; in fp32 with the master weights themselves.
   const bool rounds = job.precision != Precision::kFp32;
   const std::int64_t size = element_bytes(job.precision);
   const Elements elements = count_elements(job);
@@ -78,13 +78,13 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   MemoryNeed need;
   need.weights = share * kFloat + (rounds ? held_experts * elements.expert_form : 0);
   need.moments = 2 * share * kFloat;
-  // The chain that is being filled and the nodes that wait for their sibling; with other groups also the sum (in what
-  // is free by then) and the others' nodes.
+  // One accumulator for the chain that is being added up, and one node of the tree for each level that waits for its
+  // other half. With other groups also the sum, in memory that is free by then, and one node from each of them.
   const std::int64_t chains = ceil_div(std::max(1, job.chains), std::max(1, groups));
   const std::int64_t own = std::bit_width(static_cast<std::uint64_t>(chains));
   const std::int64_t levels = groups > 1 ? std::max<std::int64_t>(own, 2) + groups - 1 : own;
   need.gradients = share * levels * kFloat;
-  need.dense = elements.dense * kFloat;  // the leaf
+  need.dense = elements.dense * kFloat;  // gradients of one microbatch
   if (members > 1 || rounds) need.dense += elements.dense_form;
   if (members > 1) need.dense += (members - 1) * dense_share * kFloat;
 
@@ -98,20 +98,20 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   // Every layer's input, and the one layer whose forward is repeated.
   if (job.recompute == Recompute::kFull)
     per_token = (model.num_hidden_layers + 1) * h * size + std::max(sparse_layer, dense_layer);
-  per_token += (slices - 1) * k * h * size;  // what slices above 0 answer, until it is added
-  // Rows that are sent stay until the wave ends, or two calls later, the answers of every slice too; from the others
-  // come as many as go to them.
+  per_token += (slices - 1) * k * h * size;  // outputs of slices above 0, until they are added to those of slice 0
+  // Rows that are dispatched to other members stay until the wave ends, and so do the outputs of every slice; with
+  // recomputation only those of two layers do. As many rows arrive as are sent.
   const std::int64_t sent_layers =
       job.recompute == Recompute::kNone ? num_sparse : std::min<std::int64_t>(num_sparse, 2);
   if (members > 1) per_token += sent_layers * (1 + slices) * k * h * (members - 1) / members * size;
-  // What is computed again lies between what stays, and the heap does not fill all holes: the peak has as much more as
-  // a layer's rows and answers (tests/train/memory_test.cpp).
+  // Activations that are computed again are allocated between those that stay, and the heap does not fill all holes. At
+  // the peak that costs as much as one layer's dispatched rows and outputs (measured: tests/train/memory_test.cpp).
   if (job.recompute != Recompute::kNone) per_token += 2 * k * h * size;
   need.activations = tokens * per_token;
-  const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);  // the rows of one expert, evenly
+  const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);  // rows of an expert, for an even load
   const std::int64_t travelling = members > 1 ? tokens * (copies + slices) * k * h * (members - 1) / members : 0;
-  // A layer's weight gradients wait with three times f a row, where two were saved; those of later layers with no more
-  // than their attention has left.
+  // While rows are under way, a layer's weight gradients wait to be computed. Until then three intermediates of a row
+  // are kept where the forward saved two. Later layers wait with no more than their attention has freed.
   const std::int64_t waiting =
       members > 1 && job.recompute == Recompute::kNone ? tokens * k * model.intermediate_size : 0;
   const std::int64_t expert_backward =
@@ -122,7 +122,7 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const std::int64_t head = tokens * 2 * h +
                             std::min(tokens, head_rows(model.vocab_size, job.precision)) * model.vocab_size +
                             (rounds ? std::min(model.vocab_size, head_gradient_words(h)) * h : 0);
-  // With others the experts' rows stay while attention goes on: they may still be on their way.
+  // In a group of several the experts' rows stay during attention, because they may still be under way.
   need.buffers =
       std::max({members > 1 ? expert_backward + attention_backward : std::max(expert_backward, attention_backward),
                 mlp_backward, head}) *

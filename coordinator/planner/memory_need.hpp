@@ -1,5 +1,7 @@
-// memory_need.hpp: what one worker's memory goes to, in bytes. Pure. The figures follow what the worker allocates, and
-// a test compares them with its peak.
+// memory_need.hpp: what one worker's memory goes to, in bytes. Pure.
+//
+// The planner makes no plan that a worker cannot hold, and `regroup plan` tells what a job needs before anything runs.
+// The figures follow what the worker allocates, and tests/train/memory_test.cpp compares them with its peak.
 #pragma once
 
 #include "api/job_spec.hpp"
@@ -13,9 +15,9 @@ struct MemoryNeed {
   // master weights of the worker's share; in bf16 also its experts' as they are computed with
   std::int64_t weights = 0;
   std::int64_t moments = 0;  // both of AdamW's
-  // accumulators and nodes of the reduction tree of the share, the siblings' nodes included
+  // of the share: accumulators and nodes of the reduction tree, with those that come from the other groups
   std::int64_t gradients = 0;
-  // the dense weights gathered for the step, one leaf of their gradients, and what arrives of the others' leaves
+  // the dense weights gathered for the step, one microbatch's gradients of them, and what arrives of the others'
   std::int64_t dense = 0;
   std::int64_t activations = 0;  // one microbatch, kept for the backward; the experts' part for an even load
   std::int64_t buffers = 0;      // what one layer's backward, or the head, needs on top
@@ -25,8 +27,8 @@ struct MemoryNeed {
   }
 };
 
-// Of the heaviest member of a group of `members`, one of `groups`. Not in it: the program and its libraries, and the
-// snapshots (three times the state, in the node's shared memory).
+// For the heaviest member of a group of `members`, when there are `groups` of them. Left out: the program and its
+// libraries, and the snapshots (three times the state, in the node's shared memory).
 MemoryNeed memory_need(const JobSpec& job, int members, int groups);
 
 // The total for a group of `members` ranks, with as many groups as the job may have: what the planner asks of a worker.

@@ -66,8 +66,8 @@ Moves moves_of(const World& world, const StateShape& shape, const Group& group) 
   return moves;
 }
 
-// Members, bytes and reason; the placement is made. `like`: as alike() says, and the layouts are; without: no group is
-// known to be.
+// Adds members, bytes and reason to a placement. `like`: from alike(), when groups that are alike have equal layouts;
+// then bytes are counted once for all of them. Empty: count each group.
 PlanningResult finish(const World& world, const StateShape& shape, Placement placement, const std::string& why,
                       const std::vector<std::size_t>& like = {}) {
   Planned planned;
@@ -136,7 +136,7 @@ PlanningResult balanced(const World& world, const PlannerInput& input, const Sta
   return result;
 }
 
-// Old groups of which every member that keeps something survives, with their surviving members.
+// An old group is intact when every member that keeps something of it survives. `ranks`: its surviving members.
 struct Intact {
   int old_group = 0;
   std::vector<int> ranks;  // ascending

@@ -31,7 +31,8 @@ World make_world(const PlannerInput& input) {
   for (std::size_t i = 0; i < by_id.size(); ++i) {
     if (!survives[i]) world.workers.push_back(by_id[i]);
   }
-  // Neighbours in rank form a group at a start: one host or zone lost then breaks few groups.
+  // At a start, neighbours in rank form a group. Workers of one host or zone therefore get neighbouring ranks: when the
+  // host or zone fails, few groups are broken.
   std::stable_sort(
       world.workers.begin() + static_cast<std::ptrdiff_t>(first_newcomer), world.workers.end(),
       [](const Candidate* a, const Candidate* b) { return std::tie(a->zone, a->host) < std::tie(b->zone, b->host); });
@@ -64,7 +65,7 @@ std::vector<const Kept*> kept_by(const World& world, const std::vector<int>& ran
 
 namespace {
 
-// The old group that these ranks are, member for member; null if there is none.
+// The old group with exactly these ranks as its members, in this order; null when there is none.
 const Group* same_as_before(const World& world, const Plan* previous, const std::vector<int>& ranks) {
   const int g = world.old_group[ranks.front()];
   if (previous == nullptr || g < 0) return nullptr;

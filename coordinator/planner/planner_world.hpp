@@ -24,8 +24,9 @@ World make_world(const PlannerInput& input);
 // [member] what each of these ranks kept.
 std::vector<const Kept*> kept_by(const World& world, const std::vector<int>& ranks);
 
-// [group] an earlier group whose members hold the same, member for member, so that whatever is found for it holds here;
-// itself where none is known.
+// A large cluster has thousands of groups and few that differ. [group] the number of an earlier group whose members
+// held the same before, member for member: its new layout serves this group too. A group without such a twin: its own
+// number.
 std::vector<std::size_t> alike(const World& world, const Plan* previous, const std::vector<std::vector<int>>& groups);
 
 }  // namespace regroup::planning

@@ -27,10 +27,10 @@ enum class Goal { kSoonest, kBalanced };
 
 struct PlannerInput {
   const JobSpec* job = nullptr;       // checked
-  const Plan* previous = nullptr;     // null at the job's start; its donors play no part
+  const Plan* previous = nullptr;     // what ranks keep now; null at the job's start; its donors are not looked at
   std::vector<Candidate> candidates;  // any order; each worker once
   Goal goal = Goal::kBalanced;
-  // kBalanced: what experts get, of the job's model; null: they are placed by count alone
+  // kBalanced: how many tokens each expert gets; null: experts are placed by count alone
   const LoadRecord* load = nullptr;
 };
 
