@@ -82,7 +82,7 @@ TEST(LostWorkers, a_cut_off_worker_that_reports_first_is_the_one_to_go) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
 
-TEST(LostWorkers, a_hang_reported_by_its_own_agent_and_a_fault_named_by_the_worker_itself) {
+TEST(LostWorkers, a_hang_that_its_agent_reports_or_a_fault_that_it_reports_itself_needs_no_other_voice) {
   CoreWorld w;
   w.start();
   w.train_on(4);

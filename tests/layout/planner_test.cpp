@@ -233,7 +233,13 @@ TEST(Planner, without_memory_for_one_copy_there_is_no_plan_but_a_reason) {
   const auto result = make_placement({&job, nullptr, candidates(first(8)), Goal::kBalanced});
   EXPECT_FALSE(result.planned);
   EXPECT_NE(result.reason.find("does not fit"), std::string::npos) << result.reason;
-  EXPECT_FALSE(make_placement({&job, nullptr, {}, Goal::kBalanced}).planned);
+}
+
+TEST(Planner, without_a_worker_that_is_ready_there_is_no_plan_but_a_reason) {
+  const JobSpec job = planner_job(4, 8, 4);
+  const auto result = make_placement({&job, nullptr, {}, Goal::kBalanced});
+  EXPECT_FALSE(result.planned);
+  EXPECT_EQ(result.reason, "no worker is ready");
 }
 
 TEST(Planner, a_worker_with_too_little_memory_is_a_spare) {
