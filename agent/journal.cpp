@@ -1,6 +1,7 @@
 #include "agent/journal.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -29,10 +30,7 @@ Journal::~Journal() {
 }
 
 void Journal::write(const Line& line) {
-  ordered_json whole = {{"at_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
-                                      std::chrono::system_clock::now().time_since_epoch())
-                                      .count()},
-                        {"node", node_.value}};
+  ordered_json whole = {{"at_ms", wall_ms()}, {"node", node_.value}};
   whole.update(line.fields);
   const std::string text = whole.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
   if (fd_ >= 0 && ::write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size())) return;

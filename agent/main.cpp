@@ -2,6 +2,7 @@
 #include "agent/shell.hpp"
 #include "api/keys.hpp"
 #include "base/log.hpp"
+#include "base/random_bytes.hpp"
 #include "base/version.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
@@ -12,7 +13,6 @@
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,13 +46,6 @@ std::string host_name() {
   char host[256] = "node";
   gethostname(host, sizeof host - 1);
   return host;
-}
-
-std::uint64_t random_number() {
-  std::uint64_t number = 0;
-  while (getrandom(&number, sizeof number, 0) != sizeof number) {
-  }
-  return number;
 }
 
 void add_options(CLI::App& app, Options& o) {
@@ -159,7 +152,7 @@ int main(int argc, char** argv) {
     return fail("--cluster '" + facts.cluster + "': a name has no slash, colon or blank");
   if (!o.log_file.empty() && !std::ofstream(o.log_file, std::ios::app))
     return fail("cannot write --log-file " + o.log_file + ": " + std::strerror(errno));
-  facts.incarnation = random_number();
+  facts.incarnation = random_word();
   facts.memory_bytes = static_cast<std::int64_t>(o.memory_bytes);
   if (facts.memory_bytes == 0)
     facts.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);

@@ -2,7 +2,7 @@
 //
 // The child dies with this agent: it sees the end of the socket, and the kernel kills it when the *thread* that started
 // it ends (PDEATHSIG), so start from main's. It may wait under no name, with its libraries loaded, until somebody
-// listens to it. Threads: start: main's. tell, kill: any; neither blocks (messages wait in a lane, so that a stopped
+// listens to it. Threads: start: main's. tell, kill: any; neither blocks (messages wait in a queue, so that a stopped
 // worker stops nobody). Events: on a thread of this object; they must only post.
 #pragma once
 

@@ -1,4 +1,5 @@
 #include "api/job_spec.hpp"
+#include "base/hex.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -18,8 +19,6 @@ bool is_name(const std::string& name) {
 constexpr std::int64_t kMaxUnits = 1 << 20;
 constexpr int kMaxMicrobatches = 1 << 16;
 constexpr std::int64_t kMaxSteps = 2'000'000'000;  // names of transfers have 31 bits for it
-
-bool is_hex(const std::string& text) { return text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos; }
 
 Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t steps) {
   // Written so that NaN fails each of them.

@@ -1,9 +1,7 @@
 #include "api/records.hpp"
 
 #include "api/json_fields.hpp"
-
-#include <charconv>
-#include <cstdio>
+#include "base/hex.hpp"
 
 namespace regroup {
 namespace {
@@ -17,19 +15,10 @@ constexpr json::Words<WorkerState, 7> kStateWords{
     {"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
 
 // As in worker ids: 64 bits do not survive tools that read JSON numbers as doubles.
-std::string hex(std::uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
-
 std::uint64_t read_hex(const Field& in) {
-  const std::string text = in.string();
-  std::uint64_t value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (text.empty() || error != std::errc{} || rest != text.data() + text.size())
-    in.fail("must be a hexadecimal number, not '" + text + "'");
-  return value;
+  const auto value = from_hex(in.string());
+  if (!value) in.fail("must be a hexadecimal number, not '" + in.string() + "'");
+  return *value;
 }
 
 WorkerRecord read_worker(const Field& in) {
@@ -86,7 +75,7 @@ std::string to_json(const NodeRecord& record) {
   Json labels = Json::object();
   for (const auto& [key, value] : record.labels) labels[key] = value;
   return dump({{"node", record.node.value},
-               {"incarnation", hex(record.incarnation)},
+               {"incarnation", to_hex(record.incarnation)},
                {"version", record.version},
                {"agent_address", record.agent_address},
                {"metrics_address", record.metrics_address},

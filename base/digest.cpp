@@ -1,6 +1,7 @@
 #include "base/digest.hpp"
 
 #include "base/check.hpp"
+#include "base/hex.hpp"
 
 #include <openssl/evp.h>
 
@@ -30,13 +31,7 @@ std::string Sha256::finish() {
   unsigned char hash[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   CHECK(EVP_DigestFinal_ex(state_->context, hash, &size) == 1);
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += kHex[hash[i] >> 4];
-    text += kHex[hash[i] & 15];
-  }
-  return text;
+  return to_hex(std::string_view(reinterpret_cast<const char*>(hash), size));
 }
 
 std::string sha256_hex(const void* data, std::size_t bytes) {

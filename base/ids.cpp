@@ -1,15 +1,13 @@
 #include "base/ids.hpp"
 
+#include "base/hex.hpp"
+
 #include <charconv>
-#include <cstdio>
 
 namespace regroup {
 
 std::string to_string(const WorkerId& id) {
-  char tail[64];
-  std::snprintf(tail, sizeof tail, "/%016llx/%d/%d", static_cast<unsigned long long>(id.incarnation), id.slot,
-                id.start);
-  return id.node.value + tail;
+  return id.node.value + "/" + to_hex(id.incarnation) + "/" + std::to_string(id.slot) + "/" + std::to_string(id.start);
 }
 
 bool parse_worker_id(const std::string& text, WorkerId& id) {

@@ -1,4 +1,6 @@
-// now.hpp: one moment, by the two clocks that decisions and people use. The pure cores are handed one; shells read it.
+// now.hpp: the two clocks: a monotonic one for every decision and duration, the wall's for what people read.
+//
+// The pure cores are handed a Now; shells and the worker read the clocks.
 #pragma once
 
 #include <chrono>
@@ -15,5 +17,20 @@ struct Now {
 };
 
 Now read_clocks();
+std::int64_t wall_ms();  // since 1970
+
+double seconds_between(Instant from, Instant to);
+double seconds_since(Instant from);
+double ms_between(Instant from, Instant to);
+double ms_since(Instant from);
+
+// Seconds from one lap to the next; the first begins with the watch.
+class Stopwatch {
+ public:
+  double lap();
+
+ private:
+  Instant last_ = std::chrono::steady_clock::now();
+};
 
 }  // namespace regroup

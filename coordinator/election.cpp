@@ -1,5 +1,6 @@
 #include "coordinator/election.hpp"
 
+#include "base/hex.hpp"
 #include "base/log.hpp"
 
 #include <condition_variable>
@@ -11,12 +12,6 @@ namespace regroup::coordinator {
 namespace {
 
 constexpr std::chrono::milliseconds kPause{100};  // between two attempts to get a lease and a key
-
-std::string hex(std::int64_t lease) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%llx", static_cast<unsigned long long>(lease));
-  return text;
-}
 
 }  // namespace
 
@@ -78,7 +73,7 @@ struct Election::Impl {
       log::debug("election_no_lease", {{"error", to_string(granted.error())}});
       return false;
     }
-    const std::string mine = options.prefix + "/" + hex((*granted)->id());
+    const std::string mine = options.prefix + "/" + to_hex_unpadded(static_cast<std::uint64_t>((*granted)->id()));
     const auto done =
         store.txn({{mine, Compare::Target::kCreateRevision, 0, ""}},
                   {{Op::Kind::kPut, mine, options.name, (*granted)->id()}}, {{Op::Kind::kGet, mine, "", 0}});

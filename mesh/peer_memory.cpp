@@ -1,10 +1,11 @@
 #include "mesh/peer_memory.hpp"
 
+#include "base/random_bytes.hpp"
+
 #include <sys/uio.h>
 
 #include <atomic>
 #include <cerrno>
-#include <random>
 
 namespace regroup::mesh {
 
@@ -22,7 +23,7 @@ int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into
 }
 
 std::uint64_t fresh_word() {
-  static std::atomic<std::uint64_t> last{std::uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
+  static std::atomic<std::uint64_t> last{random_word()};
   const std::uint64_t word = ++last;
   return word != 0 ? word : ++last;
 }

@@ -1,6 +1,7 @@
 #include "agent/snapshots/saver.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
 
 namespace regroup {
@@ -112,7 +113,7 @@ void Saver::report(const SavingPtr& saving, CheckpointSaved saved) {
   saved.worker = saving->worker;
   saved.step = saving->request.info.step;
   saved.epoch = saving->request.info.epoch;
-  saved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - saving->since).count();
+  saved.seconds = seconds_since(saving->since);
   {
     const std::lock_guard lock(mutex_);
     under_way_.remove(saving);

@@ -1,5 +1,7 @@
 #include "agent/snapshots/taker.hpp"
 
+#include "base/now.hpp"
+
 #include <system_error>
 
 namespace regroup {
@@ -74,13 +76,7 @@ void Taker::send(Taking taking) {
 
 void Taker::report(const Taking& taking, const std::string& problem) const {
   if (taking.shelf->closed()) return;
-  SnapshotKept kept{taking.worker,
-                    taking.step,
-                    taking.epoch,
-                    0,
-                    std::chrono::duration<double>(std::chrono::steady_clock::now() - taking.since).count(),
-                    {},
-                    problem};
+  SnapshotKept kept{taking.worker, taking.step, taking.epoch, 0, seconds_since(taking.since), {}, problem};
   if (taking.snapshot) {
     kept.bytes = taking.snapshot->bytes();
     kept.buddy = taking.buddy;

@@ -4,6 +4,7 @@
 // plain sequential O_DIRECT write of as many bytes (which of the two comes first alternates), then a cold resume by 3
 // processes and a plain O_DIRECT read of the same files. Medians, least and most over the rounds, and whether the
 // medians are what they shall be.
+#include "base/now.hpp"
 #include "bench/checkpoint/processes.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/posix_file.hpp"
@@ -35,8 +36,6 @@ constexpr int kWriters = 4;
 constexpr int kReaders = 3;
 constexpr double kMostPause = 0.2, kLeastShare = 0.8, kMostRead = 1.01;  // of the medians
 constexpr std::size_t kDirectBytes = std::size_t{4} << 20, kHugePage = std::size_t{2} << 20;
-
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 template <class T>
 T value(Result<T> result) {
@@ -110,7 +109,7 @@ double raw_write(const std::string& path, std::int64_t bytes) {
       value(checkpoint::write_at(file.fd(), path, {buffer, kDirectBytes}, at));
     value(checkpoint::sync_file(file.fd(), path));
   }
-  const double seconds = since(start);
+  const double seconds = seconds_since(start);
   std::free(buffer);
   fs::remove(path);
   return seconds;
@@ -127,7 +126,7 @@ double raw_read(const std::string& directory, const checkpoint::FilePlan& plan) 
         value(Result<void>(checkpoint::file_error("read", path, errno)));
   }
   std::free(buffer);
-  return since(start);
+  return seconds_since(start);
 }
 
 void forget_pages(const std::string& directory) {
@@ -166,7 +165,7 @@ void measure_round(int round, const std::string& root, const checkpoint::FilePla
     copiers.push_back({touch, [=] {
                          const auto start = Clock::now();
                          std::memcpy(to, from, static_cast<std::size_t>(bytes));
-                         return since(start);
+                         return seconds_since(start);
                        }});
     checkpoint::SaveRequest mine = request;
     mine.part = w;

@@ -1,5 +1,7 @@
 #include "bench/checkpoint/processes.hpp"
 
+#include "base/now.hpp"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,7 +55,7 @@ Outcome run_together(const std::vector<Child>& children) {
     must(::read(done[0], result, sizeof result) == sizeof result, "a child ended without a result");
     outcome.values[static_cast<std::size_t>(result[0])] = result[1];
   }
-  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  outcome.seconds = seconds_since(begin);
   for (const pid_t pid : pids) ::waitpid(pid, nullptr, 0);
   for (const int fd : {ready[0], start[0], done[0]}) ::close(fd);
   return outcome;

@@ -1,5 +1,6 @@
 // bench-data: MB/s of text, per core, that become tokens with Mixtral's tokenizer: SentencePiece alone, ours, and the
 // whole of `regroup data prepare`; and reading back.
+#include "base/now.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/data/prepare/prepare.hpp"
 #include "moe/data/prepare/sentencepiece_tokenizer.hpp"
@@ -43,7 +44,7 @@ Took time_of(const std::function<void()>& work) {
     const auto start = std::chrono::steady_clock::now();
     const double cpu = cpu_seconds();
     work();
-    best.wall = std::min(best.wall, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best.wall = std::min(best.wall, seconds_since(start));
     best.cpu = std::min(best.cpu, cpu_seconds() - cpu);
   }
   return best;

@@ -1,5 +1,6 @@
 // store_latency: what the etcd client costs: a put, and the way from a put to a watch's callback in another client, on
 // an etcd of its own.
+#include "base/now.hpp"
 #include "cli/etcd/etcd_process.hpp"
 #include "store/etcd/etcd_store.hpp"
 
@@ -41,11 +42,11 @@ int main() {
     if (!(*writer)->put("/bench/a", std::to_string(i))) return 1;
     const auto done = Clock::now();
     for (std::int64_t now = told; now < i; now = told) told.wait(now);
-    put.push_back(std::chrono::duration<double, std::milli>(done - start).count());
-    seen.push_back(std::chrono::duration<double, std::milli>(told_at.load() - start).count());
+    put.push_back(ms_between(start, done));
+    seen.push_back(ms_between(start, told_at.load()));
     const auto read = Clock::now();
     if (!(*writer)->get("/bench/a")) return 1;
-    get.push_back(std::chrono::duration<double, std::milli>(Clock::now() - read).count());
+    get.push_back(ms_since(read));
   }
   std::printf("ms          p50     p95     max\n");
   for (auto [name, values] : {std::pair{"put", &put}, std::pair{"put->watch", &seen}, std::pair{"get", &get}})

@@ -1,5 +1,6 @@
 #include "bench/recovery/kills.hpp"
 
+#include "base/now.hpp"
 #include "bench/recovery/cpu_meter.hpp"
 #include "cli/local/child.hpp"
 
@@ -58,8 +59,8 @@ class Killing {
       leader = standing->front();
     }
     const double wait_s = std::uniform_real_distribution<double>(0, 2 * job_.timeline().median_step_s(whole_))(random_);
-    const std::int64_t until = cli::wall_ms() + static_cast<std::int64_t>(wait_s * 1000);
-    if (auto waited = job_.wait_for([&] { return cli::wall_ms() >= until; }, kRecoverSeconds, "the moment"); !waited)
+    const std::int64_t until = wall_ms() + static_cast<std::int64_t>(wait_s * 1000);
+    if (auto waited = job_.wait_for([&] { return wall_ms() >= until; }, kRecoverSeconds, "the moment"); !waited)
       return waited;
 
     Kill kill;
@@ -105,7 +106,7 @@ class Killing {
     const int worker = job_.worker_pid(node);
     if (worker == 0 || cli::parent_of(worker) != cluster.agent_pid(node))
       return Error{Code::kInternal, "no worker runs on " + node};
-    kill.at_ms = cli::wall_ms();
+    kill.at_ms = wall_ms();
     if (case_.name == "kill_node") {
       const int agent = cluster.agent_pid(node);
       ::kill(agent, SIGKILL);

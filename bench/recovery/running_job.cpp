@@ -2,6 +2,7 @@
 
 #include "api/job_status.hpp"
 #include "api/records.hpp"
+#include "base/now.hpp"
 #include "cli/job/submit.hpp"
 #include "cli/local/child.hpp"
 #include "store/etcd/etcd_store.hpp"
@@ -61,7 +62,7 @@ Result<void> RunningJob::look() {
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   for (const auto& end : cluster_->unexpected_ends()) last_end_ = end;
   for (std::size_t i = 0; i < due_.size();) {
-    if (due_[i].at_ms > cli::wall_ms()) {
+    if (due_[i].at_ms > wall_ms()) {
       ++i;
       continue;
     }
@@ -73,16 +74,16 @@ Result<void> RunningJob::look() {
 }
 
 void RunningJob::later(std::int64_t ms, std::function<Result<void>()> what) {
-  due_.push_back({cli::wall_ms() + ms, std::move(what)});
+  due_.push_back({wall_ms() + ms, std::move(what)});
 }
 
 Result<void> RunningJob::wait_for(const std::function<bool()>& condition, double seconds, const std::string& what) {
-  const std::int64_t until = cli::wall_ms() + static_cast<std::int64_t>(seconds * 1000);
+  const std::int64_t until = wall_ms() + static_cast<std::int64_t>(seconds * 1000);
   for (;;) {
     if (auto looked = look(); !looked) return looked;
     if (condition()) return {};
     if (interrupted != 0) return Error{Code::kUnavailable, "interrupted"};
-    if (cli::wall_ms() > until)
+    if (wall_ms() > until)
       return Error{Code::kTimeout, "waited " + std::to_string(static_cast<int>(seconds)) + " s for " + what + "; " +
                                        what_the_cluster_says()};
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -1,5 +1,6 @@
 #include "bench/reduction/ranks.hpp"
 
+#include "base/now.hpp"
 #include "bench/reduction/arrival_order.hpp"
 #include "bench/reduction/step.hpp"
 #include "moe/state/interrupt.hpp"
@@ -134,7 +135,7 @@ Compared compare(const JobSpec& job, const Placement& placement, int rounds, con
     const Moment &start = meeting.moments()[static_cast<std::size_t>(2 * number)],
                  &end = meeting.moments()[static_cast<std::size_t>(2 * number + 1)];
     Samples& samples = (number + number / 2) % 2 == 0 ? result.fixed : result.arrival;
-    samples.ms.push_back(std::chrono::duration<double, std::milli>(end.wall - start.wall).count());
+    samples.ms.push_back(ms_between(start.wall, end.wall));
     samples.cpu_ms.push_back(end.cpu_ms - start.cpu_ms);
   }
   for (const OfRank& rank : ranks) {

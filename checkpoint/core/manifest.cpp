@@ -1,5 +1,6 @@
 #include "checkpoint/core/manifest.hpp"
 
+#include "base/hex.hpp"
 #include "checkpoint/core/shape_json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -19,26 +20,9 @@ constexpr const char* kFormat = "regroup-checkpoint/1";
 constexpr const char* kPartFormat = "regroup-checkpoint-part/1";
 constexpr std::string_view kDigestKey = ",\"digest\":\"";
 
-std::string hex(std::uint64_t value) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = kDigits[value & 15];
-  return text;
-}
-
-bool parse_hex(std::string_view text, std::uint64_t& value) {
-  value = 0;
-  for (char c : text) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return false;
-    value = value << 4 | static_cast<std::uint64_t>(digit);
-  }
-  return text.size() == 16;
-}
-
 std::string digest_of(std::string_view text) {
   const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return hex(hash.high64) + hex(hash.low64);
+  return to_hex(hash.high64) + to_hex(hash.low64);
 }
 
 // As text: a large state has millions of checksums, and a tree of JSON values for them is several times as large and
@@ -55,7 +39,7 @@ void append_extents(std::string& text, const std::vector<Extent>& extents) {
     number(",\"offset\":", extent.offset);
     number(",\"bytes\":", extent.bytes);
     text += ",\"xxh3_64\":\"";
-    for (const std::uint64_t checksum : extent.checksums) text += hex(checksum);
+    for (const std::uint64_t checksum : extent.checksums) text += to_hex(checksum);
     text += '"';
     if (extent.rows) {
       number(",\"run\":", extent.rows.run);
@@ -143,9 +127,9 @@ Result<std::vector<Extent>> extents_from(const ordered_json& list) {
     if (static_cast<std::int64_t>(checksums.size()) != 16 * extent.num_pieces())
       return corrupt("an extent has too few or too many checksums");
     for (std::size_t i = 0; i < checksums.size(); i += 16) {
-      std::uint64_t value = 0;
-      if (!parse_hex(std::string_view(checksums).substr(i, 16), value)) return corrupt("a checksum is not hexadecimal");
-      extent.checksums.push_back(value);
+      const auto value = from_hex(std::string_view(checksums).substr(i, 16));
+      if (!value) return corrupt("a checksum is not hexadecimal");
+      extent.checksums.push_back(*value);
     }
     extents.push_back(std::move(extent));
   }
@@ -163,7 +147,7 @@ std::string to_json(const Manifest& manifest) {
     body["files"].push_back({{"name", file.name},
                              {"bytes", file.bytes},
                              {"header_bytes", file.header_bytes},
-                             {"header_xxh3_64", hex(file.header_checksum)}});
+                             {"header_xxh3_64", to_hex(file.header_checksum)}});
   body["checksum_bytes"] = kChecksumBytes;
   return sealed(body, manifest.extents);
 }
@@ -187,8 +171,9 @@ Result<Manifest> manifest_from_json(std::string_view text) try {
   for (const auto& entry : body.at("files")) {
     ManifestFile file{entry.at("name").get<std::string>(), entry.at("bytes").get<std::int64_t>(),
                       entry.at("header_bytes").get<std::int64_t>(), 0};
-    if (!parse_hex(entry.at("header_xxh3_64").get<std::string>(), file.header_checksum))
-      return corrupt("a checksum is not hexadecimal");
+    const auto checksum = from_hex(entry.at("header_xxh3_64").get<std::string>());
+    if (!checksum) return corrupt("a checksum is not hexadecimal");
+    file.header_checksum = *checksum;
     manifest.files.push_back(std::move(file));
   }
   auto extents = extents_from(body.at("extents"));

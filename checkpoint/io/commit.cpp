@@ -1,5 +1,6 @@
 // The commit: all parts' records -> one manifest. The rename of MANIFEST.json is the moment from which the directory is
 // a checkpoint.
+#include "base/now.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/checksum.hpp"
 #include "checkpoint/io/companions.hpp"
@@ -75,12 +76,7 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   if (::access(manifest_path.c_str(), F_OK) == 0)
     return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
-  Manifest manifest{
-      request.info,
-      {},
-      {},
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count()};
+  Manifest manifest{request.info, {}, {}, wall_ms()};
   for (int part = 0; part < request.num_parts; ++part) {
     auto record = wait_for_record(request, directory, part, started + deadline, cancel);
     if (!record) return record.error();
@@ -112,7 +108,7 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
 
   // What they say is in the manifest now. A crash here leaves them: they harm nobody.
   for (int part = 0; part < request.num_parts; ++part) ::unlink(part_record_path(directory, part).c_str());
-  committed.seconds = std::chrono::duration<double>(Clock::now() - started).count();
+  committed.seconds = seconds_since(started);
   for (const ManifestFile& file : manifest.files) committed.bytes += file.bytes;
   return committed;
 }

@@ -7,6 +7,7 @@
 // too. Those come last: a buffered write waits for all direct ones of its file, the other writers' too, and lets none
 // begin meanwhile (40 edges of 400 MB took a fifth of the time). A page that is written directly belongs to one writer,
 // so the two ways never meet in a page.
+#include "base/now.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/core/part_pieces.hpp"
@@ -287,7 +288,7 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
     return done.error();
   }
   pass(request, "record_written");
-  PartWritten written{directory, 0, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()};
+  PartWritten written{directory, 0, seconds_since(started)};
   for (const Extent& extent : record->extents) written.bytes += extent.bytes;
   return written;
 }

@@ -2,11 +2,11 @@
 
 #include "api/job_status.hpp"
 #include "api/records.hpp"
+#include "base/hex.hpp"
+#include "base/random_bytes.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
 #include "moe/data/dataset.hpp"
-
-#include <sys/random.h>
 
 #include <algorithm>
 #include <chrono>
@@ -82,20 +82,7 @@ Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, st
   return {};
 }
 
-std::string make_secret() {
-  unsigned char bytes[32];
-  std::size_t have = 0;
-  while (have < sizeof bytes) {
-    const ssize_t n = ::getrandom(bytes + have, sizeof bytes - have, 0);
-    if (n > 0) have += static_cast<std::size_t>(n);
-  }
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
-}
+std::string make_secret() { return to_hex(random_bytes(32)); }
 
 namespace {
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -73,11 +72,6 @@ std::string last_line_of(const std::string& path) {
   for (std::string line; std::getline(in, line);)
     if (!line.empty()) last = line;
   return last;
-}
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 }  // namespace regroup::cli

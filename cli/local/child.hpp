@@ -25,6 +25,5 @@ std::vector<ChildEnd> collect_children();
 int parent_of(int pid);  // 0: no such process
 std::vector<int> children_of(int pid);
 std::string last_line_of(const std::string& path);
-std::int64_t wall_ms();
 
 }  // namespace regroup::cli

@@ -1,6 +1,7 @@
 #include "cli/local/happenings.hpp"
 
 #include "api/records.hpp"
+#include "base/now.hpp"
 #include "cli/local/child.hpp"
 
 #include <fmt/format.h>

@@ -2,6 +2,7 @@
 
 #include "api/records.hpp"
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "cli/job/submit.hpp"
 #include "store/etcd/etcd_store.hpp"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "api/keys.hpp"
+#include "base/now.hpp"
 #include "cli/local/alarm.hpp"
 #include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"

@@ -1,8 +1,8 @@
 #include "moe/data/checksum.hpp"
 
-#include <xxhash.h>
+#include "base/hex.hpp"
 
-#include <cstdio>
+#include <xxhash.h>
 
 namespace regroup {
 
@@ -20,11 +20,7 @@ Xxh3& Xxh3::operator=(const Xxh3& other) {
 Xxh3::~Xxh3() = default;
 void Xxh3::add(const void* data, std::size_t size) { XXH3_64bits_update(state_->xxh, data, size); }
 
-std::string Xxh3::hex() const {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(XXH3_64bits_digest(state_->xxh)));
-  return text;
-}
+std::string Xxh3::hex() const { return to_hex(XXH3_64bits_digest(state_->xxh)); }
 
 std::uint64_t xxh3(const void* data, std::size_t size) { return XXH3_64bits(data, size); }
 

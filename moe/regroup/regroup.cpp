@@ -1,6 +1,7 @@
 #include "moe/regroup/regroup.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/reader.hpp"
 #include "moe/ops/state.hpp"
@@ -18,10 +19,6 @@ namespace regroup {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
 constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory that no try at a checkpoint reaches
 
 bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {

@@ -1,5 +1,6 @@
 #include "moe/step/experts.hpp"
 
+#include "base/now.hpp"
 #include "moe/ops/gemm.hpp"
 #include "moe/ops/state.hpp"
 #include "moe/state/interrupt.hpp"
@@ -84,7 +85,7 @@ void ExpertExchange::wait(const mesh::TransferPtr& transfer) {
   const TracedSpan span(trace_, "dispatch");
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
-  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds_waited_ += seconds_since(start);
 }
 
 void ExpertExchange::release_older(Pass pass) {

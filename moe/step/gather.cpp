@@ -1,5 +1,6 @@
 #include "moe/step/gather.hpp"
 
+#include "base/now.hpp"
 #include "moe/ops/state.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
@@ -68,7 +69,7 @@ std::byte* DenseGather::weights(int unit) {
     const auto start = std::chrono::steady_clock::now();
     for (const mesh::TransferPtr& receive : gathered.receives) must(mesh_.wait(receive));
     gathered.receives.clear();
-    seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_waited_ += seconds_since(start);
   }
   return gathered.base;
 }

@@ -1,5 +1,6 @@
 #include "moe/step/reduction.hpp"
 
+#include "base/now.hpp"
 #include "moe/ops/state.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
@@ -100,7 +101,7 @@ void Reduction::add_leaves(int unit, int wave) {
     }
   }
   arriving_[unit].clear();
-  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds_waited_ += seconds_since(start);
 }
 
 void Reduction::close_until(Running& running, int chain) {
@@ -159,7 +160,7 @@ void Reduction::finish() {
     for (const mesh::TransferPtr& send : sends) must(mesh_.wait(send));
     sends.clear();
   }
-  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds_waited_ += seconds_since(start);
 }
 
 const Reduction::Gradient& Reduction::gradient(const Shard& shard) const {

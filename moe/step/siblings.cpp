@@ -1,5 +1,6 @@
 #include "moe/step/siblings.hpp"
 
+#include "base/now.hpp"
 #include "moe/ops/state.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
@@ -157,7 +158,7 @@ void Siblings::wait(std::vector<mesh::TransferPtr>& transfers) {
   const auto start = std::chrono::steady_clock::now();
   for (const mesh::TransferPtr& transfer : transfers) must(mesh_.wait(transfer));
   transfers.clear();
-  seconds_waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds_waited_ += seconds_since(start);
 }
 
 void Siblings::discard() {

@@ -1,6 +1,7 @@
 #include "moe/step/step.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "moe/ops/state.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
@@ -11,23 +12,6 @@
 #include <utility>
 
 namespace regroup {
-namespace {
-
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = Clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-    return seconds;
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last_ = Clock::now();
-};
-
-}  // namespace
 
 StepRunner::StepRunner(const EpochView& view, mesh::Mesh& mesh, ShardStore& store, const Dataset& data,
                        const Dataset* validation_data, FloatPool& pool, StepHooks hooks, const BadSteps& bad)

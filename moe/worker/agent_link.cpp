@@ -2,6 +2,7 @@
 
 #include "base/check.hpp"
 #include "base/log.hpp"
+#include "base/now.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,14 +11,6 @@
 #include <chrono>
 
 namespace regroup {
-namespace {
-
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
 
 AgentLink::AgentLink(int fd) : socket_(fd), reader_([this] { read_loop(); }) { reader_.detach(); }
 

@@ -1,6 +1,7 @@
 #include "moe/worker/snapshots.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 
 #include <chrono>
 #include <cstring>
@@ -133,7 +134,7 @@ void Snapshots::finish_copy() {
   if (!copy_.valid()) return;
   const auto start = std::chrono::steady_clock::now();
   copy_.get();
-  last_pause_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  last_pause_ += seconds_since(start);
 }
 
 }  // namespace regroup

@@ -1,6 +1,7 @@
 #include "moe/worker/worker.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "moe/ops/machine.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/worker/hang_limit.hpp"
@@ -14,13 +15,6 @@ namespace regroup {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_between(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
-std::int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 const char* word_of(SettleSource source) {
   switch (source) {
@@ -213,7 +207,7 @@ void Worker::train() {
     if (current_->view.group_index >= 0)
       report.rank_load = heaviest_over_mean(current_->view.group(), spec.model, report.expert_load);
     if (report_open_) {
-      report_.first_commit_ms = ms_between(settled_at_, Clock::now());
+      report_.first_commit_ms = ms_since(settled_at_);
       link_.send(Regrouped{report_});
       report_open_ = false;
     }
@@ -251,7 +245,7 @@ void Worker::validate() {
   if (!job_.spec.validation.due(step.value, job_.spec.steps) || state_.validation.step >= step.value) return;
   const auto start = Clock::now();
   state_.validation = current_->runner->validate(step);
-  tell_validation(ms_between(start, Clock::now()) / 1000);
+  tell_validation(seconds_since(start));
 }
 
 void Worker::tell_validation(double seconds) {

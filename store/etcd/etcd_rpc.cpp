@@ -1,6 +1,7 @@
 #include "store/etcd/etcd_rpc.hpp"
 
 #include "base/log.hpp"
+#include "base/random_bytes.hpp"
 #include "etcd.grpc.pb.h"
 #include "store/etcd/etcd_streams.hpp"
 #include "store/etcd/etcd_wire.hpp"
@@ -12,7 +13,6 @@
 #include <atomic>
 #include <fstream>
 #include <mutex>
-#include <random>
 #include <sstream>
 #include <thread>
 
@@ -33,8 +33,7 @@ class GrpcEtcdRpc : public EtcdRpc {
  public:
   explicit GrpcEtcdRpc(std::vector<Endpoint> endpoints)
       : endpoints_(std::move(endpoints)), registry_(std::make_shared<StreamRegistry>()) {
-    std::random_device random;
-    favourite_ = static_cast<int>(random() % endpoints_.size());
+    favourite_ = static_cast<int>(random_word() % endpoints_.size());
     for (Endpoint& endpoint : endpoints_) endpoint.channel->GetState(true);
   }
 

@@ -1,4 +1,5 @@
 // Real processes that die, stop, are slow. Ranks are forked before any thread exists.
+#include "base/now.hpp"
 #include "tests/mesh/world.hpp"
 
 #include <sys/prctl.h>
@@ -9,7 +10,6 @@ namespace regroup::mesh::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
 
 // Rank `i` of `world` in a process of its own; stays in `body` until killed.
 std::unique_ptr<Child> process(const World& world, int i, const std::function<bool(Mesh&)>& body) {

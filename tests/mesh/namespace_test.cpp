@@ -1,5 +1,6 @@
 // Real processes on hosts of their own (network namespaces), over TCP, whose link is cut: nobody gets an end of file,
 // silence alone tells.
+#include "base/now.hpp"
 #include "tests/mesh/networks.hpp"
 
 namespace regroup::mesh::test {
@@ -7,7 +8,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kHeartbeat = 200ms;  // a busy machine must not make a rank silent that is not
-double ms_since(Clock::time_point t) { return std::chrono::duration<double, std::milli>(Clock::now() - t).count(); }
 
 // "silence" of each rank in `whom` and nothing else.
 bool only_silence_of(Told& told, const std::vector<int>& whom) {
