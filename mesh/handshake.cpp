@@ -1,20 +1,15 @@
 #include "mesh/handshake.hpp"
 
 #include "base/check.hpp"
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
-
-#include <cstring>
+#include "base/random_bytes.hpp"
+#include "net/proof.hpp"
 
 namespace regroup::mesh {
 namespace {
 
 constexpr std::string_view kMagic = "RGH1";
 constexpr std::uint16_t kVersion = 2;
-constexpr std::size_t kHeadBytes = 8, kNonceBytes = 16, kMacBytes = 32, kMaxBytes = 1024;
+constexpr std::size_t kHeadBytes = 8, kNonceBytes = 16, kMaxBytes = 1024;
 constexpr std::uint8_t kHelloKind = 1, kChallengeKind = 2, kProofKind = 3, kVerdictKind = 4;
 
 std::string u16(std::size_t value) { return {static_cast<char>(value & 0xff), static_cast<char>(value >> 8)}; }
@@ -31,25 +26,12 @@ std::string message(std::uint8_t kind, std::string_view body) {
   return out.append(body);
 }
 
-std::string nonce() {
-  std::string out(kNonceBytes, '\0');
-  CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), kNonceBytes) == 1, "no random bytes");
-  return out;
+std::string listener_proof(const std::string& secret, const std::string& hello, std::string_view nonce) {
+  return proof_of_secret(secret, "listener" + hello + std::string(nonce));
 }
 
-std::string mac(const std::string& secret, std::string_view role, std::string_view first, std::string_view second) {
-  std::string text(role);
-  text.append(first).append(second);
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  CHECK(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-             reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &length) != nullptr,
-        "HMAC");
-  return {reinterpret_cast<char*>(out), length};
-}
-
-bool equal(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+std::string dialler_proof(const std::string& secret, const std::string& hello, const std::string& challenge) {
+  return proof_of_secret(secret, "dialler" + hello + challenge);
 }
 
 }  // namespace
@@ -62,7 +44,7 @@ Handshake Handshake::dial(const WorkerId& self, const WorkerId& peer, Lane lane,
   std::string body = u16(kVersion);
   body += static_cast<char>(lane);
   body += '\0';
-  body += nonce() + u16(from.size()) + from + u16(to.size()) + to;
+  body += random_bytes(kNonceBytes) + u16(from.size()) + from + u16(to.size()) + to;
   CHECK(body.size() + kHeadBytes <= kMaxBytes, "worker ids too long", from, to);
   h.hello_ = h.output_ = message(kHelloKind, body);
   return h;
@@ -97,15 +79,15 @@ Handshake::Next Handshake::on_message(std::uint8_t kind, std::string_view body, 
     return Next::kRefused;
   }
   if (kind == kHelloKind && stage_ == Stage::kHello) return on_hello(body, whole);
-  if (kind == kChallengeKind && stage_ == Stage::kChallenge && body.size() == kNonceBytes + kMacBytes) {
-    if (!equal(body.substr(kNonceBytes), mac(secret_, "listener", hello_, body.substr(0, kNonceBytes)))) {
+  if (kind == kChallengeKind && stage_ == Stage::kChallenge && body.size() == kNonceBytes + kProofBytes) {
+    if (!same_proof(body.substr(kNonceBytes), listener_proof(secret_, hello_, body.substr(0, kNonceBytes)))) {
       return refuse("the listener does not know the job's secret");
     }
     challenge_ = whole;
     return Next::kProve;
   }
   if (kind == kProofKind && stage_ == Stage::kProof) {
-    if (!equal(body, mac(secret_, "dialler", hello_, challenge_)))
+    if (!same_proof(body, dialler_proof(secret_, hello_, challenge_)))
       return refuse("the dialler does not know the job's secret");
     return Next::kDecide;
   }
@@ -127,15 +109,15 @@ Handshake::Next Handshake::on_hello(std::string_view body, std::string_view whol
   if (peer_ == self_) return refuse("a worker that says it is this one");
   lane_ = static_cast<Lane>(body[2]);
   hello_ = whole;
-  const std::string fresh = nonce();
-  challenge_ = message(kChallengeKind, fresh + mac(secret_, "listener", hello_, fresh));
+  const std::string nonce = random_bytes(kNonceBytes);
+  challenge_ = message(kChallengeKind, nonce + listener_proof(secret_, hello_, nonce));
   output_ += challenge_;
   stage_ = Stage::kProof;
   return Next::kHello;
 }
 
 void Handshake::prove() {
-  output_ += message(kProofKind, mac(secret_, "dialler", hello_, challenge_));
+  output_ += message(kProofKind, dialler_proof(secret_, hello_, challenge_));
   stage_ = Stage::kVerdict;
 }
 

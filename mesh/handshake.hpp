@@ -1,12 +1,13 @@
-// handshake.hpp: how two strangers on a socket become peers. Pure bytes in, bytes out; the owner moves them and keeps
+// handshake.hpp: how two strangers on a socket become peers. Pure: bytes in, bytes out; the owner moves them and keeps
 // the deadline.
 //
-//   dialler -> HELLO(version, lane, nonce, own id, wanted id)      listener -> CHALLENGE(nonce, HMAC("listener", hello,
-//   nonce)) dialler -> PROOF(HMAC("dialler", hello, challenge))            listener -> VERDICT(accepted | yield |
-//   refused + reason)
+//   dialler  -> HELLO(version, lane, nonce, own id, wanted id)
+//   listener -> CHALLENGE(nonce, proof over "listener", the hello, this nonce)
+//   dialler  -> PROOF(proof over "dialler", the hello, the challenge)
+//   listener -> VERDICT(accepted | yield | refused + reason)
 //
-// Every message: magic "RGH1", u8 kind, u8 zero, u16 length, body; never above 1 KiB. HMAC-SHA256 with the job's
-// secret. Frozen.
+// Every message: magic "RGH1", u8 kind, u8 zero, u16 length, body; never above 1 KiB. A proof is that of net/proof.hpp
+// with the job's secret. Frozen.
 #pragma once
 
 #include "base/ids.hpp"

@@ -1,12 +1,11 @@
 #include "api/snapshots/peer_wire.hpp"
 
-#include <nlohmann/json.hpp>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <sys/random.h>
+#include "base/hex.hpp"
+#include "base/random_bytes.hpp"
+#include "net/proof.hpp"
 
-#include <array>
+#include <nlohmann/json.hpp>
+
 #include <cstring>
 
 #define XXH_STATIC_LINKING_ONLY
@@ -16,42 +15,13 @@ namespace regroup {
 namespace {
 
 using nlohmann::json;
-using Nonce = std::array<unsigned char, 32>;
+constexpr std::size_t kNonceBytes = 32;
 constexpr char kMagic[4] = {'R', 'G', 'P', '1'};
-
-std::string hex(const unsigned char* bytes, std::size_t size) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < size; ++i) {
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
-  }
-  return out;
-}
-
-Nonce make_nonce() {
-  Nonce nonce;
-  std::size_t done = 0;
-  while (done < nonce.size()) {
-    const ssize_t got = ::getrandom(nonce.data() + done, nonce.size() - done, 0);
-    if (got > 0) done += static_cast<std::size_t>(got);
-  }
-  return nonce;
-}
 
 std::string proof(const std::string& secret, const char* side, const std::string& server_nonce,
                   const std::string& client_nonce, const std::string& job) {
-  const std::string text =
-      std::string("regroup peer 1 ") + side + '\n' + server_nonce + '\n' + client_nonce + '\n' + job;
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  ::HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-         reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size);
-  return hex(digest, size);
-}
-
-bool same(const std::string& a, const std::string& b) {
-  return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+  return to_hex(proof_of_secret(
+      secret, std::string("regroup peer 1 ") + side + '\n' + server_nonce + '\n' + client_nonce + '\n' + job));
 }
 
 const Error kRefused{Code::kBadInput, "the peer refused us: the job is unknown there or the secret is wrong"};
@@ -59,14 +29,13 @@ const Error kRefused{Code::kBadInput, "the peer refused us: the job is unknown t
 }  // namespace
 
 Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const std::string& secret) {
-  char greeting[4 + 32];
+  char greeting[4 + kNonceBytes];
   auto done = socket.read(greeting, sizeof greeting);
   if (!done) return done;
   if (std::memcmp(greeting, kMagic, 4) != 0)
     return Error{Code::kBadInput, "who answers is not a Regroup agent of this version"};
-  const std::string theirs = hex(reinterpret_cast<unsigned char*>(greeting) + 4, 32);
-  const Nonce nonce = make_nonce();
-  const std::string mine = hex(nonce.data(), nonce.size());
+  const std::string theirs = to_hex(std::string_view(greeting + 4, kNonceBytes));
+  const std::string mine = to_hex(random_bytes(kNonceBytes));
   done = socket.write_frame(
       json{{"job", job}, {"nonce", mine}, {"proof", proof(secret, "client", theirs, mine, job)}}.dump());
   if (!done) return done;
@@ -74,16 +43,16 @@ Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const s
   if (!reply) return reply.error();
   auto answer = json::parse(*reply, nullptr, false);
   if (!answer.is_object() || !answer.contains("proof") || !answer["proof"].is_string()) return kRefused;
-  if (!same(answer["proof"].get<std::string>(), proof(secret, "server", theirs, mine, job)))
+  if (!same_proof(answer["proof"].get<std::string>(), proof(secret, "server", theirs, mine, job)))
     return Error{Code::kBadInput, "the peer does not know the job's secret"};
   return {};
 }
 
 Result<std::string> admit_client(PeerSocket& socket,
                                  const std::function<std::string(const std::string& job)>& secret_of) {
-  const Nonce nonce = make_nonce();
-  const std::string mine = hex(nonce.data(), nonce.size());
-  auto done = socket.write({{const_cast<char*>(kMagic), 4}, {const_cast<unsigned char*>(nonce.data()), nonce.size()}});
+  std::string nonce = random_bytes(kNonceBytes);
+  const std::string mine = to_hex(nonce);
+  auto done = socket.write({{const_cast<char*>(kMagic), 4}, {nonce.data(), nonce.size()}});
   if (!done) return done.error();
   auto hello = socket.read_frame(kPeerMaxHello);
   if (!hello) return hello.error();
@@ -95,8 +64,8 @@ Result<std::string> admit_client(PeerSocket& socket,
   const std::string job = text("job");
   const std::string secret = secret_of(job);
   // A job without a secret, or one unknown here, admits nobody; the comparison is made all the same.
-  const bool right = same(text("proof"), proof(secret, "client", mine, text("nonce"), job));
-  if (!right || secret.empty() || text("nonce").size() != 64) {
+  const bool right = same_proof(text("proof"), proof(secret, "client", mine, text("nonce"), job));
+  if (!right || secret.empty() || text("nonce").size() != 2 * kNonceBytes) {
     (void)socket.write_frame(error_json(kRefused));
     return kRefused;
   }
