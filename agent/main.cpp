@@ -6,6 +6,7 @@
 #include "base/version.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
+#include "net/address.hpp"
 #include "net/socket_directory.hpp"
 #include "store/etcd/etcd_store.hpp"
 #include "store/etcd/tls_options.hpp"
@@ -174,7 +175,7 @@ int main(int argc, char** argv) {
   o.shell.directory = o.directory;
   std::optional<SocketDirectory> sockets;
   if (o.address.empty()) sockets.emplace(o.directory);
-  o.shell.sockets = sockets ? sockets->path() : "tcp:" + o.address;
+  o.shell.sockets = sockets ? sockets->path() : "tcp:" + host_in_address(o.address);
   const std::string peer_port = o.address.empty() ? "unix:" + o.shell.sockets + "/agent" : o.shell.sockets + ":0";
 
   log::start("agent " + facts.node.value, level_of(o.log_level), o.log_file);

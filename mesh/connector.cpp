@@ -38,7 +38,7 @@ Connector::~Connector() {
 }
 
 Result<std::string> Connector::listen(const std::string& address) {
-  auto listening = listen_on(address);
+  auto listening = listen_on(address, Buffers::kLarge);
   if (!listening) return listening.error();
   listener_ = std::move(*listening);
   epoll_event event{EPOLLIN, {.ptr = &listener_target_}};
@@ -67,7 +67,7 @@ void Connector::stop(const std::shared_ptr<Link>& link) {
 
 void Connector::dial(const std::shared_ptr<Link>& link, Lane lane, Time now) {
   if (link->wish == Link::Wish::kNone || !link->address) return;
-  const int fd = start_connect(*link->address);
+  const int fd = start_connect(*link->address, Buffers::kLarge);
   if (fd < 0) return failed(link, lane, now, errno == ECONNREFUSED || errno == ENOENT, std::strerror(errno));
   auto socket = std::make_unique<HandshakeSocket>(fd, Handshake::dial(self_, link->id, lane, secret_));
   socket->link = link;
@@ -104,7 +104,7 @@ void Connector::on_listener(Time now) {
     sockaddr_storage name{};
     socklen_t length = sizeof(name);
     ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length);
-    tune_socket(fd, name.ss_family);
+    tune_socket(fd, name.ss_family, Buffers::kLarge);
     auto socket = std::make_unique<HandshakeSocket>(fd, Handshake::listen(self_, secret_));
     socket->deadline = now + std::max(5 * heartbeat_, milliseconds(1000));
     ++num_strangers_;

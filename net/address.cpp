@@ -15,16 +15,16 @@
 namespace regroup {
 namespace {
 
-constexpr int kBufferBytes = 4 << 20;
+constexpr int kLargeBufferBytes = 4 << 20;
 constexpr int kBacklog = 1024;
 
 Error bad(const std::string& text, const char* why) {
-  return {Code::kBadInput, "mesh address '" + text + "' " + why + "; use unix:PATH or tcp:HOST:PORT"};
+  return {Code::kBadInput, "the address '" + text + "' " + why + "; use unix:PATH or tcp:HOST:PORT"};
 }
 
 Error failed(const std::string& text, const char* what) {
   return {errno == EADDRINUSE ? Code::kConflict : Code::kUnavailable,
-          "mesh address '" + text + "': " + what + ": " + std::strerror(errno)};
+          "the address '" + text + "': " + what + ": " + std::strerror(errno)};
 }
 
 // True when a socket file is left over from a process that is gone.
@@ -64,31 +64,39 @@ Result<SocketAddress> parse_address(const std::string& text) {
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-  if (rc != 0) return Error{Code::kNotFound, "mesh address '" + text + "': " + ::gai_strerror(rc)};
+  if (rc != 0)
+    return Error{rc == EAI_AGAIN ? Code::kUnavailable : Code::kNotFound,
+                 "the address '" + text + "': " + ::gai_strerror(rc)};
   std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
   result.length = found->ai_addrlen;
   ::freeaddrinfo(found);
   return result;
 }
 
-void tune_socket(int fd, int family) {
-  // FORCE passes net.core.wmem_max where we are root; otherwise the limit applies.
-  if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBufferBytes, sizeof(int)) != 0)
-    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBufferBytes, sizeof(int));
-  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kBufferBytes, sizeof(int)) != 0)
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBufferBytes, sizeof(int));
+std::string host_in_address(const std::string& host) {
+  return host.find(':') != std::string::npos && !host.starts_with('[') ? "[" + host + "]" : host;
+}
+
+void tune_socket(int fd, int family, Buffers buffers) {
+  if (buffers == Buffers::kLarge) {
+    // FORCE passes net.core.wmem_max where we are root; otherwise the limit applies.
+    if (::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kLargeBufferBytes, sizeof(int)) != 0)
+      ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kLargeBufferBytes, sizeof(int));
+    if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kLargeBufferBytes, sizeof(int)) != 0)
+      ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kLargeBufferBytes, sizeof(int));
+  }
   const int on = 1;
   if (family != AF_UNIX) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-Result<ListeningSocket> listen_on(const std::string& text) {
+Result<ListeningSocket> listen_on(const std::string& text, Buffers buffers) {
   auto address = parse_address(text);
   if (!address) return address.error();
   const int fd = ::socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failed(text, "no socket");
   const int on = 1;
   if (address->family() != AF_UNIX) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  tune_socket(fd, address->family());
+  tune_socket(fd, address->family(), buffers);
   const auto* raw = reinterpret_cast<const sockaddr*>(&address->storage);
   int rc = ::bind(fd, raw, address->length);
   if (rc != 0 && errno == EADDRINUSE && address->family() == AF_UNIX && is_stale(*address)) {
@@ -119,10 +127,10 @@ void close_listening(ListeningSocket& socket) {
   socket.fd = -1;
 }
 
-int start_connect(const SocketAddress& address) {
+int start_connect(const SocketAddress& address, Buffers buffers) {
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
-  tune_socket(fd, address.family());
+  tune_socket(fd, address.family(), buffers);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 && errno != EINPROGRESS) {
     const int error = errno;
     ::close(fd);

@@ -1,4 +1,7 @@
-// address.hpp: "unix:PATH" and "tcp:HOST:PORT" as sockets. All sockets are non-blocking and close on exec.
+// address.hpp: "unix:PATH" and "tcp:HOST:PORT" as sockets that listen and that connect.
+//
+// Every address of Regroup is one of these: where a worker's mesh listens, and an agent's peer port. HOST is a name, an
+// IPv4 address or an IPv6 address in brackets. All sockets are non-blocking and close on exec. Any thread.
 #pragma once
 
 #include "base/result.hpp"
@@ -15,21 +18,28 @@ struct SocketAddress {
   [[nodiscard]] int family() const { return storage.ss_family; }
 };
 
-// Resolves host names, which may block. kBadInput: not of either form, or too long; kNotFound: no such host.
+// Resolves host names, which may block. kBadInput: not of either form, or too long; kNotFound: no such host;
+// kUnavailable: the name server did not answer.
 Result<SocketAddress> parse_address(const std::string& text);
+// A host as it stands in an address: an IPv6 address gets its brackets.
+std::string host_in_address(const std::string& host);
+
+// kLarge holds a few pieces of bulk and is for the few connections of a mesh; the system's grow with the traffic.
+enum class Buffers { kSystem, kLarge };
 
 struct ListeningSocket {
   int fd = -1;
-  std::string address;  // with the port that was given
+  std::string address;  // to dial, with the port that was given
 };
-// A socket file that nobody listens on any more is replaced; kConflict when somebody does.
-Result<ListeningSocket> listen_on(const std::string& text);
+// A socket file that nobody listens on any more is replaced; a new one is its owner's alone (0600). kConflict: somebody
+// listens there; kUnavailable: the system does not let us; and the errors of parse_address.
+Result<ListeningSocket> listen_on(const std::string& text, Buffers buffers);
 // Closes, and removes the socket file.
 void close_listening(ListeningSocket& socket);
 
-// A socket on which connect() was begun; -1 with errno.
-int start_connect(const SocketAddress& address);
-// Buffers large enough for a few pieces, TCP_NODELAY.
-void tune_socket(int fd, int family);
+// A socket on which connect() was begun; -1 with errno. EAGAIN: a Unix listener's queue is full, try again.
+int start_connect(const SocketAddress& address, Buffers buffers);
+// The buffers, and TCP_NODELAY where it is TCP.
+void tune_socket(int fd, int family, Buffers buffers);
 
 }  // namespace regroup

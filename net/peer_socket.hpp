@@ -16,7 +16,7 @@ namespace regroup {
 
 class PeerSocket {
  public:
-  // "unix:PATH" or "tcp:HOST:PORT". kBadInput (no such form), kUnavailable (nobody listens), kTimeout.
+  // An address of net/address.hpp. kUnavailable: nobody listens; kTimeout; and the errors of parse_address.
   static Result<PeerSocket> dial(const std::string& address, std::chrono::milliseconds timeout);
   PeerSocket(int fd, std::chrono::milliseconds idle);  // takes a connected socket
   PeerSocket(PeerSocket&& other) noexcept;
@@ -37,13 +37,5 @@ class PeerSocket {
   std::chrono::milliseconds idle_;
   std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::time_point::max();
 };
-
-// A listening socket and the address that others dial (the port filled in). A stale unix socket file is replaced.
-// kBadInput, kUnavailable (in use).
-struct Listener {
-  int fd = -1;
-  std::string address;
-};
-Result<Listener> listen_at(const std::string& address);
 
 }  // namespace regroup

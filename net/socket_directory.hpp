@@ -2,7 +2,7 @@
 //
 // In the agent's own directory; but the path of a socket has at most 107 characters, so a deep directory gets a short
 // one in /tmp, named by user and directory: the next agent there finds what a killed one left. The agent removes it
-// when it ends; who kills an agent for good, removes it for it. Pure. Thread: any.
+// when it ends; whoever kills an agent for good must remove it. Any thread.
 #pragma once
 
 #include <sys/un.h>

@@ -3,8 +3,8 @@
 #include "agent/snapshots/peer_requests.hpp"
 #include "api/snapshots/peer_wire.hpp"
 #include "base/log.hpp"
+#include "net/address.hpp"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -37,7 +37,8 @@ struct Connection {
 
 class Server final : public PeerServer {
  public:
-  Server(Listener listener, int stop, std::chrono::milliseconds idle, std::function<std::shared_ptr<Shelf>()> shelf_now)
+  Server(ListeningSocket listener, int stop, std::chrono::milliseconds idle,
+         std::function<std::shared_ptr<Shelf>()> shelf_now)
       : listener_(std::move(listener)), stop_(stop), idle_(idle), shelf_now_(std::move(shelf_now)), acceptor_([this] {
           accept_loop();
         }) {}
@@ -51,9 +52,8 @@ class Server final : public PeerServer {
       for (Connection& connection : connections_) ::shutdown(connection.socket.fd(), SHUT_RDWR);
     }
     for (Connection& connection : connections_) connection.thread.join();
-    ::close(listener_.fd);
+    close_listening(listener_);
     ::close(stop_);
-    if (listener_.address.rfind("unix:", 0) == 0) ::unlink(listener_.address.c_str() + 5);
   }
 
   [[nodiscard]] std::string address() const override { return listener_.address; }
@@ -167,7 +167,7 @@ class Server final : public PeerServer {
     connection.resting_since = since;
   }
 
-  const Listener listener_;
+  ListeningSocket listener_;
   const int stop_;
   const std::chrono::milliseconds idle_;
   const std::function<std::shared_ptr<Shelf>()> shelf_now_;
@@ -181,13 +181,12 @@ class Server final : public PeerServer {
 
 Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen, std::chrono::milliseconds idle,
                                                       std::function<std::shared_ptr<Shelf>()> shelf_now) {
-  auto listener = listen_at(listen);
-  if (!listener) return listener.error();
+  auto listener = listen_on(listen, Buffers::kSystem);
+  if (!listener) return listener.error().within("the peer port");
   const int stop = ::eventfd(0, EFD_CLOEXEC);
-  if (stop < 0 || ::fcntl(listener->fd, F_SETFL, ::fcntl(listener->fd, F_GETFL) | O_NONBLOCK) != 0) {
+  if (stop < 0) {
     const Error error{Code::kUnavailable, "the peer port at " + listen + ": " + std::strerror(errno)};
-    ::close(listener->fd);
-    if (stop >= 0) ::close(stop);
+    close_listening(*listener);
     return error;
   }
   return std::unique_ptr<PeerServer>(std::make_unique<Server>(std::move(*listener), stop, idle, std::move(shelf_now)));

@@ -1,6 +1,7 @@
 // The peer port against strangers, garbage and crowds.
 #include "agent/snapshots/peer_requests.hpp"
 #include "api/snapshots/peer_wire.hpp"
+#include "net/address.hpp"
 #include "tests/agent/keeper_world.hpp"
 
 #include <sys/socket.h>
@@ -39,6 +40,23 @@ Result<void> ask(PeerSocket& socket, const std::string& request) {
   auto reply = socket.read_frame(kPeerMaxFrame);
   if (!reply) return reply.error();
   return error_from_json(*reply, "the server");
+}
+
+TEST(PeerPort, ipv6_is_as_good_as_any_other_address) {
+  auto probe = listen_on("tcp:[::1]:0", Buffers::kSystem);
+  if (!probe) GTEST_SKIP() << "no IPv6 here: " << to_string(probe.error());
+  close_listening(*probe);
+  const KeeperNode node(test_job(), 5s, "tcp:[::1]:0");
+  EXPECT_TRUE(node.keeper->address().starts_with("tcp:[::1]:")) << node.keeper->address();
+  EXPECT_EQ(node.listed(), std::vector<std::string>{});
+}
+
+TEST(PeerPort, a_live_socket_is_not_taken_from_its_owner) {
+  const KeeperNode node;
+  const auto second = SnapshotKeeper::start({node.keeper->address(), 5s}, {});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::kConflict);
+  EXPECT_TRUE(node.client()) << "the first still answers";
 }
 
 TEST(PeerPort, a_wrong_secret_and_an_unknown_job_are_refused_alike) {

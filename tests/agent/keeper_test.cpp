@@ -1,5 +1,6 @@
 // What is kept, for how long, and what a peer gets of it.
 #include "api/snapshots/peer_wire.hpp"
+#include "net/address.hpp"
 #include "tests/agent/keeper_world.hpp"
 
 #include <unistd.h>
@@ -129,12 +130,12 @@ TEST(SnapshotKeeper, a_dead_buddy_is_a_problem_and_the_snapshot_stays_here) {
 
 TEST(SnapshotKeeper, a_buddy_that_accepts_and_says_nothing_is_a_problem_within_the_deadline) {
   TempDir dir;
-  auto silent = listen_at("unix:" + dir.path() + "/silent");
+  auto silent = listen_on("unix:" + dir.path() + "/silent", Buffers::kSystem);
   ASSERT_TRUE(silent);
   KeeperNode node(test_job(), 100ms);
   StandInWorker worker(node, worker_on("a"));
   EXPECT_NE(worker.take(0, Step(3), {{0, {0, 256}}}, Step(-1), silent->address).problem, "");
-  ::close(silent->fd);
+  close_listening(*silent);
 }
 
 TEST(SnapshotKeeper, a_buddy_that_started_again_is_reached_again) {

@@ -216,6 +216,23 @@ TEST(MeshDoor, a_socket_file_left_by_a_dead_process_is_replaced_and_a_live_one_i
   EXPECT_EQ(second.error().code, Code::kConflict);
 }
 
+TEST(MeshDoor, peers_meet_over_ipv6) {
+  auto probe = listen_on("tcp:[::1]:0", Buffers::kSystem);
+  if (!probe) GTEST_SKIP() << "no IPv6 here: " << to_string(probe.error());
+  close_listening(*probe);
+  World world(2);
+  std::vector<std::unique_ptr<Mesh>> meshes;
+  for (int i = 0; i < 2; ++i) {
+    world.peers[static_cast<std::size_t>(i)].address = "tcp:[::1]:0";
+    meshes.push_back(world.open(i));
+    ASSERT_TRUE(meshes.back());
+    world.peers[static_cast<std::size_t>(i)].address = meshes.back()->address();
+  }
+  std::thread other([&] { MESH_OK(meshes[1]->enter(Epoch{1}, world.peers, kGenerous)); });
+  MESH_OK(meshes[0]->enter(Epoch{1}, world.peers, kGenerous));
+  other.join();
+}
+
 TEST(MeshDoor, bad_options_are_refused_with_one_sentence) {
   World world(1);
   const auto code_of = [](const Options& options) {

@@ -17,7 +17,7 @@ class RawSocket {
  public:
   explicit RawSocket(const std::string& address) {
     auto parsed = parse_address(address);
-    fd_ = start_connect(*parsed);
+    fd_ = start_connect(*parsed, Buffers::kLarge);
     ::fcntl(fd_, F_SETFL, 0);
   }
   ~RawSocket() { ::close(fd_); }
