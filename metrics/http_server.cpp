@@ -2,11 +2,16 @@
 
 #include "base/log.hpp"
 
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
 
 #include <charconv>
 #include <thread>
@@ -15,117 +20,109 @@ namespace regroup::metrics {
 namespace {
 
 namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
+using Answer = http::response<http::string_body>;
 
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxRequest = 8192;
 constexpr int kMaxConnections = 32;
 constexpr std::chrono::seconds kPatience{5};
+constexpr const char* kPlain = "text/plain; charset=utf-8";
 
-std::string answer(const char* status, const std::string& type, const std::string& body, bool with_body,
-                   const char* more = "") {
-  std::string text = "HTTP/1.1 " + std::string(status) + "\r\nContent-Type: " + type +
-                     "\r\nContent-Length: " + std::to_string(body.size()) +
-                     "\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n" + more + "\r\n";
-  if (with_body) text += body;
-  return text;
+Answer answer(http::status status, const char* type, std::string body) {
+  Answer out(status, 11);
+  out.set(http::field::content_type, type);
+  out.content_length(body.size());
+  out.keep_alive(false);
+  out.set("X-Content-Type-Options", "nosniff");
+  out.body() = std::move(body);
+  return out;
 }
 
-std::string answer_to(const std::string& request, const HttpPages& pages) {
-  const std::string plain = "text/plain; charset=utf-8";
-  const std::size_t first = request.find(' ');
-  const std::size_t second = first == std::string::npos ? first : request.find(' ', first + 1);
-  if (second == std::string::npos || second > request.find("\r\n") ||
-      !std::string_view(request).substr(second + 1).starts_with("HTTP/1."))
-    return answer("400 Bad Request", plain, "this is not HTTP/1.1\n", true);
-  const std::string method = request.substr(0, first);
-  std::string path = request.substr(first + 1, second - first - 1);
-  path = path.substr(0, path.find('?'));
-  const bool body = method != "HEAD";
-  if (method != "GET" && method != "HEAD")
-    return answer("405 Method Not Allowed", plain, "only GET\n", true, "Allow: GET, HEAD\r\n");
+// What changes from one moment to the next: no proxy may keep it.
+Answer fresh_answer(http::status status, const char* type, std::string body) {
+  Answer out = answer(status, type, std::move(body));
+  out.set(http::field::cache_control, "no-store");
+  return out;
+}
+
+Answer answer_to(const http::request_header<>& request, const HttpPages& pages) {
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    Answer out = answer(http::status::method_not_allowed, kPlain, "only GET\n");
+    out.set(http::field::allow, "GET, HEAD");
+    return out;
+  }
+  const auto path = request.target().substr(0, request.target().find('?'));
   if (path == "/metrics" && pages.metrics)
-    return answer("200 OK", "text/plain; version=0.0.4; charset=utf-8", pages.metrics(), body);
-  if (path == "/status" && pages.status)
-    return answer("200 OK", "application/json", pages.status(), body, "Cache-Control: no-store\r\n");
+    return answer(http::status::ok, "text/plain; version=0.0.4; charset=utf-8", pages.metrics());
+  if (path == "/status" && pages.status) return fresh_answer(http::status::ok, "application/json", pages.status());
   if (path == "/healthz" && pages.health) {
     const Health health = pages.health();
-    return answer(health.ok ? "200 OK" : "503 Service Unavailable", plain,
-                  (health.ok ? "ok: " : "not ok: ") + health.text + "\n", body, "Cache-Control: no-store\r\n");
+    return fresh_answer(health.ok ? http::status::ok : http::status::service_unavailable, kPlain,
+                        (health.ok ? "ok: " : "not ok: ") + health.text + "\n");
   }
-  return answer("404 Not Found", plain, "there are /metrics, /healthz and /status\n", body);
+  return answer(http::status::not_found, kPlain, "there are /metrics, /healthz and /status\n");
 }
 
-// One connection: read a head, answer, close. Ends itself after kPatience whatever the other side does.
-class Session : public std::enable_shared_from_this<Session> {
- public:
-  Session(tcp::socket socket, const HttpPages& pages, int& alive)
-      : socket_(std::move(socket)), timer_(socket_.get_executor()), pages_(pages), alive_(alive) {
-    ++alive_;
-  }
-  ~Session() { --alive_; }
+Answer refusal(error_code why) {
+  if (why == http::error::header_limit || why == http::error::buffer_overflow)
+    return answer(http::status::request_header_fields_too_large, kPlain, "too long\n");
+  return answer(http::status::bad_request, kPlain, "this is not HTTP/1.1\n");
+}
 
-  void run() {
-    timer_.expires_after(kPatience);
-    timer_.async_wait([weak = weak_from_this()](error_code error) {
-      const auto self = weak.lock();
-      if (!error && self) self->close();
-    });
-    asio::async_read_until(
-        socket_, asio::dynamic_buffer(request_, kMaxRequest), "\r\n\r\n",
-        [self = shared_from_this()](error_code error, std::size_t) {
-          if (error && error != asio::error::not_found) return self->close();
-          const bool too_long = error == asio::error::not_found;
-          self->answer_ =
-              too_long ? answer("431 Request Header Fields Too Large", "text/plain; charset=utf-8", "too long\n", true)
-                       : answer_to(self->request_, self->pages_);
-          asio::async_write(self->socket_, asio::buffer(self->answer_), [self](error_code, std::size_t) {
-            error_code ignored;
-            self->socket_.shutdown(tcp::socket::shutdown_both, ignored);
-            self->close();
-          });
-        });
+// One connection: reads a head, answers, closes; after kPatience it ends whatever the other side does.
+asio::awaitable<void> serve(tcp::socket socket, const HttpPages& pages,
+                            [[maybe_unused]] std::shared_ptr<void> counted) {
+  beast::tcp_stream stream(std::move(socket));
+  stream.expires_after(kPatience);
+  beast::flat_buffer buffer(kMaxRequest);
+  http::request_parser<http::empty_body> parser;
+  parser.header_limit(kMaxRequest);
+  const auto [unread, bytes_read] = co_await http::async_read_header(stream, buffer, parser, kAwait);
+  const bool malformed = unread && unread != http::error::end_of_stream &&
+                         unread.category() == make_error_code(http::error::bad_method).category();
+  if (unread && !malformed) co_return;  // gone, or too slow
+  Answer out = malformed ? refusal(unread) : answer_to(parser.get(), pages);
+  if (parser.get().method() == http::verb::head) out.body().clear();  // its length stays in the head
+  const auto [unwritten, bytes_written] = co_await http::async_write(stream, out, kAwait);
+  error_code ignored;
+  stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  // Closing a socket with unread bytes in it resets the connection, and the answer would be lost with it.
+  const bool more_may_come = malformed || out.result() == http::status::method_not_allowed;
+  for (bool more = more_may_come && !unwritten; more;) {
+    buffer.clear();
+    const auto [ended, bytes] = co_await stream.async_read_some(buffer.prepare(kMaxRequest), kAwait);
+    more = !ended;
   }
-
- private:
-  void close() {
-    error_code ignored;
-    socket_.close(ignored);
-    timer_.cancel();
-  }
-
-  tcp::socket socket_;
-  asio::steady_timer timer_;
-  const HttpPages& pages_;
-  int& alive_;
-  std::string request_;
-  std::string answer_;
-};
+}
 
 }  // namespace
 
 struct HttpServer::Impl {
   HttpPages pages;
-  int alive = 0;  // sessions; before the context, whose end destroys them
+  int alive = 0;  // connections; before the context, whose end destroys them
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
-  asio::steady_timer pause{context};
   int port = 0;
   std::thread thread;
 
-  void accept() {
-    acceptor.async_accept([this](error_code error, tcp::socket socket) {
-      if (error == asio::error::operation_aborted) return;
+  asio::awaitable<void> accept() {
+    for (;;) {
+      auto [error, socket] = co_await acceptor.async_accept(kAwait);
+      if (error == asio::error::operation_aborted) co_return;
       if (error) {  // out of descriptors: do not spin
-        pause.expires_after(std::chrono::milliseconds(100));
-        pause.async_wait([this](error_code cancelled) {
-          if (!cancelled) accept();
-        });
-        return;
+        asio::steady_timer pause(context, std::chrono::milliseconds(100));
+        co_await pause.async_wait(kAwait);
+        continue;
       }
-      if (alive < kMaxConnections) std::make_shared<Session>(std::move(socket), pages, alive)->run();
-      accept();
-    });
+      if (alive >= kMaxConnections) continue;  // closes it
+      ++alive;
+      std::shared_ptr<void> counted(nullptr, [this](void*) { --alive; });
+      asio::co_spawn(context, serve(std::move(socket), pages, std::move(counted)), asio::detached);
+    }
   }
 };
 
@@ -141,7 +138,11 @@ int HttpServer::port() const { return impl_->port; }
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& host, int port, HttpPages pages) {
   const std::string where = host + ":" + std::to_string(port);
   error_code error;
-  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';  // of an IPv6 address
+  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1"
+                                              : brackets          ? host.substr(1, host.size() - 2)
+                                                                  : host,
+                                              error);
   if (error || port < 0 || port > 65535)
     return Error{Code::kBadInput, "cannot serve metrics on " + where + ": give an IP address and a port of 0 to 65535"};
   auto impl = std::make_unique<Impl>();
@@ -157,7 +158,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& host, i
                      ": the port is in use; choose another one (0 = any free one) or stop what listens there"};
   if (error) return Error{Code::kBadInput, "cannot serve metrics on " + where + ": " + error.message()};
   impl->port = impl->acceptor.local_endpoint().port();
-  impl->accept();
+  asio::co_spawn(impl->context, impl->accept(), asio::detached);
   impl->thread = std::thread([at = impl.get()] { at->context.run(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

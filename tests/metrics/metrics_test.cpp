@@ -180,8 +180,32 @@ TEST(HttpServer, garbage_long_requests_and_other_methods_are_refused_and_harm_no
   EXPECT_TRUE(ask(port, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
   EXPECT_TRUE(ask(port, "\x16\x03\x01 hello\r\n\r\n").starts_with("HTTP/1.1 400 "));
   EXPECT_TRUE(ask(port, "HEAD /healthz HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
-  (void)ask(port, "GET /" + std::string(100'000, 'x'));
+  EXPECT_TRUE(ask(port, "GET /" + std::string(100'000, 'x')).starts_with("HTTP/1.1 431 "));
+  EXPECT_TRUE(ask(port, "GET / HTTP/1.1\r\nX: " + std::string(100'000, 'x')).starts_with("HTTP/1.1 431 "));
+  EXPECT_TRUE(ask(port, "GET / HTTP/2.0\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(ask(port, "GET / HTTP/1.1\r\nno colon\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(ask(port, "POST /metrics HTTP/1.1\r\nContent-Length: 50000\r\n\r\n" + std::string(50'000, 'x'))
+                  .starts_with("HTTP/1.1 405 "));
   EXPECT_TRUE(get(port, "/healthz").starts_with("HTTP/1.1 200 "));
+}
+
+TEST(HttpServer, a_head_has_the_length_and_not_the_body) {
+  const Served served;
+  ASSERT_TRUE(served.server);
+  const std::string head = ask(served.server->port(), "HEAD /status HTTP/1.1\r\n\r\n");
+  EXPECT_NE(head.find("\r\nContent-Length: 10\r\n"), std::string::npos) << head;
+  EXPECT_TRUE(head.ends_with("\r\n\r\n")) << head;
+}
+
+TEST(HttpServer, an_ipv6_address_may_have_its_brackets) {
+  for (const char* address : {"[::1]:0", "::1:0"}) {
+    const auto started = HttpServer::start(std::string(address), {});
+    if (started) {
+      EXPECT_GT((*started)->port(), 0);
+    } else {  // the machine may have no IPv6; the address is one all the same
+      EXPECT_EQ(started.error().context.find("give an IP"), std::string::npos) << started.error().context;
+    }
+  }
 }
 
 TEST(HttpServer, connections_that_say_nothing_do_not_keep_others_out) {
