@@ -61,6 +61,8 @@ void add_options(CLI::App& app, Options& o) {
   app.add_flag("!--no-spare", o.shell.facts.keeps_spare,
                "keep no process ready that has loaded its libraries: saves 60 MB, a worker that takes another's place "
                "joins later");
+  app.add_flag("!--no-peer-memory", o.shell.peer_memory,
+               "workers of one machine do not copy from each other's memory, but send everything through sockets");
   app.add_option("--memory", o.memory_bytes,
                  "what all workers together may use, such as 64GiB (default: the machine's)")
       ->transform(CLI::AsSizeValue(false));

@@ -22,7 +22,8 @@ AgentShell::AgentShell(Store& store, ShellOptions options)
       keys_(options_.facts.cluster),
       core_(options_.facts),
       journal_(options_.directory + "/journal.jsonl", options_.facts.node),
-      workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address},
+      workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address,
+                options_.peer_memory},
                [this](Event event) { post(std::move(event)); }),
       granting_(std::make_unique<WorkQueue>()) {}
 

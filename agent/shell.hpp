@@ -26,6 +26,7 @@ struct ShellOptions {
   std::string directory;  // of this agent: journal, lock
   std::string sockets;    // directory of unix sockets, or "tcp:HOST"
   std::string worker_program;
+  bool peer_memory = true;  // see WorkersOptions
   std::chrono::milliseconds lease_ttl{3000};
   std::chrono::milliseconds tick{1000};      // at least; the core says when it is to be looked at sooner
   std::chrono::milliseconds drain_tick{50};  // saves that end are not told

@@ -22,7 +22,8 @@ Result<int> Workers::start(const StartWorker& order) {
     std::replace(profile.begin(), profile.end(), '/', '.');
     profile = options_.directory + "/profile/" + order.job.name + "." + profile;
   }
-  (*started)->tell(Welcome{order.job, order.worker, listen, options_.agent_address, order.highest_epoch, profile});
+  (*started)->tell(Welcome{order.job, order.worker, listen, options_.agent_address, order.highest_epoch, profile,
+                           options_.peer_memory});
   const int pid = (*started)->pid();
   workers_[order.worker] = std::move(*started);
   return pid;

@@ -21,6 +21,7 @@ struct WorkersOptions {
   std::string sockets;        // directory of unix sockets, or "tcp:HOST"
   std::string directory;      // of this agent: below it a worker's profile
   std::string agent_address;  // where the keeper is asked for snapshots
+  bool peer_memory = true;    // whether workers of one machine may copy from each other's memory
 };
 
 class Workers {

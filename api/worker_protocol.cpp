@@ -61,7 +61,8 @@ json encode(const Welcome& m) {
           {"mesh_listen", m.mesh_listen},
           {"agent_address", m.agent_address},
           {"highest_epoch", m.highest_epoch.value},
-          {"profile_file", m.profile_file}};
+          {"profile_file", m.profile_file},
+          {"peer_memory", m.peer_memory}};
 }
 json encode(const DialPeers& m) {
   json peers = json::array();
@@ -160,7 +161,7 @@ Result<ToWorker> decode_to_worker(const json& v) {
     if (!job) return job.error();
     return ToWorker(Welcome{std::move(*job), worker_id(v.at("self")), v.at("mesh_listen").get<std::string>(),
                             v.at("agent_address").get<std::string>(), Epoch(v.at("highest_epoch").get<std::uint64_t>()),
-                            v.at("profile_file").get<std::string>()});
+                            v.at("profile_file").get<std::string>(), v.value("peer_memory", true)});
   }
   if (type == "dial_peers") {
     DialPeers m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};

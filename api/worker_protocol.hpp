@@ -84,6 +84,7 @@ struct Welcome {
   std::string agent_address;
   Epoch highest_epoch;
   std::string profile_file = {};  // absolute; empty: none is asked for
+  bool peer_memory = true;        // false: nobody reads this worker's memory, and it reads nobody's
 };
 // get warm for this plan
 struct DialPeers {

@@ -51,6 +51,7 @@ Result<void> Worker::prepare() {
   options.listen = welcome_.mesh_listen;
   options.secret = spec.secret;
   options.heartbeat = std::chrono::milliseconds(spec.heartbeat_ms);
+  options.read_peer_memory = welcome_.peer_memory;
   mesh::Events events;
   events.on_lost = [this](const WorkerId& whom, const std::string& evidence) { link_.peer_lost(whom, evidence); };
   events.on_connected = [this](const WorkerId& whom) { link_.peer_connected(whom); };

@@ -91,6 +91,10 @@ TEST(WorkerProtocol, every_message_of_an_agent_keeps_its_fields) {
   EXPECT_EQ(std::get<Welcome>(*welcome).job, job);
   EXPECT_EQ(std::get<Welcome>(*welcome).self, kWorker);
   EXPECT_EQ(std::get<Welcome>(*welcome).highest_epoch, Epoch(8));
+  EXPECT_TRUE(std::get<Welcome>(*welcome).peer_memory);
+  welcome = to_worker_from_json(to_json(ToWorker(Welcome{job, kWorker, "unix:/m", "unix:/a", Epoch(8), "", false})));
+  ASSERT_TRUE(welcome);
+  EXPECT_FALSE(std::get<Welcome>(*welcome).peer_memory);
   auto dial = to_worker_from_json(to_json(ToWorker(DialPeers{Epoch(3), {{kWorker, "unix:/m", "unix:/a"}}})));
   ASSERT_TRUE(dial);
   EXPECT_EQ(std::get<DialPeers>(*dial).peers.at(0).worker, kWorker);

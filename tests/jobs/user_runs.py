@@ -10,10 +10,11 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
-from hand_cluster import check, Cluster, eventually, fetch, free_port, main, metric
+from hand_cluster import check, Cluster, eventually, fetch, free_port, main, metric, Skip
 
 
 def by_hand(world):
@@ -139,6 +140,28 @@ def stopped(world):
         eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
         check(cluster.job()["weights_sha256"] == world.digest(120), "other bits")
         check(all(len(epochs) == 1 for epochs in committed(cluster.dir).values()) and sorted(committed(cluster.dir)) == list(range(1, 121)), "a step was computed twice, or not at all")
+
+
+def ipv6(world):
+    """Agents whose --address is an IPv6 one, with brackets or without, serve a job; and one whose workers read nobody's memory."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        raise Skip(f"no IPv6 here: {error}") from error
+    with Cluster(world, "ipv6") as cluster:
+        cluster.start_etcd()
+        cluster.coordinator("c1")
+        cluster.agent("n1", "--address", "::1")
+        cluster.agent("n2", "--address", "[::1]")
+        cluster.agent("n3", "--address", "::1", "--no-peer-memory")
+        eventually("all nodes are there", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 3)
+        cluster.cli("submit", world.job("ipv6", steps=60))
+        eventually("three members train", lambda: len(cluster.job().get("members", [])) == 3, 60)
+        records = cluster.etcdctl("get", "--prefix", "", "--print-value-only")
+        check(records.count('"agent_address":"tcp:[::1]:') >= 3 and records.count('"address":"tcp:[::1]:') >= 3, records)
+        eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
+        check(cluster.job()["weights_sha256"] == world.digest(60), "other bits")
 
 
 def interrupted(world):
@@ -323,7 +346,7 @@ def uneven_routers(world):
         check(digest == alone["weights_sha256"], "other bits after step", steps)
 
 
-SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "stopped": stopped, "trace": trace, "summary": summary_of_a_run, "whole-trace": whole_trace}
+SCENARIOS = {"by-hand": by_hand, "uneven-routers": uneven_routers, "interrupted": interrupted, "ipv6": ipv6, "stopped": stopped, "trace": trace, "summary": summary_of_a_run, "whole-trace": whole_trace}
 
 
 if __name__ == "__main__":
