@@ -1,7 +1,7 @@
+// collectives.cpp: the collectives that mesh.hpp declares, each as direct exchanges between all pairs.
 #include "base/check.hpp"
 #include "mesh/mesh.hpp"
 
-#include <cstring>
 #include <optional>
 
 namespace regroup::mesh {
@@ -49,31 +49,11 @@ Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::
     else
       problem = message.error();
   }
-  for (const TransferPtr& send : sends) {  // also when it failed: `mine` is the caller's again
+  for (const TransferPtr& send : sends) {  // also when it failed: afterwards nobody refers to `mine`
     if (auto done = mesh.wait(send); !done && !problem) problem = done.error();
   }
   if (problem) return *problem;
   return out;
-}
-
-Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
-                          const std::vector<std::span<const std::byte>>& out,
-                          const std::vector<std::span<std::byte>>& in) {
-  CHECK(out.size() == ranks.size() && in.size() == ranks.size(), "all_to_all_v: sizes", ranks.size(), out.size(),
-        in.size());
-  std::vector<TransferPtr> transfers;
-  const std::size_t own = for_others(mesh, ranks, [&](std::size_t i) {
-    if (!in[i].empty()) transfers.push_back(mesh.receive(ranks[i], tag, in[i]));
-  });
-  for_others(mesh, ranks, [&](std::size_t i) {
-    if (!out[i].empty()) transfers.push_back(mesh.send(ranks[i], tag, out[i], Lane::kBulk));
-  });
-  CHECK(out[own].size() == in[own].size(), "all_to_all_v: own part of", out[own].size(), "into", in[own].size());
-  if (!out[own].empty()) std::memmove(in[own].data(), out[own].data(), out[own].size());
-  for (const TransferPtr& transfer : transfers) {
-    if (auto done = mesh.wait(transfer); !done) return done.error();
-  }
-  return {};
 }
 
 }  // namespace regroup::mesh

@@ -1,5 +1,5 @@
-// connection_fetch.cpp: a piece begins: what comes through the socket gets its place, what is offered is fetched. Part
-// of Connection.
+// connection_fetch.cpp: a piece begins: what comes through the socket gets its place, what is offered is copied from
+// the sender's memory. Part of Connection (connection.hpp).
 #include "mesh/link.hpp"
 #include "mesh/peer_memory.hpp"
 
@@ -17,8 +17,8 @@ Connection::Read Connection::open_piece() {
   const bool offered = frame_.type == FrameType::kOffer;
   if (offered && peer_pid_ <= 0) return Read::kBadFrame;
   const Offer offer = offered ? decode_offer(head_.data() + kFrameBytes) : Offer{};
-  // Of a message whose sender took it back, pieces before this one may not have been read either: it would not fit to
-  // what has come.
+  // The sender of this message took it back. Pieces before this one may have been dropped for the same reason, so this
+  // one must not be counted either: it would look like a gap.
   const bool withdrawn = offered && !holds_word(peer_pid_, offer.seal_address, offer.seal);
   Inbox::Piece piece = withdrawn ? Inbox::Piece{} : link->inbox.begin_piece(frame_);
   if (piece.place == Inbox::Place::kPause) return Read::kPaused;

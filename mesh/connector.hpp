@@ -1,8 +1,11 @@
-// connector.hpp: turns addresses and strangers at the door into authenticated connections. I/O thread only.
+// connector.hpp: dials peers, and turns those who dial us into authenticated connections. I/O thread only.
 //
-// One connection a lane survives between two workers even when both dial at once. The greater id decides: as dialler it
-// always wins, and as listener it tells the other to yield while its own dial is beyond HELLO. A connection that the
-// other side dials anew although ours looked alive when its HELLO came is dead over there: it is replaced.
+// Two workers may dial each other at the same moment, but one connection per lane must stay, and both sides must choose
+// the same one. The rule: the connection that the worker with the greater id dialled stays. As dialler it always gets
+// through; as listener it answers "yield" while its own dial is past HELLO.
+//
+// A peer whose connection broke on its side alone dials anew while ours still looks alive: the new connection replaces
+// the one that was there when its HELLO came.
 #pragma once
 
 #include "mesh/handshake.hpp"

@@ -1,9 +1,13 @@
-// inbox.hpp: what has come from one peer and who waits for it: matching by (epoch, tag) before any buffer is touched.
+// inbox.hpp: what has come from one peer, and who waits for it.
 //
-// Two threads: the main thread posts receives; the I/O thread places pieces and cancels. Own lock, never held over a
-// system call or a long copy. Caller's buffers are written by the I/O thread only, between begin_piece and end_piece; a
-// message cancelled meanwhile has `discard` set, by the I/O thread itself. Messages without a receive are kept until
-// their epoch is over. Once `max_unmatched` bytes are kept (over all peers), begin_piece says kPause.
+// A message and its receive() meet by (epoch, tag), whichever comes first. If the receive is there first, the bytes go
+// straight into the caller's buffer; otherwise they are kept until it is posted, or until their epoch is over. No
+// buffer is touched before they have met. Once `Unmatched::most` bytes are kept, over all peers, begin_piece says
+// kPause, and the connection is not read until a receive is posted.
+//
+// Threads: the main thread posts receives; the I/O thread places pieces and ends messages. The lock is never held over
+// a system call or a long copy. The caller's buffer is written by the I/O thread only, between begin_piece and
+// end_piece; since that thread is also the one that ends messages, none can end in the middle of a piece.
 #pragma once
 
 #include "mesh/transfer.hpp"

@@ -1,4 +1,4 @@
-// io_epochs.cpp: how an epoch is entered, and how older ones are cut off. Part of IoThread.
+// io_epochs.cpp: how an epoch is entered, and how older ones are cut off. Part of IoThread (io_thread.hpp).
 #include "mesh/io_thread.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// io_links.cpp: how peers become connected and get lost. Part of IoThread.
+// io_links.cpp: how peers become connected and get lost. Part of IoThread (io_thread.hpp).
 #include "base/log.hpp"
 #include "mesh/io_thread.hpp"
 

@@ -1,8 +1,11 @@
-// io_thread.hpp: the one thread that moves bytes: an epoll loop over connections, handshakes, beats and commands of the
-// main thread.
+// io_thread.hpp: the one thread that moves bytes: an epoll loop over connections, handshakes, heartbeats and commands
+// of the main thread.
 //
-// All that can end a transfer early happens here: a newer epoch, a lost peer. So after it has ended, nobody touches its
-// buffer.
+// Everything that ends a transfer early happens on this thread, a newer epoch as well as a lost peer. So no transfer
+// can end while its buffer is being read or written, and once it has ended nobody touches the buffer.
+//
+// The class has three files: io_thread.cpp (the loop, reading and writing), io_epochs.cpp (how an epoch is entered and
+// older ones are cut off) and io_links.cpp (how peers become connected, prove to be alive, and get lost).
 #pragma once
 
 #include "mesh/connector.hpp"

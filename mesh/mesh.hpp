@@ -1,18 +1,22 @@
-// mesh.hpp: how workers talk: persistent authenticated connections, tagged transfers, and waits that end.
+// mesh.hpp: how workers talk: connections that outlive plans, tagged transfers, and waits that always end.
 //
-// A process opens one Mesh. Connections are made by warm() or enter() and outlive epochs; enter() gives ranks to peers
-// for one epoch. Every operation belongs to the epoch entered last. announce(newer) wakes every waiter with kNewerEpoch
-// and makes further operations of the old epoch return it at once; connections stay as they are. Frames of an older
-// epoch are dropped; frames of a newer one than ours are kept until enter().
+// A worker that dies must not leave the others waiting, and a new plan must not cost new connections. So connections
+// belong to pairs of worker processes and stay, while ranks belong to an epoch and change; and whatever waits is woken
+// when a peer is lost or a newer plan exists.
 //
-// Threads: one I/O thread inside. send, receive, wait, enter and the collectives: the main thread only. announce, warm,
-// state: any thread. Events: on the I/O thread. Memory: a buffer given to send or receive stays valid until wait() of
-// that operation returned (with any result) or enter() returned. After an abort the transport
-//   touches no buffer of the caller any more, from the moment that wait() or enter() returned; a peer of this machine
-//   may still read what was being sent, in vain.
-// Deadlines: derived from the heartbeat h. A peer is lost by end of file and a refused redial, or by 5 h without any
-// frame. A peer that beats never expires. Errors: kNewerEpoch, kPeerLost (the peer's id is in the text), kTimeout
-// (enter only).
+// A process opens one Mesh. warm() and enter() make connections; enter() gives the peers their ranks for one epoch, and
+// every operation belongs to the epoch that was entered last. announce(newer) ends that epoch: every waiter wakes with
+// kNewerEpoch, and operations of the old epoch return it at once. Frames of older epochs are dropped; frames of an
+// epoch that we have not entered yet are kept until we do.
+//
+// Threads: there is one I/O thread inside. The main thread alone calls send, receive, wait, enter and the collectives;
+// any thread may call announce, warm and connected. Events come on the I/O thread.
+// Memory: a buffer that was given to send or receive must stay valid until wait() of that operation has returned, with
+// any result, or enter() has. From then on this process does not touch it; a peer of this machine may still read what
+// was being sent, but throws away what it read.
+// Deadlines follow from the heartbeat h. A peer is lost when its connection ends and one redial is refused, or when
+// nothing came from it for 5 h. A peer that sends heartbeats is never lost, however long it computes.
+// Errors: kNewerEpoch, kPeerLost (the text names the peer), kTimeout (enter only).
 #pragma once
 
 #include "base/ids.hpp"
@@ -39,12 +43,13 @@ struct Options {
   std::string listen;  // "unix:PATH" or "tcp:HOST:0"
   std::string secret;  // of the job; both sides prove it (HMAC over fresh nonces)
   std::chrono::milliseconds heartbeat{200};
-  std::size_t piece_bytes = 256 * 1024;  // bulk goes in pieces of at most this
-  // bulk from a process of this machine is copied from its memory, where the kernel lets it; else it goes through the
-  // socket
+  std::size_t piece_bytes = 256 * 1024;  // bulk is sent in pieces of at most this size
+  // Bulk from a process of this machine is copied straight from that process's memory where the kernel allows it, and
+  // goes through the socket where not. False: always through the socket, in both directions.
   bool read_peer_memory = true;
   std::size_t max_message_bytes = 1ull << 31;
-  // of messages that came before their receive; past it their connection is not read
+  // Messages that arrive before their receive() are kept, up to this many bytes over all peers; then the connections
+  // that bring more are not read until room is made.
   std::size_t max_unmatched_bytes = 1ull << 30;
 };
 
@@ -67,6 +72,7 @@ enum class Lane { kControl, kBulk };
 class Transfer;  // opaque; one send or receive under way
 using TransferPtr = std::shared_ptr<Transfer>;
 
+// Abstract because a second implementation is to come for GPUs, whose bulk lane is NCCL; SocketMesh is the first.
 class Mesh {
  public:
   static Result<std::unique_ptr<Mesh>> open(const Options& options, Events events);
@@ -93,7 +99,7 @@ class Mesh {
   virtual void set_progress(std::uint64_t counter) = 0;
   virtual void set_hang_limit(std::chrono::milliseconds limit) = 0;
 
-  // Both return at once; errors come from wait().
+  // These return at once; errors come from wait().
   virtual TransferPtr send(Rank to, Tag tag, std::span<const std::byte> bytes, Lane lane = Lane::kBulk) = 0;
   virtual TransferPtr receive(Rank from, Tag tag,
                               std::span<std::byte> into) = 0;  // the message may be shorter, never longer
@@ -113,17 +119,11 @@ class Mesh {
   [[nodiscard]] virtual Counters counters() const = 0;
 };
 
-// Collectives as direct exchanges among `ranks` (ascending, containing self); every rank calls with the same tag. What
-// goes to self is copied.
+// Collectives among `ranks` (ascending, self is one of them), as direct exchanges between all pairs. Every rank calls
+// with the same tag.
 Result<void> barrier(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag);
-// [i] = what ranks[i] gave. Also after an error `mine` is the caller's again; it returns once the sends to those who
-// are left have ended.
+// [i] = what ranks[i] gave; sizes may differ. On return, success or error, `mine` is no longer referenced: the call
+// waits for its outstanding sends to the remaining ranks.
 Result<std::vector<std::vector<std::byte>>> all_gather_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
                                                          std::span<const std::byte> mine, Lane lane = Lane::kControl);
-// out[i] goes to ranks[i]; in[i] is filled by ranks[i]; sizes are known on both sides. After an error both stay valid
-// until enter() returned.
-Result<void> all_to_all_v(Mesh& mesh, const std::vector<Rank>& ranks, Tag tag,
-                          const std::vector<std::span<const std::byte>>& out,
-                          const std::vector<std::span<std::byte>>& in);
-
 }  // namespace regroup::mesh

@@ -1,9 +1,14 @@
 // outbox.hpp: what one connection still has to write. The caller holds the connection's lock.
 //
-// Small messages are private copies and go first; large ones go straight from the caller's buffer in pieces, in order.
-// Between two pieces small messages and beats get their turn. cut() ends the large ones of old epochs: the piece under
-// way is finished from a private copy, the rest is never sent. To a peer that can read our memory the pieces of large
-// messages are offered instead (wire.hpp); a few at a time, and a message is done when its last offer was taken.
+// Small messages and heartbeats must not wait behind megabytes of weights: they are copied, and go out between two
+// pieces of a large message. Large messages are not copied: their pieces are written from the caller's buffer, in
+// order.
+//
+// cut() ends the large messages of old epochs, whose buffers their callers want back: of the piece that is half written
+// the rest is copied first, since the peer has been promised that many bytes; later pieces are never sent.
+//
+// To a peer that can read our memory, pieces are not written but offered (wire.hpp), a few at a time; such a message is
+// done when the peer has answered its last offer.
 #pragma once
 
 #include "mesh/transfer.hpp"

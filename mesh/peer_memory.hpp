@@ -1,8 +1,7 @@
-// peer_memory.hpp: the memory of a process on this machine, read without its help: one copy instead of two through a
-// socket.
+// peer_memory.hpp: reading the memory of another process of this machine: one copy where a socket takes two.
 //
-// The kernel decides who may (man process_vm_readv: same user, no ptrace restriction between the two, a pid that means
-// the same to both). Any thread.
+// The kernel decides who may (man process_vm_readv): the same user, no ptrace restriction between the two, and a pid
+// that means the same process to both. Any thread.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +15,8 @@ namespace regroup::mesh {
 // 0, or errno: ESRCH and EFAULT when the process or that memory is gone.
 int read_peer_memory(pid_t pid, std::uint64_t address, std::span<std::byte> into);
 
-// A word that is nowhere else: whoever finds it at an address has found what it was put there for. Never 0.
+// A random word, never 0 and never the same twice: whoever reads it at an address knows that this is the process, and
+// the memory, for which it was made.
 std::uint64_t fresh_word();
 
 }  // namespace regroup::mesh

@@ -1,7 +1,17 @@
-// pulse.hpp: is a peer alive, and does it get on? Pure: time comes in as an argument.
+// pulse.hpp: is a peer alive, and does it make progress? Pure: time comes in as an argument.
 //
-// `now` is the observer's own running time, not the wall's: it stands still while the observer is stopped, so that one
-// who sleeps accuses nobody when he wakes.
+// Two things can be wrong with a peer whose connection still stands. Its whole machine may be gone without an end of
+// file (power, network): then nothing comes from it any more. Or its process lives, its I/O thread goes on sending
+// heartbeats, but its main thread is stuck: then heartbeats come whose progress counter does not move.
+//
+// The rule: no byte for the silence limit is kSilence. Heartbeats whose counter stands still for the hang limit, from a
+// peer that computes, are kHang. A peer that waits in the mesh for others is not judged: it stands still because of
+// somebody else, and that one is found by its own peers.
+//
+// Complications: `now` is the time during which the *observer* was running (RunningClock), not the wall's: a process
+// that was stopped for a minute has heard nothing for a minute, and would otherwise accuse everybody when it wakes. For
+// the same reason a peer that was silent and speaks again gets the whole hang limit anew: its main thread was stopped,
+// too.
 #pragma once
 
 #include <chrono>
@@ -14,11 +24,11 @@ class Pulse {
   using Time = std::chrono::nanoseconds;
   enum class Verdict { kNone, kSilence, kHang };
 
-  // All clocks begin anew.
+  // Both limits begin anew: a new epoch, or a new connection.
   void restart(Time now);
   // Any bytes came.
   void heard(Time now);
-  // A beat came: progress 0 = not to be judged.
+  // A heartbeat came. Not judged for hanging: one whose progress is 0 (between plans), or that waits.
   void beat(Time now, std::uint64_t progress, bool waiting);
   // Each verdict comes once, and again after a recovery.
   Verdict check(Time now, Time silence_limit, Time hang_limit);

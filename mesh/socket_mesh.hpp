@@ -1,4 +1,4 @@
-// socket_mesh.hpp: the mesh of mesh.hpp over sockets: the main thread's half. The other half is io_thread.hpp.
+// socket_mesh.hpp: the mesh of mesh.hpp over sockets: the main thread's half. The I/O thread's half is io_thread.hpp.
 #pragma once
 
 #include "mesh/io_thread.hpp"

@@ -1,8 +1,9 @@
 // transfer.hpp: one send or receive under way, shared by the main thread that waits for it and the I/O thread that
 // finishes it.
 //
-// Everything but `state` is written before `state` leaves kPending by the thread that finishes it and read afterwards
-// by the one that waits. `seal` is read by other processes: while it is there, `out` is still theirs to read.
+// `state` is what hands it over: the thread that finishes the transfer writes everything else first, then moves `state`
+// away from kPending; the thread that waits reads everything else only afterwards. `seal` is an exception, because
+// other processes read it from our memory: while it stands there, they may use what they copied from `out`.
 #pragma once
 
 #include "mesh/mesh.hpp"
