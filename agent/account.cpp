@@ -48,7 +48,7 @@ void add_commit(metrics::Training& training, const JobSpec* job, const CommitRep
 }
 
 void add_regroup(metrics::Training& training, const Plan* plan, const RegroupReport& report, std::int64_t now_ms) {
-  ++training.regroups[report.cause];
+  ++training.regroups[to_string(report.cause)];
   training.regroup_seconds["stop"].observe(report.stop_ms / 1000);
   training.regroup_seconds["agree"].observe(report.agree_ms / 1000);
   training.regroup_seconds["move"].observe(report.move_ms / 1000);

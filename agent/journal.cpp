@@ -41,7 +41,7 @@ void Journal::write(const Line& line) {
 void Journal::plan(const Plan& plan) {
   Line line("plan");
   line["epoch"] = plan.epoch.value;
-  line["cause"] = plan.cause;
+  line["cause"] = to_string(plan.cause);
   line["reason"] = plan.reason;
   for (const Participant& member : plan.members) line["members"].push_back(to_string(member.worker));
   line["groups"] = plan.placement.groups.size();
@@ -79,7 +79,7 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
       Line line("suspicion", worker);
       line["epoch"] = suspects->epoch.value;
       line["whom"] = to_string(suspicion.whom);
-      line["evidence"] = suspicion.evidence;
+      line["evidence"] = to_string(suspicion.evidence);
       write(line);
     }
   } else if (const auto* committed = std::get_if<Committed>(&message)) {
@@ -102,11 +102,11 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     const RegroupReport& r = regrouped->report;
     Line line("regrouped", worker);
     line["epoch"] = r.epoch.value;
-    line["cause"] = r.cause;
+    line["cause"] = to_string(r.cause);
     line["reason"] = r.reason;
     line["members"] = r.members;
     line["step"] = r.step.value;
-    line["source"] = r.source;
+    line["source"] = to_string(r.source);
     line["stop_ms"] = r.stop_ms;
     line["agree_ms"] = r.agree_ms;
     line["move_ms"] = r.move_ms;

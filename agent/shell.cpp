@@ -155,13 +155,13 @@ void AgentShell::observe(const Event& event) {
     if (!asked)
       counters_.change([](auto& c) {
         ++c.worker_failures;
-        ++c.suspicions["exit"];  // the agent's own evidence; workers report the others
+        ++c.suspicions[Evidence::kExit];  // the agent's own evidence; workers report the others
       });
     workers_.forget(ended->worker);
   } else if (const auto* planned = std::get_if<PlanKnown>(&event)) {
     journal_.plan(planned->plan);
     log::info("plan_seen", {{"epoch", planned->plan.epoch.value},
-                            {"cause", planned->plan.cause},
+                            {"cause", to_string(planned->plan.cause)},
                             {"members", planned->plan.members.size()},
                             {"reason", planned->plan.reason}});
   } else if (std::holds_alternative<Terminate>(event)) {

@@ -139,7 +139,6 @@ std::vector<std::string> check_plan(const Plan& plan, const JobSpec& job) {
   }
   if (plan.job != job.name) out.push_back("the plan is for job '" + plan.job + "', not '" + job.name + "'");
   if (plan.ends && plan.when != When::kBoundary) out.push_back("a plan that ends the job begins at a step boundary");
-  if (plan.cause.empty()) out.push_back("the plan has no cause");
   if (plan.reason.empty()) out.push_back("the plan has no reason");
   if (plan.checkpoint_step.has_value() == plan.checkpoint_path.empty()) {
     out.push_back("checkpoint_step and checkpoint_path must be given together or not at all");

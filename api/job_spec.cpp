@@ -8,9 +8,9 @@ namespace {
 using json::Field;
 using json::Json;
 
-constexpr json::Words<ScheduleKind, 4> kScheduleWords{{"constant", "linear", "cosine", "wsd"}};
-constexpr json::Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
-constexpr json::Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
+constexpr Words<ScheduleKind, 4> kScheduleWords{{"constant", "linear", "cosine", "wsd"}};
+constexpr Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
+constexpr Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
 
 Json to_value(const ModelShape& shape) {
   return {{"model_type", info_of(shape.architecture).model_type},

@@ -2,6 +2,7 @@
 // and jobs/<job>/outcome.
 #pragma once
 
+#include "api/words.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 
@@ -12,7 +13,7 @@ namespace regroup {
 
 // Rewritten only when it changes.
 struct JobStatus {
-  std::string state;                 // waiting, starting, regrouping, training, stopping, finished, stopped, failed
+  JobState state = JobState::kUnknown;
   std::string reason;                // a sentence: what it does, or what it waits for
   Epoch epoch;                       // of the current plan; 0 = none yet
   std::vector<std::string> members;  // worker ids in order of rank
@@ -23,7 +24,7 @@ struct JobStatus {
 
 // Written once; the job is over.
 struct JobOutcome {
-  std::string state;  // finished, stopped, failed
+  JobState state = JobState::kUnknown;  // unknown: not over
   std::string reason;
   Step step;                   // last one known to be committed
   std::string weights_sha256;  // when finished

@@ -7,11 +7,11 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/words.hpp"
 #include "layout/interval.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -27,13 +27,6 @@ using Json = nlohmann::json;
 
 struct BadField {
   std::string text;
-};
-
-// The words of an enum, frozen: index = enumerator.
-template <class Enum, std::size_t N>
-struct Words {
-  std::array<const char*, N> words;
-  [[nodiscard]] std::string operator()(Enum value) const { return words.at(static_cast<std::size_t>(value)); }
 };
 
 // A value and where it stands, for errors.
@@ -102,9 +95,7 @@ class Field {
   template <class Enum, std::size_t N>
   [[nodiscard]] Enum word(const Words<Enum, N>& words) const {
     const std::string text = string();
-    for (std::size_t i = 0; i < N; ++i) {
-      if (text == words.words[i]) return static_cast<Enum>(i);
-    }
+    if (const auto known = words.find(text)) return *known;
     std::string known;
     for (const char* word : words.words) known += std::string(known.empty() ? "" : ", ") + word;
     fail("is '" + text + "', not one of " + known);

@@ -10,8 +10,8 @@ namespace {
 using json::Field;
 using json::Json;
 
-constexpr json::Words<Origin, 2> kOriginWords{{"fresh", "resume"}};
-constexpr json::Words<When, 2> kWhenWords{{"now", "boundary"}};
+constexpr Words<Origin, 2> kOriginWords{{"fresh", "resume"}};
+constexpr Words<When, 2> kWhenWords{{"now", "boundary"}};
 
 Json to_value(const std::vector<Participant>& participants) {
   Json out = Json::array();
@@ -84,7 +84,7 @@ Plan read_plan(const Field& in) {
   plan.origin = in["origin"].word(kOriginWords);
   plan.when = in["when"].word(kWhenWords);
   plan.ends = in["ends"].boolean();
-  plan.cause = in["cause"].string();
+  plan.cause = in["cause"].word(kCauseWords);
   plan.reason = in["reason"].string();
   plan.members = read_participants(in["members"]);
   plan.placement = read_placement(in);
@@ -114,7 +114,7 @@ std::string to_json(const Plan& plan) {
               {"origin", kOriginWords(plan.origin)},
               {"when", kWhenWords(plan.when)},
               {"ends", plan.ends},
-              {"cause", plan.cause},
+              {"cause", kCauseWords(plan.cause)},
               {"reason", plan.reason},
               {"members", to_value(plan.members)},
               {"donors", to_value(plan.donors)},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/job_spec.hpp"
+#include "api/words.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "layout/placement.hpp"
@@ -37,8 +38,8 @@ struct Plan {
   When when = When::kNow;
   // at a boundary: nobody enters this plan; its members save the step before, and the job is stopped
   bool ends = false;
-  std::string cause;   // short, for metrics: start, worker_lost, node_lost, silent, join, drain, scale, ...
-  std::string reason;  // a sentence, for people
+  Cause cause = Cause::kStart;
+  std::string reason;                // a sentence, for people
   std::vector<Participant> members;  // index = rank
   Placement placement;               // ranks not in any group are spares
   std::vector<Participant> donors;   // live workers outside the plan that are asked for state; ranks members.size()...

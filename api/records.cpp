@@ -11,8 +11,7 @@ using json::Field;
 using json::Json;
 using json::read_json;
 
-constexpr json::Words<WorkerState, 7> kStateWords{
-    {"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
+constexpr Words<WorkerState, 7> kStateWords{{"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
 
 // As in worker ids: 64 bits do not survive tools that read JSON numbers as doubles.
 std::uint64_t read_hex(const Field& in) {
@@ -91,19 +90,21 @@ std::string to_json(const NodeRecord& record) {
 Result<NodeRecord> node_from_json(const std::string& text) { return read_json(text, "node record", read_node); }
 
 std::string to_json(const NoticeRecord& record) {
-  return dump({{"node", record.node.value}, {"kind", record.kind}, {"deadline_ms", record.deadline_ms}});
+  return dump({{"node", record.node.value}, {"kind", kNoticeWords(record.kind)}, {"deadline_ms", record.deadline_ms}});
 }
 
 Result<NoticeRecord> notice_from_json(const std::string& text) {
   return read_json(text, "notice", [](const Field& in) {
-    return NoticeRecord{in["node"].id<NodeId>(), in["kind"].string(), in["deadline_ms"].integer<std::int64_t>()};
+    return NoticeRecord{in["node"].id<NodeId>(), kNoticeWords.find(in["kind"].string()).value_or(NoticeKind::kOther),
+                        in["deadline_ms"].integer<std::int64_t>()};
   });
 }
 
 std::string to_json(const SuspectRecord& record) {
   Json suspicions = Json::array();
   for (const Suspicion& s : record.suspicions)
-    suspicions.push_back({{"whom", to_string(s.whom)}, {"evidence", s.evidence}, {"seen_at_ms", s.seen_at_ms}});
+    suspicions.push_back(
+        {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
   return dump({{"reporter", record.reporter}, {"epoch", record.epoch.value}, {"suspicions", std::move(suspicions)}});
 }
 
@@ -112,7 +113,7 @@ Result<SuspectRecord> suspect_from_json(const std::string& text) {
     SuspectRecord record{in["reporter"].string(), in["epoch"].id<Epoch>(), {}};
     for (const Field& s : in["suspicions"].items()) {
       record.suspicions.push_back(
-          {s["whom"].worker(), s["evidence"].string(), s["seen_at_ms"].integer<std::int64_t>()});
+          {s["whom"].worker(), s["evidence"].word(kEvidenceWords), s["seen_at_ms"].integer<std::int64_t>()});
     }
     return record;
   });
@@ -125,12 +126,13 @@ Result<AssignmentRecord> assignment_from_json(const std::string& text) {
 }
 
 std::string to_json(const WishRecord& record) {
-  return dump({{"kind", record.kind}, {"nodes", record.nodes}, {"node", record.node.value}, {"now", record.now}});
+  return dump(
+      {{"kind", kWishWords(record.kind)}, {"nodes", record.nodes}, {"node", record.node.value}, {"now", record.now}});
 }
 
 Result<WishRecord> wish_from_json(const std::string& text) {
   return read_json(text, "wish", [](const Field& in) {
-    WishRecord record{in["kind"].string(), in["nodes"].integer<int>(), in["node"].id<NodeId>()};
+    WishRecord record{kWishWords.find(in["kind"].string()), in["nodes"].integer<int>(), in["node"].id<NodeId>()};
     if (const auto at_once = in.find("now")) record.now = at_once->boolean();
     return record;
   });

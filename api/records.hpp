@@ -2,6 +2,8 @@
 // X_from_json.
 #pragma once
 
+#include "api/words.hpp"
+#include "base/evidence.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "layout/bad_steps.hpp"
@@ -49,14 +51,14 @@ struct NodeRecord {
 // notices/<node>: this node will go away.
 struct NoticeRecord {
   NodeId node;
-  std::string kind;              // drain, spot, maintenance
+  NoticeKind kind = NoticeKind::kDrain;
   std::int64_t deadline_ms = 0;  // wall clock; 0 = none
 };
 
 // suspects/<reporter worker or node>: what a reporter saw, level-triggered.
 struct Suspicion {
   WorkerId whom;
-  std::string evidence;         // exit, eof, silence, hang, self
+  Evidence evidence = Evidence::kExit;
   std::int64_t seen_at_ms = 0;  // wall clock
 };
 struct SuspectRecord {
@@ -72,10 +74,10 @@ struct AssignmentRecord {
 
 // jobs/<job>/wishes/<id>: scale, drain, stop; removed when done.
 struct WishRecord {
-  std::string kind;  // scale, drain, undrain, stop
-  int nodes = 0;     // scale: how many
-  NodeId node;       // drain
-  bool now = false;  // stop: without saving
+  std::optional<WishKind> kind;  // none: a word that this program does not know; the leader removes the wish
+  int nodes = 0;                 // scale: how many
+  NodeId node;                   // drain
+  bool now = false;              // stop: without saving
 };
 
 // jobs/<job>/progress/<node>: a lower bound for people and status pages; never read by settle.

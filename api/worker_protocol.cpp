@@ -26,6 +26,13 @@ WorkerId worker_id(const json& value) {
   return id;
 }
 
+template <class Enum, std::size_t N>
+Enum word(const json& object, const char* field, const Words<Enum, N>& words) {
+  const auto& text = object.at(field).get_ref<const std::string&>();
+  if (const auto known = words.find(text)) return *known;
+  throw std::runtime_error(std::string(field) + " '" + text + "' is unknown");
+}
+
 json entries_json(const std::vector<SnapshotEntry>& entries) {
   json out = json::array();
   for (const auto& e : entries) out.push_back({e.unit, e.blocks.lo, e.blocks.hi, e.offset});
@@ -88,7 +95,8 @@ json encode(const StateChanged& m) {
 json encode(const Suspects& m) {
   json list = json::array();
   for (const auto& s : m.suspicions)
-    list.push_back({{"whom", to_string(s.whom)}, {"evidence", s.evidence}, {"seen_at_ms", s.seen_at_ms}});
+    list.push_back(
+        {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
   return {{"type", "suspects"}, {"epoch", m.epoch.value}, {"suspicions", std::move(list)}};
 }
 json encode(const Committed& m) {
@@ -113,10 +121,10 @@ json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
   return {{"type", "regrouped"},
           {"epoch", r.epoch.value},
-          {"cause", r.cause},
+          {"cause", kCauseWords(r.cause)},
           {"members", r.members},
           {"step", r.step.value},
-          {"source", r.source},
+          {"source", kStateSourceWords(r.source)},
           {"reason", r.reason},
           {"stop_ms", r.stop_ms},
           {"agree_ms", r.agree_ms},
@@ -209,10 +217,10 @@ Committed committed_from(const json& v) {
 Regrouped regrouped_from(const json& v) {
   RegroupReport r;
   r.epoch = Epoch(v.at("epoch").get<std::uint64_t>());
-  r.cause = v.at("cause").get<std::string>();
+  r.cause = word(v, "cause", kCauseWords);
   r.members = v.at("members").get<int>();
   r.step = Step(v.at("step").get<std::int64_t>());
-  r.source = v.at("source").get<std::string>();
+  r.source = word(v, "source", kStateSourceWords);
   r.reason = v.at("reason").get<std::string>();
   r.stop_ms = number(v.at("stop_ms"));
   r.agree_ms = number(v.at("agree_ms"));
@@ -241,7 +249,7 @@ Result<FromWorker> decode_from_worker(const json& v) {
     Suspects m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};
     for (const auto& s : v.at("suspicions"))
       m.suspicions.push_back(
-          {worker_id(s.at("whom")), s.at("evidence").get<std::string>(), s.at("seen_at_ms").get<std::int64_t>()});
+          {worker_id(s.at("whom")), word(s, "evidence", kEvidenceWords), s.at("seen_at_ms").get<std::int64_t>()});
     return FromWorker(std::move(m));
   }
   if (type == "committed") return FromWorker(committed_from(v));

@@ -10,6 +10,7 @@
 #include "api/records.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/state_source.hpp"
 #include "layout/bad_steps.hpp"
 
 #include <cstdint>
@@ -44,10 +45,10 @@ struct SnapshotInfo {
 
 struct RegroupReport {
   Epoch epoch;
-  std::string cause;
+  Cause cause = Cause::kStart;
   int members = 0;
-  Step step;            // that training goes on from
-  std::string source;   // live, snapshot, checkpoint, fresh
+  Step step;  // that training goes on from
+  StateSource source = StateSource::kLive;
   std::string reason;   // of the settlement
   double stop_ms = 0;   // plan seen -> step loop stopped
   double agree_ms = 0;  // connections, inventories, settlement

@@ -163,7 +163,7 @@ int drain_command(Arguments& arguments) {
   if (!job) return fail("drain", job.error().context);
   arguments.job = *job;
   WishRecord wish;
-  wish.kind = "drain";
+  wish.kind = WishKind::kDrain;
   wish.node = NodeId(arguments.node);
   return wish_command(arguments, "drain", "drain-" + arguments.node, wish,
                       arguments.node + " leaves " + arguments.job + " at the next step boundary");
@@ -228,7 +228,7 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
   a = fresh();
   command = add_command(app, run, "scale", "change how many nodes a job uses", a, [](Arguments& arguments) {
     WishRecord wish;
-    wish.kind = "scale";
+    wish.kind = WishKind::kScale;
     wish.nodes = arguments.nodes;
     return wish_command(arguments, "scale", "scale", wish,
                         arguments.job + " will use " + std::to_string(arguments.nodes) + " nodes");
@@ -254,7 +254,7 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
   command =
       add_command(app, run, "stop", "end a job: it saves the step under way and stops", a, [](Arguments& arguments) {
         WishRecord wish;
-        wish.kind = "stop";
+        wish.kind = WishKind::kStop;
         wish.now = arguments.now;
         return wish_command(arguments, "stop", "stop", wish,
                             arguments.job + (arguments.now ? " will stop without saving" : " will save and stop"));

@@ -122,7 +122,7 @@ void CoordinatorShell::perform(const Action& action) {
     log::info("plan_decided", {{"job", plan.job},
                                {"epoch", plan.epoch.value},
                                {"parent", plan.parent.value},
-                               {"cause", plan.cause},
+                               {"cause", to_string(plan.cause)},
                                {"members", plan.members.size()},
                                {"groups", plan.placement.groups.size()},
                                {"when", plan.when == When::kNow ? "now" : "boundary"},
@@ -152,7 +152,7 @@ void CoordinatorShell::transact(const Write& write) {
     if (!write.plan || finished.outcome != WriteOutcome::kDone) return;
     ++c.plans_published;
     metrics::JobCounters& job = c.jobs[write.plan->job];
-    ++job.plans[write.plan->cause];
+    ++job.plans[to_string(write.plan->cause)];
     job.decide_seconds.observe(
         static_cast<double>(std::max<std::int64_t>(0, read_clocks().wall_ms - write.plan->detected_at_ms)) / 1000);
   });

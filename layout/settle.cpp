@@ -88,7 +88,7 @@ Settlement settle(const SettleInput& input) {
       if (gaps.empty()) gaps = "step " + std::to_string(step.value) + " lacks " + what_is_missing(cover);
       continue;
     }
-    settlement.source = from_snapshots ? SettleSource::kSnapshot : SettleSource::kLive;
+    settlement.source = from_snapshots ? StateSource::kSnapshot : StateSource::kLive;
     settlement.step = step;
     std::sort(settlement.usable.begin(), settlement.usable.end());
     std::set<int> rolling;
@@ -107,12 +107,12 @@ Settlement settle(const SettleInput& input) {
   settlement.usable.clear();
   const std::string why = gaps.empty() ? "nobody holds state" : gaps;
   if (input.checkpoint) {
-    settlement.source = SettleSource::kCheckpoint;
+    settlement.source = StateSource::kCheckpoint;
     settlement.step = *input.checkpoint;
     settlement.reason = "the durable checkpoint of step " + std::to_string(input.checkpoint->value) +
                         " is the newest complete state; " + why;
   } else if (input.fresh_allowed && (!newest_held || newest_held->value == 0)) {
-    settlement.source = SettleSource::kFresh;
+    settlement.source = StateSource::kFresh;
     settlement.reason = "the job is new: initial weights from its seed";
   } else {
     settlement.reason =

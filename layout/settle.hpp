@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/ids.hpp"
+#include "base/state_source.hpp"
 #include "layout/interval.hpp"
 
 #include <cstdint>
@@ -43,11 +44,8 @@ struct SettleInput {
   bool fresh_allowed = false;      // plan.origin == fresh
 };
 
-// kLive includes prepared; kSnapshot when any block needs one
-enum class SettleSource { kLive, kSnapshot, kCheckpoint, kFresh, kNothing };
-
 struct Settlement {
-  SettleSource source = SettleSource::kNothing;
+  std::optional<StateSource> source;  // kLive: also of prepared state; none: wait, `reason` says for what
   Step step;
   std::vector<int> roll_forward;  // holders whose prepared state must be applied first
   // indices into inventories that may serve blocks, ascending; which of them serves what is route's business

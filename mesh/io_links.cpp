@@ -41,7 +41,8 @@ void IoThread::on_connection(const std::shared_ptr<Link>& link, Lane lane, int f
     const bool was_lost = link->wish == Link::Wish::kRedial && link->takes_part;
     link->wish = Link::Wish::kNone;
     link->pulse.restart(running_);
-    if (was_lost) report_lost(link, "eof");  // it lives, but messages of this epoch are gone with the connection
+    if (was_lost)
+      report_lost(link, Evidence::kEof);  // it lives, but messages of this epoch are gone with the connection
     log::debug("mesh_connected", {{"peer", to_string(link->id)}});
     if (events_.on_connected) events_.on_connected(link->id);
   }
@@ -71,7 +72,7 @@ void IoThread::on_broken(const std::shared_ptr<Connection>& connection, const st
   if (entering_ && link->takes_part && was_connected) finish_enter(why);
   if (link->wish == Link::Wish::kWanted) return;  // was not whole yet: the dialling goes on
   if (!was_connected) return;
-  if (!link->address) return report_lost(link, "eof");
+  if (!link->address) return report_lost(link, Evidence::kEof);
   link->redial_until = now_ + options_.heartbeat;
   connector_->want(link, Link::Wish::kRedial, now_);
 }
@@ -102,12 +103,13 @@ void IoThread::on_refused(const std::shared_ptr<Link>& link, const std::string& 
   }
   if (wish == Link::Wish::kRedial) {
     connector_->stop(link);
-    report_lost(link, "eof");
+    report_lost(link, Evidence::kEof);
   }
 }
 
-void IoThread::report_lost(const std::shared_ptr<Link>& link, const std::string& evidence) {
-  log::debug("mesh_peer_lost", {{"peer", to_string(link->id)}, {"evidence", evidence}, {"epoch", entered_.value}});
+void IoThread::report_lost(const std::shared_ptr<Link>& link, Evidence evidence) {
+  log::debug("mesh_peer_lost",
+             {{"peer", to_string(link->id)}, {"evidence", to_string(evidence)}, {"epoch", entered_.value}});
   if (events_.on_lost) events_.on_lost(link->id, evidence);
 }
 
@@ -172,11 +174,11 @@ void IoThread::judge(const std::shared_ptr<Link>& link) {
       const Error why{Code::kPeerLost, "peer " + to_string(link->id) + " is silent"};
       lose_transfers(link, why);
       if (entering_ && link->takes_part) finish_enter(why);
-      report_lost(link, "silence");
+      report_lost(link, Evidence::kSilence);
       break;
     }
     case Pulse::Verdict::kHang:
-      report_lost(link, "hang");
+      report_lost(link, Evidence::kHang);
       break;
   }
 }

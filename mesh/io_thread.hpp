@@ -111,7 +111,7 @@ class IoThread : public Connector::Owner {
   void on_broken(const std::shared_ptr<Connection>& connection, const std::string& reason);
   void disconnect(const std::shared_ptr<Link>& link, const Error& why);
   void lose_transfers(const std::shared_ptr<Link>& link, const Error& why);
-  void report_lost(const std::shared_ptr<Link>& link, const std::string& evidence);
+  void report_lost(const std::shared_ptr<Link>& link, Evidence evidence);
   void forget_strangers();
   void want(const std::vector<ResolvedPeer>& peers);
 

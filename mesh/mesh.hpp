@@ -19,6 +19,7 @@
 // Errors: kNewerEpoch, kPeerLost (the text names the peer), kTimeout (enter only).
 #pragma once
 
+#include "base/evidence.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 
@@ -54,9 +55,8 @@ struct Options {
 };
 
 struct Events {
-  // Level-triggered per connection loss. evidence: "eof" | "silence" | "hang" (beats, is not waiting, and its progress
-  // counter stands still).
-  std::function<void(const WorkerId& whom, const std::string& evidence)> on_lost;
+  // Level-triggered per connection loss: kEof, kSilence or kHang.
+  std::function<void(const WorkerId& whom, Evidence evidence)> on_lost;
   std::function<void(const WorkerId& whom)> on_connected;
 };
 

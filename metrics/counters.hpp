@@ -5,6 +5,9 @@
 // Guarded.
 #pragma once
 
+#include "base/evidence.hpp"
+#include "base/state_source.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -40,8 +43,6 @@ struct Histogram {
 inline constexpr std::array<const char*, 6> kRegroupPhases{"decide", "stop", "agree", "move", "first_commit", "total"};
 inline constexpr std::array<const char*, 7> kStepPhases{"gather", "compute", "dispatch", "reduce",
                                                         "vote",   "update",  "snapshot"};
-inline constexpr std::array<const char*, 4> kSources{"live", "snapshot", "checkpoint", "fresh"};
-inline constexpr std::array<const char*, 5> kEvidence{"exit", "eof", "silence", "hang", "self"};
 
 // Loads of the experts of one layer: what the last step routed to each, in tokens, and the heaviest over the mean.
 struct ExpertLoad {
@@ -82,17 +83,17 @@ struct Training {
   std::map<std::string, Histogram> phase_seconds;    // by kStepPhases
   std::map<std::string, std::uint64_t> regroups;     // by cause
   std::map<std::string, Histogram> regroup_seconds;  // by kRegroupPhases
-  std::map<std::string, std::uint64_t> bytes_moved;  // by kSources
-  std::vector<ExpertLoad> experts;                   // by layer
-  double rank_load = 1;                              // heaviest rank of the group over its mean, in the last step
+  std::map<StateSource, std::uint64_t> bytes_moved;
+  std::vector<ExpertLoad> experts;  // by layer
+  double rank_load = 1;             // heaviest rank of the group over its mean, in the last step
 };
 
 struct AgentCounters {
   Training training;
   int workers = 0;  // running now
   std::uint64_t worker_starts = 0;
-  std::uint64_t worker_failures = 0;                // ended without being asked to
-  std::map<std::string, std::uint64_t> suspicions;  // by kEvidence
+  std::uint64_t worker_failures = 0;  // ended without being asked to
+  std::map<Evidence, std::uint64_t> suspicions;
   std::uint64_t lease_losses = 0;
   bool registered = false;
   bool draining = false;

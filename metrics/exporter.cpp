@@ -83,6 +83,15 @@ void by_word(const Words& words, const Values& values, const Add& add) {
   }
 }
 
+// Every word of an enum.
+template <class Enum, std::size_t N, class Add>
+void by_word(const Words<Enum, N>& words, const std::map<Enum, std::uint64_t>& values, const Add& add) {
+  for (std::size_t i = 0; i < N; ++i) {
+    const auto it = values.find(static_cast<Enum>(i));
+    add(std::string(words.words[i]), it == values.end() ? 0 : it->second);
+  }
+}
+
 void add_process(Page& page) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -141,8 +150,8 @@ void add_saving(Page& page, const std::string& kind, const Saving& saving) {
              static_cast<double>(saving.last_step));
 }
 
-void add_suspicions(Page& page, const std::map<std::string, std::uint64_t>& suspicions) {
-  by_word(kEvidence, suspicions, [&](const std::string& evidence, std::uint64_t count) {
+void add_suspicions(Page& page, const std::map<Evidence, std::uint64_t>& suspicions) {
+  by_word(kEvidenceWords, suspicions, [&](const std::string& evidence, std::uint64_t count) {
     page.counter("regroup_suspicions_total", "Suspicions raised or received, by evidence.", static_cast<double>(count),
                  {{"evidence", evidence}});
   });
@@ -199,7 +208,7 @@ void add_training(Page& page, const Training& training) {
                    with(job, "phase", phase));
   });
   add_regroups(page, training.regroups, training.regroup_seconds, job);
-  by_word(kSources, training.bytes_moved, [&](const std::string& source, std::uint64_t bytes) {
+  by_word(kStateSourceWords, training.bytes_moved, [&](const std::string& source, std::uint64_t bytes) {
     page.counter("regroup_moved_bytes_total", "State received at regroups, by where it came from.",
                  static_cast<double>(bytes), with(job, "source", source));
   });

@@ -177,7 +177,7 @@ void Agent::on(const WorkerEnded& event) {
   slot->not_before = now_.at + restart_delay(slot->failures);
   if (!slot->asked_to_end) {
     if (plan_ && counts_on(*plan_, event.worker) && slot->worker.state != WorkerState::kFinished)
-      exits_.push_back({event.worker, "exit", now_.wall_ms});
+      exits_.push_back({event.worker, Evidence::kExit, now_.wall_ms});
   }
   // A fault's text stays visible until the next start; of another end the record goes.
   if (slot->worker.state != WorkerState::kFailed) slot->worker = {};
@@ -193,7 +193,7 @@ void Agent::on(const Terminate&) {
   }
   draining_since_ = now_.at;
   act(PutLeased{keys_.notice(facts_.node),
-                to_json(NoticeRecord{facts_.node, "drain", now_.wall_ms + facts_.drain_limit.count()})});
+                to_json(NoticeRecord{facts_.node, NoticeKind::kDrain, now_.wall_ms + facts_.drain_limit.count()})});
   quit_when_drained(0);
 }
 

@@ -39,7 +39,7 @@ std::map<std::string, MovedBytes> moved_by_cause(const JobSpec& job, const std::
     if (before == plans.end()) continue;
     MovedBytes one{1, regroup.bytes_moved - regroup.bytes_from_own_agents, regroup.bytes_from_own_agents,
                    fewest_bytes(job, before->second, after->second)};
-    MovedBytes& all = out[regroup.cause];
+    MovedBytes& all = out[kCauseWords(regroup.cause)];
     all.worst = std::max(all.worst, one.ratio());
     ++all.regroups;
     all.moved += one.moved;

@@ -56,7 +56,7 @@ void measure_decide(Case& into, const Cluster& cluster, int rounds) {
     coordinator::Decision decision;
     const double ms =
         time_ms([&] { decision = coordinator::decide(cluster.view, cluster.job(), memory, cluster.now); });
-    if (!decision.plan) fail(into.name + ": decided nothing: " + decision.state + ": " + decision.reason);
+    if (!decision.plan) fail(into.name + ": decided nothing: " + to_string(decision.state) + ": " + decision.reason);
     std::string text;
     const double text_ms = time_ms([&] { text = to_json(*decision.plan); });
     if (round == 0) continue;

@@ -63,7 +63,7 @@ Plan make_plan_of(const JobSpec& job, const Plan* previous, planning::Planned pl
   plan.epoch = Epoch(previous == nullptr ? 1 : previous->epoch.value + 1);
   plan.parent = Epoch(plan.epoch.value - 1);
   plan.job = job.name;
-  plan.cause = "start";
+  plan.cause = Cause::kStart;
   plan.reason = planned.reason;
   plan.members = std::move(planned.members);
   plan.placement = std::move(planned.placement);
@@ -96,7 +96,7 @@ Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan)
 void Cluster::lose(int number) {
   const Participant lost = participant(number);
   put(view.keys().suspect(lost.worker.node.value),
-      to_json(SuspectRecord{lost.worker.node.value, epoch_, {{lost.worker, "exit", now.wall_ms - 1}}}));
+      to_json(SuspectRecord{lost.worker.node.value, epoch_, {{lost.worker, Evidence::kExit, now.wall_ms - 1}}}));
 }
 
 void Cluster::add_warm(int number) {

@@ -98,7 +98,7 @@ Result<Plan> RunningJob::plan(Epoch epoch) {
 
 Result<void> RunningJob::drain(const std::string& node) {
   WishRecord wish;
-  wish.kind = "drain";
+  wish.kind = WishKind::kDrain;
   wish.node = NodeId(node);
   auto put = store_->put(keys_.wishes(options_.job.name) + "drain-" + node, to_json(wish));
   if (!put) return put.error();
@@ -125,7 +125,7 @@ std::string RunningJob::what_the_cluster_says() const {
   std::string text = "step " + std::to_string(record_.newest_step().value) + " is the newest";
   if (const auto value = store_->get(keys_.status(options_.job.name))) {
     if (const auto status = job_status_from_json(value->value))
-      text += "; the job is " + status->state + ": " + status->reason;
+      text += "; the job is " + to_string(status->state) + ": " + status->reason;
   }
   if (!last_end_.empty()) text += "; " + last_end_;
   return text + "; logs are in " + options_.dir;

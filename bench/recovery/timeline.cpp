@@ -91,7 +91,7 @@ std::optional<Recovery> Timeline::recovery(std::int64_t kill_ms, Epoch before) c
   out.recovery_s = static_cast<double>(first->commit.at_ms - kill_ms) / 1000 - out.step_s;
   out.whole_s = static_cast<double>(whole->commit.at_ms - kill_ms) / 1000;
   out.plans = static_cast<int>(std::distance(plans_.upper_bound(before), plans_.upper_bound(first->epoch)));
-  if (const auto plan = plans_.find(first->epoch); plan != plans_.end()) out.cause = plan->second.cause;
+  if (const auto plan = plans_.find(first->epoch); plan != plans_.end()) out.cause = kCauseWords(plan->second.cause);
   if (const auto reports = reports_.find(first->epoch); reports != reports_.end() && !reports->second.empty())
     out.source = reports->second.front().source;
   out.phases = phases_of(first->epoch, kill_ms, first->commit.at_ms, out.step_s);

@@ -63,8 +63,8 @@ Result<void> read_jobs(Store& store, const Keys& keys, ClusterStatus& status) {
 }
 
 std::string job_state(const JobLine& job) {
-  if (job.outcome) return job.outcome->state;
-  return job.status ? job.status->state : "submitted";
+  if (job.outcome) return to_string(job.outcome->state);
+  return job.status ? to_string(job.status->state) : "submitted";
 }
 
 std::string job_reason(const JobLine& job) {
@@ -116,7 +116,7 @@ std::string status_text(const ClusterStatus& status) {
       if (!worker.text.empty()) texts += (texts.empty() ? "" : "; ") + worker.text;
     }
     for (const NoticeRecord& notice : status.notices)
-      if (notice.node == node.node) texts += (texts.empty() ? "leaves: " : "; leaves: ") + notice.kind;
+      if (notice.node == node.node) texts += (texts.empty() ? "leaves: " : "; leaves: ") + to_string(notice.kind);
     if (const auto drained = status.drained_from.find(node.node.value); drained != status.drained_from.end())
       texts += std::string(texts.empty() ? "" : "; ") + "drained from " + drained->second + " (regroup drain --undo)";
     out +=

@@ -161,12 +161,14 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   const auto outcome_value = store.get(keys.outcome(job.name));
   if (!outcome_value && outcome_value.error().code != Code::kNotFound) return outcome_value.error();
   const auto outcome = outcome_value ? job_outcome_from_json(outcome_value->value) : Result<JobOutcome>(JobOutcome());
-  const std::string state = outcome ? outcome->state : "unreadable outcome";
-  const bool may_go_on = state == "stopped" || (state.empty() && where == SubmitWhere::kLocal);
+  const bool is_over = !outcome || outcome->state != JobState::kUnknown;
+  const bool may_go_on = is_over ? outcome && outcome->state == JobState::kStopped : where == SubmitWhere::kLocal;
   if (!may_go_on)
-    return Error{Code::kConflict, "a job named " + job.name + " exists and is " +
-                                      (state.empty() ? "not over yet" : "over (" + state + ")") +
-                                      "; choose another name"};
+    return Error{
+        Code::kConflict,
+        "a job named " + job.name + " exists and is " +
+            (is_over ? "over (" + (outcome ? to_string(outcome->state) : "unreadable outcome") + ")" : "not over yet") +
+            "; choose another name"};
 
   job.secret = other->secret;
   const ProfileSpec wanted = std::exchange(job.profile, other->profile);  // no part of what is computed
@@ -175,7 +177,7 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
                  "a job named " + job.name +
                      " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
   job.profile = wanted;
-  if (!state.empty()) {
+  if (is_over) {
     if (where == SubmitWhere::kCluster)
       if (auto gone = wait_until_let_go(store, keys, job.name); !gone) return gone.error();
     return go_on_after_stop(store, keys, job, *outcome_value);

@@ -101,7 +101,7 @@ Result<void> Happenings::perform(const ScenarioEvent& event) {
     }
     case Deed::kScale: {
       WishRecord wish;
-      wish.kind = "scale";
+      wish.kind = WishKind::kScale;
       wish.nodes = event.count;
       injected(event, "to " + std::to_string(event.count));
       auto put = world_.store.put(world_.keys.wishes(world_.job) + "scale", to_json(wish));

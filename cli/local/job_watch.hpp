@@ -18,7 +18,7 @@ class JobWatch {
   // `on_change`: what it says is new; on a thread of the store.
   JobWatch(Store& store, const Keys& keys, const std::string& job, std::function<void()> on_change);
   [[nodiscard]] JobStatus status() const;
-  [[nodiscard]] JobOutcome outcome() const;  // state "" = not over
+  [[nodiscard]] JobOutcome outcome() const;  // unknown: not over
 
  private:
   std::string status_key_, outcome_key_;

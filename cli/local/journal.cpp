@@ -56,7 +56,7 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   out.tokens = f.whole("tokens");
   out.bad_steps = f.whole("bad_steps");
   out.bad_in_a_row = f.whole("bad_in_a_row");
-  out.cause = f.text("cause");
+  out.cause = kCauseWords.find(f.text("cause"));
   out.reason = f.text("reason");
   out.source = f.text("source");
   if (const auto members = object.find("members"); members != object.end() && members->is_array()) {

@@ -2,6 +2,7 @@
 // node and event.
 #pragma once
 
+#include "api/words.hpp"
 #include "base/ids.hpp"
 
 #include <cstdint>
@@ -25,7 +26,8 @@ struct JournalLine {
   double loss = 0, aux_loss = 0, z_loss = 0, seconds = 0;
   std::int64_t tokens = 0, bad_steps = 0, bad_in_a_row = 0;
   // plan, regrouped
-  std::string cause, reason, source;
+  std::optional<Cause> cause;
+  std::string reason, source;
   std::vector<std::string> members;
   int num_members = 0, num_groups = 0;
   std::int64_t detected_at_ms = 0, decided_at_ms = 0;

@@ -19,9 +19,9 @@ std::string ms_text(double ms) { return ms < 10 ? fmt::format("{:.1f}", ms) : fm
 
 std::string row_text(const std::string& event, const RegroupRecord& r) {
   return fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n", event,
-                     r.cause, r.epoch.value, ms_text(r.detect_ms), ms_text(r.decide_ms), ms_text(r.stop_ms),
-                     ms_text(r.agree_ms), ms_text(r.move_ms), ms_text(r.first_commit_ms), ms_text(r.total_ms),
-                     bytes_text(r.bytes_moved), r.source, r.steps_lost);
+                     kCauseWords(r.cause), r.epoch.value, ms_text(r.detect_ms), ms_text(r.decide_ms),
+                     ms_text(r.stop_ms), ms_text(r.agree_ms), ms_text(r.move_ms), ms_text(r.first_commit_ms),
+                     ms_text(r.total_ms), bytes_text(r.bytes_moved), r.source, r.steps_lost);
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ std::string event_table(const std::vector<EventRow>& rows, const std::vector<Reg
   const auto untold_before = [&](Epoch epoch) {
     for (; next != regroups.end() && next->epoch < epoch; ++next)
       if (told.count(next->epoch) == 0)
-        out += row_text(next->cause == "start" ? "the beginning" : "  (follows)", *next);
+        out += row_text(next->cause == Cause::kStart ? "the beginning" : "  (follows)", *next);
   };
   for (const EventRow& row : rows) {
     const std::string name = fmt::format("step {:<4} {} {}", row.event.step.value, row.event.deed, row.event.what);
@@ -109,7 +109,7 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   const auto regroups = record.regroups();
   const auto regroup_json = [](const RegroupRecord& r) {
     return nlohmann::ordered_json{{"epoch", r.epoch.value},
-                                  {"cause", r.cause},
+                                  {"cause", kCauseWords(r.cause)},
                                   {"members", r.members},
                                   {"step", r.step.value},
                                   {"detect_ms", r.detect_ms},

@@ -8,13 +8,12 @@ namespace regroup::cli {
 namespace {
 
 // Does a plan with this cause answer an event of this kind?
-bool answers(const std::string& cause, const std::string& deed) {
-  const bool planned = cause == "join" || cause == "drain" || cause == "scale" || cause == "balance" ||
-                       cause == "load" || cause == "start";
-  if (deed == "join") return cause == "join";
-  if (deed == "drain") return cause == "drain";
-  if (deed == "scale") return cause == "scale" || cause == "join";
-  if (deed == "kill-worker" || deed == "stop-worker" || deed == "kill-node" || deed == "stop-node") return !planned;
+bool answers(std::optional<Cause> cause, const std::string& deed) {
+  if (deed == "join") return cause == Cause::kJoin;
+  if (deed == "drain") return cause == Cause::kDrain;
+  if (deed == "scale") return cause == Cause::kScale || cause == Cause::kJoin;
+  if (deed == "kill-worker" || deed == "stop-worker" || deed == "kill-node" || deed == "stop-node")
+    return cause && is_loss(*cause);
   if (deed == "restart-all") return true;
   return false;
 }

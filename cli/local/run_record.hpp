@@ -20,7 +20,8 @@ struct Injected {
 
 struct RegroupRecord {
   Epoch epoch;
-  std::string cause, reason;
+  std::optional<Cause> cause;
+  std::string reason;
   int members = 0;
   Step step;             // that training went on from
   double detect_ms = 0;  // injected event -> first evidence; 0 when nobody injected it
@@ -29,8 +30,8 @@ struct RegroupRecord {
   double total_ms = 0;                                                 // event, or first evidence -> first commit
   std::int64_t bytes_moved = 0;                                        // received by all members
   std::int64_t bytes_from_own_agents = 0;  // of these, from snapshots on the receiver's own node
-  std::string source;
-  std::int64_t steps_lost = 0;  // committed before, computed again in this epoch
+  std::string source;                      // words with a + between, where members differ
+  std::int64_t steps_lost = 0;             // committed before, computed again in this epoch
 };
 
 // One injected event as the table tells it.

@@ -137,13 +137,14 @@ Result<void> LocalSession::check_progress() {
   if (!record_.contradiction().empty())
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   const JobOutcome outcome = watch_->outcome();
-  if (!outcome.state.empty() && outcome.state != "finished" && interrupted_ == 0)
-    return Error{Code::kInternal, "the job " + outcome.state + ": " + outcome.reason};
+  if (outcome.state != JobState::kUnknown && outcome.state != JobState::kFinished && interrupted_ == 0)
+    return Error{Code::kInternal, "the job " + to_string(outcome.state) + ": " + outcome.reason};
   const JobStatus status = watch_->status();
-  const std::string told = status.state + ": " + status.reason;
+  const std::string told = to_string(status.state) + ": " + status.reason;
   job_state_ = status.state;
   // What is decided, noticed and overcome is told from the journals.
-  const bool told_elsewhere = status.state.empty() || status.state == "training" || status.state == "regrouping";
+  const bool told_elsewhere = status.state == JobState::kUnknown || status.state == JobState::kTraining ||
+                              status.state == JobState::kRegrouping;
   if (!told_elsewhere && told != job_state_told_) {
     job_state_told_ = told;
     note("job       " + told);
@@ -153,8 +154,8 @@ Result<void> LocalSession::check_progress() {
   if (static_cast<double>(wall_ms() - last_progress_ms_) > options_.stall_seconds * 1000)
     return Error{Code::kTimeout,
                  fmt::format("no step was committed for {:.0f} s; the job is {} ({}){}", options_.stall_seconds,
-                             status.state.empty() ? "not looked at" : status.state, status.reason,
-                             story_.last_fault().empty() ? "" : "; last fault: " + story_.last_fault())};
+                             status.state == JobState::kUnknown ? "not looked at" : to_string(status.state),
+                             status.reason, story_.last_fault().empty() ? "" : "; last fault: " + story_.last_fault())};
   return {};
 }
 
@@ -167,7 +168,8 @@ void LocalSession::show_live() {
     text += fmt::format("  loss {:.4f}  {:.0f} tokens/s  {} member{}  epoch {}", record_.newest_loss(),
                         record_.recent_tokens_per_second(wall_ms()), members, members == 1 ? "" : "s",
                         record_.newest_epoch().value);
-  if (!job_state_.empty() && job_state_ != "training" && job_state_ != "finished") text += "  " + job_state_;
+  if (job_state_ != JobState::kUnknown && job_state_ != JobState::kTraining && job_state_ != JobState::kFinished)
+    text += "  " + to_string(job_state_);
   live_.show(text, wall_ms());
 }
 
@@ -176,7 +178,7 @@ Result<void> LocalSession::loop() {
     read_journals();
     if (auto done = happenings_->do_due(); !done) return done;
     if (auto good = check_progress(); !good) return good;
-    if (!watch_->outcome().state.empty()) break;  // finished: the journals say so too, or never will
+    if (watch_->outcome().state != JobState::kUnknown) break;  // finished: the journals say so too, or never will
     show_live();
     wait_until_something_happens();
   }
@@ -190,7 +192,7 @@ Result<void> LocalSession::wait_for_the_end() {
   while (interrupted_ == 0) {
     read_journals();
     cluster_->unexpected_ends();
-    const bool over = !watch_->outcome().state.empty(), saved = !saves || story_.last_checkpoint_done();
+    const bool over = watch_->outcome().state != JobState::kUnknown, saved = !saves || story_.last_checkpoint_done();
     if (over && saved && record_.finished()) return {};
     const auto waited = wall_ms() - begin;
     if (waited > kCheckpointWaitMs || (saved && waited > kOutcomeWaitMs)) {
@@ -210,20 +212,21 @@ Result<void> LocalSession::save_and_stop() {
   read_journals();  // what was committed since the last look is worth saving
   if (options_.job.snapshots.checkpoint_dir.empty() || record_.first_commit_at_ms() == 0) return {};
   WishRecord wish;
-  wish.kind = "stop";
+  wish.kind = WishKind::kStop;
   if (auto put = store_->put(keys_.wishes(options_.job.name) + "stop", to_json(wish)); !put) {
     note("warning   it stops without saving: " + put.error().context);
     return {};
   }
   note("stopping  the step under way is saved first; once more stops at once");
-  while (interrupted_ < 2 && watch_->outcome().state.empty()) {
+  while (interrupted_ < 2 && watch_->outcome().state == JobState::kUnknown) {
     read_journals();
     if (auto good = check_progress(); !good) return good;
     show_live();
     wait_until_something_happens();
   }
   read_journals();
-  if (const JobOutcome outcome = watch_->outcome(); !outcome.state.empty()) note("stopped   " + outcome.reason);
+  if (const JobOutcome outcome = watch_->outcome(); outcome.state != JobState::kUnknown)
+    note("stopped   " + outcome.reason);
   return {};
 }
 

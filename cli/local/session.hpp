@@ -62,7 +62,8 @@ class LocalSession {
   Story story_;
   std::optional<Happenings> happenings_;
   std::int64_t last_progress_ms_ = wall_ms();
-  std::string job_state_told_, job_state_;
+  std::string job_state_told_;
+  JobState job_state_ = JobState::kUnknown;
 };
 
 // Of the job, as its directory says: once every agent and coordinator is gone, etcd's index may be behind.

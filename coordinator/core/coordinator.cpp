@@ -104,7 +104,7 @@ Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::s
 void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
   if (!job.spec) return;
   tidy(now, job, actions);
-  JobStatus status{"", "", job.plan ? job.plan->value.epoch : Epoch{}, {}, {}, id_};
+  JobStatus status{JobState::kUnknown, "", job.plan ? job.plan->value.epoch : Epoch{}, {}, {}, id_};
   if (job.plan) {
     for (const Participant& member : job.plan->value.members) status.members.push_back(to_string(member.worker));
   }
@@ -115,9 +115,9 @@ void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector
     }
     return put_status(now, job, status, actions);
   }
-  if (put_outcome(now, job, "", actions)) return;
+  if (put_outcome(now, job, JobState::kUnknown, actions)) return;
   if (!job.spec_error.empty() || !job.plan_error.empty()) {
-    status.state = "waiting";
+    status.state = JobState::kWaiting;
     status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error
                                            : "the job is refused: " + job.spec_error;
     return put_status(now, job, status, actions);
@@ -132,7 +132,7 @@ void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector
   status.state = decision.state;
   status.reason = decision.reason;
   if (decision.plan && !publish(*decision.plan, job, actions)) {
-    status.state = "waiting";
+    status.state = JobState::kWaiting;
     status.reason = "the plan would have more than 1 MiB, which etcd does not take: fewer workers or experts (" +
                     decision.plan->reason + ")";
   }
@@ -174,33 +174,32 @@ void Coordinator::put_status(const Now& now, const JobRecords& job, const JobSta
   write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
   write.then.push_back(put(key, text));
   write.value = text;
-  write.reason = status.state + ": " + status.reason;
+  write.reason = to_string(status.state) + ": " + status.reason;
 }
 
-bool Coordinator::put_outcome(const Now& now, const JobRecords& job, const std::string& state,
-                              std::vector<Action>& actions) {
+bool Coordinator::put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions) {
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
     outcome.step = std::max(outcome.step, progress.value.step);
-    if (outcome.state.empty() && progress.value.state.starts_with(kFailedProgress)) {
-      outcome.state = "failed";
+    if (outcome.state == JobState::kUnknown && progress.value.state.starts_with(kFailedProgress)) {
+      outcome.state = JobState::kFailed;
       outcome.reason = progress.value.state.substr(std::string(kFailedProgress).size());
     }
     if (progress.value.state != "finished" || progress.value.weights_sha256.empty()) continue;
     if (outcome.weights_sha256.empty()) {
-      outcome.state = "finished";
+      outcome.state = JobState::kFinished;
       outcome.weights_sha256 = progress.value.weights_sha256;
       outcome.reason = "all " + std::to_string(progress.value.step.value) + " steps are committed";
     } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
-      outcome.state = "failed";
+      outcome.state = JobState::kFailed;
       outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " +
                        progress.value.weights_sha256 + " (of " + node.value + ")";
     }
   }
-  if (outcome.state.empty()) {
+  if (outcome.state == JobState::kUnknown) {
     const auto why = why_stopped(view_, job, state, now);
     if (!why) return false;
-    outcome.state = "stopped";
+    outcome.state = JobState::kStopped;
     outcome.reason = *why;
   }
   const std::string key = view_.keys().outcome(job.name);
@@ -210,7 +209,7 @@ bool Coordinator::put_outcome(const Now& now, const JobRecords& job, const std::
   write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
   write.value = to_json(outcome);
   write.then.push_back(put(key, write.value));
-  write.reason = outcome.state + ": " + outcome.reason;
+  write.reason = to_string(outcome.state) + ": " + outcome.reason;
   return true;
 }
 
@@ -288,7 +287,7 @@ void Coordinator::fill(metrics::CoordinatorCounters& counters) const {
     }
     for (const auto& [node, progress] : job.progress) of_job.step = std::max(of_job.step, progress.value.step.value);
     const auto status = statuses_.find(name);
-    of_job.waiting = status != statuses_.end() && status->second.state == "waiting";
+    of_job.waiting = status != statuses_.end() && status->second.state == JobState::kWaiting;
   }
 }
 

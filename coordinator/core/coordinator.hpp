@@ -97,8 +97,8 @@ class Coordinator {
   void look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   bool publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions);  // false: too large for etcd
   void put_status(const Now& now, const JobRecords& job, const JobStatus& status, std::vector<Action>& actions);
-  // True when the job is over, or about to be. `state`: of the decision just made; empty when there is none yet.
-  bool put_outcome(const Now& now, const JobRecords& job, const std::string& state, std::vector<Action>& actions);
+  // True when the job is over, or about to be. `state`: of the decision just made; unknown before there is one.
+  bool put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions);
   void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void drop_oldest(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);

@@ -16,7 +16,7 @@ namespace {
 void remember(const JobRecords& job, JobMemory& memory) {
   const Epoch epoch = job.plan ? job.plan->value.epoch : Epoch{};
   if (memory.epoch != epoch) {
-    const int moves = job.plan && job.plan->value.cause == "load" ? memory.load.moves + 1 : 0;
+    const int moves = job.plan && job.plan->value.cause == Cause::kLoad ? memory.load.moves + 1 : 0;
     memory = JobMemory{.epoch = epoch, .load = {.moves = moves}};
   }
 }
@@ -30,13 +30,13 @@ void note_nodes(Look& look) {
   }
 }
 
-void say_stopping(Look& look) { look.say("stopping", "its members save the step under way and end"); }
+void say_stopping(Look& look) { look.say(JobState::kStopping, "its members save the step under way and end"); }
 
 void say_pending(Look& look) {
   const Plan& plan = look.job.plan->value;
   if (plan.ends) return say_stopping(look);
   const std::string begins = plan.when == When::kBoundary ? " begins at the next step boundary: " : " begins: ";
-  look.say("regrouping", "epoch " + std::to_string(plan.epoch.value) + begins + plan.reason);
+  look.say(JobState::kRegrouping, "epoch " + std::to_string(plan.epoch.value) + begins + plan.reason);
 }
 
 }  // namespace

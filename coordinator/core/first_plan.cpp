@@ -5,9 +5,9 @@
 namespace regroup::coordinator {
 
 void first_plan(Look& look, const std::vector<Participant>& donors) {
-  if (!look.job.scan_problem.empty()) return look.say("waiting", look.job.scan_problem);
+  if (!look.job.scan_problem.empty()) return look.say(JobState::kWaiting, look.job.scan_problem);
   if (!look.job.manifests_scanned)
-    return look.say("starting", "looks for checkpoints in " + look.spec.snapshots.checkpoint_dir);
+    return look.say(JobState::kStarting, "looks for checkpoints in " + look.spec.snapshots.checkpoint_dir);
   const Newcomers found = look.newcomers();
   const std::size_t ready_nodes = num_nodes(found.ready);
   const auto need = static_cast<std::size_t>(look.spec.elastic.min_nodes);
@@ -16,20 +16,21 @@ void first_plan(Look& look, const std::vector<Participant>& donors) {
   if (ready_nodes < need) {
     const std::string who = count(ready_nodes, "node") + " of at least " + std::to_string(need) + " ready, " +
                             count(look.roster.usable.size(), "node") + " assigned";
-    return look.say("waiting", look.roster.usable.empty()
-                                   ? "no node is free for this job (needs at least " + std::to_string(need) + ")"
-                                   : who);
+    return look.say(JobState::kWaiting, look.roster.usable.empty() ? "no node is free for this job (needs at least " +
+                                                                         std::to_string(need) + ")"
+                                                                   : who);
   }
   if (!found.all_ready && look.now.at - *look.memory.first_ready < look.view.timing().start_wait) {
-    return look.say("starting", count(ready_nodes, "node") + " of " + std::to_string(look.roster.usable.size()) +
-                                    " ready, the others get a moment");
+    return look.say(JobState::kStarting, count(ready_nodes, "node") + " of " +
+                                             std::to_string(look.roster.usable.size()) +
+                                             " ready, the others get a moment");
   }
   PlanDraft draft;
   draft.members = found.ready;
   draft.donors = donors;
   draft.snapshot_nodes = look.agents();
   draft.first = !look.job.plan;
-  draft.cause = "start";
+  draft.cause = Cause::kStart;
   const bool fresh = !look.job.plan && !look.job.born && look.job.checkpoints.empty();
   draft.reason = (fresh ? "the job begins on " : "no member of an earlier plan is left; the job resumes on ") +
                  count(ready_nodes, "node");

@@ -6,13 +6,6 @@
 namespace regroup::coordinator {
 namespace {
 
-bool made_in_a_hurry(const Plan& plan) {
-  for (const char* cause : {"worker_lost", "node_lost", "silent", "hang", "fault"}) {
-    if (plan.cause == cause) return true;
-  }
-  return false;
-}
-
 void publish_improvement(Look& look, const PlanDraft& draft) {
   const Decision before = look.decision;
   look.publish(draft);
@@ -26,14 +19,14 @@ void publish_improvement(Look& look, const PlanDraft& draft) {
 // load would change something, nothing is done here: move_by_load has its own times.
 void restore_balance(Look& look, const Newcomers& found) {
   const Plan& plan = look.job.plan->value;
-  if (!made_in_a_hurry(plan) || look.memory.balance_checked) return;
+  if (!is_loss(plan.cause) || look.memory.balance_checked) return;
   if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < look.view.timing().rebalance_wait) return;
   look.memory.balance_checked = true;
   PlanDraft draft;
   draft.when = When::kBoundary;
   draft.previous = &plan;
   draft.members = plan.members;
-  draft.cause = "balance";
+  draft.cause = Cause::kBalance;
   draft.reason = "redundancy and balance are restored among " + count(plan.members.size(), "worker");
   draft.by_load = false;
   const auto by_count = make_plan(look.view, look.job, draft, look.now);
@@ -46,7 +39,7 @@ void move_by_load(Look& look, const Newcomers& found) {
   const auto waits = 2 * look.view.timing().load_wait;  // a worker that is on its way longer than this may never come
   if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < waits) return;
   look.decision.plan = rebalance(look.view, look.job, look.memory.load, look.now);
-  if (look.decision.plan) return look.say("regrouping", look.decision.plan->reason);
+  if (look.decision.plan) return look.say(JobState::kRegrouping, look.decision.plan->reason);
   if (!look.memory.load.finding.empty()) look.note(look.memory.load.finding);
 }
 
@@ -68,8 +61,8 @@ void improve(Look& look) {
     }
   }
   draft.members.insert(draft.members.end(), found.warm.begin(), found.warm.end());
-  look.say("training", count(plan.members.size(), "worker") + " on " + count(num_nodes(plan.members), "node") + " in " +
-                           count(plan.placement.groups.size(), "group"));
+  look.say(JobState::kTraining, count(plan.members.size(), "worker") + " on " + count(num_nodes(plan.members), "node") +
+                                    " in " + count(plan.placement.groups.size(), "group"));
 
   if (!found.warm.empty() && !look.memory.first_joiner) look.memory.first_joiner = look.now.at;
   if (found.warm.empty()) look.memory.first_joiner.reset();
@@ -79,7 +72,7 @@ void improve(Look& look) {
                 " would remain, the job needs at least " + std::to_string(look.spec.elastic.min_nodes));
     } else {
       const std::string& why = look.roster.leaving.at(*left.begin());
-      draft.cause = why.starts_with("the job is to have") ? "scale" : "drain";
+      draft.cause = why.starts_with("the job is to have") ? Cause::kScale : Cause::kDrain;
       draft.reason = count(left.size(), "node") + " leave" + (left.size() == 1 ? "s (" : " (") + left.begin()->value +
                      ": " + why + ")" +
                      (found.warm.empty()
@@ -94,7 +87,7 @@ void improve(Look& look) {
       draft.members.insert(draft.members.end(), draft.donors.begin(), draft.donors.end());
       draft.donors.clear();
     }
-    draft.cause = "join";
+    draft.cause = Cause::kJoin;
     draft.reason = count(found.warm.size(), "worker") + (found.warm.size() == 1 ? " joins (" : " join (") +
                    to_string(found.warm.front().worker) + (found.warm.size() == 1 ? ")" : ", ...)");
     return publish_improvement(look, draft);

@@ -23,15 +23,16 @@ Look::Look(const ClusterView& the_view, const JobRecords& the_job, JobMemory& th
       spec(job.spec->value),
       roster(roster_of(view, job)) {}
 
-void Look::say(const std::string& state, const std::string& reason) {
+void Look::say(JobState state, const std::string& reason) {
   decision.state = state;
   decision.reason = reason;
 }
 
 void Look::publish(const PlanDraft& draft) {
   auto drafted = make_plan(view, job, draft, now);
-  if (!drafted) return say("waiting", "no plan is possible: " + drafted.error().context + " (" + draft.reason + ")");
-  say("regrouping", drafted->plan.reason);
+  if (!drafted)
+    return say(JobState::kWaiting, "no plan is possible: " + drafted.error().context + " (" + draft.reason + ")");
+  say(JobState::kRegrouping, drafted->plan.reason);
   decision.plan = std::move(drafted->plan);
 }
 

@@ -26,8 +26,8 @@ struct JobMemory {
 };
 
 struct Decision {
-  std::optional<Plan> plan;  // to be published; passes check_plan
-  std::string state;         // of JobStatus
+  std::optional<Plan> plan;             // to be published; passes check_plan
+  JobState state = JobState::kUnknown;  // of JobStatus
   std::string reason;
   std::vector<std::string> notes;
 };
@@ -40,7 +40,7 @@ std::size_t num_nodes(const std::vector<Participant>& participants);
 struct Look {
   Look(const ClusterView& view, const JobRecords& job, JobMemory& memory, const Now& now);
 
-  void say(const std::string& state, const std::string& reason);
+  void say(JobState state, const std::string& reason);
   void note(const std::string& text) { decision.notes.push_back(text); }
   // Makes the draft's plan the decision. Where no such plan is possible, the decision is to wait, with the reason.
   void publish(const PlanDraft& draft);

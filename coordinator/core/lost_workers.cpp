@@ -15,9 +15,9 @@ struct Watched {
 };
 
 // What is known about the watched workers, collected by the weight of its source.
-class Evidence {
+class Findings {
  public:
-  Evidence(const ClusterView& view, const JobRecords& job, const Now& now)
+  Findings(const ClusterView& view, const JobRecords& job, const Now& now)
       : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
 
   LostWorkers weigh() {
@@ -44,7 +44,7 @@ class Evidence {
   struct Voice {
     int reporter;
     int accused;
-    std::string evidence;
+    Evidence evidence;
     std::int64_t seen_at_ms;
     Instant heard;
   };
@@ -55,8 +55,7 @@ class Evidence {
     return found != watched_.end() && found->id == id ? static_cast<int>(found - watched_.begin()) : -1;
   }
 
-  void blame(Watched& worker, const std::string& cause, const std::string& what, std::int64_t seen_at_ms,
-             bool agent_speaks) {
+  void blame(Watched& worker, Cause cause, const std::string& what, std::int64_t seen_at_ms, bool agent_speaks) {
     if (worker.lost) {
       worker.lost->agent_speaks = worker.lost->agent_speaks || agent_speaks;
       if (seen_at_ms > 0) worker.lost->detected_at_ms = std::min(worker.lost->detected_at_ms, seen_at_ms);
@@ -66,11 +65,11 @@ class Evidence {
     worker.lost = LostWorker{worker.id, cause, to_string(worker.id) + ": " + what, detected, agent_speaks};
   }
 
-  static std::string cause_of(const std::string& evidence) {
-    if (evidence == "silence") return "silent";
-    if (evidence == "hang") return "hang";
-    if (evidence == "self") return "fault";
-    return "worker_lost";
+  static Cause cause_of(Evidence evidence) {
+    if (evidence == Evidence::kSilence) return Cause::kSilent;
+    if (evidence == Evidence::kHang) return Cause::kHang;
+    if (evidence == Evidence::kSelf) return Cause::kFault;
+    return Cause::kWorkerLost;
   }
 
   void from_node_record(Watched& worker) {
@@ -78,20 +77,20 @@ class Evidence {
     if (found == view_.nodes().end()) return;
     const NodeRecord& record = found->second.value;
     if (record.incarnation != worker.id.incarnation)
-      return blame(worker, "node_lost", "its node has started anew", 0, true);
+      return blame(worker, Cause::kNodeLost, "its node has started anew", 0, true);
     const WorkerRecord* slot = view_.slot_of(worker.id);
     if (slot == nullptr) {
       // The plan was made with this worker, and the agent's record, written later, does not list it: the agent let it
       // go.
       if (found->second.mod_revision > job_.plan->mod_revision && !job_.finished.contains(worker.id)) {
-        blame(worker, "worker_lost", "its agent lists it no more", 0, true);
+        blame(worker, Cause::kWorkerLost, "its agent lists it no more", 0, true);
       }
       return;
     }
     if (slot->id.start > worker.id.start)
-      return blame(worker, "worker_lost", "its agent has started another in its place", 0, true);
+      return blame(worker, Cause::kWorkerLost, "its agent has started another in its place", 0, true);
     if (slot->id == worker.id && slot->state == WorkerState::kFailed) {
-      blame(worker, "fault", slot->text.empty() ? "failed" : "failed: " + slot->text, 0, true);
+      blame(worker, Cause::kFault, slot->text.empty() ? "failed" : "failed: " + slot->text, 0, true);
     }
   }
 
@@ -104,7 +103,7 @@ class Evidence {
       const bool proof = progress.value.epoch == plan_.epoch && progress.mod_revision > absence->revision;
       if (proof && now_.at - progress.last_changed < t.proof_holds) return;
     }
-    blame(worker, "node_lost", "its node has been absent from etcd for longer than its lease", 0, false);
+    blame(worker, Cause::kNodeLost, "its node has been absent from etcd for longer than its lease", 0, false);
   }
 
   bool epoch_counts(Epoch epoch) const { return epoch == plan_.epoch || (job_.is_pending() && epoch == plan_.parent); }
@@ -127,13 +126,13 @@ class Evidence {
       const int accused = index_of(suspicion.whom);
       if (accused < 0) continue;
       Watched& worker = watched_[static_cast<std::size_t>(accused)];
-      if (job_.finished.contains(suspicion.whom) && suspicion.evidence == "exit") continue;
+      if (job_.finished.contains(suspicion.whom) && suspicion.evidence == Evidence::kExit) continue;
       const bool own_agent = !is_worker && as_node == suspicion.whom.node;
       const bool itself = is_worker && as_worker == suspicion.whom;
       if (own_agent || itself) {
         const std::string who = own_agent ? "says its agent" : "says itself";
-        blame(worker, cause_of(suspicion.evidence), suspicion.evidence + " (" + who + ")", suspicion.seen_at_ms,
-              own_agent);
+        blame(worker, cause_of(suspicion.evidence), to_string(suspicion.evidence) + " (" + who + ")",
+              suspicion.seen_at_ms, own_agent);
       } else if (current && reporter >= 0) {
         voices_.push_back({reporter, accused, suspicion.evidence, suspicion.seen_at_ms, record.last_changed});
       }
@@ -143,7 +142,7 @@ class Evidence {
   // All peers notice silence at about the same time. A lone reporter may be the one that is cut off, so the others get
   // Timing::silence_window to agree or to object.
   bool provisional(const Voice& voice) const {
-    if (voice.evidence != "silence") return false;
+    if (voice.evidence != Evidence::kSilence) return false;
     if (now_.at - voice.heard >= view_.timing().silence_window) return false;
     int others = 0;
     for (std::size_t i = 0; i < watched_.size(); ++i) {
@@ -171,18 +170,19 @@ class Evidence {
     for (int guilty : verdict.guilty) {
       Watched& worker = watched_[static_cast<std::size_t>(guilty)];
       if (input.certain[static_cast<std::size_t>(guilty)]) continue;
-      std::string evidence;
+      std::optional<Evidence> evidence;
       std::int64_t seen = 0;
       int count = 0;
       for (const Voice& voice : voices_) {
         const bool about = voice.accused == guilty || (voice.reporter == guilty);
         if (!about) continue;
-        if (evidence.empty() || voice.accused == guilty) evidence = voice.evidence;
+        if (!evidence || voice.accused == guilty) evidence = voice.evidence;
         if (seen == 0 || (voice.seen_at_ms > 0 && voice.seen_at_ms < seen)) seen = voice.seen_at_ms;
         count += voice.accused == guilty ? 1 : 0;
       }
-      blame(worker, cause_of(evidence),
-            evidence + " (" + (count > 0 ? "reported by " + std::to_string(count) : "it alone accuses others") + ")",
+      blame(worker, cause_of(*evidence),
+            to_string(*evidence) + " (" +
+                (count > 0 ? "reported by " + std::to_string(count) : "it alone accuses others") + ")",
             seen, false);
     }
   }
@@ -206,7 +206,7 @@ class Evidence {
 
 LostWorkers find_lost_workers(const ClusterView& view, const JobRecords& job, const Now& now) {
   if (!job.plan) return {};
-  return Evidence(view, job, now).weigh();
+  return Findings(view, job, now).weigh();
 }
 
 }  // namespace regroup::coordinator

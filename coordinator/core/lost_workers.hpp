@@ -35,8 +35,8 @@ namespace regroup::coordinator {
 
 struct LostWorker {
   WorkerId worker;
-  std::string cause;  // worker_lost, node_lost, silent, hang, fault
-  std::string text;   // "node-2/…/0/0: exit (says node-2)"
+  Cause cause = Cause::kWorkerLost;
+  std::string text;  // "node-2/…/0/0: exit (says node-2)"
   std::int64_t detected_at_ms = 0;
   bool agent_speaks = false;  // its agent is known to live: it said so itself
 };

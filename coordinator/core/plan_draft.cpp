@@ -90,7 +90,7 @@ Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now)
   plan.origin = Origin::kResume;
   plan.when = When::kBoundary;
   plan.ends = true;
-  plan.cause = "stop";
+  plan.cause = Cause::kStop;
   plan.reason = "the job shall stop: its members save the step under way and end";
   plan.donors.clear();
   plan.snapshot_donors.clear();

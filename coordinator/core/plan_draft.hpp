@@ -21,7 +21,7 @@ struct PlanDraft {
   // kBalanced: experts are placed by the newest load that is known, if that lasts and gains the job's load_gain
   bool by_load = true;
   bool first = false;  // no plan was ever published
-  std::string cause;
+  Cause cause = Cause::kStart;
   std::string reason;
   std::int64_t detected_at_ms = 0;  // 0 = now
 };

@@ -65,7 +65,7 @@ std::optional<Plan> rebalance(const ClusterView& view, const JobRecords& job, Lo
   draft.members = plan.members;
   draft.previous = &plan;
   draft.when = When::kBoundary;
-  draft.cause = "load";
+  draft.cause = Cause::kLoad;
   draft.reason = "experts change places by the tokens that they get";
   auto drafted = make_plan(view, job, draft, now);
   if (!drafted || !drafted->rank_load || drafted->plan.placement == plan.placement) return std::nullopt;

@@ -39,7 +39,7 @@ void go_on_without(Look& look, const LostWorkers& lost) {
     if (!one.agent_speaks) doubtful.insert(one.worker.node);
     draft.detected_at_ms =
         draft.detected_at_ms == 0 ? one.detected_at_ms : std::min(draft.detected_at_ms, one.detected_at_ms);
-    if (one.cause == "node_lost") draft.cause = "node_lost";
+    if (one.cause == Cause::kNodeLost) draft.cause = Cause::kNodeLost;
     if (gone.size() <= 4) draft.reason += (draft.reason.empty() ? "" : ", ") + one.text;
   }
   if (gone.size() > 4) draft.reason += " and " + count(gone.size() - 4, "other");
@@ -69,9 +69,9 @@ void go_on_without(Look& look, const LostWorkers& lost) {
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
     draft.goal = planning::Goal::kBalanced;
     if (num_nodes(draft.members) < need) {
-      return look.say("waiting", "lost " + story + "; " + count(num_nodes(draft.members), "node") +
-                                     " left, the job needs at least " + std::to_string(need) +
-                                     ": the others keep their state and wait for nodes");
+      return look.say(JobState::kWaiting, "lost " + story + "; " + count(num_nodes(draft.members), "node") +
+                                              " left, the job needs at least " + std::to_string(need) +
+                                              ": the others keep their state and wait for nodes");
     }
   }
   draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " +
@@ -110,7 +110,7 @@ void bring_help(Look& look) {
   }
   const bool checkpoint = !look.job.checkpoints.empty() && plan.checkpoint_step != look.job.checkpoints.rbegin()->first;
   const WorkerRecord* first = look.view.slot_of(plan.members.front().worker);
-  look.say("waiting",
+  look.say(JobState::kWaiting,
            "the members wait for a complete source of state: " + (first != nullptr ? first->text : std::string()));
   if (found.ready.empty() && new_agents.empty() && !checkpoint) {
     look.memory.first_help.reset();
@@ -124,7 +124,7 @@ void bring_help(Look& look) {
   draft.donors = plan.donors;
   draft.snapshot_nodes = look.agents();
   draft.previous = &plan;
-  draft.cause = "join";
+  draft.cause = Cause::kJoin;
   draft.reason = "the members lack state that " + count(found.ready.size(), "newcomer") + ", " +
                  count(new_agents.size(), "agent") + (checkpoint ? " or a newer checkpoint" : "") + " may have";
   look.publish(draft);

@@ -23,7 +23,8 @@ bool has_notice(const ClusterView& view, const NodeId& id) {
 const Seen<WishRecord>* newest_drain(const JobRecords& job, const NodeId& id) {
   const Seen<WishRecord>* newest = nullptr;
   for (const auto& [key, wish] : job.wishes) {
-    const bool about = (wish.value.kind == "drain" || wish.value.kind == "undrain") && wish.value.node == id;
+    const bool about =
+        (wish.value.kind == WishKind::kDrain || wish.value.kind == WishKind::kUndrain) && wish.value.node == id;
     if (about && (newest == nullptr || wish.mod_revision > newest->mod_revision)) newest = &wish;
   }
   return newest;
@@ -31,13 +32,14 @@ const Seen<WishRecord>* newest_drain(const JobRecords& job, const NodeId& id) {
 
 bool is_drained(const JobRecords& job, const NodeId& id) {
   const auto* wish = newest_drain(job, id);
-  return wish != nullptr && wish->value.kind == "drain";
+  return wish != nullptr && wish->value.kind == WishKind::kDrain;
 }
 
 const Seen<WishRecord>* newest_scale(const JobRecords& job) {
   const Seen<WishRecord>* newest = nullptr;
   for (const auto& [key, wish] : job.wishes) {
-    if (wish.value.kind == "scale" && (newest == nullptr || wish.mod_revision > newest->mod_revision)) newest = &wish;
+    if (wish.value.kind == WishKind::kScale && (newest == nullptr || wish.mod_revision > newest->mod_revision))
+      newest = &wish;
   }
   return newest;
 }
@@ -70,7 +72,7 @@ const JobRecords* find_job(const ClusterView& view, const std::string& name) {
 bool may_let_go(const ClusterView& view, const JobRecords* job, const NodeId& id, const Now& now) {
   if (job == nullptr || !job->outcome) return true;
   const auto outcome = job_outcome_from_json(job->outcome->value);
-  if (!outcome || outcome->state != "finished") return true;
+  if (!outcome || outcome->state != JobState::kFinished) return true;
   if (now.at - job->outcome->first_seen >= Span{5000}) return true;
   const NodeRecord* record = view.node(id);
   if (record == nullptr) return true;
@@ -112,7 +114,7 @@ Roster roster_of(const ClusterView& view, const JobRecords& job) {
   for (const auto& [id, assignment] : view.assignments()) {
     if (assignment.value.job != job.name || view.node(id) == nullptr) continue;
     if (has_notice(view, id)) {
-      roster.leaving[id] = "a notice says it will go (" + view.notices().at(id).value.kind + ")";
+      roster.leaving[id] = "a notice says it will go (" + to_string(view.notices().at(id).value.kind) + ")";
     } else if (is_drained(job, id)) {
       roster.leaving[id] = "it shall be drained";
     } else {
@@ -183,12 +185,12 @@ std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords&
   for (const auto& [id, wish] : job.wishes) {
     const WishRecord& record = wish.value;
     bool done = job.outcome.has_value();
-    if (record.kind == "scale") {
+    if (record.kind == WishKind::kScale) {
       done = done || newest_scale(job) != &wish;
-    } else if (record.kind == "drain" || record.kind == "undrain") {
-      done = done || newest_drain(job, record.node) != &wish || record.kind == "undrain";
-    } else if (record.kind != "stop") {
-      done = true;  // no such kind of wish
+    } else if (record.kind == WishKind::kDrain || record.kind == WishKind::kUndrain) {
+      done = done || newest_drain(job, record.node) != &wish || record.kind == WishKind::kUndrain;
+    } else if (!record.kind) {
+      done = true;  // a word nobody knows
     }
     if (done) spent.push_back(view.keys().wishes(job.name) + id);
   }

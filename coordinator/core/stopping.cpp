@@ -7,7 +7,7 @@ namespace {
 
 const Seen<WishRecord>* wish_of(const JobRecords& job) {
   for (const auto& [id, wish] : job.wishes) {
-    if (wish.value.kind == "stop") return &wish;
+    if (wish.value.kind == WishKind::kStop) return &wish;
   }
   return nullptr;
 }
@@ -40,8 +40,7 @@ std::optional<std::string> what_the_members_say(const JobRecords& job) {
 
 bool stop_wished(const JobRecords& job) { return wish_of(job) != nullptr; }
 
-std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords& job, const std::string& state,
-                                       const Now& now) {
+std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords& job, JobState state, const Now& now) {
   const Seen<WishRecord>* wish = wish_of(job);
   if (wish == nullptr) return std::nullopt;
   const std::string at = "as wished, after step " + std::to_string(newest_step(job).value);
@@ -53,7 +52,7 @@ std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords
     return at + ", which could not be saved" + *problem + "; " + what_is_left(job);
   }
   const Span waited = std::chrono::duration_cast<Span>(now.at - wish->first_seen);
-  if (state == "waiting" && waited >= view.timing().stop_wait)
+  if (state == JobState::kWaiting && waited >= view.timing().stop_wait)
     return at + "; it could not be saved, for nobody trains: " + what_is_left(job);
   if (waited >= view.timing().stop_limit)
     return at + "; it was not saved within " + std::to_string(view.timing().stop_limit.count() / 1000) +

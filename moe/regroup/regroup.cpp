@@ -52,7 +52,7 @@ void RegroupAttempt::run() {
 
   const auto moving = Clock::now();
   const bool holds = state_.live == settlement.step && usable_of(known_, settlement, view_.self);
-  if (settlement.source == SettleSource::kLive || settlement.source == SettleSource::kSnapshot) {
+  if (settlement.source == StateSource::kLive || settlement.source == StateSource::kSnapshot) {
     make_store(holds ? &state_.store : nullptr);
     move_.emplace(mesh_, view_, known_, settlement, state_.store, store, interrupt_).run();
     bytes_received = move_->bytes_received;
@@ -62,9 +62,9 @@ void RegroupAttempt::run() {
     make_store(nullptr);
     // The directory is the truth: it is asked even where etcd's index knows of no checkpoint.
     if (const auto step = load_checkpoint()) {
-      settlement.source = SettleSource::kCheckpoint;
+      settlement.source = StateSource::kCheckpoint;
       settlement.step = *step;
-    } else if (settlement.source == SettleSource::kFresh) {
+    } else if (settlement.source == StateSource::kFresh) {
       initialise();
     } else {
       throw Interrupted{{Code::kUnavailable, settlement.reason}};
@@ -90,13 +90,15 @@ void RegroupAttempt::agree() {
   input.inventories = known_.inventories;
   settlement = settle(input);
   // Live state is the common case and needs no agent; whether to ask them is the same decision on every participant.
-  if (settlement.source != SettleSource::kLive) {
+  if (settlement.source != StateSource::kLive) {
     exchange_snapshots(mesh_, view_, known_);
     input.inventories = known_.inventories;
     settlement = settle(input);
   }
-  const std::string conclusion = to_json(view_.plan) + std::to_string(static_cast<int>(settlement.source)) + "/" +
-                                 std::to_string(settlement.step.value);
+  const std::size_t source =
+      settlement.source ? static_cast<std::size_t>(*settlement.source) : kStateSourceWords.words.size();
+  const std::string conclusion =
+      to_json(view_.plan) + std::to_string(source) + "/" + std::to_string(settlement.step.value);
   const std::uint64_t digest = XXH3_64bits(conclusion.data(), conclusion.size());
   const auto all = gather(TransferOp::kAgree, 0, std::as_bytes(std::span(&digest, 1)));
   for (std::size_t rank = 0; rank < all.size(); ++rank) {

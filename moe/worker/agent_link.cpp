@@ -121,7 +121,7 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   counted_on_ = counted_on;
   // Who is gone stays gone: what is withdrawn is what the new epoch has no use for, or what may be judged anew.
   std::erase_if(suspicions_, [&](const auto& entry) {
-    const bool cut_off = entry.second.evidence == "eof" || entry.second.evidence == "silence";
+    const bool cut_off = entry.second.evidence == Evidence::kEof || entry.second.evidence == Evidence::kSilence;
     return !counted_on.contains(entry.first) || !cut_off || mesh_->connected(entry.first);
   });
   send_suspects_locked();
@@ -134,7 +134,7 @@ void AgentLink::count_on(const std::set<WorkerId>& workers) {
     send_suspects_locked();
 }
 
-void AgentLink::peer_lost(const WorkerId& whom, const std::string& evidence) {
+void AgentLink::peer_lost(const WorkerId& whom, Evidence evidence) {
   const std::lock_guard lock(mutex_);
   if (!counted_on_.contains(whom)) return;
   suspicions_[whom] = {whom, evidence, wall_ms()};

@@ -51,7 +51,7 @@ class AgentLink {
   // fewer, within the epoch: donors have given what they had, or the job is done
   void count_on(const std::set<WorkerId>& workers);
 
-  void peer_lost(const WorkerId& whom, const std::string& evidence);
+  void peer_lost(const WorkerId& whom, Evidence evidence);
   void peer_connected(const WorkerId& whom);
 
   void send(const FromWorker& message);

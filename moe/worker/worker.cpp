@@ -16,22 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-const char* word_of(SettleSource source) {
-  switch (source) {
-    case SettleSource::kLive:
-      return "live";
-    case SettleSource::kSnapshot:
-      return "snapshot";
-    case SettleSource::kCheckpoint:
-      return "checkpoint";
-    case SettleSource::kFresh:
-      return "fresh";
-    case SettleSource::kNothing:
-      return "nothing";
-  }
-  return "?";
-}
-
 }  // namespace
 
 Worker::Worker(AgentLink& link, Welcome welcome)
@@ -53,7 +37,7 @@ Result<void> Worker::prepare() {
   options.heartbeat = std::chrono::milliseconds(spec.heartbeat_ms);
   options.read_peer_memory = welcome_.peer_memory;
   mesh::Events events;
-  events.on_lost = [this](const WorkerId& whom, const std::string& evidence) { link_.peer_lost(whom, evidence); };
+  events.on_lost = [this](const WorkerId& whom, Evidence evidence) { link_.peer_lost(whom, evidence); };
   events.on_connected = [this](const WorkerId& whom) { link_.peer_connected(whom); };
   auto mesh = mesh::Mesh::open(options, events);
   if (!mesh) return mesh.error();
@@ -85,7 +69,7 @@ void Worker::run() {
       log::info("interrupted", {{"epoch", plan.epoch.value}, {"why", to_string(interrupted.error)}});
       if (interrupted.error.code == Code::kInternal) {
         link_.send(Fault{interrupted.error.context});
-        link_.peer_lost(welcome_.self, "self");
+        link_.peer_lost(welcome_.self, Evidence::kSelf);
       }
     }
   }
@@ -133,7 +117,7 @@ void Worker::enter(const Plan& plan) {
 
   const Settlement settlement = attempt_->settlement;
   report_.step = settlement.step;
-  report_.source = word_of(settlement.source);
+  report_.source = settlement.source.value();
   report_.reason = settlement.reason;
   report_.agree_ms = ms_between(start, connected) + attempt_->agree_ms;
   report_.move_ms = attempt_->move_ms;
@@ -160,7 +144,7 @@ void Worker::enter(const Plan& plan) {
   }
   current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_.training,
                                                   data_.validation.get(), pool_, hooks(), state_.bad);
-  if (settlement.source == SettleSource::kFresh) {
+  if (settlement.source == StateSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, job_.spec);
     } catch (const Interrupted&) {
@@ -177,9 +161,9 @@ void Worker::enter(const Plan& plan) {
   link_.count_on(members);
   link_.state(WorkerState::kTraining);
   log::info("regrouped", {{"epoch", plan.epoch.value},
-                          {"cause", plan.cause},
+                          {"cause", to_string(plan.cause)},
                           {"step", settlement.step.value},
-                          {"source", report_.source},
+                          {"source", to_string(report_.source)},
                           {"reason", settlement.reason},
                           {"agree_ms", report_.agree_ms},
                           {"move_ms", report_.move_ms},
@@ -190,8 +174,7 @@ void Worker::train() {
   if (current_->view.is_donor()) return;
   const JobSpec& spec = job_.spec;
   // Who begins again from a checkpoint of a job that gave up wants one more try.
-  if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != word_of(SettleSource::kCheckpoint))
-    return give_up();
+  if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != StateSource::kCheckpoint) return give_up();
   HangLimit hang_limit(spec.heartbeat_ms);
   for (;;) {
     validate();

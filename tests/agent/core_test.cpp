@@ -60,7 +60,7 @@ TEST(AgentCore, a_dead_member_is_reported_at_once_and_replaced_a_moment_later) {
   const auto report = suspect_from_json(w.etcd.at("/regroup/c/suspects/n"));
   ASSERT_TRUE(report);
   EXPECT_EQ(report->suspicions.at(0).whom, id);
-  EXPECT_EQ(report->suspicions.at(0).evidence, "exit");
+  EXPECT_EQ(report->suspicions.at(0).evidence, Evidence::kExit);
   EXPECT_TRUE(w.node().workers.empty());
   w.after(milliseconds(250));
   ASSERT_EQ(w.all<StartWorker>().size(), 1u);
@@ -174,7 +174,7 @@ TEST(AgentCore, a_drained_node_waits_until_its_job_lets_it_go) {
   w.feed(PlanKnown{World::plan_with(id, 8)});
   w.feed(WorkerSays{id, StateChanged{WorkerState::kTraining, Epoch(0), ""}});
   w.feed(Terminate{});
-  EXPECT_EQ(notice_from_json(w.etcd.at("/regroup/c/notices/n"))->kind, "drain");
+  EXPECT_EQ(notice_from_json(w.etcd.at("/regroup/c/notices/n"))->kind, NoticeKind::kDrain);
   w.after(milliseconds(10'000));
   EXPECT_TRUE(w.all<Quit>().empty());
   w.feed(Assigned{""});

@@ -50,15 +50,15 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   const auto state = there_and_back(StateChanged{WorkerState::kWarm, Epoch(5), "waits"});
   EXPECT_EQ(state.state, WorkerState::kWarm);
   EXPECT_EQ(state.epoch, Epoch(5));
-  const auto suspects = there_and_back(Suspects{Epoch(4), {{kWorker, "eof", 123456}}});
+  const auto suspects = there_and_back(Suspects{Epoch(4), {{kWorker, Evidence::kEof, 123456}}});
   ASSERT_EQ(suspects.suspicions.size(), 1u);
   EXPECT_EQ(suspects.suspicions[0].whom, kWorker);
-  EXPECT_EQ(suspects.suspicions[0].evidence, "eof");
+  EXPECT_EQ(suspects.suspicions[0].evidence, Evidence::kEof);
   Regrouped regrouped;
-  regrouped.report.source = "snapshot";
+  regrouped.report.source = StateSource::kSnapshot;
   regrouped.report.move_ms = 2.5;
   regrouped.report.steps_lost = 3;
-  EXPECT_EQ(there_and_back(regrouped).report.source, "snapshot");
+  EXPECT_EQ(there_and_back(regrouped).report.source, StateSource::kSnapshot);
   EXPECT_EQ(there_and_back(regrouped).report.steps_lost, 3);
   SnapshotTaken taken{
       {Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7), {4, 1}}, true, 4, 2, {{3, {5, 7}, 4096}}};

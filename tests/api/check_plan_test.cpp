@@ -16,7 +16,6 @@ const Case kCases[] = {
     {"epoch 0", [](Plan& p) { p.epoch = Epoch(0); }},
     {"parent epoch 7", [](Plan& p) { p.parent = Epoch(7); }},
     {"for job 'other'", [](Plan& p) { p.job = "other"; }},
-    {"no cause", [](Plan& p) { p.cause.clear(); }},
     {"no reason", [](Plan& p) { p.reason.clear(); }},
     {"checkpoint_step and checkpoint_path", [](Plan& p) { p.checkpoint_path.clear(); }},
     {"checkpoint_step and checkpoint_path", [](Plan& p) { p.checkpoint_step.reset(); }},

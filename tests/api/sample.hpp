@@ -43,7 +43,7 @@ inline Plan sample_plan() {
   plan.job = "tiny";
   plan.origin = Origin::kResume;
   plan.when = When::kBoundary;
-  plan.cause = "join";
+  plan.cause = Cause::kJoin;
   plan.reason = "node d is warm";
   plan.members = {sample_participant("a"), sample_participant("b"), sample_participant("c")};
   plan.placement.groups = {

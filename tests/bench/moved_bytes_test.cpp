@@ -22,7 +22,7 @@ struct World {
 cli::RegroupRecord regroup(int epoch, const std::string& cause, std::int64_t moved, std::int64_t own = 0) {
   cli::RegroupRecord record;
   record.epoch = Epoch(static_cast<std::uint64_t>(epoch));
-  record.cause = cause;
+  record.cause = kCauseWords.find(cause);
   record.bytes_moved = moved;
   record.bytes_from_own_agents = own;
   return record;

@@ -66,7 +66,7 @@ TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
   EXPECT_EQ(*again, Submitted::kGoesOn);
   EXPECT_EQ(job_from_json(store.get(keys.spec("a"))->value)->profile, profiled.profile);
   JobOutcome outcome;
-  outcome.state = "finished";
+  outcome.state = JobState::kFinished;
   ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
   EXPECT_NE(submit(store, keys, small_job("a"), SubmitWhere::kLocal).error().context.find("is over (finished)"),
             std::string::npos);
@@ -78,11 +78,11 @@ struct StoppedJob {
   StoppedJob() {
     EXPECT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kCluster));
     JobOutcome outcome;
-    outcome.state = "stopped";
+    outcome.state = JobState::kStopped;
     EXPECT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
     EXPECT_TRUE(store.put(keys.current_plan("a"), "{}"));
     EXPECT_TRUE(store.put(keys.plan("a", Epoch(3)), "{}"));
-    EXPECT_TRUE(store.put(keys.wishes("a") + "stop", to_json(WishRecord{"stop", 0, {}})));
+    EXPECT_TRUE(store.put(keys.wishes("a") + "stop", to_json(WishRecord{WishKind::kStop, 0, {}})));
     EXPECT_TRUE(store.put(keys.progress("a", NodeId("n")), to_json(ProgressRecord{})));
   }
   void saved() {

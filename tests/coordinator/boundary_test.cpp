@@ -33,7 +33,7 @@ TEST(Boundary, a_newcomer_joins_when_it_is_warm_and_not_before) {
   w.warm("node-5");
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.plan().when, When::kBoundary);
-  EXPECT_EQ(w.plan().cause, "join");
+  EXPECT_EQ(w.plan().cause, Cause::kJoin);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-5"}));
 }
 
@@ -51,7 +51,7 @@ TEST(Boundary, a_newcomer_joins_an_epoch_whose_members_hold_their_state_before_i
   ASSERT_EQ(w.plans.size(), 2U);
   w.set_worker("node-0", WorkerState::kTraining, w.plan().epoch);
   ASSERT_EQ(w.plans.size(), 3U);
-  EXPECT_EQ(w.plan().cause, "join");
+  EXPECT_EQ(w.plan().cause, Cause::kJoin);
   EXPECT_EQ(w.plan().when, When::kBoundary);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 
@@ -131,12 +131,12 @@ TEST(Boundary, a_drained_node_gives_its_state_as_a_donor_and_is_let_go_after_the
   CoreWorld w;
   w.start();
   w.train_on(3);
-  w.etcd.put(w.keys.notice(NodeId("node-1")), to_json(NoticeRecord{NodeId("node-1"), "drain", 0}),
+  w.etcd.put(w.keys.notice(NodeId("node-1")), to_json(NoticeRecord{NodeId("node-1"), NoticeKind::kDrain, 0}),
              w.lease_of("node-1"));
   w.pump();
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.plan().when, When::kBoundary);
-  EXPECT_EQ(w.plan().cause, "drain");
+  EXPECT_EQ(w.plan().cause, Cause::kDrain);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-2"}));
   ASSERT_EQ(w.plan().donors.size(), 1U);
   EXPECT_EQ(w.plan().donors.front().worker, w.worker("node-1"));
@@ -155,7 +155,7 @@ TEST(Boundary, a_drain_that_would_leave_too_few_waits_and_goes_with_the_replacem
   JobSpec job = tiny_job();
   job.elastic.min_nodes = 2;
   w.train_on(2, job);
-  wish(w, "d", {"drain", 0, NodeId("node-1")});
+  wish(w, "d", {WishKind::kDrain, 0, NodeId("node-1")});
   w.advance(1000);
   EXPECT_EQ(w.plans.size(), 1U);
   EXPECT_NE(w.status().notes.back().find("stay for now"), std::string::npos);
@@ -169,9 +169,9 @@ TEST(Boundary, a_loss_while_a_drain_is_pending_keeps_the_leaving_worker_as_a_don
   CoreWorld w;
   w.start();
   w.train_on(4);
-  wish(w, "d", {"drain", 0, NodeId("node-3")});
+  wish(w, "d", {WishKind::kDrain, 0, NodeId("node-3")});
   ASSERT_EQ(w.plans.size(), 2U);
-  w.suspect(to_string(w.worker("node-0")), Epoch(1), {{w.worker("node-2"), "eof", 1}});  // still in epoch 1
+  w.suspect(to_string(w.worker("node-0")), Epoch(1), {{w.worker("node-2"), Evidence::kEof, 1}});  // still in epoch 1
   ASSERT_EQ(w.plans.size(), 3U);
   EXPECT_EQ(w.plan().when, When::kNow);
   EXPECT_EQ(w.plan().parent, Epoch(2));
@@ -184,7 +184,7 @@ TEST(Boundary, a_donor_that_dies_before_the_boundary_is_a_loss_too) {
   CoreWorld w;
   w.start();
   w.train_on(4);
-  wish(w, "d", {"drain", 0, NodeId("node-3")});
+  wish(w, "d", {WishKind::kDrain, 0, NodeId("node-3")});
   ASSERT_EQ(w.plans.size(), 2U);
   w.agent_says_exit("node-3");
   ASSERT_EQ(w.plans.size(), 3U);
@@ -197,21 +197,21 @@ TEST(Boundary, scaling_down_and_up_follows_the_newest_wish_within_the_jobs_limit
   CoreWorld w;
   w.start();
   w.train_on(4);
-  wish(w, "a", {"scale", 2, {}});
+  wish(w, "a", {WishKind::kScale, 2, {}});
   ASSERT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.plan().cause, "scale");
+  EXPECT_EQ(w.plan().cause, Cause::kScale);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
   EXPECT_EQ(w.plan().donors.size(), 2U);
   w.progress("node-0", 5);
   EXPECT_EQ(w.assigned("node-2"), "");
   EXPECT_EQ(w.assigned("node-3"), "");
-  wish(w, "b", {"scale", 3, {}});
+  wish(w, "b", {WishKind::kScale, 3, {}});
   EXPECT_EQ(w.etcd.get(w.keys.wishes("job") + "a"), nullptr);
   EXPECT_EQ(w.assigned("node-2"), "job");
   w.set_worker("node-2", WorkerState::kWarm, w.epoch(), 1);
   ASSERT_EQ(w.plans.size(), 3U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
-  wish(w, "c", {"scale", 99, {}});
+  wish(w, "c", {WishKind::kScale, 99, {}});
   w.progress("node-0", 9);
   EXPECT_NE(w.status().notes.front().find("is cut to 16"), std::string::npos) << w.status().notes.front();
 }
@@ -220,10 +220,10 @@ TEST(Boundary, undrain_lets_a_node_come_back) {
   CoreWorld w;
   w.start();
   w.train_on(2);
-  wish(w, "d", {"drain", 0, NodeId("node-1")});
+  wish(w, "d", {WishKind::kDrain, 0, NodeId("node-1")});
   w.progress("node-0", 5);
   EXPECT_EQ(w.assigned("node-1"), "");
-  wish(w, "u", {"undrain", 0, NodeId("node-1")});
+  wish(w, "u", {WishKind::kUndrain, 0, NodeId("node-1")});
   EXPECT_EQ(w.assigned("node-1"), "job");
   EXPECT_EQ(w.etcd.get(w.keys.wishes("job") + "d"), nullptr);
 }
@@ -240,7 +240,7 @@ TEST(Boundary, after_a_loss_balance_is_restored_once_when_no_worker_is_on_its_wa
   w.progress("node-0", 5);
   w.advance(1000);
   ASSERT_EQ(w.plans.size(), 3U);
-  EXPECT_EQ(w.plan().cause, "balance");
+  EXPECT_EQ(w.plan().cause, Cause::kBalance);
   EXPECT_EQ(w.plan().when, When::kBoundary);
   w.progress("node-0", 6);
   w.advance(20'000);
@@ -258,7 +258,7 @@ TEST(Boundary, a_restarting_worker_is_waited_for_before_balance_is_restored) {
   ASSERT_EQ(w.plans.size(), 2U);
   w.set_worker("node-3", WorkerState::kWarm, w.epoch(), 1);
   ASSERT_EQ(w.plans.size(), 3U);
-  EXPECT_EQ(w.plan().cause, "join");
+  EXPECT_EQ(w.plan().cause, Cause::kJoin);
   EXPECT_EQ(w.plan().members.size(), 4U);
 }
 
@@ -315,7 +315,7 @@ TEST(Takeover, a_pending_boundary_plan_is_left_alone_by_the_next_leader) {
   w.lead(1);
   w.advance(3000);
   EXPECT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.status().state, "regrouping");
+  EXPECT_EQ(w.status().state, JobState::kRegrouping);
 }
 
 }  // namespace

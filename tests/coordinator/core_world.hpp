@@ -143,7 +143,7 @@ class CoreWorld {
   void warm(const std::string& node, int start = 0) { set_worker(node, WorkerState::kWarm, plan().epoch, start); }
   void agent_says_exit(const std::string& node, int start = 0) {
     NodeRecord r = record(node);
-    suspect(node, epoch(), {{worker(node, start, r.incarnation), "exit", now.wall_ms - 1}});
+    suspect(node, epoch(), {{worker(node, start, r.incarnation), Evidence::kExit, now.wall_ms - 1}});
   }
   void suspect(const std::string& reporter, Epoch at, const std::vector<Suspicion>& suspicions) {
     std::string key = reporter;
@@ -151,7 +151,7 @@ class CoreWorld {
     etcd.put(keys.suspect(key), to_json(SuspectRecord{key, at, suspicions}));
     pump();
   }
-  void suspect(const WorkerId& reporter, const std::vector<WorkerId>& whom, const std::string& evidence) {
+  void suspect(const WorkerId& reporter, const std::vector<WorkerId>& whom, Evidence evidence) {
     std::vector<Suspicion> suspicions;
     for (const WorkerId& id : whom) suspicions.push_back({id, evidence, now.wall_ms - 2});
     suspect(to_string(reporter), epoch(), suspicions);

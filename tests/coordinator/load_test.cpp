@@ -57,7 +57,7 @@ TEST(ByLoad, experts_change_places_once_when_routers_are_uneven) {
   EXPECT_EQ(w.plans.size(), 1U) << "not before the plan is in force for long enough";
   w.advance(2000);
   ASSERT_EQ(w.plans.size(), 2U) << w.status().reason;
-  EXPECT_EQ(w.plan().cause, "load");
+  EXPECT_EQ(w.plan().cause, Cause::kLoad);
   EXPECT_EQ(w.plan().when, When::kBoundary);
   EXPECT_EQ(w.plan().members, w.plans[0].members);
   EXPECT_NE(w.plan().reason.find("heaviest rank 1.64 -> 1.00 x the mean"), std::string::npos) << w.plan().reason;
@@ -67,7 +67,7 @@ TEST(ByLoad, experts_change_places_once_when_routers_are_uneven) {
   put_load(w, kSkewed, 28);
   w.advance(120'000);
   EXPECT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.status().state, "training");
+  EXPECT_EQ(w.status().state, JobState::kTraining);
 }
 
 TEST(ByLoad, each_move_among_the_same_members_waits_twice_as_long_as_the_one_before) {
@@ -186,7 +186,7 @@ TEST(ByLoad, a_loss_comes_first_and_begins_the_wait_anew) {
   put_load(w, kSkewedElsewhere, 20);
   w.advance(8000);
   EXPECT_EQ(w.plans.size(), plans);
-  EXPECT_NE(w.plan().cause, "load");
+  EXPECT_NE(w.plan().cause, Cause::kLoad);
 }
 
 // One of three in a group leaves.
@@ -195,10 +195,10 @@ Plan drained(const Load& load, const Load& before) {
   w.start();
   w.train_on(3, one_group());
   if (!load.empty()) put_load(w, load, before, 10);
-  w.etcd.put(w.keys.wishes("job") + "d", to_json(WishRecord{"drain", 0, NodeId("node-2")}));
+  w.etcd.put(w.keys.wishes("job") + "d", to_json(WishRecord{WishKind::kDrain, 0, NodeId("node-2")}));
   w.pump();
   EXPECT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.plan().cause, "drain");
+  EXPECT_EQ(w.plan().cause, Cause::kDrain);
   return w.plan();
 }
 
@@ -223,7 +223,7 @@ TEST(ByLoad, joiners_find_experts_placed_by_count_while_routers_find_their_ways)
     if (!load.empty()) put_load(w, load, before, 10);
     join(w);
     EXPECT_EQ(w.plans.size(), 2U);
-    EXPECT_EQ(w.plan().cause, "join");
+    EXPECT_EQ(w.plan().cause, Cause::kJoin);
     return w.plan();
   };
   const Plan by_count = joined({}, {});
@@ -240,7 +240,7 @@ TEST(ByLoad, joiners_find_experts_placed_by_the_load_that_is_known) {
   train_unevenly(w, kSkewed);
   join(w);
   ASSERT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.plan().cause, "join");
+  EXPECT_EQ(w.plan().cause, Cause::kJoin);
   EXPECT_NE(w.plan().reason.find("heaviest rank"), std::string::npos) << w.plan().reason;
   EXPECT_NEAR(heaviest(w, kSkewed), 500.0 / (1100.0 / 3), 0.01) << "no rank has both popular experts of a layer";
 }

@@ -16,7 +16,7 @@ TEST(LostWorkers, an_exit_seen_by_the_agent_makes_the_next_plan_at_once) {
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-3"}));
   EXPECT_EQ(w.plan().when, When::kNow);
-  EXPECT_EQ(w.plan().cause, "worker_lost");
+  EXPECT_EQ(w.plan().cause, Cause::kWorkerLost);
   EXPECT_EQ(w.plan().origin, Origin::kResume);
   EXPECT_EQ(w.plan().parent, Epoch(1));
   EXPECT_EQ(w.plan().detected_at_ms, before - 1);
@@ -31,7 +31,7 @@ TEST(LostWorkers, end_of_file_seen_by_one_peer_removes_the_accused_and_not_the_r
   CoreWorld w;
   w.start();
   w.train_on(4);
-  w.suspect(w.worker("node-0"), {w.worker("node-3")}, "eof");
+  w.suspect(w.worker("node-0"), {w.worker("node-3")}, Evidence::kEof);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
@@ -40,7 +40,7 @@ TEST(LostWorkers, two_deaths_seen_first_by_one_peer_do_not_cost_the_peer) {
   CoreWorld w;
   w.start();
   w.train_on(4);
-  w.suspect(w.worker("node-0"), {w.worker("node-2"), w.worker("node-3")}, "eof");
+  w.suspect(w.worker("node-0"), {w.worker("node-2"), w.worker("node-3")}, Evidence::kEof);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
 }
@@ -49,19 +49,19 @@ TEST(LostWorkers, a_silent_worker_is_removed_as_soon_as_two_agree) {
   CoreWorld w;
   w.start();
   w.train_on(4);
-  w.suspect(w.worker("node-0"), {w.worker("node-3")}, "silence");
+  w.suspect(w.worker("node-0"), {w.worker("node-3")}, Evidence::kSilence);
   EXPECT_EQ(w.plans.size(), 1U);
-  w.suspect(w.worker("node-1"), {w.worker("node-3")}, "silence");
+  w.suspect(w.worker("node-1"), {w.worker("node-3")}, Evidence::kSilence);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
-  EXPECT_EQ(w.plan().cause, "silent");
+  EXPECT_EQ(w.plan().cause, Cause::kSilent);
 }
 
 TEST(LostWorkers, one_voice_alone_about_silence_is_believed_after_a_moment) {
   CoreWorld w;
   w.start();
   w.train_on(4);
-  w.suspect(w.worker("node-0"), {w.worker("node-3")}, "silence");
+  w.suspect(w.worker("node-0"), {w.worker("node-3")}, Evidence::kSilence);
   w.advance(200);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
@@ -71,12 +71,12 @@ TEST(LostWorkers, a_cut_off_worker_that_reports_first_is_the_one_to_go) {
   CoreWorld w;
   w.start();
   w.train_on(4);
-  w.suspect(w.worker("node-3"), {w.worker("node-0"), w.worker("node-1"), w.worker("node-2")}, "silence");
+  w.suspect(w.worker("node-3"), {w.worker("node-0"), w.worker("node-1"), w.worker("node-2")}, Evidence::kSilence);
   EXPECT_EQ(w.plans.size(), 1U);
   // The first objector alone settles nothing: the two that have said nothing yet are given their moment.
-  w.suspect(w.worker("node-0"), {w.worker("node-3")}, "silence");
-  w.suspect(w.worker("node-1"), {w.worker("node-3")}, "silence");
-  w.suspect(w.worker("node-2"), {w.worker("node-3")}, "silence");
+  w.suspect(w.worker("node-0"), {w.worker("node-3")}, Evidence::kSilence);
+  w.suspect(w.worker("node-1"), {w.worker("node-3")}, Evidence::kSilence);
+  w.suspect(w.worker("node-2"), {w.worker("node-3")}, Evidence::kSilence);
   w.advance(300);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
@@ -86,12 +86,12 @@ TEST(LostWorkers, a_hang_that_its_agent_reports_or_a_fault_that_it_reports_itsel
   CoreWorld w;
   w.start();
   w.train_on(4);
-  w.suspect("node-1", w.epoch(), {{w.worker("node-1"), "hang", w.now.wall_ms}});
+  w.suspect("node-1", w.epoch(), {{w.worker("node-1"), Evidence::kHang, w.now.wall_ms}});
   ASSERT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.plan().cause, "hang");
-  w.suspect(w.worker("node-2"), {w.worker("node-2")}, "self");
+  EXPECT_EQ(w.plan().cause, Cause::kHang);
+  w.suspect(w.worker("node-2"), {w.worker("node-2")}, Evidence::kSelf);
   ASSERT_EQ(w.plans.size(), 3U);
-  EXPECT_EQ(w.plan().cause, "fault");
+  EXPECT_EQ(w.plan().cause, Cause::kFault);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-3"}));
 }
 
@@ -102,11 +102,11 @@ TEST(LostWorkers, reports_of_another_epoch_or_by_strangers_or_about_strangers_ch
   w.agent_says_exit("node-2");
   ASSERT_EQ(w.plans.size(), 2U);
   w.progress("node-0", 2);
-  w.suspect(to_string(w.worker("node-0")), Epoch(1), {{w.worker("node-1"), "eof", 1}});  // of epoch 1
-  w.suspect(to_string(w.worker("node-2")), Epoch(2), {{w.worker("node-1"), "eof", 1}});  // no member
-  w.suspect(to_string(w.worker("node-0")), Epoch(2), {{w.worker("node-9"), "eof", 1}});  // nobody
-  w.suspect("node-7", Epoch(2), {{w.worker("node-1"), "exit", 1}});                      // not its agent
-  w.suspect("node-1", Epoch(2), {{w.worker("node-1", 5), "exit", 1}});                   // another life
+  w.suspect(to_string(w.worker("node-0")), Epoch(1), {{w.worker("node-1"), Evidence::kEof, 1}});  // of epoch 1
+  w.suspect(to_string(w.worker("node-2")), Epoch(2), {{w.worker("node-1"), Evidence::kEof, 1}});  // no member
+  w.suspect(to_string(w.worker("node-0")), Epoch(2), {{w.worker("node-9"), Evidence::kEof, 1}});  // nobody
+  w.suspect("node-7", Epoch(2), {{w.worker("node-1"), Evidence::kExit, 1}});                      // not its agent
+  w.suspect("node-1", Epoch(2), {{w.worker("node-1", 5), Evidence::kExit, 1}});                   // another life
   w.advance(1000);
   EXPECT_EQ(w.plans.size(), 2U);
 }
@@ -120,10 +120,10 @@ TEST(LostWorkers, a_new_life_of_the_agent_or_of_the_slot_proves_the_old_one_dead
   r.workers.clear();
   w.put_node(r);
   ASSERT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.plan().cause, "node_lost");
+  EXPECT_EQ(w.plan().cause, Cause::kNodeLost);
   w.set_worker("node-2", WorkerState::kStarting, {}, 1);
   ASSERT_EQ(w.plans.size(), 3U);
-  EXPECT_EQ(w.plan().cause, "worker_lost");
+  EXPECT_EQ(w.plan().cause, Cause::kWorkerLost);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-3"}));
 }
 
@@ -136,7 +136,7 @@ TEST(LostWorkers, an_absent_node_is_lost_after_its_grace) {
   EXPECT_EQ(w.plans.size(), 1U);
   w.advance(700);
   ASSERT_EQ(w.plans.size(), 2U);
-  EXPECT_EQ(w.plan().cause, "node_lost");
+  EXPECT_EQ(w.plan().cause, Cause::kNodeLost);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-2"}));
 }
 
@@ -219,7 +219,7 @@ TEST(LostWorkers, below_min_nodes_survivors_wait_and_go_on_with_the_newcomer) {
   w.train_on(2, job);
   w.agent_says_exit("node-1");
   EXPECT_EQ(w.plans.size(), 1U);
-  EXPECT_EQ(w.status().state, "waiting");
+  EXPECT_EQ(w.status().state, JobState::kWaiting);
   EXPECT_NE(w.status().reason.find("1 node left, the job needs at least 2"), std::string::npos) << w.status().reason;
   w.set_worker("node-1", WorkerState::kReady, {}, 1);
   ASSERT_EQ(w.plans.size(), 2U);

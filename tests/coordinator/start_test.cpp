@@ -8,7 +8,7 @@ TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh_and_creates_born
   CoreWorld w;
   w.start();
   w.put_job(tiny_job());
-  EXPECT_EQ(w.status().state, "waiting");
+  EXPECT_EQ(w.status().state, JobState::kWaiting);
   w.put_node(w.record("node-0"));
   EXPECT_EQ(w.assigned("node-0"), "job");
   w.set_worker("node-0", WorkerState::kStarting);
@@ -17,7 +17,7 @@ TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh_and_creates_born
   ASSERT_EQ(w.plans.size(), 1U);
   EXPECT_EQ(w.plan().origin, Origin::kFresh);
   EXPECT_EQ(w.plan().epoch, Epoch(1));
-  EXPECT_EQ(w.plan().cause, "start");
+  EXPECT_EQ(w.plan().cause, Cause::kStart);
   EXPECT_EQ(born_from_json(w.etcd.get(w.keys.born("job"))->value)->epoch, Epoch(1));
   EXPECT_EQ(w.etcd.get(w.keys.current_plan("job"))->value, w.etcd.get(w.keys.plan("job", Epoch(1)))->value);
   EXPECT_TRUE(check_plan(w.plan(), tiny_job()).empty());
@@ -32,7 +32,7 @@ TEST(Start, the_first_ready_node_waits_two_seconds_for_the_others_and_no_longer)
   w.set_worker("node-1", WorkerState::kStarting);
   w.advance(1900);
   EXPECT_TRUE(w.plans.empty());
-  EXPECT_EQ(w.status().state, "starting");
+  EXPECT_EQ(w.status().state, JobState::kStarting);
   w.advance(200);
   ASSERT_EQ(w.plans.size(), 1U);
   EXPECT_EQ(w.members(), std::vector<std::string>{"node-0"});
@@ -61,7 +61,7 @@ TEST(Start, below_min_nodes_the_job_waits_and_says_how_many_are_missing) {
   }
   w.advance(10'000);
   EXPECT_TRUE(w.plans.empty());
-  EXPECT_EQ(w.status().state, "waiting");
+  EXPECT_EQ(w.status().state, JobState::kWaiting);
   EXPECT_NE(w.status().reason.find("2 nodes of at least 3"), std::string::npos) << w.status().reason;
 }
 
@@ -123,10 +123,10 @@ TEST(Start, the_second_job_waits_until_the_first_is_over) {
   w.put_node(w.record("node-1"));
   EXPECT_EQ(w.assigned("node-0"), "job");
   EXPECT_EQ(w.assigned("node-1"), "job");
-  EXPECT_EQ(w.status("later").state, "waiting");
-  w.etcd.put(w.keys.wishes("job") + "x", to_json(WishRecord{"stop", 0, {}}));
+  EXPECT_EQ(w.status("later").state, JobState::kWaiting);
+  w.etcd.put(w.keys.wishes("job") + "x", to_json(WishRecord{WishKind::kStop, 0, {}}));
   w.pump();
-  EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, "stopped");
+  EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, JobState::kStopped);
   w.advance(6000);
   EXPECT_EQ(w.assigned("node-0"), "later");
   EXPECT_EQ(w.assigned("node-1"), "later");
@@ -151,7 +151,7 @@ TEST(Start, a_checkpoint_directory_of_another_job_stops_the_start_with_its_reaso
   job.snapshots.checkpoint_dir = "/c";
   view.apply({true, true, 5, {{WatchEvent::Kind::kPut, {keys.spec("job"), to_json(job), 2, 2, 1, 0}}}}, {});
   JobMemory memory;
-  EXPECT_EQ(decide(view, view.jobs().at("job"), memory, {}).state, "starting");
+  EXPECT_EQ(decide(view, view.jobs().at("job"), memory, {}).state, JobState::kStarting);
   view.scanned("job", {}, "/c holds a checkpoint of another job");
   EXPECT_EQ(decide(view, view.jobs().at("job"), memory, {}).reason, "/c holds a checkpoint of another job");
 }
@@ -165,7 +165,7 @@ TEST(Start, a_finished_job_gets_its_outcome_and_lets_its_nodes_go) {
   const auto* kv = w.etcd.get(w.keys.outcome("job"));
   ASSERT_NE(kv, nullptr);
   EXPECT_EQ(job_outcome_from_json(kv->value)->weights_sha256, "abc");
-  EXPECT_EQ(w.status().state, "finished");
+  EXPECT_EQ(w.status().state, JobState::kFinished);
   EXPECT_EQ(w.assigned("node-0"), "");
   EXPECT_EQ(w.plans.size(), 1U);
   w.agent_says_exit("node-0");
@@ -179,7 +179,7 @@ TEST(Start, members_that_give_up_make_the_job_failed) {
   w.train_on(2);
   w.progress("node-1", 30, "failed: the gradients of 10 steps in a row, 21 to 30, were not finite");
   const auto outcome = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value);
-  EXPECT_EQ(outcome->state, "failed");
+  EXPECT_EQ(outcome->state, JobState::kFailed);
   EXPECT_EQ(outcome->reason, "the gradients of 10 steps in a row, 21 to 30, were not finite");
   EXPECT_EQ(outcome->step, Step(30));
   EXPECT_EQ(w.assigned("node-0"), "");
@@ -192,7 +192,7 @@ TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
   w.etcd.put(w.keys.progress("job", NodeId("node-0")),
              to_json(ProgressRecord{Epoch(1), Step(100), 1, 1, 1, "finished", "abc"}));
   w.progress("node-1", 100, "finished", "def");
-  EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, "failed");
+  EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, JobState::kFailed);
 }
 
 }  // namespace

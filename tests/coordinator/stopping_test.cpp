@@ -11,7 +11,7 @@ JobSpec saving_job() {
 }
 
 void wish_to_stop(CoreWorld& w, bool now = false) {
-  WishRecord wish{"stop", 0, {}};
+  WishRecord wish{WishKind::kStop, 0, {}};
   wish.now = now;
   w.etcd.put(w.keys.wishes("job") + "stop", to_json(wish));
   w.pump();
@@ -36,14 +36,14 @@ TEST(Stopping, a_job_that_trains_gets_a_plan_that_ends_it_and_is_over_when_its_m
   EXPECT_EQ(w.plan().members, before.members);
   EXPECT_EQ(w.plan().placement, before.placement);
   EXPECT_TRUE(check_plan(w.plan(), saving_job()).empty());
-  EXPECT_EQ(w.status().state, "stopping");
+  EXPECT_EQ(w.status().state, JobState::kStopping);
   for (int i = 0; i < 3; ++i) w.set_worker(w.name(i), WorkerState::kFinished);
   w.advance(2000);
   EXPECT_FALSE(outcome(w));
   ASSERT_EQ(w.plans.size(), 2U);
   w.progress("node-1", 8, "stopped");
   ASSERT_TRUE(outcome(w));
-  EXPECT_EQ(outcome(w)->state, "stopped");
+  EXPECT_EQ(outcome(w)->state, JobState::kStopped);
   EXPECT_EQ(outcome(w)->step, Step(8));
   EXPECT_EQ(outcome(w)->reason, "as wished, after step 8, whose checkpoint is written");
   EXPECT_EQ(w.assigned("node-0"), "");
@@ -120,7 +120,7 @@ TEST(Stopping, a_job_that_nobody_trains_is_not_waited_for) {
   job.elastic.min_nodes = 2;
   w.train_on(2, job);
   w.agent_says_exit("node-1");
-  EXPECT_EQ(w.status().state, "waiting");
+  EXPECT_EQ(w.status().state, JobState::kWaiting);
   wish_to_stop(w);
   EXPECT_FALSE(outcome(w));
   w.advance(6000);

@@ -70,7 +70,6 @@ inline Plan next_plan(const JobSpec& job, const Plan* previous, const Planned& p
   plan.epoch = Epoch(previous != nullptr ? previous->epoch.value + 1 : 1);
   plan.parent = Epoch(plan.epoch.value - 1);
   plan.job = job.name;
-  plan.cause = "test";
   plan.reason = planned.reason;
   plan.members = planned.members;
   plan.placement = planned.placement;

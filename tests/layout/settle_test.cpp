@@ -27,7 +27,7 @@ SettleInput input(std::vector<Inventory> inventories) {
 
 // The rule again, said naively: over halves of one unit, for every combination of what two holders have.
 struct Expected {
-  SettleSource source = SettleSource::kNothing;
+  std::optional<StateSource> source;
   std::int64_t step = 0;
 };
 
@@ -48,18 +48,18 @@ Expected naive(const SettleInput& in) {
       }
     }
     if (any[0] && any[1]) {
-      best = {live[0] && live[1] ? SettleSource::kLive : SettleSource::kSnapshot, step};
+      best = {live[0] && live[1] ? StateSource::kLive : StateSource::kSnapshot, step};
       best_step = step;
     }
   }
-  if (in.checkpoint && in.checkpoint->value > best_step) return {SettleSource::kCheckpoint, in.checkpoint->value};
+  if (in.checkpoint && in.checkpoint->value > best_step) return {StateSource::kCheckpoint, in.checkpoint->value};
   if (best_step >= 0) return best;
   const bool progress = std::any_of(in.inventories.begin(), in.inventories.end(), [&](const Inventory& i) {
     const bool recorded = std::find(in.vote_records.begin(), in.vote_records.end(), i.step) != in.vote_records.end();
     return i.step.value > 0 && (i.kind != StateKind::kPrepared || recorded);
   });
-  if (in.fresh_allowed && !progress) return {SettleSource::kFresh, 0};
-  return {SettleSource::kNothing, 0};
+  if (in.fresh_allowed && !progress) return {StateSource::kFresh, 0};
+  return {std::nullopt, 0};
 }
 
 TEST(Settle, every_small_combination_follows_the_rule) {
@@ -71,7 +71,7 @@ TEST(Settle, every_small_combination_follows_the_rule) {
     }
   }
   int cases = 0;
-  std::map<SettleSource, int> seen;
+  std::map<std::optional<StateSource>, int> seen;
   for (const auto& a : choices) {
     for (const auto& b : choices) {
       for (const auto& c : choices) {
@@ -95,7 +95,7 @@ TEST(Settle, every_small_combination_follows_the_rule) {
               ASSERT_FALSE(settled.reason.empty());
               ++cases;
               ++seen[settled.source];
-              if (settled.source != SettleSource::kLive && settled.source != SettleSource::kSnapshot) {
+              if (settled.source != StateSource::kLive && settled.source != StateSource::kSnapshot) {
                 ASSERT_TRUE(settled.usable.empty() && settled.roll_forward.empty());
                 continue;
               }
@@ -108,7 +108,7 @@ TEST(Settle, every_small_combination_follows_the_rule) {
                 ASSERT_EQ(used.step, settled.step);
                 covered = covered.unite(used.blocks[0].blocks);
                 if (used.kind == StateKind::kPrepared) rolling.push_back(used.holder);
-                ASSERT_FALSE(settled.source == SettleSource::kLive && used.kind == StateKind::kSnapshot);
+                ASSERT_FALSE(settled.source == StateSource::kLive && used.kind == StateKind::kSnapshot);
               }
               ASSERT_EQ(covered, kAll);
               ASSERT_EQ(settled.roll_forward, rolling);
@@ -124,16 +124,16 @@ TEST(Settle, every_small_combination_follows_the_rule) {
 
 TEST(Settle, a_lone_newcomer_with_nothing_waits_unless_the_job_is_new) {
   SettleInput in = input({});
-  EXPECT_EQ(settle(in).source, SettleSource::kNothing);
+  EXPECT_EQ(settle(in).source, std::nullopt);
   in.fresh_allowed = true;
-  EXPECT_EQ(settle(in).source, SettleSource::kFresh);
+  EXPECT_EQ(settle(in).source, StateSource::kFresh);
 }
 
 TEST(Settle, fresh_weights_never_win_over_held_progress) {
   SettleInput in = input({inventory(0, StateKind::kSnapshot, 5, kFirstHalf)});
   in.fresh_allowed = true;
   const Settlement settled = settle(in);
-  EXPECT_EQ(settled.source, SettleSource::kNothing);
+  EXPECT_EQ(settled.source, std::nullopt);
   EXPECT_NE(settled.reason.find("step 5 lacks blocks [128, 256) of unit 0"), std::string::npos) << settled.reason;
 }
 
@@ -152,13 +152,13 @@ TEST(Settle, sources_of_one_step_mix_but_steps_never_do) {
              inventory(2, StateKind::kSnapshot, 6, {{200, 256}}), inventory(3, StateKind::kLive, 5, kAll)});
   in.vote_records = {Step(6)};
   Settlement settled = settle(in);
-  EXPECT_EQ(settled.source, SettleSource::kSnapshot);
+  EXPECT_EQ(settled.source, StateSource::kSnapshot);
   EXPECT_EQ(settled.step, Step(6));
   EXPECT_EQ(settled.usable, (std::vector<int>{0, 1, 2}));
   EXPECT_EQ(settled.roll_forward, std::vector<int>{1});
   in.inventories[2].step = Step(5);
   settled = settle(in);
-  EXPECT_EQ(settled.source, SettleSource::kLive);
+  EXPECT_EQ(settled.source, StateSource::kLive);
   EXPECT_EQ(settled.step, Step(5));
   EXPECT_EQ(settled.usable, std::vector<int>{3});
 }
@@ -170,7 +170,7 @@ TEST(Settle, every_unit_must_be_covered) {
                     {1, StateKind::kSnapshot, Step(8), {{0, kAll}, {1, kAll}}}};
   const Settlement settled = settle(in);
   EXPECT_EQ(settled.step, Step(8));
-  EXPECT_EQ(settled.source, SettleSource::kSnapshot);
+  EXPECT_EQ(settled.source, StateSource::kSnapshot);
   EXPECT_NE(settled.reason.find("step 9 lacks blocks [128, 256) of unit 1"), std::string::npos) << settled.reason;
 }
 

@@ -36,7 +36,7 @@ TEST(MeshFailure, a_peer_killed_while_we_wait_is_known_in_milliseconds) {
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::kPeerLost);
   EXPECT_NE(result.error().context.find(to_string(worker(1))), std::string::npos) << result.error().context;
-  ASSERT_TRUE(told.wait_for([&] { return told.count("eof") == 1; }));
+  ASSERT_TRUE(told.wait_for([&] { return told.count(Evidence::kEof) == 1; }));
   std::printf("kPeerLost %.2f ms after the kill, reported after %.2f ms\n", waited, ms_since(killed));
   EXPECT_EQ(told.lost[0].first, worker(1));
   EXPECT_LT(waited, 900);  // milliseconds; far below silence even on a loaded machine
@@ -136,7 +136,7 @@ TEST(MeshFailure, a_gather_that_loses_a_peer_returns_when_nobody_reads_its_bytes
   });
   MESH_OK(meshes[1]->wait(meshes[1]->send(Rank{0}, Tag{1}, {})));
   meshes[2].reset();
-  ASSERT_TRUE(told.wait_for([&] { return told.count("eof") == 1; }));
+  ASSERT_TRUE(told.wait_for([&] { return told.count(Evidence::kEof) == 1; }));
   for (const auto until = Clock::now() + 300ms; !returned && Clock::now() < until;) std::this_thread::yield();
   EXPECT_FALSE(returned);
   const auto given = meshes[1]->wait_message(meshes[1]->receive_message(Rank{0}, Tag{1}));
@@ -174,7 +174,7 @@ TEST(MeshFailure, a_stopped_peer_is_silent_after_five_beats_and_accuses_nobody_w
   EXPECT_EQ(result.error().code, Code::kPeerLost);
   std::printf("silence noticed %.0f ms after SIGSTOP (h = 100 ms)\n", waited);
   EXPECT_GE(waited, 350);
-  ASSERT_TRUE(told.wait_for([&] { return told.count("silence") == 1; }));
+  ASSERT_TRUE(told.wait_for([&] { return told.count(Evidence::kSilence) == 1; }));
   EXPECT_TRUE(mesh->connected(worker(1)));
   // the sleeper sleeps through its own silence limit; here it must not be said again while it lasts
   std::this_thread::sleep_for(1s);
@@ -200,9 +200,9 @@ TEST(MeshFailure, a_peer_that_beats_but_stands_still_hangs_and_stays_connected) 
   mesh->set_hang_limit(400ms);
   ASSERT_TRUE(meet(*mesh, world));
   MESH_OK(mesh->enter(Epoch{1}, world.peers, kGenerous));
-  ASSERT_TRUE(told.wait_for([&] { return told.count("hang") == 1; }));
+  ASSERT_TRUE(told.wait_for([&] { return told.count(Evidence::kHang) == 1; }));
   EXPECT_TRUE(mesh->connected(worker(1)));
-  EXPECT_EQ(told.count("silence"), 0);
+  EXPECT_EQ(told.count(Evidence::kSilence), 0);
 }
 
 TEST(MeshFailure, a_slow_reader_delays_its_own_messages_only_and_is_not_lost) {
@@ -233,7 +233,7 @@ TEST(MeshFailure, a_slow_reader_delays_its_own_messages_only_and_is_not_lost) {
   }
   MESH_OK(mesh->wait(send));
   MESH_OK(mesh->wait_message(mesh->receive_message(Rank{1}, Tag{2})));
-  EXPECT_TRUE(told.wait_for([&] { return told.count("silence") + told.count("hang") == 0; }));
+  EXPECT_TRUE(told.wait_for([&] { return told.count(Evidence::kSilence) + told.count(Evidence::kHang) == 0; }));
   EXPECT_EQ(slow->wait(), 0);
   EXPECT_EQ(quick->wait(), 0);
 }
@@ -304,7 +304,7 @@ TEST(MeshFailure, what_arrived_whole_before_the_death_can_still_be_received) {
   ASSERT_TRUE(meet(*mesh, world));
   MESH_OK(mesh->enter(Epoch{1}, world.peers, kGenerous));
   both_met.tell();
-  ASSERT_TRUE(told.wait_for([&] { return told.count("eof") == 1; }));
+  ASSERT_TRUE(told.wait_for([&] { return told.count(Evidence::kEof) == 1; }));
   const auto vote = mesh->wait_message(mesh->receive_message(Rank{1}, Tag{1}));
   MESH_OK(vote);
   EXPECT_TRUE(*vote == pattern(5000, 3));

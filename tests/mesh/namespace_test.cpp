@@ -9,13 +9,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kHeartbeat = 200ms;  // a busy machine must not make a rank silent that is not
 
-// "silence" of each rank in `whom` and nothing else.
+// Evidence::kSilence of each rank in `whom` and nothing else.
 bool only_silence_of(Told& told, const std::vector<int>& whom) {
   const std::lock_guard lock(told.mutex);
   if (told.lost.size() != whom.size()) return false;
   for (const int rank : whom) {
     const bool said = std::any_of(told.lost.begin(), told.lost.end(), [&](const auto& lost) {
-      return lost.first == worker(rank) && lost.second == "silence";
+      return lost.first == worker(rank) && lost.second == Evidence::kSilence;
     });
     if (!said) return false;
   }

@@ -62,11 +62,11 @@ inline std::vector<std::byte> pattern(std::size_t size, std::uint64_t seed) {
 struct Told {
   std::mutex mutex;
   std::condition_variable changed;
-  std::vector<std::pair<WorkerId, std::string>> lost;
+  std::vector<std::pair<WorkerId, Evidence>> lost;
   int connected = 0;
 
   Events events() {
-    return {[this](const WorkerId& whom, const std::string& evidence) {
+    return {[this](const WorkerId& whom, Evidence evidence) {
               std::lock_guard lock(mutex);
               lost.emplace_back(whom, evidence);
               changed.notify_all();
@@ -82,7 +82,7 @@ struct Told {
     std::unique_lock lock(mutex);
     return changed.wait_for(lock, timeout, condition);
   }
-  int count(const std::string& evidence) {  // under wait_for
+  int count(Evidence evidence) {  // under wait_for
     int n = 0;
     for (const auto& [whom, what] : lost) n += what == evidence;
     return n;

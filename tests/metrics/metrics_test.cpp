@@ -45,7 +45,7 @@ AgentCounters busy_agent() {
   agent.registered = true;
   agent.workers = 2;
   agent.worker_starts = 3;
-  agent.suspicions["eof"] = 2;
+  agent.suspicions[Evidence::kEof] = 2;
   agent.training.job = "demo \"quoted\"\n";
   agent.training.epoch = 7;
   agent.training.steps = 120;
@@ -61,7 +61,7 @@ AgentCounters busy_agent() {
   agent.training.phase_seconds["gather"].observe(0.01);
   agent.training.regroups["worker_lost"] = 1;
   agent.training.regroup_seconds["move"].observe(0.02);
-  agent.training.bytes_moved["live"] = 4096;
+  agent.training.bytes_moved[StateSource::kLive] = 4096;
   agent.training.rank_load = 1.25;
   agent.training.experts = {{{10, 30}, 1.5}, {{20, 20}, 1.0}};
   agent.snapshots.seconds.observe(0.01);

@@ -217,10 +217,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         {
           const std::lock_guard lock(mutex);
           bytes_moved_ += attempt.bytes_received;
-          if (rank == 0)
-            sources_.push_back(attempt.settlement.source == SettleSource::kLive    ? "live"
-                               : attempt.settlement.source == SettleSource::kFresh ? "fresh"
-                                                                                   : "other");
+          if (rank == 0) sources_.push_back(attempt.settlement.source.value());
         }
         node.runner.reset();
         node.state.store = std::move(attempt.store);
@@ -246,7 +243,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         hooks.trace = node.trace.get();
         node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data,
                                                    node.validation_data.get(), node.pool, hooks, node.state.bad);
-        if (attempt.settlement.source == SettleSource::kFresh) check_initial_weights(*node.runner, job_.spec);
+        if (attempt.settlement.source == StateSource::kFresh) check_initial_weights(*node.runner, job_.spec);
         for (;;) {
           const std::int64_t live = node.state.live->value;
           if (job_.spec.validation.due(live, job_.spec.steps) && node.state.validation.step < live) {

@@ -33,7 +33,7 @@ class Cluster {
   // Forgets a worker's state, as a death does.
   void lose(int worker);
   [[nodiscard]] const std::vector<double>& losses() const { return losses_; }
-  [[nodiscard]] const std::vector<std::string>& sources() const { return sources_; }  // of each regroup
+  [[nodiscard]] const std::vector<StateSource>& sources() const { return sources_; }  // of each regroup
   [[nodiscard]] const ShardStore& store(int worker) const;
   [[nodiscard]] const BadSteps& bad(int worker) const;
   [[nodiscard]] const std::vector<ValidationRecord>& validations() const {
@@ -52,7 +52,7 @@ class Cluster {
   std::uint64_t epoch_ = 0;
   std::vector<double> losses_;
   std::vector<ValidationRecord> validations_;
-  std::vector<std::string> sources_;
+  std::vector<StateSource> sources_;
   std::int64_t bytes_moved_ = 0;
 };
 

@@ -47,7 +47,7 @@ TEST_P(LayoutBits, growing_shrinking_and_moving_between_steps_changes_no_bit) {
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}, 2, true), {2, 4, 3}, 3, {0, 1}), alone(3));
   EXPECT_EQ(cluster.train(make_placement(job_, {1}), {4}, 4, {2, 3}), alone(4));
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 2}), {0, 4, 1, 2}, 5), alone(5));
-  EXPECT_EQ(cluster.sources().back(), "live");
+  EXPECT_EQ(cluster.sources().back(), StateSource::kLive);
   EXPECT_LT(cluster.losses().back(), cluster.losses().front());
 }
 
@@ -57,7 +57,7 @@ TEST_P(LayoutBits, a_lost_group_is_rebuilt_from_its_sibling_at_the_same_step) {
   cluster.lose(2);
   cluster.lose(3);
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 2}), {2, 1, 0, 3}, 3), alone(3));
-  EXPECT_EQ(cluster.sources().back(), "live");
+  EXPECT_EQ(cluster.sources().back(), StateSource::kLive);
 }
 
 TEST_P(LayoutBits, a_member_that_keeps_nothing_computes_its_share) {

@@ -71,7 +71,7 @@ TEST_P(Slices, growing_shrinking_and_moving_between_steps_changes_no_bit) {
   EXPECT_EQ(cluster.train(make_placement(job_, {2}), {0, 1}, 1), alone(job_, 1));
   EXPECT_EQ(cluster.train(make_placement(job_, {3, 2}, 1), {0, 1, 2, 3, 4}, 2), alone(job_, 2));
   EXPECT_EQ(cluster.train(make_placement(job_, {2, 1}, 2, true), {2, 4, 3}, 3, {0, 1}), alone(job_, 3));
-  EXPECT_EQ(cluster.sources().back(), "live");
+  EXPECT_EQ(cluster.sources().back(), StateSource::kLive);
 }
 
 TEST_P(Slices, what_is_recomputed_changes_no_bit) {

@@ -1,0 +1,70 @@
+#include "api/words.hpp"
+
+#include "api/job_status.hpp"
+#include "api/records.hpp"
+#include "base/state_source.hpp"
+#include "tests/api/sample.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace regroup {
+namespace {
+
+template <class Enum, std::size_t N>
+std::string all_of(const Words<Enum, N>& words) {
+  std::string text;
+  for (const char* word : words.words) text += std::string(text.empty() ? "" : " ") + word;
+  return text;
+}
+
+TEST(Words, are_frozen_and_in_the_order_of_their_enumerators) {
+  EXPECT_EQ(all_of(kEvidenceWords), "exit eof silence hang self");
+  EXPECT_EQ(all_of(kStateSourceWords), "live snapshot checkpoint fresh");
+  EXPECT_EQ(all_of(kCauseWords), "start worker_lost node_lost silent hang fault join drain scale balance load stop");
+  EXPECT_EQ(kJobStateWords(JobState::kUnknown), "");
+  EXPECT_EQ(all_of(kJobStateWords), "waiting starting regrouping training stopping finished stopped failed");
+  EXPECT_EQ(all_of(kWishWords), "scale drain undrain stop");
+  EXPECT_EQ(all_of(kNoticeWords), "drain spot maintenance other");
+  EXPECT_EQ(to_string(Evidence::kSelf), "self");
+  EXPECT_EQ(to_string(StateSource::kFresh), "fresh");
+  EXPECT_EQ(to_string(Cause::kStop), "stop");
+  EXPECT_EQ(to_string(JobState::kFailed), "failed");
+  EXPECT_EQ(to_string(WishKind::kStop), "stop");
+  EXPECT_EQ(to_string(NoticeKind::kOther), "other");
+}
+
+// `good` with `word` in place of its word `old`.
+std::string with_word(std::string good, const std::string& old, const std::string& word) {
+  const std::string quoted = '"' + old + '"';
+  return good.replace(good.find(quoted), quoted.size(), '"' + word + '"');
+}
+
+TEST(Words, an_unknown_one_is_refused_by_the_name_of_its_field) {
+  const SuspectRecord suspect{"x", Epoch(4), {{testing::sample_participant("y").worker, Evidence::kEof, 55}}};
+  const auto bad_suspect = suspect_from_json(with_word(to_json(suspect), "eof", "rumour"));
+  ASSERT_FALSE(bad_suspect);
+  EXPECT_NE(bad_suspect.error().context.find("suspicions[0].evidence is 'rumour', not one of exit"), std::string::npos)
+      << bad_suspect.error().context;
+  const auto bad_plan = plan_from_json(with_word(to_json(testing::sample_plan()), "join", "whim"));
+  ASSERT_FALSE(bad_plan);
+  EXPECT_NE(bad_plan.error().context.find("cause is 'whim'"), std::string::npos) << bad_plan.error().context;
+  const auto bad_status = job_status_from_json(
+      with_word(to_json(JobStatus{JobState::kWaiting, "", {}, {}, {}, ""}), "waiting", "dreaming"));
+  ASSERT_FALSE(bad_status);
+  EXPECT_NE(bad_status.error().context.find("state is 'dreaming'"), std::string::npos) << bad_status.error().context;
+}
+
+TEST(Words, a_wish_or_a_notice_of_another_version_can_still_be_read) {
+  const auto wish = wish_from_json(with_word(to_json(WishRecord{WishKind::kScale, 1, NodeId("")}), "scale", "dance"));
+  ASSERT_TRUE(wish) << to_string(wish.error());
+  EXPECT_FALSE(wish->kind);
+  const auto notice =
+      notice_from_json(with_word(to_json(NoticeRecord{NodeId("n"), NoticeKind::kSpot, 1}), "spot", "flood"));
+  ASSERT_TRUE(notice) << to_string(notice.error());
+  EXPECT_EQ(notice->kind, NoticeKind::kOther);
+}
+
+}  // namespace
+}  // namespace regroup
