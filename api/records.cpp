@@ -56,6 +56,20 @@ NodeRecord read_node(const Field& in) {
   return record;
 }
 
+// A progress record has both in one text, frozen: "training", "failed: REASON", "stopped" or "stopped: REASON".
+std::string joined(ProgressState state, const std::string& reason) {
+  const bool always = state == ProgressState::kWaiting || state == ProgressState::kFailed;
+  return kProgressWords(state) + (always || !reason.empty() ? ": " + reason : "");
+}
+
+void split(const Field& in, ProgressState& state, std::string& reason) {
+  const std::string text = in.string();
+  const auto colon = text.find(": ");
+  const Json word = text.substr(0, colon);
+  state = Field(word, in.path()).word(kProgressWords);
+  reason = colon == std::string::npos ? "" : text.substr(colon + 2);
+}
+
 }  // namespace
 
 std::string to_string(WorkerState state) { return kStateWords(state); }
@@ -144,7 +158,7 @@ std::string to_json(const ProgressRecord& record) {
                {"loss", record.loss},
                {"tokens_per_second", record.tokens_per_second},
                {"at_ms", record.at_ms},
-               {"state", record.state},
+               {"state", joined(record.state, record.reason)},
                {"weights_sha256", record.weights_sha256},
                {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}},
                {"validation", {{"step", record.validation_step.value}, {"loss", record.validation_loss}}}});
@@ -152,17 +166,19 @@ std::string to_json(const ProgressRecord& record) {
 
 Result<ProgressRecord> progress_from_json(const std::string& text) {
   return read_json(text, "progress record", [](const Field& in) {
-    return ProgressRecord{
-        in["epoch"].id<Epoch>(),
-        in["step"].id<Step>(),
-        in["loss"].real_or_nan(),
-        in["tokens_per_second"].real_or_nan(),
-        in["at_ms"].integer<std::int64_t>(),
-        in["state"].string(),
-        in["weights_sha256"].string(),
-        {in["bad_steps"]["total"].integer<std::int64_t>(), in["bad_steps"]["in_a_row"].integer<std::int64_t>()},
-        in["validation"]["step"].id<Step>(),
-        in["validation"]["loss"].real_or_nan()};
+    ProgressRecord record;
+    record.epoch = in["epoch"].id<Epoch>();
+    record.step = in["step"].id<Step>();
+    record.loss = in["loss"].real_or_nan();
+    record.tokens_per_second = in["tokens_per_second"].real_or_nan();
+    record.at_ms = in["at_ms"].integer<std::int64_t>();
+    split(in["state"], record.state, record.reason);
+    record.weights_sha256 = in["weights_sha256"].string();
+    record.bad.total = in["bad_steps"]["total"].integer<std::int64_t>();
+    record.bad.in_a_row = in["bad_steps"]["in_a_row"].integer<std::int64_t>();
+    record.validation_step = in["validation"]["step"].id<Step>();
+    record.validation_loss = in["validation"]["loss"].real_or_nan();
+    return record;
   });
 }
 

@@ -87,15 +87,13 @@ struct ProgressRecord {
   double loss = 0;
   double tokens_per_second = 0;
   std::int64_t at_ms = 0;  // wall clock
-  // training, waiting: reason, finished, failed: reason, stopped, stopped: why that step is not saved
-  std::string state;
+  ProgressState state = ProgressState::kUnknown;
+  std::string reason;          // waiting: for what; failed: why; stopped: why that step is not saved, empty when it is
   std::string weights_sha256;  // when finished
   BadSteps bad;                // up to `step`
   Step validation_step{-1};    // of the newest validation; -1: none yet
   double validation_loss = 0;
 };
-inline constexpr const char* kFailedProgress = "failed: ";  // how the state of a job that gave up begins
-inline constexpr const char* kStoppedProgress = "stopped";  // ... of one whose last step was saved, or could not be
 
 // jobs/<job>/load/<node>: how many tokens of a step the experts get. Written by the agent of rank 0, seldom: when an
 // epoch is eight steps old, and when it has changed.

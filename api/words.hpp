@@ -46,6 +46,11 @@ inline constexpr Words<JobState, 9> kJobStateWords{
     {"", "waiting", "starting", "regrouping", "training", "stopping", "finished", "stopped", "failed"}};
 inline std::string to_string(JobState state) { return kJobStateWords(state); }
 
+// What an agent last said of a job. The record has state and reason in one text: "waiting: for a plan".
+enum class ProgressState { kUnknown, kTraining, kWaiting, kFinished, kFailed, kStopped };
+inline constexpr Words<ProgressState, 6> kProgressWords{{"", "training", "waiting", "finished", "failed", "stopped"}};
+inline std::string to_string(ProgressState state) { return kProgressWords(state); }
+
 enum class WishKind { kScale, kDrain, kUndrain, kStop };
 inline constexpr Words<WishKind, 4> kWishWords{{"scale", "drain", "undrain", "stop"}};
 inline std::string to_string(WishKind kind) { return kWishWords(kind); }

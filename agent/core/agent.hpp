@@ -148,6 +148,7 @@ class Agent {
   void said(Slot& slot, const Stopped& message);
   void said(Slot& slot, const Fault& message);
 
+  void say(ProgressState state, const std::string& reason = {});  // in the next progress record
   bool past(Instant at);  // every comparison with the time; the next look is at the soonest that is not past
   void do_due();
   Slot* slot_of(const WorkerId& worker);  // while that very worker runs

@@ -11,6 +11,11 @@ constexpr int kSpareAfterCommits = 2;
 
 }  // namespace
 
+void Agent::say(ProgressState state, const std::string& reason) {
+  progress_.state = state;
+  progress_.reason = reason;
+}
+
 void Agent::on(const WorkerSays& event) {
   Slot* slot = slot_of(event.worker);
   if (slot == nullptr) return;  // killed meanwhile
@@ -35,7 +40,7 @@ void Agent::said(Slot& slot, const StateChanged& message) {
     tell_plan(slot);
   }
   if (message.state == WorkerState::kWaiting && slot.part_of > Epoch(0)) {
-    progress_.state = "waiting: " + message.text;
+    say(ProgressState::kWaiting, message.text);
     progress_is_new_ = true;
   }
 }
@@ -60,7 +65,7 @@ void Agent::said(Slot& slot, const Committed& message) {
   progress_.loss = report.loss;
   progress_.bad = report.bad;
   progress_.tokens_per_second = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
-  progress_.state = "training";
+  say(ProgressState::kTraining);
   progress_is_new_ = true;
   if (at_once || past(progress_written_ + facts_.progress_every)) write_progress();
   if (plan_ && plan_->epoch == report.epoch && plan_->members.front().worker == slot.worker.id) {
@@ -120,7 +125,7 @@ void Agent::said(Slot& slot, const Finished& message) {
   if (message.weights_sha256.empty()) return;
   progress_.epoch = std::max(progress_.epoch, slot.part_of);
   progress_.step = message.step;
-  progress_.state = "finished";
+  say(ProgressState::kFinished);
   progress_.weights_sha256 = message.weights_sha256;
   write_progress();
 }
@@ -135,7 +140,7 @@ void Agent::said(Slot& slot, const GaveUp& message) {
   slot.worker.state = WorkerState::kFinished;
   progress_.epoch = std::max(progress_.epoch, slot.part_of);
   progress_.step = message.step;
-  progress_.state = kFailedProgress + message.reason;
+  say(ProgressState::kFailed, message.reason);
   write_progress();
 }
 
@@ -144,9 +149,7 @@ void Agent::said(Slot& slot, const Stopped& message) {
   const bool tried = slot.saved && slot.saved->step == message.step;
   progress_.epoch = message.epoch;
   progress_.step = message.step;
-  progress_.state = kStoppedProgress;
-  if (!tried) progress_.state += ": there was no memory for its copy";
-  if (tried && !slot.saved->committed) progress_.state += ": " + slot.saved->problem;
+  say(ProgressState::kStopped, tried ? slot.saved->problem : "there was no memory for its copy");
   write_progress();
 }
 

@@ -83,7 +83,7 @@ Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan)
   if (plan != nullptr) {
     put(all, keys.current_plan(job.name), to_json(*plan));
     put(all, keys.progress(job.name, participant(0).worker.node),
-        to_json(ProgressRecord{epoch_, Step(1), 1.0, 1.0, now.wall_ms, "training", ""}));
+        to_json(ProgressRecord{epoch_, Step(1), 1.0, 1.0, now.wall_ms, ProgressState::kTraining, "", ""}));
   }
   all.revision = revision_;
   view.apply(all, now);

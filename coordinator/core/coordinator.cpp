@@ -181,11 +181,11 @@ bool Coordinator::put_outcome(const Now& now, const JobRecords& job, JobState st
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
     outcome.step = std::max(outcome.step, progress.value.step);
-    if (outcome.state == JobState::kUnknown && progress.value.state.starts_with(kFailedProgress)) {
+    if (outcome.state == JobState::kUnknown && progress.value.state == ProgressState::kFailed) {
       outcome.state = JobState::kFailed;
-      outcome.reason = progress.value.state.substr(std::string(kFailedProgress).size());
+      outcome.reason = progress.value.reason;
     }
-    if (progress.value.state != "finished" || progress.value.weights_sha256.empty()) continue;
+    if (progress.value.state != ProgressState::kFinished || progress.value.weights_sha256.empty()) continue;
     if (outcome.weights_sha256.empty()) {
       outcome.state = JobState::kFinished;
       outcome.weights_sha256 = progress.value.weights_sha256;

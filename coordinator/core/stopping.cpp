@@ -29,9 +29,8 @@ std::optional<std::string> what_the_members_say(const JobRecords& job) {
   const Plan& plan = job.plan->value;
   if (!plan.ends) return std::nullopt;
   for (const auto& [node, progress] : job.progress) {
-    const std::string& state = progress.value.state;
-    if (progress.value.epoch == plan.epoch && state.starts_with(kStoppedProgress))
-      return state.substr(std::string(kStoppedProgress).size());
+    if (progress.value.epoch == plan.epoch && progress.value.state == ProgressState::kStopped)
+      return progress.value.reason;
   }
   return std::nullopt;
 }
@@ -49,7 +48,7 @@ std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords
   if (wish->value.now) return at + "; at once, without saving: " + what_is_left(job);
   if (const auto problem = what_the_members_say(job)) {
     if (problem->empty()) return at + ", whose checkpoint is written";
-    return at + ", which could not be saved" + *problem + "; " + what_is_left(job);
+    return at + ", which could not be saved: " + *problem + "; " + what_is_left(job);
   }
   const Span waited = std::chrono::duration_cast<Span>(now.at - wish->first_seen);
   if (state == JobState::kWaiting && waited >= view.timing().stop_wait)

@@ -40,24 +40,25 @@ TEST(AgentCore, what_became_of_the_save_of_a_job_that_stops_is_said_with_its_ste
     const auto progress = progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"));
     EXPECT_EQ(progress->epoch, Epoch(9));
     EXPECT_EQ(progress->step, Step(7));
-    return progress->state;
+    EXPECT_EQ(progress->state, ProgressState::kStopped);
+    return progress->reason;
   };
   EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
               saved.committed = true;
               w.feed(saved);
             }),
-            "stopped");
+            "");
   EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
               saved.problem = "the disk is full";
               w.feed(saved);
             }),
-            "stopped: the disk is full");
+            "the disk is full");
   EXPECT_EQ(said([](World& w, CheckpointSaved& saved) {
               saved.step = Step(5);  // an earlier one
               saved.committed = true;
               w.feed(saved);
             }),
-            "stopped: there was no memory for its copy");
+            "there was no memory for its copy");
 }
 
 TEST(AgentCore, a_snapshot_that_no_buddy_has_is_offered_again_until_one_has_it) {

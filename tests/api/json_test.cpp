@@ -143,12 +143,14 @@ TEST(Json, a_loss_that_is_not_a_number_stays_one) {
   record.step = Step(8);
   record.loss = std::nan("");
   record.tokens_per_second = 12.5;
-  record.state = "waiting: for etcd";
+  record.state = ProgressState::kWaiting;
+  record.reason = "for etcd: at last";
   const auto back = progress_from_json(to_json(record));
   ASSERT_TRUE(back) << to_string(back.error());
   EXPECT_TRUE(std::isnan(back->loss));
   EXPECT_EQ(back->tokens_per_second, 12.5);
   EXPECT_EQ(back->state, record.state);
+  EXPECT_EQ(back->reason, record.reason);
 }
 
 TEST(Json, text_that_is_no_utf8_is_written_without_an_exception) {

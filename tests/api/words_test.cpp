@@ -25,6 +25,8 @@ TEST(Words, are_frozen_and_in_the_order_of_their_enumerators) {
   EXPECT_EQ(all_of(kCauseWords), "start worker_lost node_lost silent hang fault join drain scale balance load stop");
   EXPECT_EQ(kJobStateWords(JobState::kUnknown), "");
   EXPECT_EQ(all_of(kJobStateWords), "waiting starting regrouping training stopping finished stopped failed");
+  EXPECT_EQ(kProgressWords(ProgressState::kUnknown), "");
+  EXPECT_EQ(all_of(kProgressWords), "training waiting finished failed stopped");
   EXPECT_EQ(all_of(kWishWords), "scale drain undrain stop");
   EXPECT_EQ(all_of(kNoticeWords), "drain spot maintenance other");
   EXPECT_EQ(to_string(Evidence::kSelf), "self");
@@ -33,6 +35,28 @@ TEST(Words, are_frozen_and_in_the_order_of_their_enumerators) {
   EXPECT_EQ(to_string(JobState::kFailed), "failed");
   EXPECT_EQ(to_string(WishKind::kStop), "stop");
   EXPECT_EQ(to_string(NoticeKind::kOther), "other");
+}
+
+TEST(Words, a_progress_record_has_state_and_reason_in_one_text) {
+  const auto there_and_back = [](ProgressState state, const std::string& reason, const std::string& text) {
+    ProgressRecord record;
+    record.state = state;
+    record.reason = reason;
+    const std::string written = to_json(record);
+    EXPECT_NE(written.find("\"state\":\"" + text + '"'), std::string::npos) << written;
+    const auto read = progress_from_json(written);
+    ASSERT_TRUE(read) << to_string(read.error());
+    EXPECT_EQ(read->state, state) << text;
+    EXPECT_EQ(read->reason, reason) << text;
+  };
+  there_and_back(ProgressState::kUnknown, "", "");
+  there_and_back(ProgressState::kTraining, "", "training");
+  there_and_back(ProgressState::kWaiting, "for state: of a donor", "waiting: for state: of a donor");
+  there_and_back(ProgressState::kWaiting, "", "waiting: ");
+  there_and_back(ProgressState::kFinished, "", "finished");
+  there_and_back(ProgressState::kFailed, "", "failed: ");
+  there_and_back(ProgressState::kStopped, "", "stopped");
+  there_and_back(ProgressState::kStopped, "the disk is full", "stopped: the disk is full");
 }
 
 // `good` with `word` in place of its word `old`.

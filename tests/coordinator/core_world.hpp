@@ -156,10 +156,10 @@ class CoreWorld {
     for (const WorkerId& id : whom) suspicions.push_back({id, evidence, now.wall_ms - 2});
     suspect(to_string(reporter), epoch(), suspicions);
   }
-  void progress(const std::string& node, std::int64_t step, const std::string& state = "training",
-                const std::string& digest = "") {
+  void progress(const std::string& node, std::int64_t step, ProgressState state = ProgressState::kTraining,
+                const std::string& reason = "", const std::string& digest = "") {
     etcd.put(keys.progress("job", NodeId(node)),
-             to_json(ProgressRecord{epoch(), Step(step), 1.0, 1.0, now.wall_ms, state, digest}));
+             to_json(ProgressRecord{epoch(), Step(step), 1.0, 1.0, now.wall_ms, state, reason, digest}));
     pump();
   }
   void vanish(const std::string& node) { etcd.expire(lease_of(node)), pump(); }

@@ -23,8 +23,9 @@ void put_load(CoreWorld& w, const Load& steady, std::int64_t step, const std::st
 
 // One second a step.
 void report_progress(CoreWorld& w, std::int64_t step) {
-  w.etcd.put(w.keys.progress("job", NodeId("node-0")),
-             to_json(ProgressRecord{w.epoch(), Step(step), 1.0, 16 * 16, w.now.wall_ms, "training", ""}));
+  w.etcd.put(
+      w.keys.progress("job", NodeId("node-0")),
+      to_json(ProgressRecord{w.epoch(), Step(step), 1.0, 16 * 16, w.now.wall_ms, ProgressState::kTraining, "", ""}));
   w.pump();
 }
 

@@ -161,7 +161,7 @@ TEST(Start, a_finished_job_gets_its_outcome_and_lets_its_nodes_go) {
   w.start();
   w.train_on(2);
   for (int i = 0; i < 2; ++i) w.set_worker(w.name(i), WorkerState::kFinished);
-  w.progress("node-0", 100, "finished", "abc");
+  w.progress("node-0", 100, ProgressState::kFinished, "", "abc");
   const auto* kv = w.etcd.get(w.keys.outcome("job"));
   ASSERT_NE(kv, nullptr);
   EXPECT_EQ(job_outcome_from_json(kv->value)->weights_sha256, "abc");
@@ -177,7 +177,7 @@ TEST(Start, members_that_give_up_make_the_job_failed) {
   CoreWorld w;
   w.start();
   w.train_on(2);
-  w.progress("node-1", 30, "failed: the gradients of 10 steps in a row, 21 to 30, were not finite");
+  w.progress("node-1", 30, ProgressState::kFailed, "the gradients of 10 steps in a row, 21 to 30, were not finite");
   const auto outcome = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value);
   EXPECT_EQ(outcome->state, JobState::kFailed);
   EXPECT_EQ(outcome->reason, "the gradients of 10 steps in a row, 21 to 30, were not finite");
@@ -190,8 +190,8 @@ TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
   w.start();
   w.train_on(2);
   w.etcd.put(w.keys.progress("job", NodeId("node-0")),
-             to_json(ProgressRecord{Epoch(1), Step(100), 1, 1, 1, "finished", "abc"}));
-  w.progress("node-1", 100, "finished", "def");
+             to_json(ProgressRecord{Epoch(1), Step(100), 1, 1, 1, ProgressState::kFinished, "", "abc"}));
+  w.progress("node-1", 100, ProgressState::kFinished, "", "def");
   EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, JobState::kFailed);
 }
 

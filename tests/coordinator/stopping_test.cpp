@@ -41,7 +41,7 @@ TEST(Stopping, a_job_that_trains_gets_a_plan_that_ends_it_and_is_over_when_its_m
   w.advance(2000);
   EXPECT_FALSE(outcome(w));
   ASSERT_EQ(w.plans.size(), 2U);
-  w.progress("node-1", 8, "stopped");
+  w.progress("node-1", 8, ProgressState::kStopped);
   ASSERT_TRUE(outcome(w));
   EXPECT_EQ(outcome(w)->state, JobState::kStopped);
   EXPECT_EQ(outcome(w)->step, Step(8));
@@ -55,7 +55,7 @@ TEST(Stopping, a_step_that_could_not_be_saved_is_said_with_its_reason) {
   w.train_on(2, saving_job());
   w.etcd.put(w.keys.checkpoint("job", Step(5)), to_json(CheckpointRecord{Step(5), Epoch(1), "/checkpoints/step-5", 1}));
   wish_to_stop(w);
-  w.progress("node-0", 8, "stopped: No space left on device");
+  w.progress("node-0", 8, ProgressState::kStopped, "No space left on device");
   ASSERT_TRUE(outcome(w));
   EXPECT_EQ(outcome(w)->reason,
             "as wished, after step 8, which could not be saved: No space left on device; the newest checkpoint is that "
@@ -102,14 +102,14 @@ TEST(Stopping, a_member_lost_on_the_way_makes_a_plan_without_it_which_is_then_en
   EXPECT_EQ(w.plan().when, When::kNow);
   // it says nothing about this plan
   w.etcd.put(w.keys.progress("job", NodeId("node-0")),
-             to_json(ProgressRecord{Epoch(2), Step(9), 1.0, 1.0, 0, "stopped", ""}));
+             to_json(ProgressRecord{Epoch(2), Step(9), 1.0, 1.0, 0, ProgressState::kStopped, "", ""}));
   w.pump();
   EXPECT_FALSE(outcome(w));
   w.set_worker("node-0", WorkerState::kTraining, w.plan().epoch);
   ASSERT_EQ(w.plans.size(), 4U);
   EXPECT_TRUE(w.plan().ends);
   EXPECT_FALSE(outcome(w));
-  w.progress("node-0", 10, "stopped");
+  w.progress("node-0", 10, ProgressState::kStopped);
   EXPECT_TRUE(outcome(w));
 }
 
@@ -146,7 +146,7 @@ TEST(Stopping, a_stopped_job_that_is_submitted_again_resumes_with_a_later_epoch)
   w.train_on(2, saving_job());
   w.etcd.put(w.keys.checkpoint("job", Step(8)), to_json(CheckpointRecord{Step(8), Epoch(1), "/checkpoints/step-8", 1}));
   wish_to_stop(w);
-  w.progress("node-0", 8, "stopped");
+  w.progress("node-0", 8, ProgressState::kStopped);
   ASSERT_TRUE(outcome(w));
   for (int i = 0; i < 2; ++i) {
     NodeRecord idle = w.record(w.name(i));
