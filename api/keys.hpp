@@ -1,10 +1,12 @@
-// keys.hpp: where things lie in etcd. All under /regroup/<cluster>/; job names and node ids hold no slash.
+// keys.hpp: where things lie in etcd. All under /regroup/<cluster>/; job names, node ids and wishes hold no slash.
 #pragma once
 
 #include "base/ids.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace regroup {
 
@@ -12,6 +14,69 @@ namespace regroup {
 inline bool is_key_part(std::string_view name) {
   return !name.empty() && name.find_first_of("/: \t\n") == std::string_view::npos;
 }
+
+// What a key is, and what it names: one struct for each kind of record.
+namespace key {
+
+struct Node {
+  NodeId node;
+};
+struct Notice {
+  NodeId node;
+};
+struct Suspect {
+  std::string reporter;
+};
+struct Assignment {
+  NodeId node;
+};
+struct Candidate {  // for leadership; the oldest leads
+  std::string lease;
+};
+struct Spec {
+  std::string job;
+};
+struct CurrentPlan {
+  std::string job;
+};
+struct PlanOfEpoch {
+  std::string job;
+  Epoch epoch;
+};
+struct Born {
+  std::string job;
+};
+struct Wish {
+  std::string job;
+  std::string id;
+};
+struct Progress {
+  std::string job;
+  NodeId node;
+};
+struct Load {
+  std::string job;
+  NodeId node;
+};
+struct Checkpoint {
+  std::string job;
+  Step step;
+};
+struct Outcome {
+  std::string job;
+};
+struct Status {
+  std::string job;
+};
+
+}  // namespace key
+
+using Key = std::variant<key::Node, key::Notice, key::Suspect, key::Assignment, key::Candidate, key::Spec,
+                         key::CurrentPlan, key::PlanOfEpoch, key::Born, key::Wish, key::Progress, key::Load,
+                         key::Checkpoint, key::Outcome, key::Status>;
+
+// The job that a key is about; null: none.
+const std::string* job_in(const Key& key);
 
 class Keys {
  public:
@@ -46,13 +111,21 @@ class Keys {
     return checkpoints(name) + std::to_string(step.value);
   }
   [[nodiscard]] std::string wishes(const std::string& name) const { return job(name) + "wishes/"; }
+  [[nodiscard]] std::string wish(const std::string& name, const std::string& id) const { return wishes(name) + id; }
   // finished | failed, with a reason
   [[nodiscard]] std::string outcome(const std::string& name) const { return job(name) + "outcome"; }
   // what the coordinator does and waits for
   [[nodiscard]] std::string status(const std::string& name) const { return job(name) + "status"; }
 
+  // The inverse of all of these but the prefixes. Nothing: no key of this cluster that this version writes.
+  [[nodiscard]] std::optional<Key> parse(std::string_view key) const;
+
  private:
   std::string root_;
 };
+
+// A wish to drain a node has this before the node's id, so that wishing twice is wishing once.
+inline constexpr std::string_view kDrainWish = "drain-";
+inline std::string drain_wish(const NodeId& node) { return std::string(kDrainWish) + node.value; }
 
 }  // namespace regroup

@@ -115,7 +115,7 @@ int wish_command(Arguments& arguments, const char* command, const std::string& i
   if (!spec && spec.error().code == Code::kNotFound)
     return fail(command, "there is no job named " + arguments.job + "; `regroup status` lists them");
   if (!spec) return fail(command, spec.error().context);
-  auto done = (*store)->txn({not_over}, {{Op::Kind::kPut, keys.wishes(arguments.job) + id, to_json(wish), 0}});
+  auto done = (*store)->txn({not_over}, {{Op::Kind::kPut, keys.wish(arguments.job, id), to_json(wish), 0}});
   if (!done) return fail(command, done.error().context);
   if (!done->succeeded) return fail(command, "the job " + arguments.job + " is over");
   print_done(arguments, {{"job", arguments.job}, {"wish", id}}, text);
@@ -147,7 +147,9 @@ int undo_drain_command(Arguments& arguments) {
   if (!listing) return fail("drain", listing.error().context);
   int undone = 0;
   for (const KeyValue& kv : listing->keys) {
-    if (!kv.key.ends_with("/wishes/drain-" + arguments.node)) continue;
+    const auto key = keys.parse(kv.key);
+    const auto* wish = key ? std::get_if<key::Wish>(&*key) : nullptr;
+    if (wish == nullptr || wish->id != drain_wish(NodeId(arguments.node))) continue;
     auto removed = (*store)->erase(kv.key);
     if (!removed) return fail("drain", removed.error().context);
     ++undone;
@@ -165,7 +167,7 @@ int drain_command(Arguments& arguments) {
   WishRecord wish;
   wish.kind = WishKind::kDrain;
   wish.node = NodeId(arguments.node);
-  return wish_command(arguments, "drain", "drain-" + arguments.node, wish,
+  return wish_command(arguments, "drain", drain_wish(NodeId(arguments.node)), wish,
                       arguments.node + " leaves " + arguments.job + " at the next step boundary");
 }
 

@@ -100,13 +100,13 @@ Result<void> RunningJob::drain(const std::string& node) {
   WishRecord wish;
   wish.kind = WishKind::kDrain;
   wish.node = NodeId(node);
-  auto put = store_->put(keys_.wishes(options_.job.name) + "drain-" + node, to_json(wish));
+  auto put = store_->put(keys_.wish(options_.job.name, drain_wish(NodeId(node))), to_json(wish));
   if (!put) return put.error();
   return {};
 }
 
 Result<void> RunningJob::undo_drain(const std::string& node) {
-  auto erased = store_->erase(keys_.wishes(options_.job.name) + "drain-" + node);
+  auto erased = store_->erase(keys_.wish(options_.job.name, drain_wish(NodeId(node))));
   if (!erased) return erased.error();
   return {};
 }

@@ -1,64 +1,74 @@
 #include "cli/job/cluster_status.hpp"
 
 #include "api/job_spec.hpp"
+#include "base/overload.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <variant>
 
 namespace regroup::cli {
 namespace {
 
-// Reads `key`s below a job: name/what/...
-void read_job_key(JobLine& job, const std::string& what, const KeyValue& kv, std::vector<std::string>& unreadable) {
-  bool good = true;
-  if (what == "spec") {
-    auto spec = job_from_json(kv.value);
-    good = spec.has_value();
-    if (good) job.steps = spec->steps;
-  } else if (what == "status") {
-    auto status = job_status_from_json(kv.value);
-    good = status.has_value();
-    if (good) job.status = *status;
-  } else if (what == "outcome") {
-    auto outcome = job_outcome_from_json(kv.value);
-    good = outcome.has_value();
-    if (good) job.outcome = *outcome;
-  } else if (what.rfind("progress/", 0) == 0) {
-    auto progress = progress_from_json(kv.value);
-    good = progress.has_value();
-    if (good && (!job.progress || job.progress->step < progress->step)) job.progress = *progress;
-  } else if (what.rfind("checkpoints/", 0) == 0) {
-    auto checkpoint = checkpoint_from_json(kv.value);
-    good = checkpoint.has_value();
-    if (good && (!job.checkpoint || job.checkpoint->step < checkpoint->step)) job.checkpoint = *checkpoint;
-  }
-  if (!good) unreadable.push_back(kv.key);
+struct ListedJob {
+  std::int64_t created = 0;  // revision of its spec; 0: there is none
+  JobLine line;
+};
+
+void read_job_key(const Key& key, const KeyValue& kv, ListedJob& job, ClusterStatus& status) {
+  JobLine& line = job.line;
+  const auto read = [&](auto parse, auto take) {
+    if (auto record = parse(kv.value)) {
+      take(*record);
+    } else {
+      status.unreadable.push_back(kv.key);
+    }
+  };
+  std::visit(Overload{
+                 [&](const key::Spec&) {
+                   job.created = kv.create_revision;
+                   read(job_from_json, [&](const JobSpec& spec) { line.steps = spec.steps; });
+                 },
+                 [&](const key::Status&) { read(job_status_from_json, [&](auto& found) { line.status = found; }); },
+                 [&](const key::Outcome&) { read(job_outcome_from_json, [&](auto& found) { line.outcome = found; }); },
+                 [&](const key::Progress&) {
+                   read(progress_from_json, [&](auto& found) {
+                     if (!line.progress || line.progress->step < found.step) line.progress = found;
+                   });
+                 },
+                 [&](const key::Checkpoint&) {
+                   read(checkpoint_from_json, [&](auto& found) {
+                     if (!line.checkpoint || line.checkpoint->step < found.step) line.checkpoint = found;
+                   });
+                 },
+                 [&](const key::Wish& at) {
+                   if (at.id.starts_with(kDrainWish)) status.drained_from[at.id.substr(kDrainWish.size())] = at.job;
+                 },
+                 [](const auto&) {},
+             },
+             key);
 }
 
 Result<void> read_jobs(Store& store, const Keys& keys, ClusterStatus& status) {
   auto listing = store.list(keys.jobs());
   if (!listing) return listing.error();
-  std::map<std::string, std::pair<std::int64_t, JobLine>> jobs;  // with the revision that created the spec
+  std::map<std::string, ListedJob> jobs;
   for (const KeyValue& kv : listing->keys) {
-    const std::string rest = kv.key.substr(keys.jobs().size());
-    const auto slash = rest.find('/');
-    if (slash == std::string::npos) continue;
-    auto& [created, job] = jobs[rest.substr(0, slash)];
-    job.name = rest.substr(0, slash);
-    const std::string what = rest.substr(slash + 1);
-    if (what == "spec") created = kv.create_revision;
-    if (what.rfind("wishes/drain-", 0) == 0)
-      status.drained_from[what.substr(std::string("wishes/drain-").size())] = job.name;
-    read_job_key(job, what, kv, status.unreadable);
+    const auto key = keys.parse(kv.key);
+    const std::string* name = key ? job_in(*key) : nullptr;
+    if (name == nullptr) continue;
+    ListedJob& job = jobs[*name];
+    job.line.name = *name;
+    read_job_key(*key, kv, job, status);
   }
-  std::vector<std::pair<std::int64_t, JobLine>> ordered;
-  for (auto& [name, entry] : jobs)
-    if (entry.first > 0) ordered.push_back(std::move(entry));
-  std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (auto& [created, job] : ordered) status.jobs.push_back(std::move(job));
+  std::vector<ListedJob> ordered;
+  for (auto& [name, job] : jobs)
+    if (job.created > 0) ordered.push_back(std::move(job));
+  std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.created < b.created; });
+  for (ListedJob& job : ordered) status.jobs.push_back(std::move(job.line));
   return {};
 }
 
@@ -87,9 +97,12 @@ Result<ClusterStatus> read_cluster_status(Store& store, const Keys& keys) {
   }
   auto assignments = store.list(keys.assignments());
   if (!assignments) return assignments.error();
-  for (const KeyValue& kv : assignments->keys)
-    if (auto record = assignment_from_json(kv.value))
-      status.job_of[kv.key.substr(keys.assignments().size())] = record->job;
+  for (const KeyValue& kv : assignments->keys) {
+    const auto key = keys.parse(kv.key);
+    const auto* at = key ? std::get_if<key::Assignment>(&*key) : nullptr;
+    const auto record = assignment_from_json(kv.value);
+    if (at != nullptr && record) status.job_of[at->node.value] = record->job;
+  }
   auto notices = store.list(keys.notices());
   if (!notices) return notices.error();
   for (const KeyValue& kv : notices->keys)

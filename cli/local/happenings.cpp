@@ -104,7 +104,7 @@ Result<void> Happenings::perform(const ScenarioEvent& event) {
       wish.kind = WishKind::kScale;
       wish.nodes = event.count;
       injected(event, "to " + std::to_string(event.count));
-      auto put = world_.store.put(world_.keys.wishes(world_.job) + "scale", to_json(wish));
+      auto put = world_.store.put(world_.keys.wish(world_.job, "scale"), to_json(wish));
       if (!put) return put.error().within("the wish to scale");
       return {};
     }

@@ -213,7 +213,7 @@ Result<void> LocalSession::save_and_stop() {
   if (options_.job.snapshots.checkpoint_dir.empty() || record_.first_commit_at_ms() == 0) return {};
   WishRecord wish;
   wish.kind = WishKind::kStop;
-  if (auto put = store_->put(keys_.wishes(options_.job.name) + "stop", to_json(wish)); !put) {
+  if (auto put = store_->put(keys_.wish(options_.job.name, "stop"), to_json(wish)); !put) {
     note("warning   it stops without saving: " + put.error().context);
     return {};
   }

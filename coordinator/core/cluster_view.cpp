@@ -1,17 +1,13 @@
 #include "coordinator/core/cluster_view.hpp"
 
+#include "base/overload.hpp"
+
 #include <algorithm>
-#include <charconv>
 #include <utility>
+#include <variant>
 
 namespace regroup::coordinator {
 namespace {
-
-// The rest of `text` after `prefix`, when it starts with it.
-std::optional<std::string> after(const std::string& text, const std::string& prefix) {
-  if (text.compare(0, prefix.size(), prefix) != 0) return std::nullopt;
-  return text.substr(prefix.size());
-}
 
 template <class T>
 Seen<T> seen(T value, const KeyValue& kv, const Now& now, const Seen<T>* before) {
@@ -36,13 +32,6 @@ void keep(Map& map, const Key& key, T value, const KeyValue& kv, const Now& now)
 template <class T>
 void keep(std::optional<Seen<T>>& slot, T value, const KeyValue& kv, const Now& now) {
   slot = seen(std::move(value), kv, now, slot ? &*slot : nullptr);
-}
-
-std::optional<std::int64_t> number_of(const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 }  // namespace
@@ -106,141 +95,131 @@ Span ClusterView::session(const Now& now) const {
 
 void ClusterView::put(const KeyValue& kv, const Now& now) {
   unreadable_.erase(kv.key);
-  const auto bad = [&](const Error& error) { unreadable_[kv.key] = error.context; };
-  if (auto rest = after(kv.key, keys_.nodes())) {
-    auto record = node_from_json(kv.value);
-    const NodeId id(*rest);
-    if (!record) {  // another protocol version, for example: the node counts as absent
-      if (nodes_.erase(id) > 0) absences_[id] = {now.at, kv.mod_revision};
-      return bad(record.error());
-    }
-    for (const WorkerRecord& worker : record->workers) {
-      const auto job = jobs_.find(worker.job);
-      if (job == jobs_.end()) continue;
-      if (worker.state == WorkerState::kFinished) job->second.finished.insert(worker.id);
-      job->second.in_force.hear(worker, now);
-    }
-    absences_.erase(id);
-    keep(nodes_, id, std::move(*record), kv, now);
-  } else if (auto rest = after(kv.key, keys_.notices())) {
-    auto record = notice_from_json(kv.value);
-    if (!record) return bad(record.error());
-    keep(notices_, NodeId(*rest), std::move(*record), kv, now);
-  } else if (auto rest = after(kv.key, keys_.suspects())) {
-    auto record = suspect_from_json(kv.value);
-    if (!record) return bad(record.error());
-    keep(suspects_, *rest, std::move(*record), kv, now);
-  } else if (auto rest = after(kv.key, keys_.assignments())) {
-    auto record = assignment_from_json(kv.value);
-    if (!record) return bad(record.error());
-    keep(assignments_, NodeId(*rest), std::move(*record), kv, now);
-  } else if (auto rest = after(kv.key, keys_.jobs())) {
-    put_job(*rest, kv, now);
+  const auto key = keys_.parse(kv.key);
+  if (!key) return;
+  JobRecords* job = nullptr;
+  if (const std::string* name = job_in(*key)) {
+    job = &jobs_[*name];
+    job->name = *name;
+    job_keys_[*name].insert(kv.key);
   }
-}
-
-void ClusterView::put_job(const std::string& rest, const KeyValue& kv, const Now& now) {
-  const auto slash = rest.find('/');
-  if (slash == std::string::npos) return;
-  JobRecords& job = jobs_[rest.substr(0, slash)];
-  job.name = rest.substr(0, slash);
-  const std::string what = rest.substr(slash + 1);
-  const auto bad = [&](const Error& error) { unreadable_[kv.key] = error.context; };
-  if (what == "spec") {
-    auto spec = job_from_json(kv.value);
-    Result<void> good = spec ? check_job(*spec) : Result<void>(spec.error());
-    job.spec_error = good ? "" : good.error().context;
-    if (spec) {
-      job.manifests_scanned = job.manifests_scanned || spec->snapshots.checkpoint_dir.empty();
-      keep(job.spec, std::move(*spec), kv, now);
+  const auto read = [&](auto parse, auto take) {
+    if (auto record = parse(kv.value)) {
+      take(std::move(*record));
     } else {
-      keep(job.spec, JobSpec{}, kv, now);
+      unreadable_[kv.key] = record.error().context;
     }
-  } else if (what == "plan/current") {
-    auto plan = plan_from_json(kv.value);
-    job.plan_error = plan ? "" : plan.error().context;
-    if (plan) keep(job.plan, std::move(*plan), kv, now);
-  } else if (auto epoch = after(what, "plan/")) {
-    if (auto number = number_of(*epoch)) job.history[static_cast<std::uint64_t>(*number)] = kv.value;
-  } else if (auto id = after(what, "wishes/")) {
-    auto wish = wish_from_json(kv.value);
-    if (!wish) return bad(wish.error());
-    keep(job.wishes, *id, std::move(*wish), kv, now);
-  } else if (what == "born") {
-    auto born = born_from_json(kv.value);
-    keep(job.born, born ? std::move(*born) : BornRecord{}, kv, now);  // that it is there is what counts
-  } else if (auto id = after(what, "progress/")) {
-    auto record = progress_from_json(kv.value);
-    if (!record) return bad(record.error());
-    job.in_force.hear(*record, now);
-    keep(job.progress, NodeId(*id), std::move(*record), kv, now);
-  } else if (auto id = after(what, "load/")) {
-    auto record = load_from_json(kv.value);
-    if (!record) return bad(record.error());
-    keep(job.loads, NodeId(*id), std::move(*record), kv, now);
-  } else if (auto step = after(what, "checkpoints/")) {
-    auto record = checkpoint_from_json(kv.value);
-    if (!record) return bad(record.error());
-    job.checkpoints[record->step] = std::move(*record);
-  } else if (what == "outcome") {
-    keep(job.outcome, kv.value, kv, now);
-  } else if (what == "status") {
-    keep(job.status, kv.value, kv, now);
+  };
+  // Reads a record and keeps it in `map`.
+  const auto keep_in = [&](auto& map, const auto& name, auto parse) {
+    read(parse, [&](auto record) { keep(map, name, std::move(record), kv, now); });
+  };
+  std::visit(Overload{
+                 [&](const key::Node& at) { put_node(at.node, kv, now); },
+                 [&](const key::Notice& at) { keep_in(notices_, at.node, notice_from_json); },
+                 [&](const key::Suspect& at) { keep_in(suspects_, at.reporter, suspect_from_json); },
+                 [&](const key::Assignment& at) { keep_in(assignments_, at.node, assignment_from_json); },
+                 [](const key::Candidate&) {},
+                 [&](const key::Spec&) { put_spec(*job, kv, now); },
+                 [&](const key::CurrentPlan&) {
+                   auto plan = plan_from_json(kv.value);
+                   job->plan_error = plan ? "" : plan.error().context;
+                   if (plan) keep(job->plan, std::move(*plan), kv, now);
+                 },
+                 [&](const key::PlanOfEpoch& at) { job->history[at.epoch.value] = kv.value; },
+                 [&](const key::Born&) {
+                   auto born = born_from_json(kv.value);
+                   keep(job->born, born ? std::move(*born) : BornRecord{}, kv, now);  // that it is there is what counts
+                 },
+                 [&](const key::Wish& at) { keep_in(job->wishes, at.id, wish_from_json); },
+                 [&](const key::Progress& at) {
+                   read(progress_from_json, [&](ProgressRecord record) {
+                     job->in_force.hear(record, now);
+                     keep(job->progress, at.node, std::move(record), kv, now);
+                   });
+                 },
+                 [&](const key::Load& at) { keep_in(job->loads, at.node, load_from_json); },
+                 [&](const key::Checkpoint&) {
+                   read(checkpoint_from_json,
+                        [&](CheckpointRecord record) { job->checkpoints[record.step] = std::move(record); });
+                 },
+                 [&](const key::Outcome&) { keep(job->outcome, kv.value, kv, now); },
+                 [&](const key::Status&) { keep(job->status, kv.value, kv, now); },
+             },
+             *key);
+}
+
+void ClusterView::put_node(const NodeId& id, const KeyValue& kv, const Now& now) {
+  auto record = node_from_json(kv.value);
+  if (!record) {  // such as another protocol version: as good as absent
+    unreadable_[kv.key] = record.error().context;
+    if (nodes_.erase(id) > 0) absences_[id] = {now.at, kv.mod_revision};
+    return;
+  }
+  for (const WorkerRecord& worker : record->workers) {
+    const auto job = jobs_.find(worker.job);
+    if (job == jobs_.end()) continue;
+    if (worker.state == WorkerState::kFinished) job->second.finished.insert(worker.id);
+    job->second.in_force.hear(worker, now);
+  }
+  absences_.erase(id);
+  keep(nodes_, id, std::move(*record), kv, now);
+}
+
+void ClusterView::put_spec(JobRecords& job, const KeyValue& kv, const Now& now) {
+  auto spec = job_from_json(kv.value);
+  Result<void> good = spec ? check_job(*spec) : Result<void>(spec.error());
+  job.spec_error = good ? "" : good.error().context;
+  if (spec) {
+    job.manifests_scanned = job.manifests_scanned || spec->snapshots.checkpoint_dir.empty();
+    keep(job.spec, std::move(*spec), kv, now);
+  } else {
+    keep(job.spec, JobSpec{}, kv, now);
   }
 }
 
-void ClusterView::erase(const std::string& key, std::int64_t revision, const Now& now) {
-  unreadable_.erase(key);
-  if (auto rest = after(key, keys_.nodes())) {
-    const NodeId id(*rest);
-    if (nodes_.erase(id) > 0) absences_[id] = {now.at, std::max(revision, reset_revision_)};
-  } else if (auto rest = after(key, keys_.notices())) {
-    notices_.erase(NodeId(*rest));
-  } else if (auto rest = after(key, keys_.suspects())) {
-    suspects_.erase(*rest);
-  } else if (auto rest = after(key, keys_.assignments())) {
-    assignments_.erase(NodeId(*rest));
-  } else if (auto rest = after(key, keys_.jobs())) {
-    erase_job(*rest);
-  }
-}
-
-void ClusterView::erase_job(const std::string& rest) {
-  const auto slash = rest.find('/');
-  if (slash == std::string::npos) return;
-  auto found = jobs_.find(rest.substr(0, slash));
-  if (found == jobs_.end()) return;
-  JobRecords& job = found->second;
-  const std::string what = rest.substr(slash + 1);
-  if (what == "spec") {
-    job.spec.reset();
-    job.spec_error.clear();
-    job.manifests_scanned = false;
-  } else if (what == "plan/current") {
-    job.plan.reset();
-    job.plan_error.clear();
-    job.in_force.forget_epoch();
-  } else if (auto epoch = after(what, "plan/")) {
-    if (auto number = number_of(*epoch)) job.history.erase(static_cast<std::uint64_t>(*number));
-  } else if (auto id = after(what, "wishes/")) {
-    job.wishes.erase(*id);
-  } else if (what == "born") {
-    job.born.reset();
-  } else if (auto id = after(what, "progress/")) {
-    job.progress.erase(NodeId(*id));
-  } else if (auto id = after(what, "load/")) {
-    job.loads.erase(NodeId(*id));
-  } else if (auto step = after(what, "checkpoints/")) {
-    if (auto number = number_of(*step)) job.checkpoints.erase(Step(*number));
-  } else if (what == "outcome") {
-    job.outcome.reset();
-  } else if (what == "status") {
-    job.status.reset();
-  }
-  const bool empty = !job.spec && !job.plan && job.history.empty() && job.wishes.empty() && !job.born &&
-                     job.progress.empty() && job.loads.empty() && job.checkpoints.empty() && !job.outcome &&
-                     !job.status;
-  if (empty) jobs_.erase(found);
+void ClusterView::erase(const std::string& text, std::int64_t revision, const Now& now) {
+  unreadable_.erase(text);
+  const auto key = keys_.parse(text);
+  if (!key) return;
+  const std::string* name = job_in(*key);
+  const auto found = name != nullptr ? jobs_.find(*name) : jobs_.end();
+  if (name != nullptr && found == jobs_.end()) return;
+  JobRecords* job = name != nullptr ? &found->second : nullptr;
+  std::visit(Overload{
+                 [&](const key::Node& at) {
+                   if (nodes_.erase(at.node) > 0) absences_[at.node] = {now.at, std::max(revision, reset_revision_)};
+                 },
+                 [&](const key::Notice& at) { notices_.erase(at.node); },
+                 [&](const key::Suspect& at) { suspects_.erase(at.reporter); },
+                 [&](const key::Assignment& at) { assignments_.erase(at.node); },
+                 [](const key::Candidate&) {},
+                 [&](const key::Spec&) {
+                   job->spec.reset();
+                   job->spec_error.clear();
+                   job->manifests_scanned = false;
+                 },
+                 [&](const key::CurrentPlan&) {
+                   job->plan.reset();
+                   job->plan_error.clear();
+                   job->in_force.forget_epoch();
+                 },
+                 [&](const key::PlanOfEpoch& at) { job->history.erase(at.epoch.value); },
+                 [&](const key::Born&) { job->born.reset(); },
+                 [&](const key::Wish& at) { job->wishes.erase(at.id); },
+                 [&](const key::Progress& at) { job->progress.erase(at.node); },
+                 [&](const key::Load& at) { job->loads.erase(at.node); },
+                 [&](const key::Checkpoint& at) { job->checkpoints.erase(at.step); },
+                 [&](const key::Outcome&) { job->outcome.reset(); },
+                 [&](const key::Status&) { job->status.reset(); },
+             },
+             *key);
+  if (job == nullptr) return;
+  std::set<std::string>& left = job_keys_[*name];
+  left.erase(text);
+  if (!left.empty()) return;
+  job_keys_.erase(*name);
+  jobs_.erase(found);
 }
 
 void ClusterView::scanned(const std::string& name, const std::optional<CheckpointRecord>& found,

@@ -99,9 +99,9 @@ class ClusterView {
 
  private:
   void put(const KeyValue& kv, const Now& now);
-  void put_job(const std::string& rest, const KeyValue& kv, const Now& now);
-  void erase(const std::string& key, std::int64_t revision, const Now& now);
-  void erase_job(const std::string& rest);
+  void put_node(const NodeId& id, const KeyValue& kv, const Now& now);
+  void put_spec(JobRecords& job, const KeyValue& kv, const Now& now);
+  void erase(const std::string& text, std::int64_t revision, const Now& now);
 
   Keys keys_;
   Timing timing_;
@@ -116,6 +116,7 @@ class ClusterView {
   std::map<std::string, Seen<SuspectRecord>> suspects_;
   std::map<NodeId, Seen<AssignmentRecord>> assignments_;
   std::map<std::string, JobRecords> jobs_;
+  std::map<std::string, std::set<std::string>> job_keys_;  // job -> its keys; a job without any is gone
   std::map<std::string, std::string> unreadable_;
   std::map<std::string, std::int64_t> written_;  // by us, and not yet brought by the watch
 };

@@ -1,6 +1,7 @@
 #include "coordinator/core/coordinator.hpp"
 
 #include "base/check.hpp"
+#include "base/overload.hpp"
 #include "coordinator/core/stopping.hpp"
 
 #include <algorithm>
@@ -10,13 +11,6 @@ namespace regroup::coordinator {
 namespace {
 
 constexpr std::size_t kMaxPlanBytes = 1 << 20;
-
-template <class... Fs>
-struct Overload : Fs... {
-  using Fs::operator()...;
-};
-template <class... Fs>
-Overload(Fs...) -> Overload<Fs...>;
 
 Compare same_mod(const std::string& key, std::int64_t revision) {
   return {key, Compare::Target::kModRevision, revision, ""};

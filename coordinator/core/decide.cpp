@@ -8,6 +8,7 @@
 
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace regroup::coordinator {
 namespace {
@@ -24,9 +25,10 @@ void remember(const JobRecords& job, JobMemory& memory) {
 void note_nodes(Look& look) {
   if (!look.roster.target_reason.empty()) look.note(look.roster.target_reason);
   for (const auto& [node, why] : look.roster.leaving) look.note("node " + node.value + " is to leave: " + why);
-  for (const auto& [key, why] : look.view.unreadable()) {
-    if (key.starts_with(look.view.keys().nodes()))
-      look.note("node " + key.substr(look.view.keys().nodes().size()) + " is refused: " + why);
+  for (const auto& [text, why] : look.view.unreadable()) {
+    const auto key = look.view.keys().parse(text);
+    if (const auto* at = key ? std::get_if<key::Node>(&*key) : nullptr)
+      look.note("node " + at->node.value + " is refused: " + why);
   }
 }
 

@@ -192,7 +192,7 @@ std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords&
     } else if (!record.kind) {
       done = true;  // a word nobody knows
     }
-    if (done) spent.push_back(view.keys().wishes(job.name) + id);
+    if (done) spent.push_back(view.keys().wish(job.name, id));
   }
   return spent;
 }
