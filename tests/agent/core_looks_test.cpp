@@ -34,7 +34,7 @@ std::vector<Scripted> script() {
   };
   return {
       {0, [](const World&) -> Event { return Assigned{"tiny"}; }},
-      {1, [](const World&) -> Event { return JobKnown{testing::sample_job()}; }},
+      {1, [](const World&) -> Event { return JobKnown{testing::tiny_job()}; }},
       {7, ended},
       {1003, ended},
       {3011, ready},

@@ -105,13 +105,13 @@ TEST(AgentCore, a_save_that_failed_frees_the_slot_but_is_no_checkpoint) {
 }
 
 TEST(BuddyOf, a_group_without_this_node_makes_one_superfluous) {
-  Plan plan = testing::sample_plan();  // groups {a, c}, {b}
+  Plan plan = testing::tiny_plan();  // groups {a, c}, {b}
   EXPECT_EQ(buddy_of(plan, plan.members[0].worker), "");
   EXPECT_EQ(buddy_of(plan, plan.members[1].worker), "");
 }
 
 TEST(BuddyOf, the_next_other_node_keeps_the_copy) {
-  Plan plan = testing::sample_plan();
+  Plan plan = testing::tiny_plan();
   plan.placement.groups.pop_back();
   plan.placement.groups[0].ranks = {Rank(0), Rank(1), Rank(2)};
   for (std::size_t i = 0; i < 3; ++i) plan.members[i].agent_address = "unix:/" + std::to_string(i);
@@ -139,7 +139,7 @@ TEST(AgentCore, rank_0s_agent_writes_what_experts_get_once_an_epoch_has_some_ste
 TEST(AgentCore, an_agent_of_another_rank_says_nothing_of_the_load_and_none_does_when_the_job_has_no_use_for_it) {
   for (const bool wanted : {true, false}) {
     World w;
-    JobSpec job = testing::sample_job();
+    JobSpec job = testing::tiny_job();
     if (!wanted) job.elastic.load_gain = 0;
     w.feed(Assigned{"tiny"});
     w.feed(JobKnown{job});

@@ -17,7 +17,7 @@ TEST(AgentCore, workers_start_once_the_assigned_job_is_known) {
   w.feed(Assigned{"tiny"});
   ASSERT_EQ(w.all<FollowJob>().size(), 1u);
   EXPECT_TRUE(w.all<StartWorker>().empty());
-  w.feed(JobKnown{testing::sample_job()});
+  w.feed(JobKnown{testing::tiny_job()});
   EXPECT_EQ(w.all<StartWorker>().size(), 2u);
   EXPECT_EQ(w.node().workers.size(), 2u);
 }
@@ -26,7 +26,7 @@ TEST(AgentCore, a_ready_worker_is_told_whom_to_dial_and_a_member_its_plan) {
   World w;
   w.feed(Assigned{"tiny"});
   w.feed(PlanKnown{World::plan_without(7)});  // before its job: not lost
-  w.feed(JobKnown{testing::sample_job()});
+  w.feed(JobKnown{testing::tiny_job()});
   const WorkerId id = w.all<StartWorker>().at(0).worker;
   EXPECT_EQ(w.all<StartWorker>().at(0).highest_epoch, Epoch(7));
   w.get_ready(id);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "agent/core/agent.hpp"
-#include "tests/api/sample.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -57,7 +57,7 @@ class World {
   // Assigned to the job, its worker started and ready. Gives the worker.
   WorkerId ready_worker() {
     feed(Assigned{"tiny"});
-    feed(JobKnown{testing::sample_job()});
+    feed(JobKnown{testing::tiny_job()});
     const WorkerId id = all<StartWorker>().at(0).worker;
     get_ready(id);
     return id;
@@ -89,14 +89,14 @@ class World {
 
   // The sample plan with `worker` in place of member a.
   static Plan plan_with(const WorkerId& worker, std::uint64_t epoch) {
-    Plan plan = testing::sample_plan();
+    Plan plan = testing::tiny_plan();
     plan.epoch = Epoch(epoch);
     plan.parent = Epoch(epoch - 1);
     plan.members[0] = {worker, "unix:/w", "unix:/agent-n"};
     return plan;
   }
   static Plan plan_without(std::uint64_t epoch) {
-    Plan plan = testing::sample_plan();
+    Plan plan = testing::tiny_plan();
     plan.epoch = Epoch(epoch);
     plan.parent = Epoch(epoch - 1);
     plan.when = When::kNow;

@@ -21,7 +21,6 @@ using checkpoint::expect_equal;
 using checkpoint::make_state;
 using checkpoint::State;
 using checkpoint::TempDir;
-using checkpoint::tiny_shape;
 using namespace std::chrono_literals;
 
 inline JobSpec test_job(const std::string& name = "job", const std::string& secret = "5ec7e7") {

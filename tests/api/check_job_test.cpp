@@ -1,4 +1,4 @@
-#include "tests/api/sample.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -24,7 +24,7 @@ const Case kCases[] = {
     {"model: num_attention_heads", [](JobSpec& j) { j.model.num_key_value_heads = 3; }},
     {"model: head_dim", [](JobSpec& j) { j.model.head_dim = 15; }},
     {"model: num_experts_per_tok", [](JobSpec& j) { j.model.num_experts_per_tok = 5; }},
-    {"model: intermediate_size", [](JobSpec& j) { j.model.expert_slices = 3; }},
+    {"model: intermediate_size", [](JobSpec& j) { j.model.expert_slices = 5; }},
     {"model: rms_norm_eps", [](JobSpec& j) { j.model.rms_norm_eps = std::nan(""); }},
     {"model: rope_theta", [](JobSpec& j) { j.model.rope_theta = 0; }},
     {"model: sliding_window", [](JobSpec& j) { j.model.sliding_window = 0; }},
@@ -119,13 +119,13 @@ const Case kCases[] = {
 };
 
 TEST(CheckJob, the_sample_passes) {
-  const auto result = check_job(testing::sample_job());
+  const auto result = check_job(testing::tiny_job());
   EXPECT_TRUE(result) << to_string(result.error());
 }
 
 TEST(CheckJob, each_contradiction_is_refused_and_named) {
   for (const Case& broken : kCases) {
-    JobSpec job = testing::sample_job();
+    JobSpec job = testing::tiny_job();
     broken.break_it(job);
     const auto result = check_job(job);
     ASSERT_FALSE(result) << broken.names;
@@ -136,7 +136,7 @@ TEST(CheckJob, each_contradiction_is_refused_and_named) {
 }
 
 TEST(CheckJob, a_head_dim_of_its_own_need_not_divide_the_hidden_size) {
-  JobSpec job = testing::sample_job();
+  JobSpec job = testing::tiny_job();
   job.model.hidden_size = 66;
   job.model.head_dim = 32;
   EXPECT_TRUE(check_job(job));

@@ -1,4 +1,4 @@
-#include "tests/api/sample.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -73,28 +73,28 @@ std::string all(const std::vector<std::string>& violations) {
   return text;
 }
 
-TEST(CheckPlan, the_sample_passes) { EXPECT_EQ(all(check_plan(testing::sample_plan(), testing::sample_job())), ""); }
+TEST(CheckPlan, the_sample_passes) { EXPECT_EQ(all(check_plan(testing::tiny_plan(), testing::tiny_job())), ""); }
 
 TEST(CheckPlan, each_broken_field_is_caught_and_named) {
   for (const Case& broken : kCases) {
-    Plan plan = testing::sample_plan();
+    Plan plan = testing::tiny_plan();
     broken.break_it(plan);
-    const std::string violations = all(check_plan(plan, testing::sample_job()));
+    const std::string violations = all(check_plan(plan, testing::tiny_job()));
     EXPECT_NE(violations.find(broken.says), std::string::npos)
         << "expected: " << broken.says << "\ngot: " << violations;
   }
 }
 
 TEST(CheckPlan, more_groups_than_the_job_allows_are_caught) {
-  JobSpec job = testing::sample_job();
+  JobSpec job = testing::tiny_job();
   job.elastic.max_groups = 1;
-  EXPECT_NE(all(check_plan(testing::sample_plan(), job)).find("has 2 groups, the job allows 1"), std::string::npos);
+  EXPECT_NE(all(check_plan(testing::tiny_plan(), job)).find("has 2 groups, the job allows 1"), std::string::npos);
 }
 
 TEST(CheckPlan, a_spare_is_no_violation) {
-  Plan plan = testing::sample_plan();
-  plan.members.push_back(testing::sample_participant("spare"));
-  EXPECT_EQ(all(check_plan(plan, testing::sample_job())), "");
+  Plan plan = testing::tiny_plan();
+  plan.members.push_back(testing::tiny_participant("spare"));
+  EXPECT_EQ(all(check_plan(plan, testing::tiny_job())), "");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "api/job_status.hpp"
 #include "api/records.hpp"
-#include "tests/api/sample.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::json;
 
 TEST(Json, a_job_comes_back_as_it_was) {
-  JobSpec job = testing::sample_job();
+  JobSpec job = testing::tiny_job();
   job.model.sliding_window = 4096;
   job.model.rope_theta = 1234567.891011;
   job.model.router_jitter_noise = 0.01;
@@ -47,7 +47,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
 }
 
 TEST(Json, a_plan_comes_back_as_it_was) {
-  Plan plan = testing::sample_plan();
+  Plan plan = testing::tiny_plan();
   plan.reason = "said \"so\" \\ twice\n";
   const auto back = plan_from_json(to_json(plan));
   ASSERT_TRUE(back) << to_string(back.error());
@@ -60,8 +60,8 @@ TEST(Json, a_plan_comes_back_as_it_was) {
 }
 
 TEST(Json, what_groups_keep_stands_once_where_they_keep_alike) {
-  Plan plan = testing::sample_plan();
-  plan.members.push_back(testing::sample_participant("f"));
+  Plan plan = testing::tiny_plan();
+  plan.members.push_back(testing::tiny_participant("f"));
   plan.placement.groups[1].end_chain = 7;
   plan.placement.groups.push_back(plan.placement.groups[1]);
   plan.placement.groups[2].ranks = {Rank(3)};
@@ -76,7 +76,7 @@ TEST(Json, what_groups_keep_stands_once_where_they_keep_alike) {
 }
 
 TEST(Json, intervals_and_enums_are_written_as_people_read_them) {
-  const Json plan = Json::parse(to_json(testing::sample_plan()));
+  const Json plan = Json::parse(to_json(testing::tiny_plan()));
   EXPECT_EQ(plan["when"], "boundary");
   EXPECT_EQ(plan["origin"], "resume");
   EXPECT_EQ(plan["keeps"][0]["dense_blocks"][0], (Json::array({Json::array({0, 100}), Json::array({200, 256})})));
@@ -90,7 +90,7 @@ TEST(Json, every_record_comes_back_as_it_was) {
   node.agent_address = "tcp:h:1";
   node.labels = {{"a", "b"}, {"c", ""}};
   node.workers.push_back(
-      {testing::sample_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text"});
+      {testing::tiny_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text"});
   node.highest_epoch = Epoch(9);
   const auto node_back = node_from_json(to_json(node));
   ASSERT_TRUE(node_back) << to_string(node_back.error());
@@ -105,7 +105,7 @@ TEST(Json, every_record_comes_back_as_it_was) {
   EXPECT_EQ(notice->kind, NoticeKind::kSpot);
   EXPECT_EQ(notice->deadline_ms, 123);
 
-  const SuspectRecord suspect{"x", Epoch(4), {{testing::sample_participant("y").worker, Evidence::kEof, 55}}};
+  const SuspectRecord suspect{"x", Epoch(4), {{testing::tiny_participant("y").worker, Evidence::kEof, 55}}};
   const auto suspect_back = suspect_from_json(to_json(suspect));
   ASSERT_TRUE(suspect_back);
   EXPECT_EQ(to_json(*suspect_back), to_json(suspect));
@@ -197,7 +197,7 @@ Result<void> drop(const Result<T>& result) {
 
 TEST(Json, each_missing_field_of_a_job_and_a_plan_is_named) {
   int removed = 0;
-  JobSpec job = testing::sample_job();
+  JobSpec job = testing::tiny_job();
   job.model.sliding_window = 5;
   remove_each(
       Json::parse(to_json(job)), Json::json_pointer(),
@@ -205,7 +205,7 @@ TEST(Json, each_missing_field_of_a_job_and_a_plan_is_named) {
   EXPECT_GT(removed, 45);
   removed = 0;
   remove_each(
-      Json::parse(to_json(testing::sample_plan())), Json::json_pointer(),
+      Json::parse(to_json(testing::tiny_plan())), Json::json_pointer(),
       [](const std::string& text) { return drop(plan_from_json(text)); }, removed);
   EXPECT_GT(removed, 30);
 }
@@ -216,7 +216,7 @@ std::string error_of(const Json& plan) {
 }
 
 TEST(Json, a_wrong_value_is_refused_with_its_path) {
-  const Json good = Json::parse(to_json(testing::sample_plan()));
+  const Json good = Json::parse(to_json(testing::tiny_plan()));
   const auto with = [&](const char* pointer, Json value) {
     Json bad = good;
     bad[Json::json_pointer(pointer)] = std::move(value);

@@ -9,21 +9,6 @@
 
 namespace regroup::checkpoint {
 
-ModelShape tiny_shape() {
-  ModelShape s;
-  s.vocab_size = 260;
-  s.hidden_size = 64;
-  s.intermediate_size = 96;
-  s.num_hidden_layers = 2;
-  s.num_attention_heads = 4;
-  s.num_key_value_heads = 2;
-  s.head_dim = 16;
-  s.num_local_experts = 4;
-  s.num_experts_per_tok = 2;
-  s.max_position_embeddings = 128;
-  return s;
-}
-
 ModelShape random_shape(std::mt19937_64& random) {
   const auto pick = [&](std::int64_t lo, std::int64_t hi) {
     return std::uniform_int_distribution<std::int64_t>(lo, hi)(random);

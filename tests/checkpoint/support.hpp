@@ -4,6 +4,7 @@
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/reader.hpp"
 #include "checkpoint/io/save.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <cstddef>
 #include <filesystem>
@@ -13,7 +14,8 @@
 
 namespace regroup::checkpoint {
 
-ModelShape tiny_shape();
+using regroup::testing::tiny_shape;
+
 // Odd sizes, tied or not, different every time; always valid.
 ModelShape random_shape(std::mt19937_64& random);
 

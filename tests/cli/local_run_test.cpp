@@ -1,6 +1,7 @@
 #include "cli/local/local_run.hpp"
 
 #include "cli/local/child.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -30,21 +31,10 @@ class LocalRunTest : public ::testing::Test {
     fs::create_directories(dir / "run");
     ::setenv("STAND_IN_DIR", (dir / "run").c_str(), 1);
     JobSpec& job = options.job;
+    job = regroup::testing::tiny_job();
     job.name = "small";
-    job.model.vocab_size = 512;
-    job.model.hidden_size = job.model.intermediate_size = 64;
-    job.model.num_hidden_layers = 1;
-    job.model.num_attention_heads = job.model.num_key_value_heads = 4;
-    job.model.head_dim = 16;
-    job.model.num_local_experts = 4;
-    job.model.num_experts_per_tok = 2;
-    job.model.max_position_embeddings = 32;
-    job.data_prefix = "/data/text";
-    job.data_digest = "00";
+    job.secret.clear();  // submit makes one
     job.steps = 30;
-    job.microbatches = job.chains = 4;
-    job.sequences_per_microbatch = 1;
-    job.sequence_length = 32;
     job.snapshots.checkpoint_dir = (dir / "run/checkpoints").string();
     options.dir = (dir / "run").string();
     options.programs = (dir / "bin").string();

@@ -2,6 +2,7 @@
 
 #include "cli/job/cluster_status.hpp"
 #include "tests/etcd/memory_store.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,25 +10,10 @@ namespace regroup::cli {
 namespace {
 
 JobSpec small_job(const std::string& name) {
-  JobSpec job;
+  JobSpec job = regroup::testing::tiny_job();
   job.name = name;
-  job.model.vocab_size = 512;
-  job.model.hidden_size = 64;
-  job.model.intermediate_size = 64;
-  job.model.num_hidden_layers = 1;
-  job.model.num_attention_heads = 4;
-  job.model.num_key_value_heads = 2;
-  job.model.head_dim = 16;
-  job.model.num_local_experts = 4;
-  job.model.num_experts_per_tok = 2;
-  job.model.max_position_embeddings = 32;
-  job.data_prefix = "/data/text";
-  job.data_digest = "00";
+  job.secret.clear();  // submit makes one
   job.steps = 10;
-  job.microbatches = 4;
-  job.chains = 4;
-  job.sequences_per_microbatch = 1;
-  job.sequence_length = 32;
   return job;
 }
 

@@ -5,6 +5,7 @@
 #include "api/job_status.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "tests/coordinator/fake_etcd.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,24 +17,10 @@
 namespace regroup::coordinator::test {
 
 inline JobSpec tiny_job(int max_groups = 2) {
-  JobSpec job;
+  JobSpec job = regroup::testing::tiny_job();
   job.name = "job";
-  job.secret = "00ff";
-  ModelShape& m = job.model;
-  m.vocab_size = 64;
-  m.hidden_size = 32;
-  m.intermediate_size = 32;
-  m.num_hidden_layers = 2;
-  m.num_attention_heads = 2;
-  m.num_key_value_heads = 1;
-  m.head_dim = 16;
-  m.num_local_experts = 8;
-  m.num_experts_per_tok = 2;
-  m.max_position_embeddings = 64;
-  job.data_prefix = "/data/x";
+  job.model.num_local_experts = 8;
   job.steps = 100;
-  job.microbatches = 16;
-  job.chains = 8;
   job.sequences_per_microbatch = 1;
   job.sequence_length = 16;
   job.elastic.max_groups = max_groups;

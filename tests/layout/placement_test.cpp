@@ -1,5 +1,7 @@
 #include "layout/placement.hpp"
 
+#include "tests/support/tiny_job.hpp"
+
 #include <gtest/gtest.h>
 
 #include <map>
@@ -40,17 +42,9 @@ TEST(Placement, every_microbatch_has_one_turn_and_no_member_two_in_a_wave) {
 }
 
 TEST(Placement, a_rank_keeps_its_dense_blocks_and_its_experts_whole) {
-  const ModelShape shape{.vocab_size = 64,
-                         .hidden_size = 16,
-                         .intermediate_size = 16,
-                         .num_hidden_layers = 2,
-                         .num_attention_heads = 2,
-                         .num_key_value_heads = 1,
-                         .head_dim = 8,
-                         .num_local_experts = 2,
-                         .num_experts_per_tok = 1,
-                         .max_position_embeddings = 8,
-                         .expert_slices = 2};
+  ModelShape shape = testing::tiny_shape();
+  shape.num_local_experts = 2;
+  shape.expert_slices = 2;
   Placement placement;
   placement.groups = {{{Rank(1), Rank(4)}, {{{0, 200}}, {{200, 256}}}, {0, 1, 1, 0, 0, 0, 1, 1}, 0, 1},
                       {{Rank(2)}, {{{0, 256}}}, {0, 0, 0, 0, 0, 0, 0, 0}, 1, 2}};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "coordinator/planner/planner.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,24 +15,12 @@
 namespace regroup::planning::testing {
 
 inline JobSpec planner_job(int layers, int experts, int max_groups, int chains = 8, int microbatches = 16) {
-  JobSpec job;
-  job.name = "tiny";
-  job.model = {.vocab_size = 256,
-               .hidden_size = 64,
-               .intermediate_size = 128,
-               .num_hidden_layers = layers,
-               .num_attention_heads = 4,
-               .num_key_value_heads = 2,
-               .head_dim = 16,
-               .num_local_experts = experts,
-               .num_experts_per_tok = 1,
-               .max_position_embeddings = 128};
-  job.data_prefix = "/data/text";
-  job.steps = 60;
+  JobSpec job = regroup::testing::tiny_job();
+  job.model.num_hidden_layers = layers;
+  job.model.num_local_experts = experts;
+  job.model.num_experts_per_tok = 1;
   job.microbatches = microbatches;
   job.chains = chains;
-  job.sequences_per_microbatch = 2;
-  job.sequence_length = 64;
   job.elastic.max_groups = max_groups;
   return job;
 }

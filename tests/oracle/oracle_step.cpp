@@ -131,7 +131,7 @@ json gradients(const json& request) {
 }
 
 JobSpec job_of(const json& request) {
-  JobSpec job = testing::tiny_job(request["data"].get<std::string>());
+  JobSpec job = testing::training_job(request["data"].get<std::string>());
   job.initial_weights = request["model"].get<std::string>();
   job.model = shape_of(job.initial_weights);
   job.initial_digest = need(need(checkpoint::ForeignWeights::open(job.initial_weights, job.model))->digest());

@@ -4,6 +4,7 @@
 #include "moe/ops/machine.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/worker/initial_digest.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -14,51 +15,6 @@
 #include <thread>
 
 namespace regroup::testing {
-namespace {
-
-void cut(std::vector<IntervalSet>& dense, bool ragged) {
-  const int n = static_cast<int>(dense.size());
-  if (!ragged) {
-    for (int i = 0; i < n; ++i) {
-      const Interval part{kBlocksPerUnit * i / n, kBlocksPerUnit * (i + 1) / n};
-      if (part.size() > 0) dense[static_cast<std::size_t>(i)].add(part);
-    }
-    return;
-  }
-  int at = 0;
-  for (int turn = 0; at < kBlocksPerUnit; ++turn) {
-    const int width = std::min(kBlocksPerUnit - at, 11 + (turn * 37) % 53);
-    dense[static_cast<std::size_t>((turn * 5 + 1) % n)].add({at, at + width});
-    at += width;
-  }
-}
-
-}  // namespace
-
-Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes, int shift, bool ragged) {
-  Placement placement;
-  int total = 0, rank = 0, before = 0;
-  for (const int size : group_sizes) total += size;
-  for (std::size_t g = 0; g < group_sizes.size(); ++g) {
-    Group group;
-    const int size = group_sizes[g];
-    for (int i = 0; i < size; ++i) group.ranks.push_back(Rank(rank++));
-    group.first_chain = g == 0 ? 0 : placement.groups.back().end_chain;
-    before += size;
-    const int left = static_cast<int>(group_sizes.size() - g - 1);
-    group.end_chain = g + 1 == group_sizes.size()
-                          ? job.chains
-                          : std::min(job.chains - left, std::max(group.first_chain + 1, job.chains * before / total));
-    group.dense_blocks.resize(static_cast<std::size_t>(size));
-    cut(group.dense_blocks, ragged);
-    const auto per_layer = static_cast<int>(job.model.num_local_experts) * job.model.expert_slices;
-    for (int slot = 0; slot < static_cast<int>(job.model.num_sparse_layers()) * per_layer; ++slot)
-      group.expert_member.push_back((slot + slot / per_layer + shift) % size);
-    placement.groups.push_back(group);
-  }
-  return placement;
-}
-
 void write_data(const std::string& prefix, int vocab_size, int longest) {
   constexpr std::int32_t kTokens = 20000;
   std::ofstream bin(prefix + ".bin", std::ios::binary);
@@ -93,26 +49,18 @@ void write_data(const std::string& prefix, int vocab_size, int longest) {
   for (std::size_t i = 0; i <= lengths.size(); ++i) put(static_cast<std::int64_t>(i));
 }
 
-JobSpec tiny_job(const std::string& data_prefix) {
-  JobSpec job;
-  job.name = "tiny";
-  job.secret = "0123456789abcdef";
+JobSpec training_job(const std::string& data_prefix) {
+  JobSpec job = tiny_job();
   job.model.vocab_size = 96;
   job.model.hidden_size = 32;
   job.model.intermediate_size = 48;
-  job.model.num_hidden_layers = 2;
-  job.model.num_attention_heads = 4;
-  job.model.num_key_value_heads = 2;
   job.model.head_dim = 8;
   job.model.num_local_experts = 8;
-  job.model.num_experts_per_tok = 2;
   job.model.max_position_embeddings = 64;
   job.seed = 7;
   job.data_prefix = data_prefix;
+  job.data_digest.clear();  // a test writes its data itself
   job.steps = 1000;
-  job.microbatches = 16;
-  job.chains = 8;
-  job.sequences_per_microbatch = 2;
   job.sequence_length = 24;
   job.optimizer.warmup_steps = 2;
   job.optimizer.learning_rate = 3e-3;

@@ -3,6 +3,7 @@
 
 #include "moe/regroup/regroup.hpp"
 #include "moe/step/step.hpp"
+#include "tests/support/placement.hpp"
 
 #include <memory>
 #include <string>
@@ -10,11 +11,8 @@
 
 namespace regroup::testing {
 
-// Sizes of groups, e.g. {4, 3}. Chains in proportion, dense blocks even or (ragged) in several uneven intervals,
-// experts round robin from `shift`.
-Placement make_placement(const JobSpec& job, const std::vector<int>& group_sizes, int shift = 0, bool ragged = false);
-
-JobSpec tiny_job(const std::string& data_prefix);
+// A job of the size at which a step takes milliseconds.
+JobSpec training_job(const std::string& data_prefix);
 // Writes deterministic tokens as PREFIX.bin/.idx: one document, or many of 1 to `longest` tokens.
 void write_data(const std::string& prefix, int vocab_size, int longest = 0);
 

@@ -16,7 +16,7 @@ namespace regroup::testing {
 namespace {
 
 JobSpec job_of(const std::string& data, std::int64_t hidden, std::int64_t intermediate, int sequences, int length) {
-  JobSpec job = tiny_job(data);
+  JobSpec job = training_job(data);
   job.model.vocab_size = 512;
   job.model.hidden_size = hidden;
   job.model.intermediate_size = intermediate;

@@ -15,7 +15,7 @@ TEST(MixedData, layouts_and_regroups_change_no_bit_and_weights_do) {
   const std::string directory = mkdtemp(pattern);
   write_data(directory + "/a", 96);
   write_data(directory + "/b", 50);
-  JobSpec job = tiny_job("");
+  JobSpec job = training_job("");
   job.data_mix = {{directory + "/a", 3}, {directory + "/b", 1}};
   const auto alone = [&](const JobSpec& of, const std::string& name) {
     std::filesystem::create_directory(directory + "/" + name);

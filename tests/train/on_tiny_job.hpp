@@ -21,7 +21,7 @@ class OnTinyJob : public Test {
     char pattern[] = "/tmp/regroup-train-XXXXXX";
     directory_ = mkdtemp(pattern);
     write_data(directory_ + "/data", 96);
-    job_ = tiny_job(directory_ + "/data");
+    job_ = training_job(directory_ + "/data");
   }
   ~OnTinyJob() override { std::filesystem::remove_all(directory_); }
 

@@ -1,4 +1,5 @@
-// sample.hpp: a small job and plan that pass every check, for tests that break one thing at a time.
+// tiny_job.hpp: a small model, job and plan that pass every check. A test changes what its situation needs, or breaks
+// one thing.
 #pragma once
 
 #include "api/job_spec.hpp"
@@ -6,20 +7,24 @@
 
 namespace regroup::testing {
 
-inline JobSpec sample_job() {
+inline ModelShape tiny_shape() {
+  return {.vocab_size = 260,  // a unit is no multiple of its blocks: it ends in padding
+          .hidden_size = 64,
+          .intermediate_size = 96,
+          .num_hidden_layers = 2,
+          .num_attention_heads = 4,
+          .num_key_value_heads = 2,
+          .head_dim = 16,
+          .num_local_experts = 4,
+          .num_experts_per_tok = 2,
+          .max_position_embeddings = 128};
+}
+
+inline JobSpec tiny_job() {
   JobSpec job;
   job.name = "tiny";
   job.secret = "00ff";
-  job.model = {.vocab_size = 256,
-               .hidden_size = 64,
-               .intermediate_size = 128,
-               .num_hidden_layers = 2,
-               .num_attention_heads = 4,
-               .num_key_value_heads = 2,
-               .head_dim = 16,
-               .num_local_experts = 4,
-               .num_experts_per_tok = 2,
-               .max_position_embeddings = 128};
+  job.model = tiny_shape();
   job.seed = 0xfedcba9876543210ull;
   job.data_prefix = "/data/text";
   job.data_digest = "abc";
@@ -31,12 +36,12 @@ inline JobSpec sample_job() {
   return job;
 }
 
-inline Participant sample_participant(const std::string& node) {
+inline Participant tiny_participant(const std::string& node) {
   return {WorkerId{NodeId(node), 0x1234567890abcdefull, 0, 3}, "unix:/run/" + node, "tcp:127.0.0.1:7000"};
 }
 
 // Three members in two groups (2 + 1), one donor, one snapshot donor.
-inline Plan sample_plan() {
+inline Plan tiny_plan() {
   Plan plan;
   plan.epoch = Epoch(7);
   plan.parent = Epoch(6);
@@ -45,12 +50,12 @@ inline Plan sample_plan() {
   plan.when = When::kBoundary;
   plan.cause = Cause::kJoin;
   plan.reason = "node d is warm";
-  plan.members = {sample_participant("a"), sample_participant("b"), sample_participant("c")};
+  plan.members = {tiny_participant("a"), tiny_participant("b"), tiny_participant("c")};
   plan.placement.groups = {
       {{Rank(0), Rank(2)}, {{{0, 100}, {200, 256}}, {{100, 200}}}, {0, 1, 0, 1, 1, 0, 1, 0}, 0, 5},
       {{Rank(1)}, {{{0, 256}}}, {0, 0, 0, 0, 0, 0, 0, 0}, 5, 8},
   };
-  plan.donors = {sample_participant("d")};
+  plan.donors = {tiny_participant("d")};
   plan.snapshot_donors = {{NodeId("e"), "unix:/run/e-agent", Rank(1)}};
   plan.checkpoint_step = Step(40);
   plan.checkpoint_path = "/ckpt/step-40.e5";
