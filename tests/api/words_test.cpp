@@ -3,7 +3,7 @@
 #include "api/job_status.hpp"
 #include "api/records.hpp"
 #include "base/state_source.hpp"
-#include "tests/api/sample.hpp"
+#include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
 
@@ -66,7 +66,7 @@ std::string with_word(std::string good, const std::string& old, const std::strin
 }
 
 TEST(Words, an_unknown_one_is_refused_by_the_name_of_its_field) {
-  const SuspectRecord suspect{"x", Epoch(4), {{testing::sample_participant("y").worker, Evidence::kEof, 55}}};
+  const SuspectRecord suspect{"x", Epoch(4), {{testing::tiny_participant("y").worker, Evidence::kEof, 55}}};
   const auto bad_suspect = suspect_from_json(with_word(to_json(suspect), "eof", "rumour"));
   ASSERT_FALSE(bad_suspect);
   EXPECT_NE(bad_suspect.error().context.find("suspicions[0].evidence is 'rumour', not one of exit"), std::string::npos)

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""What may be wrong with the place of the checkpoints, against the real programs: each is refused or survived with one clear sentence, and no step waits for it.
+"""What may be wrong with the place of the checkpoints, against the real programs: each is refused or survived with
+one clear sentence, and no step waits for it.
 
     bad_storage.py --programs build/bin --work DIR SCENARIO...      ('all', 'list')
 
 Listens on 127.0.0.1 only. A scenario that this machine does not permit (mounts) says so and counts as skipped.
 """
+
 import glob
 import json
 import os
@@ -13,31 +15,39 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
-from hand_cluster import check, Cluster, eventually, fetch, main, metric, Skip
+from cluster import check, Cluster, eventually, fetch, main, metric, Skip, World
 
 
-def checkpoint_of_another_model(world):
+def checkpoint_of_another_model(world: World) -> None:
     directory = world.fresh("other-model")
     place = os.path.join(directory, "checkpoints")
-    snapshots = f"every_steps: 1, checkpoint_every_steps: 5, dir: {place}"
-    world.local(world.job("first-model", ("intermediate_size: 96", "intermediate_size: 64"), steps=6, snapshots=snapshots), world.fresh("first-model"))
+    snapshots = dict(every_steps=1, checkpoint_every_steps=5, dir=place)
+    world.local(world.job("first-model", model=dict(intermediate_size=64), steps=6, snapshots=snapshots),
+                world.fresh("first-model"))
     before = sorted(os.listdir(place))
     other = world.job("other-model", steps=6, snapshots=snapshots)
-    for command in (["local", other, "--dir", os.path.join(directory, "run")], ["submit", other, "--etcd", "127.0.0.1:1"]):
+    for command in (["local", other, "--dir", os.path.join(directory, "run")],
+                    ["submit", other, "--etcd", "127.0.0.1:1"]):
         err = world.cli(*command, status=2)[1]
         check(place in err and "of a model of another shape; choose another directory" in err, err)
     check(sorted(os.listdir(place)) == before, "the other model's checkpoints changed")
 
 
-def damaged_checkpoint(world):
-    """Of the two newest checkpoints, a bit of the state and a bit of the manifest are wrong: both are named, the third is resumed from, and the bits at the end are the right ones."""
-    directory, job = world.fresh("damaged-checkpoint"), world.job("damaged-checkpoint", steps=120, snapshots="every_steps: 1, checkpoint_every_steps: 5, keep_last: 3")
+def damaged_checkpoint(world: World) -> None:
+    """Of the two newest checkpoints, a bit of the state and a bit of the manifest are wrong: both are named, the
+    third is resumed from, and the bits at the end are the right ones."""
+    directory = world.fresh("damaged-checkpoint")
+    snapshots = dict(every_steps=1, checkpoint_every_steps=5, keep_last=3)
+    job = world.job("damaged-checkpoint", steps=120, snapshots=snapshots)
 
     def complete():
         place = os.path.join(directory, "checkpoints")
         found = [os.path.join(place, name) for name in os.listdir(place)] if os.path.isdir(place) else []
-        return sorted((path for path in found if os.path.exists(os.path.join(path, "MANIFEST.json"))), key=step_of, reverse=True)
+        return sorted((path for path in found if os.path.exists(os.path.join(path, "MANIFEST.json"))),
+                      key=step_of,
+                      reverse=True)
 
     def step_of(path):
         return int(re.search(r"step-(\d+)", os.path.basename(path)).group(1))
@@ -50,7 +60,10 @@ def damaged_checkpoint(world):
             file.write(bytes([byte ^ 1]))
         return path
 
-    process = subprocess.Popen([world.program("regroup"), "local", job, "--nodes", "3", "--dir", directory], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([world.program("regroup"), "local", job, "--nodes", "3", "--dir", directory],
+                               stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE,
+                               text=True)
     eventually("three checkpoints are there", lambda: len(complete()) >= 3, 60)
     process.send_signal(signal.SIGINT)
     err = process.communicate(timeout=30)[1]
@@ -64,15 +77,21 @@ def damaged_checkpoint(world):
     check(summary["ok"] and summary["weights_sha256"] == world.digest(120), summary["error"], "or other bits")
     begin = summary["regroups"][0]
     check(begin["source"] == "checkpoint", begin)
-    said = "".join(open(path, encoding="utf-8", errors="replace").read() for path in glob.glob(os.path.join(directory, "**", "*.log"), recursive=True))
+    said = "".join(
+        open(path, encoding="utf-8", errors="replace").read()
+        for path in glob.glob(os.path.join(directory, "**", "*.log"), recursive=True))
     damaged = [line for line in said.splitlines() if "checkpoint_damaged" in line]
-    check(damaged and all(state in line and "bytes " in line for line in damaged), "the damaged file is not named:", damaged)
-    check(any("checkpoint_skipped" in line and manifest in line for line in said.splitlines()), "the damaged manifest is not named")
+    check(damaged and all(state in line and "bytes " in line for line in damaged), "the damaged file is not named:",
+          damaged)
+    check(any("checkpoint_skipped" in line and manifest in line for line in said.splitlines()),
+          "the damaged manifest is not named")
     check(any("checkpoint_read" in line and good in line for line in said.splitlines()), "read was not", good)
 
 
-def saves_that_fail(world, name, place, sentence, spoil=lambda: None):
-    """Training goes on to the right bits; the failure is in the journals, on /metrics and in what `regroup local` says."""
+def saves_that_fail(world: World, name: str, place: str, sentence: str,
+                    spoil: Callable[[], None] = lambda: None) -> None:
+    """Training goes on to the right bits; the failure is in the journals, on /metrics and in what `regroup local`
+    says."""
     expected = world.digest()
     with Cluster(world, name) as cluster:
         cluster.start_etcd()
@@ -80,21 +99,22 @@ def saves_that_fail(world, name, place, sentence, spoil=lambda: None):
         cluster.agent("n1")
         cluster.agent("n2")
         eventually("etcd answers", lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200)
-        cluster.cli("submit", world.job(name, snapshots=f"every_steps: 1, checkpoint_every_steps: 5, dir: {place}"))
+        cluster.cli("submit", world.job(name, snapshots=dict(every_steps=1, checkpoint_every_steps=5, dir=place)))
         eventually("the job trains", lambda: cluster.events("n1", "committed") or cluster.events("n2", "committed"), 60)
         spoil()
         eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
         check(cluster.job()["weights_sha256"] == expected, "other bits")
         failed = [event for node in ("n1", "n2") for event in cluster.events(node, "checkpoint_failed")]
         check(failed and sentence in failed[0]["text"], failed[:2])
-        check(sum(metric(cluster.ports[node], "regroup_checkpoint_failures_total") for node in ("n1", "n2")) == len(failed), "not counted")
+        counted = sum(metric(cluster.ports[node], "regroup_checkpoint_failures_total") for node in ("n1", "n2"))
+        check(counted == len(failed), "not counted")
 
 
-def directory_not_writable(world):
+def directory_not_writable(world: World) -> None:
     """Root may write everywhere but below a file: refused at once, survived when it becomes so."""
     below_a_file = os.path.join(world.job("a-file"), "checkpoints")
     for command in (["submit"], ["local"]):
-        err = world.cli(*command, world.job("unwritable", snapshots=f"every_steps: 1, dir: {below_a_file}"), status=1)[1]
+        err = world.cli(*command, world.job("unwritable", snapshots=dict(every_steps=1, dir=below_a_file)), status=1)[1]
         check("Not a directory" in err, err)
     place = world.fresh("unwritable-checkpoints")
 
@@ -109,10 +129,10 @@ def directory_not_writable(world):
     os.remove(place)
 
 
-def stop_that_cannot_save(world):
+def stop_that_cannot_save(world: World) -> None:
     """It ends all the same, and says why."""
     place = world.fresh("unsaved-checkpoints")
-    path = world.job("unsaved", steps=100000, snapshots=f"every_steps: 1, dir: {place}")
+    path = world.job("unsaved", steps=100000, snapshots=dict(every_steps=1, dir=place))
     with Cluster(world, "unsaved") as cluster:
         cluster.start_etcd()
         cluster.coordinator("c1")
@@ -126,34 +146,44 @@ def stop_that_cannot_save(world):
         cluster.cli("stop", "jobs-test")
         eventually("the job is stopped", lambda: cluster.job()["state"] == "stopped", 60)
         reason = cluster.job()["reason"]
-        check("which could not be saved: " in reason and "Not a directory" in reason and "no checkpoint of it is known" in reason, reason)
+        check(
+            "which could not be saved: " in reason and "Not a directory" in reason
+            and "no checkpoint of it is known" in reason, reason)
         os.remove(place)
         check("nothing to go on from" in cluster.cli("submit", path, status=1)[1])
 
 
-def full_disk(world):
+def full_disk(world: World) -> None:
     place = world.fresh("small-disk")
     os.makedirs(place)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], stderr=subprocess.PIPE, text=True, check=False) if os.geteuid() == 0 else None
-    if mounted is None or mounted.returncode != 0:
-        raise Skip("a small tmpfs cannot be mounted here: " + ("not root" if mounted is None else mounted.stderr.strip()))
+    if os.geteuid() != 0:
+        raise Skip("a small tmpfs cannot be mounted here: not root")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place],
+                             stderr=subprocess.PIPE, text=True, check=False)
+    if mounted.returncode != 0:
+        raise Skip("a small tmpfs cannot be mounted here: " + mounted.stderr.strip())
     try:
         saves_that_fail(world, "full-disk", os.path.join(place, "checkpoints"), "No space left")
     finally:
         subprocess.run(["umount", place], check=True)
 
 
-def slow_storage(world):
-    """A checkpoint that takes for ever on one node (its agent is stopped, its worker is not) stops no step; those due meanwhile are left out."""
+def slow_storage(world: World) -> None:
+    """A checkpoint that takes for ever on one node (its agent is stopped, its worker is not) stops no step; those due
+    meanwhile are left out."""
     with Cluster(world, "slow-storage") as cluster:
         cluster.start_etcd()
         cluster.coordinator("c1")
         for name in ("n1", "n2"):
             cluster.agent(name)
-        eventually("both nodes are there", lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 2)
+        eventually("both nodes are there",
+                   lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200 and len(cluster.status()["nodes"]) == 2)
         place = os.path.join(cluster.dir, "checkpoints")
-        cluster.cli("submit", world.job("slow-storage", steps=160, snapshots=f"every_steps: 1, checkpoint_every_steps: 1, dir: {place}"))
-        eventually("both train", lambda: len(cluster.job().get("members", [])) == 2 and cluster.job().get("step", 0) > 3, 60)
+        cluster.cli(
+            "submit",
+            world.job("slow-storage", steps=160, snapshots=dict(every_steps=1, checkpoint_every_steps=1, dir=place)))
+        eventually("both train",
+                   lambda: len(cluster.job().get("members", [])) == 2 and cluster.job().get("step", 0) > 3, 60)
         agent = cluster.processes["n2"]
         agent.send_signal(signal.SIGSTOP)
         stopped_at = cluster.job()["step"]
@@ -162,12 +192,19 @@ def slow_storage(world):
         check(metric(cluster.ports["n1"], "regroup_checkpoints_left_out_total") > 0, "no checkpoint was left out")
         eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 120)
         check(cluster.job()["weights_sha256"] == world.digest(160), "other bits")
-        check(json.loads(world.cli("checkpoint", "verify", place, "--json")[0])["step"] == 160, "the last step is not on disk")
+        check(
+            json.loads(world.cli("checkpoint", "verify", place, "--json")[0])["step"] == 160,
+            "the last step is not on disk")
 
 
-SCENARIOS = {"checkpoint-of-another-model": checkpoint_of_another_model, "damaged-checkpoint": damaged_checkpoint, "directory-not-writable": directory_not_writable,
-             "stop-that-cannot-save": stop_that_cannot_save, "full-disk": full_disk, "slow-storage": slow_storage}
-
+SCENARIOS = {
+    "checkpoint-of-another-model": checkpoint_of_another_model,
+    "damaged-checkpoint": damaged_checkpoint,
+    "directory-not-writable": directory_not_writable,
+    "stop-that-cannot-save": stop_that_cannot_save,
+    "full-disk": full_disk,
+    "slow-storage": slow_storage,
+}
 
 if __name__ == "__main__":
     sys.exit(main(__doc__, SCENARIOS))
