@@ -81,6 +81,7 @@ std::vector<Reduction::Running*> Reduction::running_of(int unit) {
   return result;
 }
 
+// By member, not by arrival: members of a wave compute ascending microbatches, and a chain is summed in that order.
 void Reduction::add_leaves(int unit, int wave) {
   const auto start = std::chrono::steady_clock::now();
   for (int source = 0; source < view_.group_size(); ++source) {
@@ -104,6 +105,8 @@ void Reduction::add_leaves(int unit, int wave) {
   seconds_waited_ += seconds_since(start);
 }
 
+// Chains are closed in ascending order, and each joins the nodes to its left as soon as the tree has both halves: the
+// joins depend on the numbers of the chains alone. A chain without a gradient counts as zeros.
 void Reduction::close_until(Running& running, int chain) {
   while (running.chain < chain) {
     if (running.fresh) running.accumulator.zero();
@@ -149,13 +152,14 @@ void Reduction::unit_done(int unit) {
 }
 
 void Reduction::finish() {
-  // From the last unit to the first, as they were sent: trees whose nodes have come are completed while the others' are
-  // on their way.
+  // From the last unit to the first, the order in which backward finished and sent them: trees whose nodes have arrived
+  // are completed while the others' nodes are on their way. Units share no sum, so this order changes no bit.
   for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
     Gradient& gradient = gradients_[it->first];
     gradient.sum = siblings_.complete(*it->second.shard, it->second.nodes, gradient.squares);
   }
   const auto start = std::chrono::steady_clock::now();
+  // Last: the next step writes into the leaves again.
   for (auto& [unit, sends] : leaf_sends_) {
     for (const mesh::TransferPtr& send : sends) must(mesh_.wait(send));
     sends.clear();

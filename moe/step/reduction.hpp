@@ -1,10 +1,12 @@
-// reduction.hpp: the gradients of a step, summed in the one order that the job fixes: inside a chain by ascending
-// microbatch, chains by the binary tree.
+// reduction.hpp: the gradients of a step, summed to their owners: a reduce-scatter within the group, in the one order
+// that the job fixes.
 //
-// Dense units: every computing rank makes one leaf a microbatch and sends each owner its blocks; the owner adds them in
-// the order of microbatches. Expert units: the holder adds into the chain's accumulator itself. What a group has
-// completed of the tree goes to the siblings (siblings.hpp). One thread. Throws Interrupted; after that only discard()
-// may be called.
+// Floating-point sums depend on their order, so the job fixes it: within a chain by ascending microbatch, and chains by
+// a binary tree (layout/tree.hpp), whatever the number of ranks and groups.
+// Dense units: each rank writes one leaf (the gradient of one microbatch) and sends every owner its blocks of it; the
+// owner adds leaves in the order of microbatches. Expert units: the holder adds into the chain's accumulator itself.
+// The nodes of the tree that a group completes go to the other groups (siblings.hpp).
+// One thread. Throws Interrupted; after that only discard() may be called.
 #pragma once
 
 #include "mesh/mesh.hpp"

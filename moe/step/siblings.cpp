@@ -12,8 +12,7 @@
 namespace regroup {
 namespace {
 
-// Running numbers of a directed pair's node transfers: both sides walk units, then overlaps, then nodes in the same
-// order.
+// Numbers the node transfers of each directed pair of ranks.
 struct Numbering {
   std::map<std::pair<int, int>, int> next;  // (from, to)
   int take(Rank from, Rank to, std::size_t count) {
@@ -52,26 +51,33 @@ std::vector<Join> joins_of(const std::vector<Part>& parts) {
 Siblings::Siblings(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store, FloatPool& pool)
     : view_(view), mesh_(mesh), pool_(pool) {
   for (const auto& [key, shard] : store.all()) exchanges_[key];
+  enumerate_exchanges(store);
+}
+
+// Both ends of a transfer must give it the same number, and nobody tells the other. What two owners exchange is the
+// overlaps of their blocks, the same ones from either side; each of them visits those in ascending unit and block and
+// counts the pair's transfers by themselves, so whom else it visits in between does not matter.
+void Siblings::enumerate_exchanges(const ShardStore& store) {
   Numbering numbering;
   const std::size_t num_sent = cover(view_.group().first_chain, view_.group().end_chain).size();
-  const auto& groups = view_.plan.placement.groups;
+  const auto add = [&](const Unit& unit, const Group& theirs, Rank rank, Interval overlap) {
+    const ShardPtr shard = store.containing(unit.index, overlap);
+    REGROUP_CHECK(shard != nullptr, "no shard of unit", unit.index, "blocks", overlap.lo, overlap.hi);
+    Exchange exchange;
+    exchange.rank = rank;
+    exchange.blocks = overlap;
+    exchange.received = cover(theirs.first_chain, theirs.end_chain);
+    exchange.first_sent = numbering.take(view_.self, rank, num_sent);
+    exchange.first_received = numbering.take(rank, view_.self, exchange.received.size());
+    exchanges_.at({unit.index, shard->blocks.lo}).with.push_back(std::move(exchange));
+  };
   for (const Unit& unit : view_.job->units) {
     const IntervalSet mine = view_.kept(unit.index, view_.self);
-    for (int g = 0; g < static_cast<int>(groups.size()); ++g) {
-      if (g == view_.group_index) continue;
-      const Group& theirs = groups[static_cast<std::size_t>(g)];
+    for (const Group& theirs : view_.plan.placement.groups) {
+      if (&theirs == &view_.group()) continue;
       for (const Rank rank : theirs.ranks) {
-        for (const Interval& overlap : mine.intersect(view_.kept(unit.index, rank)).intervals()) {
-          const ShardPtr shard = store.containing(unit.index, overlap);
-          REGROUP_CHECK(shard != nullptr, "no shard of unit", unit.index, "blocks", overlap.lo, overlap.hi);
-          Exchange exchange;
-          exchange.rank = rank;
-          exchange.blocks = overlap;
-          exchange.received = cover(theirs.first_chain, theirs.end_chain);
-          exchange.first_sent = numbering.take(view_.self, rank, num_sent);
-          exchange.first_received = numbering.take(rank, view_.self, exchange.received.size());
-          exchanges_.at({unit.index, shard->blocks.lo}).with.push_back(std::move(exchange));
-        }
+        for (const Interval& overlap : mine.intersect(view_.kept(unit.index, rank)).intervals())
+          add(unit, theirs, rank, overlap);
       }
     }
   }
@@ -117,6 +123,8 @@ std::vector<Siblings::Part> Siblings::parts_of(const Shard& shard, std::vector<N
       parts.push_back(
           {exchange.received[i], &exchange.values[i], (blocks.lo - exchange.blocks.lo) * shard.block_elements});
   }
+  // In the order of their chains, whoever sent them and whenever they came: the joins, and so every bit of the sum, are
+  // then the same at each owner.
   std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.node.first() < b.node.first(); });
   return parts;
 }
@@ -124,7 +132,8 @@ std::vector<Siblings::Part> Siblings::parts_of(const Shard& shard, std::vector<N
 Floats Siblings::complete(const Shard& shard, std::vector<Node>& nodes, std::vector<double>& squares) {
   Exchanges& exchanges = exchanges_.at({shard.unit, shard.blocks.lo});
   for (Exchange& exchange : exchanges.with) wait(exchange.receives);
-  wait(exchanges.sends);  // the tree is completed in the buffers that they are sent from
+  // Sums are written into the first node's buffer, which may still be on its way to others.
+  wait(exchanges.sends);
   std::vector<int> cuts{shard.blocks.lo, shard.blocks.hi};
   for (const Exchange& exchange : exchanges.with) {
     cuts.push_back(exchange.blocks.lo);

@@ -1,8 +1,9 @@
-// siblings.hpp: the nodes of the sum's tree that owners of the same blocks in different groups send each other, and the
-// tree that each of them completes.
+// siblings.hpp: the sum of gradients across groups: an all-reduce over the HSDP replicas of a shard, in a fixed order.
 //
-// Every owner sends what its group has completed, and adds what all groups have completed in the tree's order: replicas
-// hold the same bits (docs/decisions/0002). One thread. Throws Interrupted; after that only discard() may be called.
+// Owners of the same blocks in different groups are siblings. Each group has completed some nodes of the binary tree
+// over the job's chains; every owner sends its nodes to its siblings, and then joins all nodes in the tree's order. So
+// replicas hold the same bits (docs/decisions/0002), which a plain all-reduce would not promise.
+// One thread. Throws Interrupted; after that only discard() may be called.
 #pragma once
 
 #include "layout/tree.hpp"
@@ -28,8 +29,8 @@ class Siblings {
   void begin(Step step);  // posts the receives of their nodes
   // Sends the nodes that this group has completed, all of `shard`; their values stay where they are until complete().
   void send(const Shard& shard, const std::vector<Node>& nodes);
-  // Waits for their nodes and joins them with ours: the sum over the step, in a buffer of `nodes` or of the pool.
-  // `squares` becomes the squared norm of each block, taken while the block is in the cache.
+  // Waits for the siblings' nodes and joins them with ours: the sum over the step, in a buffer of `nodes` or of the
+  // pool. `squares` becomes the squared norm of each block, taken while the block is in the cache.
   Floats complete(const Shard& shard, std::vector<Node>& nodes, std::vector<double>& squares);
   void discard();
   [[nodiscard]] double seconds_waited() const { return seconds_waited_; }
@@ -53,6 +54,7 @@ class Siblings {
     std::int64_t offset = 0;  // of the run in it
   };
 
+  void enumerate_exchanges(const ShardStore& store);
   static std::vector<Part> parts_of(const Shard& shard, std::vector<Node>& nodes, std::vector<Exchange>& exchanges,
                                     Interval blocks);
   void wait(std::vector<mesh::TransferPtr>& transfers);

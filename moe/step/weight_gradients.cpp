@@ -10,18 +10,19 @@ WeightGradients::WeightGradients(const EpochView& view, Reduction& reduction, Tr
     : view_(view),
       reduction_(reduction),
       trace_(trace),
-      waits_(view.group_size() > 1 && view.job->spec.recompute == Recompute::kNone) {}
+      postpones_(view.group_size() > 1 && view.job->spec.recompute == Recompute::kNone) {}
 
 void WeightGradients::add(int unit, int microbatch, ops::ExpertBackward rest) {
   Segment segment{unit, microbatch, std::move(rest)};
-  if (waits_) return open_.push_back(std::move(segment));
+  if (postpones_) return open_.push_back(std::move(segment));
   accumulate(segment);
 }
 
 void WeightGradients::close(int layer, bool last) {
   REGROUP_CHECK(
       std::none_of(closed_.begin(), closed_.end(), [&](const Layer& waiting) { return waiting.layer == layer; }),
-      "layer", layer, "waits from the wave before");
+      "layer", layer, "is still queued from the wave before");
+  // The smallest microbatch at the back, where run_one() takes it.
   std::sort(open_.begin(), open_.end(), [](const Segment& a, const Segment& b) {
     return std::pair(a.microbatch, a.unit) > std::pair(b.microbatch, b.unit);
   });

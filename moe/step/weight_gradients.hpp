@@ -1,9 +1,12 @@
-// weight_gradients.hpp: the weight gradients of experts held here. Nobody waits for them but the end of the step, so
-// they fill the time in which this worker waits for others.
+// weight_gradients.hpp: the weight gradients of the experts held here, postponed.
 //
-// A layer's segments come in any order and are added in ascending microbatch, as the order of sums wants, once the
-// layer is closed; the newest layer first, whose operands are warm. Where nobody is waited for, or memory is saved
-// (recompute), each is added when it comes instead. One thread. What waits here holds its segments' activations.
+// The backward of other layers does not need them; only the end of the step does. So they are queued, and computed
+// while this worker would otherwise wait for other members (docs/decisions/0010).
+// Segments of a layer arrive in any order. Once the layer is closed they are added in ascending microbatch, since that
+// order is part of the result; between layers the order is free, as they share no sum, and the newest layer goes first:
+// its operands are still in the cache. With a single-rank group, or with activation recompute on, gradients are
+// accumulated immediately: there is nothing to wait for, or the queued segments would keep their activations in memory.
+// One thread.
 #pragma once
 
 #include "moe/ops/expert.hpp"
@@ -19,14 +22,14 @@ class WeightGradients {
  public:
   WeightGradients(const EpochView& view, Reduction& reduction, Trace* trace);
 
-  // False: add() is called in ascending microbatch.
-  [[nodiscard]] bool any_order() const { return waits_; }
+  // add() may be called in any order of microbatches; false: in ascending order only.
+  [[nodiscard]] bool any_order() const { return postpones_; }
   // One segment of `unit`, of the layer that is not closed yet.
   void add(int unit, int microbatch, ops::ExpertBackward rest);
-  // No segment of that layer follows in this wave, and none of it waits from one before. `last`: nor in this step; its
-  // sums are done with what waits now.
+  // All segments of `layer` in this wave were added; none of an earlier wave may still be queued. `last`: all of this
+  // step, so that its sums are complete once its queue is empty.
   void close(int layer, bool last);
-  // Adds one segment. False: nothing waits.
+  // Computes and adds one segment. False: the queue is empty.
   bool run_one();
   [[nodiscard]] int layers_waiting() const { return static_cast<int>(closed_.size()); }
 
@@ -45,7 +48,7 @@ class WeightGradients {
   const EpochView& view_;
   Reduction& reduction_;
   Trace* trace_;
-  const bool waits_;
+  const bool postpones_;
   std::vector<Segment> open_;
   std::vector<Layer> closed_;  // the newest at the back
 };

@@ -52,7 +52,7 @@ Result<void> Worker::prepare() {
 void Worker::run() {
   std::string waiting_for = "the first plan";
   for (;;) {
-    mesh_->set_progress(0);  // who waits for a plan, or for the agent, does not hang
+    mesh_->set_progress(0);  // a wait for a plan, or for the agent, is no hang
     const Plan plan = link_.wait_for_plan(tried_, waiting_for);
     tried_ = plan.epoch;
     if (!rank_in(plan, welcome_.self)) {
@@ -106,45 +106,54 @@ void Worker::enter(const Plan& plan) {
   link_.state(WorkerState::kReady, "regroups into epoch " + std::to_string(plan.epoch.value));
   link_.entered(plan.epoch, participants);
   must(mesh_->enter(plan.epoch, peers, std::chrono::milliseconds(job_.spec.heartbeat_ms) * 50));
-  // Only now no transfer of an older epoch touches a buffer any more.
+  // Transfers of the older epoch may touch the old attempt's buffers until here.
   attempt_.reset();
   entering_ = std::make_unique<Epochal>(EpochView(job_, plan, *rank_in(plan, welcome_.self)));
-  const auto connected = Clock::now();
+  report_.agree_ms = ms_between(start, Clock::now());
   attempt_ = std::make_unique<RegroupAttempt>(*mesh_, entering_->view, state_,
                                               current_ && current_->runner ? current_->runner->prepared() : Prepared{},
                                               [this, epoch = plan.epoch] { interrupt_if_stopped(epoch); });
   attempt_->run();
-
-  const Settlement settlement = attempt_->settlement;
-  report_.step = settlement.step;
-  report_.source = settlement.source.value();
-  report_.reason = settlement.reason;
-  report_.agree_ms = ms_between(start, connected) + attempt_->agree_ms;
-  report_.move_ms = attempt_->move_ms;
-  report_.bytes_moved = attempt_->bytes_received;
-  report_.bytes_from_own_agent = attempt_->bytes_from_own_agent;
-  report_.steps_lost = std::max<std::int64_t>(0, committed_ - settlement.step.value);
-  snapshots_.finish_copy();
-  current_.reset();
-  state_.store = std::move(attempt_->store);
-  state_.live = settlement.step;
-  state_.bad = attempt_->bad;
-  const bool news = attempt_->validation != state_.validation;
-  state_.validation = attempt_->validation;
-  if (news) tell_validation(0);  // whoever computed it may be gone before its agent said so
-  if (attempt_->record) state_.record = attempt_->record;
+  const StateSource source = attempt_->settlement.source.value();
+  report_from(*attempt_);
+  adopt(*attempt_);
   attempt_.reset();
+  if (!current_->view.is_donor()) return start_training(source);
+  link_.count_on({});
+  state_.live.reset();
+  log::info("state_given_away", {{"epoch", plan.epoch.value}});
+}
+
+void Worker::report_from(const RegroupAttempt& attempt) {
+  report_.step = attempt.settlement.step;
+  report_.source = attempt.settlement.source.value();
+  report_.reason = attempt.settlement.reason;
+  report_.agree_ms += attempt.agree_ms;
+  report_.move_ms = attempt.move_ms;
+  report_.bytes_moved = attempt.bytes_received;
+  report_.bytes_from_own_agent = attempt.bytes_from_own_agent;
+  report_.steps_lost = std::max<std::int64_t>(0, committed_ - attempt.settlement.step.value);
+}
+
+void Worker::adopt(RegroupAttempt& attempt) {
+  snapshots_.finish_copy();  // it reads the old store
+  current_.reset();          // it refers to the old store
+  state_.store = std::move(attempt.store);
+  state_.live = attempt.settlement.step;
+  state_.bad = attempt.bad;
+  const bool news = attempt.validation != state_.validation;
+  state_.validation = attempt.validation;
+  if (news) tell_validation(0);  // the member that computed it may have died before its agent reported it
+  if (attempt.record) state_.record = attempt.record;
   current_ = std::move(entering_);
   pool_.clear();
-  if (current_->view.is_donor()) {
-    link_.count_on({});
-    state_.live.reset();
-    log::info("state_given_away", {{"epoch", plan.epoch.value}});
-    return;
-  }
+}
+
+void Worker::start_training(StateSource source) {
+  const Plan& plan = current_->view.plan;
   current_->runner = std::make_unique<StepRunner>(current_->view, *mesh_, state_.store, *data_.training,
                                                   data_.validation.get(), pool_, hooks(), state_.bad);
-  if (settlement.source == StateSource::kFresh) {
+  if (source == StateSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, job_.spec);
     } catch (const Interrupted&) {
@@ -162,9 +171,9 @@ void Worker::enter(const Plan& plan) {
   link_.state(WorkerState::kTraining);
   log::info("regrouped", {{"epoch", plan.epoch.value},
                           {"cause", to_string(plan.cause)},
-                          {"step", settlement.step.value},
+                          {"step", report_.step.value},
                           {"source", to_string(report_.source)},
-                          {"reason", settlement.reason},
+                          {"reason", report_.reason},
                           {"agree_ms", report_.agree_ms},
                           {"move_ms", report_.move_ms},
                           {"bytes", report_.bytes_moved}});
@@ -173,7 +182,7 @@ void Worker::enter(const Plan& plan) {
 void Worker::train() {
   if (current_->view.is_donor()) return;
   const JobSpec& spec = job_.spec;
-  // Who begins again from a checkpoint of a job that gave up wants one more try.
+  // A job that is started again from the checkpoint with which it gave up gets one more step.
   if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != StateSource::kCheckpoint) return give_up();
   HangLimit hang_limit(spec.heartbeat_ms);
   for (;;) {

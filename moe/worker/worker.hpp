@@ -1,5 +1,5 @@
-// worker.hpp: the life of a worker process: wait for a plan, regroup, train until something newer comes, and again, to
-// the end of the job.
+// worker.hpp: the loop of a worker process: wait for a plan, regroup, train until a newer plan comes, and again, to the
+// end of the job.
 #pragma once
 
 #include "moe/regroup/regroup.hpp"
@@ -26,9 +26,14 @@ class Worker {
     std::unique_ptr<StepRunner> runner;
     explicit Epochal(EpochView v) : view(std::move(v)) {}
   };
-  void enter(const Plan& plan);  // throws Interrupted
-  void train();                  // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
-  void validate();               // throws Interrupted; done again in the next epoch then
+  // Connects to the plan's participants, regroups with them, and is ready to train, or has given its state away. Throws
+  // Interrupted.
+  void enter(const Plan& plan);
+  void report_from(const RegroupAttempt& attempt);
+  void adopt(RegroupAttempt& attempt);      // its state is this worker's now, its epoch the current one
+  void start_training(StateSource source);  // throws Interrupted
+  void train();     // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
+  void validate();  // throws Interrupted; done again in the next epoch then
   void tell_validation(double seconds);
   void finish();
   void stop(Epoch ended_by);   // after the last step before that plan
