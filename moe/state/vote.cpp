@@ -14,7 +14,7 @@ std::vector<std::byte> to_bytes(const Vote& vote) {
   WireWriter out;
   out.put(static_cast<std::uint8_t>(vote.ok));
   out.put(vote.planned);
-  out.put(vote.acked_snapshot);
+  out.put(vote.snapshot);
   out.put(static_cast<std::uint8_t>(vote.saving));
   out.put(vote.losses);
   out.put(vote.squares_of);
@@ -28,7 +28,7 @@ Result<Vote> vote_from_bytes(std::span<const std::byte> bytes) {
   Vote vote;
   vote.ok = in.get<std::uint8_t>() != 0;
   vote.planned = in.get<std::uint64_t>();
-  vote.acked_snapshot = in.get<std::int64_t>();
+  vote.snapshot = in.get<SnapshotVote>();
   vote.saving = in.get<std::uint8_t>() != 0;
   vote.losses = in.get_vector<MicrobatchLoss>();
   vote.squares_of = in.get_vector<SquaresOf>();
@@ -46,14 +46,14 @@ Result<VoteRecord> count_votes(const JobConstants& job, Step step, const std::ve
   VoteRecord record;
   record.step = step.value;
   record.planned = ~std::uint64_t{0};
-  record.acked_snapshot = std::numeric_limits<std::int64_t>::max();
+  record.snapshot = SnapshotVote{std::numeric_limits<std::int64_t>::max()};
   std::vector<std::optional<MicrobatchLoss>> losses(static_cast<std::size_t>(job.spec.microbatches));
   std::vector<double> squares(job.units.size() * kBlocksPerUnit);
   std::vector<bool> known(squares.size());
   for (const Vote& vote : votes) {
     if (!vote.ok) return Error{Code::kInternal, "a member voted against step " + std::to_string(step.value)};
     record.planned = std::min(record.planned, vote.planned);
-    record.acked_snapshot = std::min(record.acked_snapshot, vote.acked_snapshot);
+    record.snapshot = std::min(record.snapshot, vote.snapshot);
     record.saving += vote.saving ? 1 : 0;
     for (const MicrobatchLoss& loss : vote.losses) {
       if (loss.microbatch < 0 || loss.microbatch >= job.spec.microbatches ||
@@ -82,6 +82,8 @@ Result<VoteRecord> count_votes(const JobConstants& job, Step step, const std::ve
       }
     }
   }
+  // Sums run over microbatches and over blocks, in ascending order, not over the votes: which member computed or owns
+  // one depends on the layout, and the bits must not.
   for (std::size_t i = 0; i < losses.size(); ++i) {
     if (!losses[i])
       return Error{Code::kInternal,

@@ -102,7 +102,7 @@ void StepRunner::run_wave(int wave) {
 Vote StepRunner::make_vote() const {
   Vote vote;
   vote.planned = hooks_.planned();
-  vote.acked_snapshot = hooks_.acked_snapshot();
+  vote.snapshot = hooks_.snapshot();
   vote.saving = hooks_.saving();
   vote.losses = losses_;
   vote.expert_load = expert_load_;
@@ -119,6 +119,8 @@ VoteRecord StepRunner::vote() {
   hooks_.interrupt();
   const TracedSpan span(hooks_.trace, "vote");
   vote_bytes_ = to_bytes(make_vote());
+  // Before the first byte leaves: from then on another member may have all votes and commit, so that this step must not
+  // be forgotten here, whatever becomes of the exchange.
   voted_ = true;
   const auto all = must(all_gather_v(mesh_, view_.member_ranks(), make_tag(step_, TransferOp::kVote), vote_bytes_));
   std::vector<Vote> votes;

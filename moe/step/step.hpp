@@ -1,8 +1,8 @@
 // step.hpp: one training step of one worker in one epoch: forward, backward, reduce, vote, update. Holds everything
 // that is derived from the plan.
 //
-// run() ends with a committed step, or throws Interrupted. After that the object stays as it is until the next epoch is
-// settled: it may be asked what it had prepared, rolled forward, and keeps alive what transfers may still touch. One
+// run() ends with a committed step, or throws Interrupted. Then keep the object until the next epoch is settled:
+// transfers may still touch its buffers, and a step that it has voted for can still be committed (prepared()). One
 // thread, under at::InferenceMode.
 #pragma once
 
@@ -32,9 +32,9 @@ struct StepHooks {
   // throws Interrupted when a newer epoch wants to start now; called between operators
   std::function<void()> interrupt;
   std::function<std::uint64_t()> planned;  // newest epoch seen planned
-  std::function<std::int64_t()> acked_snapshot;
-  std::function<bool()> saving;         // Vote::saving
-  std::function<void()> before_update;  // whoever still reads the state must be done when it returns
+  std::function<SnapshotVote()> snapshot;  // Vote::snapshot
+  std::function<bool()> saving;            // Vote::saving
+  std::function<void()> before_update;     // returns when nobody reads the state any more
   Trace* trace = nullptr;
 };
 
@@ -52,7 +52,7 @@ class StepRunner {
   // The loss on the validation set with the weights after `step`, which are this state's; changes nothing. All members
   // call it.
   ValidationRecord validate(Step step);
-  // Of the state's history, as the constructor was told, and since.
+  // Those that the constructor was given, and those since.
   [[nodiscard]] const BadSteps& bad() const { return bad_; }
   // Of the weights after `step`, which are this state's. All members call it.
   std::string weights_digest(Step step);

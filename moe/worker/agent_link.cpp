@@ -49,7 +49,7 @@ void AgentLink::handle(const ToWorker& message, int fd) {
     }
   } else if (const auto* grant = std::get_if<ArenaGrant>(&message)) {
     if (grant->bytes != slot_bytes_asked_ || grant->slot < 0) {
-      // there is no memory; else an earlier request, overtaken
+      // The agent has no memory for it; or it answers a request that a later one replaced.
       if (grant->bytes == slot_bytes_asked_) slots_asked_ = 0;
       if (fd >= 0) close(fd);
       changed_.notify_all();
@@ -88,7 +88,7 @@ void AgentLink::attach(mesh::Mesh* mesh) {
 Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
   std::unique_lock lock(mutex_);
   const auto ready = [&] { return plan_ && plan_->epoch > above; };
-  // Who is warm waits too, but that it is warm is what the coordinator must know: only then does it join.
+  // Do not overwrite kWarm with kWaiting: the coordinator admits only workers that report kWarm.
   if (!ready() && !reason.empty() && state_ != WorkerState::kWarm)
     state_locked(WorkerState::kWaiting, entered_, reason);
   changed_.wait(lock, ready);
@@ -119,7 +119,8 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   const std::lock_guard lock(mutex_);
   entered_ = epoch;
   counted_on_ = counted_on;
-  // Who is gone stays gone: what is withdrawn is what the new epoch has no use for, or what may be judged anew.
+  // Withdrawn: suspicions of peers outside this epoch, of peers that are connected again, and those about a hang or a
+  // fault, which the new epoch observes anew. A peer that is still cut off remains a suspect.
   std::erase_if(suspicions_, [&](const auto& entry) {
     const bool cut_off = entry.second.evidence == Evidence::kEof || entry.second.evidence == Evidence::kSilence;
     return !counted_on.contains(entry.first) || !cut_off || mesh_->connected(entry.first);
@@ -174,7 +175,7 @@ void AgentLink::state(WorkerState state, const std::string& text) {
   state_locked(state, entered_, text);
 }
 
-// Told in the order in which it changes.
+// Sent under the lock, so that the agent hears of states in the order in which they change.
 void AgentLink::state_locked(WorkerState state, Epoch epoch, const std::string& text) {
   state_ = state;
   send(StateChanged{state, epoch, text});
@@ -203,7 +204,7 @@ void AgentLink::expect_answer(const SnapshotName& snapshot, bool durable) {
   snapshots_[snapshot] = {.being_saved = durable};
 }
 
-void AgentLink::forget(const SnapshotName& snapshot) {
+void AgentLink::drop(const SnapshotName& snapshot) {
   const std::lock_guard lock(mutex_);
   snapshots_.erase(snapshot);
 }

@@ -1,8 +1,9 @@
-// agent_link.hpp: the worker's side of the socket to its agent: a thread that reads, a mailbox that the main thread
-// looks into.
+// agent_link.hpp: the worker's side of the socket to its agent.
 //
-// The end of the stream or StopWorker ends the process at once: state that matters lies elsewhere.
-// Threads: wait_* and next_*: the main thread. Everything else: any thread.
+// A thread of its own reads the agent's messages and keeps what they say; the main thread asks for it here, or waits.
+// When the agent closes the socket or says StopWorker, the reader ends the process at once: every state that outlives
+// a worker is in other workers, in the agent's memory or on disk.
+// Threads: functions that wait: the main thread. Everything else: any thread.
 #pragma once
 
 #include "api/worker_protocol.hpp"
@@ -37,18 +38,20 @@ class AgentLink {
  public:
   explicit AgentLink(int fd);
   Welcome wait_welcome();
-  void attach(mesh::Mesh* mesh);  // from now on plans wake its waiters, and peers to dial are dialled
+  // From now on a plan wakes whatever waits in the mesh, and the peers that the agent names are dialled.
+  void attach(mesh::Mesh* mesh);
 
-  // The newest plan above `above`; blocks, saying why it waits.
+  // The newest plan above `above`. Blocks until there is one; the agent is told `reason` meanwhile.
   Plan wait_for_plan(Epoch above, const std::string& reason);
   [[nodiscard]] Epoch planned() const;                                     // of the newest plan seen, 0 if none
   [[nodiscard]] std::chrono::steady_clock::time_point planned_at() const;  // when it came
   // A plan above `current` asks to stop at once.
   [[nodiscard]] bool must_stop(Epoch current) const;
-  [[nodiscard]] bool ends(Epoch epoch) const;  // the newest plan is that one, and nobody enters it
-  // From now on only the loss of these counts; of them, who is still cut off stays suspected.
+  // The newest plan is that one, and it ends the job: nobody enters it.
+  [[nodiscard]] bool ends(Epoch epoch) const;
+  // From now on only the loss of these peers is reported. Those of them that are still disconnected remain suspects.
   void entered(Epoch epoch, const std::set<WorkerId>& counted_on);
-  // fewer, within the epoch: donors have given what they had, or the job is done
+  // Fewer of them, within the epoch: donors have given their state away, or the job is done.
   void count_on(const std::set<WorkerId>& workers);
 
   void peer_lost(const WorkerId& whom, Evidence evidence);
@@ -58,19 +61,20 @@ class AgentLink {
   void state(WorkerState state, const std::string& text = {});
 
   // Snapshots.
-  // What was mapped before is unmapped. The agent clears memory for it, which may take seconds: nobody waits.
+  // Asks the agent for slots of shared memory and unmaps the ones before. It clears the memory first, which may take
+  // seconds; the call does not wait for that.
   void ask_for_arena(int slots, std::int64_t bytes);
-  // empty until all slots asked for last are there; `wait`: until they are, or a newer plan came
+  // The slots asked for last, once all are there; empty before. `wait`: until they are, or a newer plan came.
   std::vector<Arena> granted_arena(bool wait);
   void expect_answer(const SnapshotName& snapshot, bool durable);
-  void forget(const SnapshotName& snapshot);  // its slot is filled again
+  void drop(const SnapshotName& snapshot);  // its slot is being reused
   [[nodiscard]] bool safe(const SnapshotName& snapshot) const;
-  // the agent has its checksums, and no durable write reads its slot
+  // Its slot may be reused: the agent has the checksums, and no write to disk reads the slot.
   [[nodiscard]] bool settled(const SnapshotName& snapshot) const;
-  [[nodiscard]] std::uint64_t answers() const;
-  bool wait_answer(std::uint64_t seen);  // until there are more answers than that; false: a newer plan came
-  [[nodiscard]] bool saving() const;
-  void wait_durable();  // until no write to disk is under way, or a newer plan came
+  [[nodiscard]] std::uint64_t answers() const;  // how many came so far
+  bool wait_answer(std::uint64_t seen);         // until there are more answers than that; false: a newer plan came
+  [[nodiscard]] bool saving() const;            // a write to disk is under way
+  void wait_durable();                          // until none is, or a newer plan came
 
  private:
   void read_loop();

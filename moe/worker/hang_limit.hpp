@@ -1,5 +1,5 @@
-// hang_limit.hpp: for how long a worker that beats may make no progress before it hangs: 50 heartbeats, or 10 median
-// steps where that is longer. Pure.
+// hang_limit.hpp: a worker whose heartbeats arrive but whose progress counter stands still for this long counts as
+// hung: 50 heartbeats, or 10 median steps if that is longer. Pure.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ class HangLimit {
  public:
   explicit HangLimit(int heartbeat_ms) : heartbeat_ms_(heartbeat_ms) {}
 
-  // Once a step took so long; the median is of the last 16.
+  // The limit after one more step of this duration; the median is of the last 16.
   std::chrono::milliseconds after_step(double seconds) {
     seconds_.push_back(seconds);
     if (seconds_.size() > 16) seconds_.erase(seconds_.begin());

@@ -1,12 +1,11 @@
-// snapshot_schedule.hpp: which steps are snapshotted, decided alike by every member of an epoch from what their votes
-// say. Pure.
+// snapshot_schedule.hpp: which steps are snapshotted. Every member decides alike, from the votes that all have. Pure.
 //
-// One snapshot is under way at a time. Each vote says what became of it at this member; when it is safe everywhere it
-// is the one to keep, when one member had to leave it out nobody waits for it, and the next due step begins another. So
-// a step that counts as safe is one that every member took.
+// At most one snapshot is in flight. In each vote a member reports its state there: in flight, skipped or safe. When
+// all report it safe, it becomes the recovery point. When any skipped it, it is abandoned, and the next due step starts
+// another. So a step counts as safe only if every member has taken it.
 #pragma once
 
-#include "base/ids.hpp"
+#include "moe/state/snapshot_vote.hpp"
 
 namespace regroup {
 
@@ -14,41 +13,42 @@ class SnapshotSchedule {
  public:
   explicit SnapshotSchedule(int every_steps) : every_(every_steps) {}
 
-  // A new epoch: whatever was under way is forgotten, and nothing is safe in it yet.
-  void enter() { under_way_ = safe_ = Step(-1); }
+  // A new epoch: the snapshot in flight is forgotten, and nothing is safe in it yet.
+  void enter() { in_flight_ = safe_ = Step(-1); }
 
   // Every so many steps, and as soon as possible in an epoch that has none yet.
   [[nodiscard]] bool due(Step step) const {
-    return every_ > 0 && under_way_.value < 0 && (step.value % every_ == 0 || safe_.value < 0);
+    return every_ > 0 && in_flight_.value < 0 && (step.value % every_ == 0 || safe_.value < 0);
   }
   // Every member calls it for a due step, and for one that goes to disk.
   void begin(Step step) {
-    under_way_ = step;
-    mine_ = Mine::kTaken;
+    in_flight_ = step;
+    here_ = Here::kInFlight;
   }
-  void left_out() { mine_ = Mine::kLeftOut; }
-  void safe_here() { mine_ = Mine::kSafe; }
+  void skipped_here() { here_ = Here::kSkipped; }
+  void safe_here() { here_ = Here::kSafe; }
 
   // For the next vote.
-  [[nodiscard]] std::int64_t word() const {
-    if (under_way_.value < 0 || mine_ == Mine::kTaken) return safe_.value;
-    return mine_ == Mine::kSafe ? under_way_.value : kLeftOut;
+  [[nodiscard]] SnapshotVote vote() const {
+    if (in_flight_.value < 0 || here_ == Here::kInFlight) return safe_until(safe_);
+    return here_ == Here::kSafe ? safe_until(in_flight_) : SnapshotVote::kSkipped;
   }
-  // The least word of a complete vote.
-  void heard(std::int64_t least) {
-    if (under_way_.value >= 0 && least == under_way_.value) safe_ = under_way_;
-    if (under_way_.value >= 0 && (least == under_way_.value || least == kLeftOut)) under_way_ = Step(-1);
+  // The least of a complete set of votes.
+  void heard(SnapshotVote least) {
+    if (in_flight_.value < 0) return;
+    const bool safe_everywhere = least == safe_until(in_flight_);
+    if (safe_everywhere) safe_ = in_flight_;
+    if (safe_everywhere || least == SnapshotVote::kSkipped) in_flight_ = Step(-1);
   }
 
-  [[nodiscard]] Step under_way() const { return under_way_; }  // -1: none
+  [[nodiscard]] Step in_flight() const { return in_flight_; }  // -1: none
   [[nodiscard]] Step safe() const { return safe_; }            // of this epoch; -1: none yet
 
  private:
-  enum class Mine { kTaken, kLeftOut, kSafe };
-  static constexpr std::int64_t kLeftOut = -2;
+  enum class Here { kInFlight, kSkipped, kSafe };  // the snapshot in flight, at this member
   int every_;
-  Step under_way_{-1}, safe_{-1};
-  Mine mine_ = Mine::kTaken;
+  Step in_flight_{-1}, safe_{-1};
+  Here here_ = Here::kInFlight;
 };
 
 }  // namespace regroup

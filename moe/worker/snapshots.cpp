@@ -47,7 +47,7 @@ bool Snapshots::have_slots(bool wait) {
 
 bool Snapshots::may_fill(const Slot& slot) const {
   if (slot.holds.step.value < 0) return true;
-  return slot.holds.step != protected_ && slot.holds.step != schedule_.under_way() && link_.settled(slot.holds);
+  return slot.holds.step != protected_ && slot.holds.step != schedule_.in_flight() && link_.settled(slot.holds);
 }
 
 Snapshots::Slot* Snapshots::free_slot(bool wait) {
@@ -66,16 +66,15 @@ Snapshots::Slot* Snapshots::free_slot(bool wait) {
   }
 }
 
-std::int64_t Snapshots::word() {
-  const Step step = schedule_.under_way();
+SnapshotVote Snapshots::vote() {
+  const Step step = schedule_.in_flight();
   if (step.value >= 0 && link_.safe({step, view_->plan.epoch})) schedule_.safe_here();
-  return schedule_.word();
+  return schedule_.vote();
 }
 
-void Snapshots::committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word,
-                          bool durable) {
+void Snapshots::committed(Step step, const ShardStore& store, const BadSteps& bad, SnapshotVote least, bool durable) {
   last_pause_ = 0;
-  schedule_.heard(least_word);
+  schedule_.heard(least);
   if (schedule_.safe().value >= 0) protected_ = schedule_.safe();
   if (!durable && !schedule_.due(step)) return;
   finish_copy();
@@ -87,7 +86,7 @@ void Snapshots::take(Step step, const ShardStore& store, const BadSteps& bad, bo
   schedule_.begin(step);
   if (view_->group_index < 0) return schedule_.safe_here();  // a spare keeps nothing and writes nothing
   if (slot == nullptr && !store.empty()) {
-    schedule_.left_out();
+    schedule_.skipped_here();
     if (durable)
       log::warn("checkpoint_left_out", {{"step", step.value}, {"reason", "no slot was free before a newer plan came"}});
     return;
@@ -115,7 +114,7 @@ void Snapshots::take(Step step, const ShardStore& store, const BadSteps& bad, bo
   }
   const SnapshotName name{step, view_->plan.epoch};
   if (slot != nullptr) {
-    link_.forget(slot->holds);
+    link_.drop(slot->holds);
     slot->holds = name;
     message.info.slot = slot->arena.slot;
   }

@@ -1,9 +1,10 @@
 // snapshots.hpp: copies of the owned shards in the agent's memory, made beside the next step.
 //
-// Slots are the agent's shared memory. A slot is filled again only when it holds neither the newest step that was safe
-// everywhere nor the one under way, when the agent has taken its checksums, and when no durable write reads it: so a
-// complete step exists at every moment, and no torn one passes as whole. Training never waits for a snapshot; a
-// checkpoint waits for a slot. One thread (and one of its own for the copy).
+// A slot is a piece of the agent's shared memory. It is reused only if it holds neither the newest step that is safe
+// everywhere nor the one in flight, the agent has its checksums, and no write to disk reads it. So some complete step
+// exists at every moment, and a half-overwritten one never passes as complete.
+// Training does not wait for a snapshot: without a free slot it is skipped. A checkpoint waits for a slot.
+// One thread (and one of its own for the copy).
 #pragma once
 
 #include "moe/state/epoch_view.hpp"
@@ -22,9 +23,9 @@ class Snapshots {
       : link_(link), job_(job), schedule_(job.spec.snapshots.snapshot_every_steps) {}
   // The store of a new epoch: asks for slots if what there is does not fit.
   void enter(const EpochView& view, const ShardStore& store);
-  // After every committed step, whose state this is. `least_word`: of its votes. `durable`: the step is a checkpoint.
-  void committed(Step step, const ShardStore& store, const BadSteps& bad, std::int64_t least_word, bool durable);
-  std::int64_t word();  // for the vote
+  // After every committed step, whose state this is. `least`: of its votes. `durable`: the step is a checkpoint.
+  void committed(Step step, const ShardStore& store, const BadSteps& bad, SnapshotVote least, bool durable);
+  SnapshotVote vote();  // for the next vote
   void finish_copy();   // before the state changes
   // seconds in which training waited for a copy since the last step
   [[nodiscard]] double last_pause() const { return last_pause_; }

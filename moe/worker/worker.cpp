@@ -83,7 +83,7 @@ StepHooks Worker::hooks() {
   StepHooks hooks;
   hooks.interrupt = [this, epoch = tried_] { interrupt_if_stopped(epoch); };
   hooks.planned = [this] { return link_.planned().value; };
-  hooks.acked_snapshot = [this] { return snapshots_.word(); };
+  hooks.snapshot = [this] { return snapshots_.vote(); };
   hooks.saving = [this] { return link_.saving(); };
   hooks.before_update = [this] { snapshots_.finish_copy(); };
   hooks.trace = &trace_;
@@ -225,7 +225,7 @@ void Worker::train() {
     mesh_->set_hang_limit(hang_limit.after_step(report.seconds));
 
     if (durable) mesh_->set_progress(0);
-    snapshots_.committed(step, state_.store, state_.bad, record.acked_snapshot, durable);
+    snapshots_.committed(step, state_.store, state_.bad, record.snapshot, durable);
     if (gives_up) return give_up();
     if (!last && stops) return stop(planned);
     if (!last && boundary) return;

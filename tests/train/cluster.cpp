@@ -185,7 +185,7 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
             throw Interrupted{{Code::kInternal, "dies here"}};
         };
         hooks.planned = [] { return std::uint64_t{0}; };
-        hooks.acked_snapshot = [] { return std::int64_t{-1}; };
+        hooks.snapshot = [] { return SnapshotVote::kNoneSafe; };
         hooks.saving = [] { return false; };
         hooks.before_update = [] {};
         hooks.trace = node.trace.get();

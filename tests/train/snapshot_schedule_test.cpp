@@ -13,14 +13,14 @@ TEST(SnapshotSchedule, one_is_under_way_at_a_time_and_counts_when_the_votes_say_
   SnapshotSchedule schedule(1);
   ASSERT_TRUE(schedule.due(Step(1)));
   schedule.begin(Step(1));
-  EXPECT_EQ(schedule.word(), -1);
+  EXPECT_EQ(schedule.vote(), SnapshotVote::kNoneSafe);
   EXPECT_FALSE(schedule.due(Step(2)));
   schedule.safe_here();
-  EXPECT_EQ(schedule.word(), 1);
-  schedule.heard(-1);  // another member waits still
+  EXPECT_EQ(schedule.vote(), safe_until(Step(1)));
+  schedule.heard(SnapshotVote::kNoneSafe);  // another member waits still
   EXPECT_EQ(schedule.safe(), Step(-1));
   EXPECT_FALSE(schedule.due(Step(3)));
-  schedule.heard(1);
+  schedule.heard(safe_until(Step(1)));
   EXPECT_EQ(schedule.safe(), Step(1));
   EXPECT_TRUE(schedule.due(Step(4)));
 }
@@ -30,8 +30,8 @@ TEST(SnapshotSchedule, what_one_member_left_out_counts_for_nobody_and_holds_nobo
   here.begin(Step(1));
   there.begin(Step(1));
   here.safe_here();
-  there.left_out();
-  const auto least = std::min(here.word(), there.word());
+  there.skipped_here();
+  const auto least = std::min(here.vote(), there.vote());
   here.heard(least);
   there.heard(least);
   EXPECT_EQ(here.safe(), Step(-1));
@@ -43,10 +43,10 @@ TEST(SnapshotSchedule, a_new_epoch_forgets_what_was_under_way_and_what_was_safe)
   SnapshotSchedule schedule(1);
   schedule.begin(Step(7));
   schedule.safe_here();
-  schedule.heard(7);
+  schedule.heard(safe_until(Step(7)));
   schedule.begin(Step(8));
   schedule.enter();
-  EXPECT_EQ(schedule.word(), -1);  // a history that was rolled back says nothing
+  EXPECT_EQ(schedule.vote(), SnapshotVote::kNoneSafe);  // a history that was rolled back says nothing
   EXPECT_TRUE(schedule.due(Step(6)));
 }
 
@@ -60,7 +60,7 @@ TEST(SnapshotSchedule, members_agree_whatever_becomes_of_their_copies) {
     std::int64_t newest_safe = -1;
     for (std::int64_t step = 1; step <= 60; ++step) {
       for (std::size_t i = 0; i < members.size(); ++i) {
-        const Step under_way = members[i].under_way();
+        const Step under_way = members[i].in_flight();
         if (under_way.value < 0 || random() % 3 != 0) continue;
         const auto& had = safe_at[i];
         if (std::find(had.begin(), had.end(), -under_way.value) == had.end()) {  // not left out
@@ -68,8 +68,8 @@ TEST(SnapshotSchedule, members_agree_whatever_becomes_of_their_copies) {
           safe_at[i].push_back(under_way.value);
         }
       }
-      std::int64_t least = members[0].word();
-      for (const auto& member : members) least = std::min(least, member.word());
+      SnapshotVote least = members[0].vote();
+      for (const auto& member : members) least = std::min(least, member.vote());
       const bool durable = step % 10 == 0;
       for (std::size_t i = 0; i < members.size(); ++i) {
         members[i].heard(least);
@@ -79,7 +79,7 @@ TEST(SnapshotSchedule, members_agree_whatever_becomes_of_their_copies) {
       for (std::size_t i = 0; i < members.size() && begins; ++i) {
         members[i].begin(Step(step));
         if (random() % 5 == 0) {
-          members[i].left_out();
+          members[i].skipped_here();
           safe_at[i].push_back(-step);
         }
       }
