@@ -1,5 +1,5 @@
-// inventory.hpp: what the participants of a new epoch tell each other before they settle. Wire form and the exchange;
-// the decision is layout/settle.hpp.
+// inventory.hpp: the participants of a new epoch tell each other which blocks of which step they hold: the bytes and
+// the exchange. What follows from it is decided in layout/settle.hpp.
 #pragma once
 
 #include "api/snapshots/snapshot_client.hpp"
@@ -32,7 +32,7 @@ struct Known {
   std::map<std::int64_t, VoteRecord> records;  // by step
   std::vector<std::string> agents;             // addresses of agents with snapshots
   std::map<std::int64_t, BadSteps> bad;        // by step, as live state and snapshots know it
-  ValidationRecord validation;                 // the newest that anybody knows: it is not done again
+  ValidationRecord validation;                 // the newest that anybody knows; it need not be computed again
   // Of a step settled on. Rolling forward adds one.
   [[nodiscard]] BadSteps bad_until(Step step) const;
 };

@@ -1,8 +1,9 @@
-// regroup.hpp: from one epoch to the next inside the running process: agree on the step and its sources, move what the
-// new layout wants, keep the old until all have it.
+// regroup.hpp: from one epoch to the next inside the running process: the participants agree on a step and on who has
+// it, move blocks to where the new layout wants them, and keep the old state until all have theirs.
 //
-// Throws Interrupted at any point and leaves the old state as it was (a prepared step may have been rolled forward:
-// that is history, not a change of it). One thread, the main one.
+// It may throw Interrupted at any point, and leaves the old state as it was: the next attempt starts from that. (A
+// prepared step may have been rolled forward: all members of the next epoch will find it committed.)
+// One thread, the main one.
 #pragma once
 
 #include "mesh/mesh.hpp"
@@ -33,7 +34,7 @@ struct CarriedState {
 // epoch, or until it succeeded.
 class RegroupAttempt {
  public:
-  // The mesh has entered the view's epoch. `prepared`: of the old one; nothing if there was none.
+  // The mesh has entered the view's epoch. `prepared`: what the old epoch left; nothing if there was none.
   RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                  std::function<void()> interrupt);
 
@@ -45,7 +46,7 @@ class RegroupAttempt {
   ShardStore store;                  // what the new layout wants of this worker
   std::optional<VoteRecord> record;  // of the step settled on, if anybody had it
   BadSteps bad;                      // up to it
-  ValidationRecord validation;       // the newest that anybody knew
+  ValidationRecord validation;       // the newest that any participant knew
   std::int64_t bytes_received = 0;
   std::int64_t bytes_from_own_agent = 0;  // of these
   double agree_ms = 0;

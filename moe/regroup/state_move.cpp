@@ -13,7 +13,7 @@
 namespace regroup {
 namespace {
 
-// What it keeps need not cross a network.
+// A snapshot on the receiver's own node: it need not cross a network.
 bool is_own_agent(const EpochView& view, const Known& known, int holder, Rank rank) {
   if (holder < kAgentHolder || static_cast<std::size_t>(rank.value) >= view.plan.members.size()) return false;
   return known.agents[static_cast<std::size_t>(holder - kAgentHolder)] ==

@@ -1,10 +1,10 @@
-// state_move.hpp: what the new layout wants of this worker and it does not hold, from whoever does: other workers' live
-// state, agents' snapshots. What others want of it goes to them.
+// state_move.hpp: the transfers of a regroup: a worker receives the blocks that the new layout gives it and it lacks,
+// from other workers' live state or agents' snapshots, and sends those that others lack.
 //
-// Who sends what is routed alike by all (layout/route.hpp), from what the participants said that they hold. All
-// participants call it. Each piece is compared with its sender's checksum. One thread. Throws Interrupted; keeps what
-// its transfers may still touch, so it and both stores live until the mesh has entered the next epoch, or until run()
-// has returned.
+// Nobody directs it: every participant computes the same route (layout/route.hpp) from the inventories that all have
+// exchanged, and does its own part of it. All participants call run(). Each piece is compared with its sender's
+// checksum. One thread. Throws Interrupted; transfers may touch this object and both stores until run() has returned or
+// the mesh has entered the next epoch: keep them.
 #pragma once
 
 #include "layout/route.hpp"
@@ -24,8 +24,8 @@ namespace regroup {
 
 class StateMove {
  public:
-  // `from`: what this worker holds, if that is of the step settled on. `to`: with a shard for everything that the new
-  // layout wants; what `from` has of it is there already.
+  // `from`: what this worker holds, if that is of the step settled on. `to`: a shard for everything that the new layout
+  // gives this worker, already filled with what `from` has of it.
   StateMove(mesh::Mesh& mesh, const EpochView& view, const Known& known, const Settlement& settlement,
             const ShardStore& from, const ShardStore& to, std::function<void()> interrupt)
       : mesh_(mesh),

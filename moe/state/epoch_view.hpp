@@ -1,5 +1,8 @@
-// epoch_view.hpp: one plan as seen by one worker: who am I, who is with me, what do I compute and keep. Derived,
-// immutable.
+// epoch_view.hpp: one plan as seen by one worker: its rank, the members of its group, what it computes and keeps.
+// Derived, immutable.
+//
+// An epoch is a membership epoch: the time in which one plan is in force (not a pass over the data). A group is one
+// HSDP replica: together its members keep the whole training state once, each a shard of it.
 #pragma once
 
 #include "api/plan.hpp"
@@ -52,8 +55,7 @@ struct EpochView {
   [[nodiscard]] int waves() const;
   [[nodiscard]] int microbatch(int wave, int member_index) const;
   [[nodiscard]] std::vector<int> microbatches(int wave) const;  // [member]
-  // Validation's microbatch m is computed by the m-th computing rank of the plan, in order of groups, and so on from
-  // the first again.
+  // Validation's microbatches are dealt round robin to the ranks of all groups, in order of groups.
   [[nodiscard]] int validation_waves() const;
   [[nodiscard]] std::vector<int> validation_microbatches(int wave) const;  // [member]
   [[nodiscard]] int holder_of(int layer, ExpertSlice slice) const;         // member

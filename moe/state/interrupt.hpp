@@ -1,5 +1,5 @@
-// interrupt.hpp: how the step loop stops in the middle. Inside moe/ only: a wait that ended early unwinds to the
-// worker's loop.
+// interrupt.hpp: how a step or a regroup stops in the middle: the one exception here. A wait that ended early throws
+// it, and the worker's loop catches it. Inside moe/ only.
 #pragma once
 
 #include "base/result.hpp"

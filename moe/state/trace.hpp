@@ -1,4 +1,4 @@
-// trace.hpp: what a worker did when, for a few steps, in the Chrome trace format (Perfetto opens it).
+// trace.hpp: a timeline of a worker's work in a few steps, in the Chrome trace format (Perfetto opens it).
 //
 // A span covers a piece of work and carries the step, wave, microbatch and layer that it belongs to. Times are
 // wall-clock (one offset for all steps of a file), so that the files of several workers line up; a worker is a process
@@ -23,7 +23,7 @@ class Trace {
 
   [[nodiscard]] bool records() const { return records_; }
 
-  // What is computed now; -1: none.
+  // Attached to the spans that end from now on; -1: none.
   int wave = -1, microbatch = -1, layer = -1;
 
  private:

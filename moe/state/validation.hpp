@@ -1,5 +1,5 @@
-// validation.hpp: the loss on data that is not trained on, after a committed step. A function of that step's weights:
-// the same bits on every layout, however often it is computed. Pure.
+// validation.hpp: the loss on held-out data after a committed step. A function of that step's weights: the same bits on
+// every layout, however often it is computed. Pure.
 #pragma once
 
 #include "moe/state/vote.hpp"

@@ -1,12 +1,13 @@
-// experts.hpp: tokens go to the ranks that hold their experts, and gradients come the same way back. Dropless; within
-// one group.
+// experts.hpp: expert-parallel dispatch and combine within one group: tokens go to the ranks that hold their experts,
+// results come back, and gradients travel the same way. Dropless.
 //
 // A segment is the rows of one microbatch for one expert, in ascending token order. It goes once to each rank that
-// holds a slice of the expert; each slice makes one GEMM call of its own of it and answers on its own, and the token's
-// rank adds the answers in ascending slice, wherever they come from. Segments of this worker's own microbatch never
-// leave it for slices held here. What has come is computed before what has not, and where nothing has, weight gradients
-// are (weight_gradients.hpp): a worker stands still only when it has nothing to do. One thread. Throws Interrupted;
-// buffers of transfers under way stay alive in this object until the next begin_wave() or its end.
+// holds a slice of the expert (a tensor-parallel shard). Each slice makes one GEMM call of its own of it and sends its
+// own answer; the token's rank adds the answers in ascending slice, wherever they come from. For slices held here, the
+// segments of this worker's own microbatch are used in place.
+// Segments that have arrived are computed first; when none has, postponed weight gradients are (weight_gradients.hpp).
+// One thread. Throws Interrupted; buffers of transfers under way stay alive in this object until the next begin_wave()
+// or its end.
 #pragma once
 
 #include "mesh/mesh.hpp"

@@ -1,9 +1,9 @@
-// gather.hpp: the dense units' weights, gathered from their owners before use.
+// gather.hpp: the all-gather of the dense units' weights from their owners, before use (a unit is what FSDP calls one).
 //
 // begin() posts every receive of the step and sends this worker's shards, in the order of use; the transport moves them
 // while the first units compute, so weights() of a later unit seldom waits. Owners round to the compute form before
-// they send. What is gathered stays until end(). In fp32 a worker that keeps a whole unit computes on its master
-// weights directly.
+// they send. Gathered weights stay until end(): backward uses them again (docs/decisions/0001). In fp32 a worker that
+// keeps a whole unit computes on its master weights directly.
 // One thread. Throws Interrupted.
 #pragma once
 

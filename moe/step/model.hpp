@@ -1,10 +1,10 @@
 // model.hpp: forward and backward of the whole model over one microbatch, layer by layer: the schedule of operators and
 // of what they exchange.
 //
-// Dense weights come from the gather; tokens go through the experts' exchange; each unit's gradients go to the
-// reduction as soon as they are there, and what the others sent is added between two layers. Who has no microbatch in a
-// wave serves: the same calls of exchange and reduction, in the same order, without operators of its own. One thread,
-// under at::InferenceMode. Throws Interrupted.
+// Dense weights come from the all-gather; tokens go through the experts' exchange; each unit's gradients go to the
+// reduction as soon as backward has made them, and those that other members sent are added between two layers. A member
+// without a microbatch in a wave serves: it makes the same calls of exchange and reduction, in the same order, without
+// operators of its own. One thread, under at::InferenceMode. Throws Interrupted.
 #pragma once
 
 #include "moe/data/dataset.hpp"

@@ -1,5 +1,5 @@
-// weights_digest.hpp: the digest of the weights that a group keeps between its members. The same on every layout, and
-// as of a whole checkpoint.
+// weights_digest.hpp: the digest of a group's weights, which its members hold in shards. The same on every layout, and
+// the same as that of a checkpoint of these weights.
 #pragma once
 
 #include "mesh/mesh.hpp"

@@ -1,5 +1,5 @@
-// whole_experts.hpp: the experts' Hugging Face tensors, put together from slices that lie on several ranks. For the
-// digest of the weights.
+// whole_experts.hpp: the experts' Hugging Face tensors, put together from slices on several ranks, for the digest of
+// the weights.
 #pragma once
 
 #include "mesh/mesh.hpp"
