@@ -11,12 +11,12 @@ namespace regroup {
 namespace {
 
 // Frozen: initial weights and data order of every job depend on these.
-TEST(Random, PhiloxGivesThePublishedVector) {
+TEST(Random, philox_gives_the_published_vector) {
   // Random123's known answer for philox4x32-10: counter 0, key 0 -> 6627e8d5 e169c58d bc57ac4c 9b00dbd8.
   EXPECT_EQ(random_bits(0, 0), 0xe169c58d6627e8d5u);
 }
 
-TEST(Random, NormalsMatchTheQuantileFunction) {
+TEST(Random, normals_match_the_quantile_function) {
   // Mean, variance, tails of a million draws.
   const std::uint64_t key = random_key(1, "test");
   constexpr int kDraws = 1000000;
@@ -36,7 +36,7 @@ TEST(Random, NormalsMatchTheQuantileFunction) {
   EXPECT_NEAR(beyond3, 2700, 250);
 }
 
-TEST(Random, KeysOfOtherPurposesDiffer) {
+TEST(Random, keys_of_other_purposes_differ) {
   std::set<std::uint64_t> keys;
   for (std::uint64_t seed = 0; seed < 100; ++seed)
     for (const char* purpose : {"", "a", "b", "ab"}) keys.insert(random_key(seed, purpose));
@@ -44,7 +44,7 @@ TEST(Random, KeysOfOtherPurposesDiffer) {
   EXPECT_NE(random_key(1, std::uint64_t{2}), random_key(2, std::uint64_t{1}));
 }
 
-TEST(Digest, Sha256OfAbc) {
+TEST(Digest, sha256_of_abc_is_the_published_one) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   Sha256 pieces;
   pieces.update("a", 1);
@@ -52,7 +52,7 @@ TEST(Digest, Sha256OfAbc) {
   EXPECT_EQ(pieces.finish(), sha256_hex("abc"));
 }
 
-TEST(Digest, OfWeightsIgnoresTheOrderOfLinesOnly) {
+TEST(Digest, of_weights_ignores_the_order_of_lines_only) {
   const float data[] = {1, 2, 3, 4, 5, 6};
   const std::string a = tensor_line("a.weight", {2, 3}, data);
   EXPECT_EQ(a, "a.weight F32 [2,3] " + sha256_hex(data, sizeof data));

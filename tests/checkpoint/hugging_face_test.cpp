@@ -35,8 +35,8 @@ class HuggingFace : public ::testing::Test {
  protected:
   void SetUp() override {
     python_ = python_with_transformers();
-    if (::access(python_.c_str(), X_OK) != 0)
-      GTEST_SKIP() << "no " << python_ << ": ./dev makes it, or set REGROUP_PYTHON to a python with transformers";
+    ASSERT_EQ(::access(python_.c_str(), X_OK), 0)
+        << "no " << python_ << ": ./dev test makes it, or set REGROUP_PYTHON to a python with transformers";
   }
   std::string python_;
 };

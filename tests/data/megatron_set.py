@@ -1,6 +1,8 @@
-"""Writes PREFIX.bin and PREFIX.idx as Megatron-Core's IndexedDatasetBuilder does (megatron/core/datasets/indexed_dataset.py): one sequence a sentence, several a document.
+"""Writes PREFIX.bin and PREFIX.idx as Megatron-Core's IndexedDatasetBuilder does
+(megatron/core/datasets/indexed_dataset.py): one sequence a sentence, several a document.
 
-    megatron_set.py PREFIX uint16|int32 [--modes]     documents as JSON on standard input: [[[sentence's tokens], ...], ...]
+    megatron_set.py PREFIX uint16|int32 [--modes]     documents as JSON on standard input: [[[sentence's tokens],
+    ...], ...]
 """
 import json
 import struct

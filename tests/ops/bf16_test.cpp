@@ -14,7 +14,7 @@
 namespace regroup::ops {
 namespace {
 
-TEST(Bf16, RoundsToNearestEvenInVectorsAndAlone) {
+TEST(Bf16, rounds_to_nearest_even_in_vectors_and_alone) {
   std::vector<float> numbers;
   for (std::uint32_t high = 0; high < 0x10000; high += 7)
     for (const std::uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
@@ -35,7 +35,7 @@ TEST(Bf16, RoundsToNearestEvenInVectorsAndAlone) {
   }
 }
 
-TEST(Bf16, SegmentsComeInFewSizes) {
+TEST(Bf16, segments_come_in_few_sizes) {
   std::set<std::int64_t> sizes;
   for (std::int64_t n = 1; n <= 4096; ++n) {
     const std::int64_t rows = segment_rows(n, Precision::kBf16);
@@ -76,7 +76,7 @@ void expect_close_to_autograd(Dims dims, std::uint64_t seed, const std::vector<s
     EXPECT_LT(distance(got, reference.weights.at(name).grad()), kClose) << name << " of seed " << seed;
 }
 
-TEST(Bf16, GradientsAgreeWithAutograd) {
+TEST(Bf16, gradients_agree_with_autograd) {
   settle_arithmetic();
   for (std::uint64_t seed = 1; seed <= 3; ++seed) expect_close_to_autograd(small_dims(), seed);
   expect_close_to_autograd(small_dims(), 5, {37, 1, 1, 1, 34, 20, 17});
@@ -124,7 +124,7 @@ void expect_close_to_fp32(Dims dims) {
     }
 }
 
-TEST(Bf16, NormsOfQueriesAndKeysLayersWithoutExpertsAndJitterFollowFp32) {
+TEST(Bf16, norms_of_queries_and_keys_layers_without_experts_and_jitter_follow_fp32) {
   settle_arithmetic();
   Dims dims = small_dims();
   dims.shape.architecture = Architecture::kQwen3Moe;
@@ -140,7 +140,7 @@ TEST(Bf16, NormsOfQueriesAndKeysLayersWithoutExpertsAndJitterFollowFp32) {
   expect_close_to_fp32(dims);
 }
 
-TEST(Bf16, AnyRunOfBlocksIsOneRunOfBytes) {
+TEST(Bf16, any_run_of_blocks_is_one_run_of_bytes) {
   ModelShape qwen = small_dims().shape;
   qwen.architecture = Architecture::kQwen3Moe;
   qwen.dense_layers = {0};
@@ -176,7 +176,7 @@ TEST(Bf16, AnyRunOfBlocksIsOneRunOfBytes) {
 }
 
 // Two models, one batch, plain AdamW: the losses of bf16 follow those of fp32.
-TEST(Bf16, LossCurveFollowsFp32) {
+TEST(Bf16, loss_curve_follows_fp32) {
   settle_arithmetic();
   std::vector<double> curves[2];
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {

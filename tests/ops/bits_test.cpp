@@ -36,7 +36,7 @@ class Bits : public testing::TestWithParam<Precision> {
 INSTANTIATE_TEST_SUITE_P(Precisions, Bits, testing::Values(Precision::kFp32, Precision::kBf16),
                          [](const auto& info) { return info.param == Precision::kBf16 ? "bf16" : "fp32"; });
 
-TEST_P(Bits, GradientsAreTheSameAtEveryAddress) {
+TEST_P(Bits, gradients_are_the_same_at_every_address) {
   for (Dims dims : {dims(), [] {
                       Dims d = Bits::dims();  // matrices without gaps: fused products
                       d.shape.hidden_size = 64;
@@ -60,7 +60,7 @@ TEST_P(Bits, GradientsAreTheSameAtEveryAddress) {
 }
 
 // The digest above would notice: one bit of one weight gives another.
-TEST_P(Bits, OneBitOfOneWeightIsNoticed) {
+TEST_P(Bits, one_bit_of_one_weight_is_noticed) {
   const Batch batch = random_batch(dims(), 1);
   SingleRank model(dims()), other(dims());
   float* weight = other.weights[1].data() + other.units[1].tensors[1].offset;
@@ -72,7 +72,7 @@ TEST_P(Bits, OneBitOfOneWeightIsNoticed) {
 
 // A segment that arrives in the middle of a receive buffer, at an odd start, equals one in a tensor of its own: also
 // with few rows.
-TEST_P(Bits, SegmentsAreTheSameWhereverTheyLie) {
+TEST_P(Bits, segments_are_the_same_wherever_they_lie) {
   SingleRank model(dims());
   model.round_weights();
   const at::ScalarType type = GetParam() == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
@@ -109,7 +109,7 @@ TEST_P(Bits, SegmentsAreTheSameWhereverTheyLie) {
   }
 }
 
-TEST_P(Bits, FingerprintIsStableAndSeesTheShape) {
+TEST_P(Bits, fingerprint_is_stable_and_sees_the_shape) {
   Dims dims = Bits::dims();
   const std::string first = fingerprint(dims);
   EXPECT_EQ(fingerprint(dims), first);

@@ -46,21 +46,21 @@ void expect_model_agrees(const Dims& dims, std::uint64_t seed, const std::vector
   }
 }
 
-TEST(WholeModel, AgreesWithAutograd) {
+TEST(WholeModel, agrees_with_autograd) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) expect_model_agrees(small_dims(), seed);
 }
 
-TEST(WholeModel, AgreesWithRouterZLoss) {
+TEST(WholeModel, agrees_with_router_z_loss) {
   for (const double z_coef : {0.001, 1.0}) expect_model_agrees(small_dims(), 8, {}, z_coef);
 }
 
-TEST(WholeModel, AgreesWithTiedEmbeddings) {
+TEST(WholeModel, agrees_with_tied_embeddings) {
   Dims dims = small_dims();
   dims.shape.tie_word_embeddings = true;
   expect_model_agrees(dims, 4);
 }
 
-TEST(WholeModel, AgreesWithAWindowAndSeveralTiles) {
+TEST(WholeModel, agrees_with_a_window_and_several_tiles) {
   Dims dims = small_dims();
   dims.sequences = 1;
   dims.sequence_length = 3 * kQueryTile + 5;
@@ -70,7 +70,7 @@ TEST(WholeModel, AgreesWithAWindowAndSeveralTiles) {
   expect_model_agrees(dims, 5);
 }
 
-TEST(WholeModel, AgreesWhereAttentionStaysWithinDocuments) {
+TEST(WholeModel, agrees_where_attention_stays_within_documents) {
   Dims dims = small_dims();
   expect_model_agrees(dims, 8, {37, 1, 1, 1, 34, 20, 17});
   dims.sequences = 2;
@@ -83,7 +83,7 @@ TEST(WholeModel, AgreesWhereAttentionStaysWithinDocuments) {
   }
 }
 
-TEST(WholeModel, AgreesWithOneAndThreeExpertsAToken) {
+TEST(WholeModel, agrees_with_one_and_three_experts_a_token) {
   Dims dims = small_dims();
   for (const std::int64_t k : {1, 3, 5}) {
     dims.shape.num_experts_per_tok = k;
@@ -91,7 +91,7 @@ TEST(WholeModel, AgreesWithOneAndThreeExpertsAToken) {
   }
 }
 
-TEST(WholeModel, AgreesWithExpertsInSlices) {
+TEST(WholeModel, agrees_with_experts_in_slices) {
   Dims dims = small_dims();
   for (const int slices : {2, 4, 7}) {
     dims.shape.expert_slices = slices;
@@ -99,7 +99,7 @@ TEST(WholeModel, AgreesWithExpertsInSlices) {
   }
 }
 
-TEST(WholeModel, AgreesWhenMatricesLieWithoutGaps) {
+TEST(WholeModel, agrees_when_matrices_lie_without_gaps) {
   Dims dims = small_dims();
   dims.shape.hidden_size = 64;
   dims.shape.head_dim = 16;
@@ -112,7 +112,7 @@ TEST(WholeModel, AgreesWhenMatricesLieWithoutGaps) {
   expect_model_agrees(dims, 7);
 }
 
-TEST(Attention, AgreesWithAutograd) {
+TEST(Attention, agrees_with_autograd) {
   Dims dims = small_dims();
   dims.sequence_length = 2 * kQueryTile + 3;
   SingleRank model(dims);
@@ -136,7 +136,7 @@ TEST(Attention, AgreesWithAutograd) {
 
 // Nothing of one document reaches another, not a bit; and one document a sequence is what is computed without
 // documents.
-TEST(Attention, ADocumentsBitsDependOnItAlone) {
+TEST(Attention, a_documents_bits_depend_on_it_alone) {
   Dims dims = small_dims();
   dims.sequences = 2;
   dims.sequence_length = kQueryTile + 30;
@@ -167,7 +167,7 @@ TEST(Attention, ADocumentsBitsDependOnItAlone) {
   EXPECT_FALSE(plain.first.equal(before.first));
 }
 
-TEST(Expert, AddsToTheAccumulatorInTheOrderOfCalls) {
+TEST(Expert, adds_to_the_accumulator_in_the_order_of_calls) {
   SingleRank model(small_dims());
   Reference reference(model);
   const std::size_t at = static_cast<std::size_t>(expert_unit_index(model.dims.shape, 0, 0));
@@ -198,7 +198,7 @@ TEST(Expert, AddsToTheAccumulatorInTheOrderOfCalls) {
   EXPECT_LT(distance(accumulator.w3, reference.weights.at(prefix + "w3.weight").grad()), kClose);
 }
 
-TEST(Embedding, AddsRepeatedTokensInAscendingPosition) {
+TEST(Embedding, adds_repeated_tokens_in_ascending_position) {
   const Dims dims = small_dims();
   SingleRank model(dims);
   at::Tensor tokens = random_batch(dims, 1).tokens.narrow(0, 0, 3).clone();
@@ -212,7 +212,7 @@ TEST(Embedding, AddsRepeatedTokensInAscendingPosition) {
   EXPECT_EQ(leaf.table[7].abs().sum().item<float>(), 0.0f);
 }
 
-TEST(Head, ForwardAloneHasTheSameBits) {
+TEST(Head, forward_alone_has_the_same_bits) {
   SingleRank model(small_dims());
   const Batch batch = random_batch(model.dims, 2);
   const at::Tensor x = random_tensor({model.dims.tokens(), model.dims.shape.hidden_size}, "x");
@@ -226,7 +226,7 @@ TEST(Head, ForwardAloneHasTheSameBits) {
   EXPECT_FALSE(alone.dx.defined());
 }
 
-TEST(Head, NoTargetsGiveNoGradient) {
+TEST(Head, no_targets_give_no_gradient) {
   SingleRank model(small_dims());
   at::Tensor targets = random_batch(model.dims, 2).targets.clone();
   targets.fill_(-1);

@@ -57,7 +57,7 @@ void expect_agrees(Head head, double close) {
   EXPECT_LT(distance(head.leaf.lm_head, table.grad()), close);
 }
 
-TEST(HeadPieces, AgreeWithAutogradAboveAVocabularyOf65536) {
+TEST(HeadPieces, agree_with_autograd_above_a_vocabulary_of_65536) {
   settle_arithmetic();
   constexpr std::int64_t kVocab = 300'000, kRows = 100;
   ASSERT_LT(head_rows(kVocab, kFp32), kRows);
@@ -66,7 +66,7 @@ TEST(HeadPieces, AgreeWithAutogradAboveAVocabularyOf65536) {
   expect_agrees({kRows + 20, kVocab, 32, kBf16}, 2e-2);
 }
 
-TEST(HeadPieces, AgreeWithAutogradWhereTheGradientIsMadeInPieces) {
+TEST(HeadPieces, agree_with_autograd_where_the_gradient_is_made_in_pieces) {
   settle_arithmetic();
   constexpr std::int64_t kHidden = 32'768, kVocab = 1'300;
   ASSERT_LT(head_gradient_words(kHidden), kVocab);
@@ -74,7 +74,7 @@ TEST(HeadPieces, AgreeWithAutogradWhereTheGradientIsMadeInPieces) {
 }
 
 // All logits would be 1,024 x 200,000 x 4 bytes = 781 MiB.
-TEST(HeadPieces, TakeConstantMemory) {
+TEST(HeadPieces, take_constant_memory) {
   settle_arithmetic();
   for (const Precision precision : {kFp32, kBf16}) {
     Head head(1024, 200'000, 16, precision);

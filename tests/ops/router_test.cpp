@@ -12,7 +12,7 @@
 namespace regroup::ops {
 namespace {
 
-TEST(TopK, EqualProbabilitiesGoToTheLowerExpert) {
+TEST(TopK, equal_probabilities_go_to_the_lower_expert) {
   const float probs[] = {0.25f, 0.25f, 0.25f, 0.25f, 0.1f, 0.4f, 0.1f, 0.4f};
   std::int64_t expert[4];
   float weight[4];
@@ -25,7 +25,7 @@ TEST(TopK, EqualProbabilitiesGoToTheLowerExpert) {
   EXPECT_EQ(weight[3], 0.5f);
 }
 
-TEST(TopK, PicksAreListedInAscendingExpert) {
+TEST(TopK, picks_are_listed_in_ascending_expert) {
   const float probs[] = {0.1f, 0.2f, 0.3f, 0.4f};
   std::int64_t expert[3];
   float weight[3];
@@ -44,7 +44,7 @@ class Router : public testing::Test {
   DenseWeights weights;
 };
 
-TEST_F(Router, RowsAreInAscendingExpertThenToken) {
+TEST_F(Router, rows_are_in_ascending_expert_then_token) {
   RouterSaved saved;
   const at::Tensor x = random_tensor({dims.tokens(), dims.shape.hidden_size}, "x");
   const Routing routing = router_forward(weights, x, dims, saved);
@@ -70,7 +70,7 @@ TEST_F(Router, RowsAreInAscendingExpertThenToken) {
               routing.normed.data_ptr<float>()[row_token[i] * dims.shape.hidden_size]);
 }
 
-TEST_F(Router, AnExpertWithoutTokensHasNoRowsAndNoGradient) {
+TEST_F(Router, an_expert_without_tokens_has_no_rows_and_no_gradient) {
   weights.gate[2].fill_(0);
   at::Tensor x = random_tensor({dims.tokens(), dims.shape.hidden_size}, "x").abs();
   weights.gate[2].fill_(-50);  // hidden values are positive: its logit is always the least
@@ -94,7 +94,7 @@ TEST_F(Router, AnExpertWithoutTokensHasNoRowsAndNoGradient) {
   }
 }
 
-TEST_F(Router, CombineAddsTheResidualAfterTheExperts) {
+TEST_F(Router, combine_adds_the_residual_after_the_experts) {
   RouterSaved saved;
   const at::Tensor x = random_tensor({dims.tokens(), dims.shape.hidden_size}, "x");
   const Routing routing = router_forward(weights, x, dims, saved);
@@ -111,7 +111,7 @@ TEST_F(Router, CombineAddsTheResidualAfterTheExperts) {
     }
 }
 
-TEST(AuxLoss, IsTheNumberOfPicksWhenBalanced) {
+TEST(AuxLoss, is_the_number_of_picks_when_balanced) {
   AuxStats stats;
   stats.prob_sum = {25, 25, 25, 25};
   stats.counts = {50, 50, 50, 50};

@@ -16,7 +16,7 @@ std::vector<float> numbers(std::int64_t n, const char* purpose, double deviation
   return {x.data_ptr<float>(), x.data_ptr<float>() + n};
 }
 
-TEST(AdamW, IsTheSameHoweverTheRangeIsCut) {
+TEST(AdamW, is_the_same_however_the_range_is_cut) {
   constexpr std::int64_t kNumel = 10007;
   OptimizerSpec optimizer;
   const AdamStep step = adam_step(optimizer, 3, 3e-4, 0.37, true);
@@ -36,7 +36,7 @@ TEST(AdamW, IsTheSameHoweverTheRangeIsCut) {
   }
 }
 
-TEST(AdamW, FollowsThePublishedFormula) {
+TEST(AdamW, follows_the_published_formula) {
   OptimizerSpec optimizer;
   optimizer.weight_decay = 0.1;
   double p = 0.5, m = 0, v = 0;
@@ -54,7 +54,7 @@ TEST(AdamW, FollowsThePublishedFormula) {
   EXPECT_NEAR(fp, p, 2e-6);
 }
 
-TEST(AdamW, LeavesNormsUndecayedAndPaddingAlone) {
+TEST(AdamW, leaves_norms_undecayed_and_padding_alone) {
   const SingleRank model(small_dims());
   const Unit& unit = model.units[1];
   OptimizerSpec optimizer;
@@ -68,7 +68,7 @@ TEST(AdamW, LeavesNormsUndecayedAndPaddingAlone) {
   EXPECT_EQ(master.data()[unit.padded_numel() - 1], 1.0f);
 }
 
-TEST(AdamWBlocks, IsTheSameHoweverTheBlocksAreShared) {
+TEST(AdamWBlocks, is_the_same_however_the_blocks_are_shared) {
   const SingleRank model(small_dims());
   const OptimizerSpec optimizer;
   for (const Unit& unit : model.units) {
@@ -88,7 +88,7 @@ TEST(AdamWBlocks, IsTheSameHoweverTheBlocksAreShared) {
 
 // Without a gradient all that an update changes is what decays: matrices by exactly one factor, norms (biases do not
 // exist) by nothing.
-TEST(AdamWBlocks, NormsDoNotDecay) {
+TEST(AdamWBlocks, norms_do_not_decay) {
   for (const Architecture architecture : {Architecture::kMixtral, Architecture::kQwen3Moe, Architecture::kOlmoe}) {
     ModelShape shape = small_dims().shape;
     shape.architecture = architecture;
@@ -111,7 +111,7 @@ TEST(AdamWBlocks, NormsDoNotDecay) {
   }
 }
 
-TEST(SquaredNorm, IsThatOfItsBlockAlone) {
+TEST(SquaredNorm, is_that_of_its_block_alone) {
   std::vector<float> x = numbers(64 * 5, "x");
   double sum = 0;
   for (const float value : x) sum += static_cast<double>(value) * value;
@@ -121,7 +121,7 @@ TEST(SquaredNorm, IsThatOfItsBlockAlone) {
   EXPECT_EQ(squared_norm(x.data() + 64, 64), block);
 }
 
-TEST(Init, IsTheSameHoweverTheBlocksAreShared) {
+TEST(Init, is_the_same_however_the_blocks_are_shared) {
   const SingleRank model(small_dims(), 11);
   for (std::size_t i = 0; i < model.units.size(); ++i) {
     const Unit& unit = model.units[i];
@@ -136,7 +136,7 @@ TEST(Init, IsTheSameHoweverTheBlocksAreShared) {
   }
 }
 
-TEST(Init, HasTheAskedDeviationAndKnowsTheSeed) {
+TEST(Init, has_the_asked_deviation_and_knows_the_seed) {
   Dims dims = small_dims();
   dims.shape.initializer_range = 0.02;
   const SingleRank one(dims, 1), two(dims, 2);
@@ -154,7 +154,7 @@ TEST(Init, HasTheAskedDeviationAndKnowsTheSeed) {
   EXPECT_EQ(one.weights[1].data()[0], 1.0f);  // a norm
 }
 
-TEST(LearningRate, WarmsUpThenFalls) {
+TEST(LearningRate, warms_up_then_falls) {
   OptimizerSpec o;
   o.learning_rate = 1.0;
   o.min_learning_rate = 0.1;
@@ -182,7 +182,7 @@ TEST(LearningRate, WarmsUpThenFalls) {
   EXPECT_DOUBLE_EQ(learning_rate(o, 1, 110), 1.0);
 }
 
-TEST(ClipFactor, ScalesOnlyWhatIsTooLong) {
+TEST(ClipFactor, scales_only_what_is_too_long) {
   EXPECT_EQ(clip_factor(1.0, 0.5), 1.0);
   EXPECT_NEAR(clip_factor(1.0, 4.0), 0.25, 1e-6);
   EXPECT_EQ(clip_factor(0.0, 1e9), 1.0);

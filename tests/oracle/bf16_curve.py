@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""50 steps in bf16: this runtime's losses stay as near to those of fp32 as transformers' do under bf16 autocast, from the same weights on the same tokens.
+"""50 steps in bf16: this runtime's losses stay as near to those of fp32 as transformers' do under bf16 autocast,
+from the same weights on the same tokens.
 
     bf16_curve.py PROGRAM
 
-Where the rounding sends a token to another expert, two right curves part a little, and which step that happens in is chance: so curves are compared by their mean distance over several
-starts, not step by step. On the way: the same bits on three workers, and whatever is recomputed.
+Where the rounding sends a token to another expert, two right curves part a little, and which step that happens in is
+chance: so curves are compared by their mean distance over several starts, not step by step. On the way: the same bits
+on three workers, and whatever is recomputed.
 """
 import os
 import sys
@@ -27,11 +29,14 @@ def distances(runtime, name, seed, work, wrong):
     training.write_data(work)
     alone = training.train(runtime, directory, work, [1], schedule, precision="bf16")
     for groups, recompute in (([2, 1], "experts"), ([1], "full")):
-        if training.train(runtime, directory, work, groups, schedule, precision="bf16", recompute=recompute)["digest"] != alone["digest"]:
+        if training.train(runtime, directory, work, groups, schedule, precision="bf16",
+                          recompute=recompute)["digest"] != alone["digest"]:
             wrong.append(f"seed {seed}: groups {groups}, recompute {recompute}: other bits")
-    exact, theirs = (training.train_with_transformers(training.make_model(name, seed), alone["samples"], schedule, autocast) for autocast in (False, True))
+    exact, theirs = (training.train_with_transformers(training.make_model(name, seed), alone["samples"], schedule,
+                                                      autocast) for autocast in (False, True))
     ours = mean_distance(alone["losses"], exact), mean_distance(theirs, exact)
-    print(f"    seed {seed}: loss {exact[0]:.4f} -> {exact[-1]:.4f} in fp32, {alone['losses'][-1]:.4f} here in bf16, {theirs[-1]:.4f} under autocast; mean distance {ours[0]:.1e} here, {ours[1]:.1e}")
+    print(f"    seed {seed}: loss {exact[0]:.4f} -> {exact[-1]:.4f} in fp32, {alone['losses'][-1]:.4f} here in bf16, "
+          f"{theirs[-1]:.4f} under autocast; mean distance {ours[0]:.1e} here, {ours[1]:.1e}")
     return ours
 
 
@@ -43,7 +48,8 @@ def main():
             with tempfile.TemporaryDirectory() as work:
                 sums = [a + b for a, b in zip(sums, distances(runtime, name, seed, work, wrong), strict=True)]
         if not sums[0] <= 1.5 * sums[1]:
-            wrong.append(f"bf16 is {sums[0] / len(STARTS):.1e} away from fp32, transformers' autocast {sums[1] / len(STARTS):.1e}")
+            wrong.append(f"bf16 is {sums[0] / len(STARTS):.1e} away from fp32, "
+                         f"transformers' autocast {sums[1] / len(STARTS):.1e}")
         print(f"{'FAILED' if wrong else 'good'}: {name}" + "".join("\n    " + w for w in wrong), flush=True)
         failed += bool(wrong)
     runtime.close()

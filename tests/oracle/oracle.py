@@ -1,4 +1,5 @@
-"""What the oracle tests share: random configurations, models in transformers, the program that computes the same with this runtime, and how the two are compared."""
+"""What the oracle tests share: random configurations, models in transformers, the program that computes the same
+with this runtime, and how the two are compared."""
 import copy
 import json
 import os
@@ -17,8 +18,10 @@ from safetensors.torch import load_file  # noqa: E402
 torch.set_num_threads(1)
 transformers.utils.logging.disable_progress_bar()
 
-LIMIT = 1e-4          # of a tensor's norm
-FLOOR = 1e-7          # of all gradients' norm: where a gradient is mathematically zero (a lone expert's router), both sides hold rounding noise
+LIMIT = 1e-4  # of a tensor's norm
+# Of all gradients' norm: where a gradient is mathematically zero (a lone expert's router), both sides hold rounding
+# noise.
+FLOOR = 1e-7
 
 
 class Runtime:
@@ -45,8 +48,11 @@ class Runtime:
 
 def unfused(model, tensors):
     """Names of transformers 4 from those that transformers 5 holds in memory; `tensors`: name -> tensor."""
-    expert = {"mixtral": ("block_sparse_moe.experts.{}.w1.weight", "block_sparse_moe.experts.{}.w3.weight", "block_sparse_moe.experts.{}.w2.weight")}.get(
-        model.config.model_type, ("mlp.experts.{}.gate_proj.weight", "mlp.experts.{}.up_proj.weight", "mlp.experts.{}.down_proj.weight"))
+    expert = {
+        "mixtral": ("block_sparse_moe.experts.{}.w1.weight", "block_sparse_moe.experts.{}.w3.weight",
+                    "block_sparse_moe.experts.{}.w2.weight")
+    }.get(model.config.model_type,
+          ("mlp.experts.{}.gate_proj.weight", "mlp.experts.{}.up_proj.weight", "mlp.experts.{}.down_proj.weight"))
     out = {}
     for name, tensor in tensors.items():
         base, _, last = name.rpartition("mlp.experts.")
@@ -65,7 +71,8 @@ def unfused(model, tensors):
 
 
 def smallest_gap(model, tokens):
-    """Between the last chosen expert's probability and the first one's that was not chosen: where it is tiny, rounding decides, and nothing can be compared."""
+    """Between the last chosen expert's probability and the first one's that was not chosen: where it is tiny,
+    rounding decides, and nothing can be compared."""
     k = model.config.num_experts_per_tok
     with torch.no_grad():
         was = model.training
@@ -81,8 +88,10 @@ def smallest_gap(model, tokens):
 
 def save(model, directory, style, dtype=torch.float32):
     """As a person may have it: style has some of 'shards', 'fused', 'old-config'."""
-    copy.deepcopy(model).to(dtype).save_pretrained(directory, max_shard_size="40KB" if "shards" in style else "5GB", save_original_format="fused" not in style)
-    if "old-config" in style:   # as transformers 4 wrote it
+    copy.deepcopy(model).to(dtype).save_pretrained(directory,
+                                                   max_shard_size="40KB" if "shards" in style else "5GB",
+                                                   save_original_format="fused" not in style)
+    if "old-config" in style:  # as transformers 4 wrote it
         path = os.path.join(directory, "config.json")
         with open(path, encoding="utf-8") as file:
             config = json.load(file)
@@ -101,14 +110,19 @@ def load_stored(directory):
 
 
 def use_jitter(model, factors):
-    """The noise of this runtime in place of torch's: both draw from the same distribution, only the numbers are compared."""
+    """The noise of this runtime in place of torch's: both draw from the same distribution, only the numbers are
+    compared."""
+
     def forward(block, factor):
+
         def run(hidden):
             shape = hidden.shape
             hidden = (hidden * factor.view(shape)).view(-1, shape[-1])
             _, weights, index = block.gate(hidden)
             return block.experts(hidden, index, weights).reshape(shape)
+
         return run
+
     for layer, block in enumerate(model.model.layers):
         block.mlp.forward = forward(block.mlp, factors[layer])
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""50 steps of training, this runtime's own step beside transformers with torch's AdamW and clipping and transformers' schedules on the same tokens; then the checkpoint goes back.
+"""50 steps of training, this runtime's own step beside transformers with torch's AdamW and clipping and
+transformers' schedules on the same tokens; then the checkpoint goes back.
 
     training.py PROGRAM REGROUP
 
-From a directory that transformers wrote: losses of every step within 1e-3, the same bits on one worker and on three, and what comes out is opened by transformers: the same
-logits, the same greedy text. REGROUP (the command line) exports it in bf16, cut small.
+From a directory that transformers wrote: losses of every step within 1e-3, the same bits on one worker and on three,
+and what comes out is opened by transformers: the same logits, the same greedy text. REGROUP (the command line) exports
+it in bf16, cut small.
 """
 import json
 import os
@@ -14,14 +16,24 @@ import tempfile
 
 import oracle
 import torch
-from transformers import (AutoModelForCausalLM, AutoTokenizer, MixtralConfig, MixtralForCausalLM, OlmoeConfig, OlmoeForCausalLM, PreTrainedTokenizerFast, Qwen3MoeConfig,
-                          Qwen3MoeForCausalLM, get_constant_schedule_with_warmup, get_cosine_with_min_lr_schedule_with_warmup, get_polynomial_decay_schedule_with_warmup, get_wsd_schedule)
+from transformers import (AutoModelForCausalLM, AutoTokenizer, MixtralConfig, MixtralForCausalLM, OlmoeConfig,
+                          OlmoeForCausalLM, PreTrainedTokenizerFast, Qwen3MoeConfig, Qwen3MoeForCausalLM,
+                          get_constant_schedule_with_warmup, get_cosine_with_min_lr_schedule_with_warmup,
+                          get_polynomial_decay_schedule_with_warmup, get_wsd_schedule)
 
 STEPS, MICROBATCHES, SEQUENCES, LENGTH, VOCAB = 50, 4, 2, 24, 101
-OPTIMIZER = dict(learning_rate=4e-3, min_learning_rate=4e-4, beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip_norm=0.7, warmup_steps=5)
-DECAY_STEPS = 15   # of wsd
+OPTIMIZER = dict(learning_rate=4e-3,
+                 min_learning_rate=4e-4,
+                 beta1=0.9,
+                 beta2=0.95,
+                 epsilon=1e-8,
+                 weight_decay=0.1,
+                 clip_norm=0.7,
+                 warmup_steps=5)
+DECAY_STEPS = 15  # of wsd
 CURVE = 1e-3
-# Where two experts' probabilities are equal to rounding, two right computations choose differently, and from there on their losses part by about 1e-3: another seed then.
+# Where two experts' probabilities are equal to rounding, two right computations choose differently, and from there
+# on their losses part by about 1e-3: another seed then.
 # A wrong computation parts with each.
 SEEDS = (3, 4, 5)
 
@@ -31,19 +43,37 @@ class Parted(Exception):
 
 
 MODELS = {
-    "mixtral": lambda all: MixtralForCausalLM(MixtralConfig(**all, intermediate_size=64, head_dim=16, num_local_experts=5, sliding_window=20)),
-    "mixtral, tied": lambda all: MixtralForCausalLM(MixtralConfig(**all, intermediate_size=64, head_dim=16, num_local_experts=5, tie_word_embeddings=True)),
-    "qwen3_moe": lambda all: Qwen3MoeForCausalLM(Qwen3MoeConfig(**all, intermediate_size=80, moe_intermediate_size=32, head_dim=16, num_experts=5, norm_topk_prob=True, mlp_only_layers=[1])),
-    "olmoe": lambda all: OlmoeForCausalLM(OlmoeConfig(**all, intermediate_size=64, num_experts=5)),
-}
+    "mixtral": lambda all: MixtralForCausalLM(
+        MixtralConfig(**all, intermediate_size=64, head_dim=16, num_local_experts=5, sliding_window=20)),
+    "mixtral, tied": lambda all: MixtralForCausalLM(
+        MixtralConfig(**all, intermediate_size=64, head_dim=16, num_local_experts=5, tie_word_embeddings=True)),
+    "qwen3_moe": lambda all: Qwen3MoeForCausalLM(
+        Qwen3MoeConfig(**all,
+                       intermediate_size=80,
+                       moe_intermediate_size=32,
+                       head_dim=16,
+                       num_experts=5,
+                       norm_topk_prob=True,
+                       mlp_only_layers=[1])),
+    "olmoe": lambda all: OlmoeForCausalLM(OlmoeConfig(**all, intermediate_size=64, num_experts=5)), }
 # One each: what a schedule does depends on no model.
 SCHEDULES = {"mixtral": "wsd", "mixtral, tied": "linear", "qwen3_moe": "cosine", "olmoe": "constant"}
 
 
 def make_model(name, seed):
     torch.manual_seed(seed)
-    model = MODELS[name](dict(vocab_size=VOCAB, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, num_experts_per_tok=2, max_position_embeddings=64,
-                              router_aux_loss_coef=0.02, initializer_range=0.08, bos_token_id=1, eos_token_id=2, pad_token_id=None))
+    model = MODELS[name](dict(vocab_size=VOCAB,
+                              hidden_size=48,
+                              num_hidden_layers=2,
+                              num_attention_heads=4,
+                              num_key_value_heads=2,
+                              num_experts_per_tok=2,
+                              max_position_embeddings=64,
+                              router_aux_loss_coef=0.02,
+                              initializer_range=0.08,
+                              bos_token_id=1,
+                              eos_token_id=2,
+                              pad_token_id=None))
     model.generation_config.update(bos_token_id=1, eos_token_id=2)
     return model
 
@@ -53,18 +83,23 @@ def write_tokenizer(directory):
     vocab = {"<unk>": 0, "<s>": 1, "</s>": 2, **{f"t{i}": i for i in range(3, VOCAB)}}
     tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>").save_pretrained(directory)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>",
+                            eos_token="</s>").save_pretrained(directory)
 
 
 def learning_rates(schedule):
-    """Of steps 1 to STEPS, by transformers' own functions: in those a step's rate is that of the number of steps before it, here of its own number."""
+    """Of steps 1 to STEPS, by transformers' own functions: in those a step's rate is that of the number of steps
+    before it, here of its own number."""
     rate, least, warmup = OPTIMIZER["learning_rate"], OPTIMIZER["min_learning_rate"], OPTIMIZER["warmup_steps"]
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=rate)
-    scheduler = {"constant": lambda: get_constant_schedule_with_warmup(optimizer, warmup),
-                 "linear": lambda: get_polynomial_decay_schedule_with_warmup(optimizer, warmup, STEPS, lr_end=least, power=1.0),
-                 "cosine": lambda: get_cosine_with_min_lr_schedule_with_warmup(optimizer, warmup, STEPS, min_lr=least),
-                 "wsd": lambda: get_wsd_schedule(optimizer, warmup, DECAY_STEPS, num_training_steps=STEPS, decay_type="linear", min_lr_ratio=least / rate)}[schedule]()
-    warm = get_constant_schedule_with_warmup(optimizer, warmup)   # from 0; wsd's own begins at the least rate
+    scheduler = {
+        "constant": lambda: get_constant_schedule_with_warmup(optimizer, warmup),
+        "linear": lambda: get_polynomial_decay_schedule_with_warmup(optimizer, warmup, STEPS, lr_end=least, power=1.0),
+        "cosine": lambda: get_cosine_with_min_lr_schedule_with_warmup(optimizer, warmup, STEPS, min_lr=least),
+        "wsd": lambda: get_wsd_schedule(
+            optimizer, warmup, DECAY_STEPS, num_training_steps=STEPS, decay_type="linear", min_lr_ratio=least / rate)
+    }[schedule]()
+    warm = get_constant_schedule_with_warmup(optimizer, warmup)  # from 0; wsd's own begins at the least rate
     return [rate * (warm if step <= warmup else scheduler).lr_lambdas[0](step) for step in range(1, STEPS + 1)]
 
 
@@ -72,8 +107,11 @@ def train_with_transformers(model, samples, schedule, autocast=False):
     model.train()
     decayed = [p for name, p in model.named_parameters() if "norm" not in name]
     kept = [p for name, p in model.named_parameters() if "norm" in name]
-    optimizer = torch.optim.AdamW([dict(params=decayed, weight_decay=OPTIMIZER["weight_decay"]), dict(params=kept, weight_decay=0.0)],
-                                  betas=(OPTIMIZER["beta1"], OPTIMIZER["beta2"]), eps=OPTIMIZER["epsilon"])
+    optimizer = torch.optim.AdamW(
+        [dict(params=decayed, weight_decay=OPTIMIZER["weight_decay"]),
+         dict(params=kept, weight_decay=0.0)],
+        betas=(OPTIMIZER["beta1"], OPTIMIZER["beta2"]),
+        eps=OPTIMIZER["epsilon"])
     losses, rates = [], learning_rates(schedule)
     samples = torch.tensor(samples).view(STEPS, MICROBATCHES, SEQUENCES, LENGTH + 1)
     for step in range(1, STEPS + 1):
@@ -83,9 +121,13 @@ def train_with_transformers(model, samples, schedule, autocast=False):
         loss = 0.0
         for microbatch in samples[step - 1]:
             with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                result = model(microbatch[:, :-1], shift_labels=microbatch[:, 1:].contiguous(), labels=microbatch[:, 1:], output_router_logits=True)
+                result = model(microbatch[:, :-1],
+                               shift_labels=microbatch[:, 1:].contiguous(),
+                               labels=microbatch[:, 1:],
+                               output_router_logits=True)
             (result.loss / MICROBATCHES).backward()
-            loss += (float(result.loss.detach()) - model.config.router_aux_loss_coef * float(result.aux_loss.detach())) / MICROBATCHES
+            loss += (float(result.loss.detach()) -
+                     model.config.router_aux_loss_coef * float(result.aux_loss.detach())) / MICROBATCHES
         torch.nn.utils.clip_grad_norm_(model.parameters(), OPTIMIZER["clip_norm"])
         optimizer.step()
         losses.append(loss)
@@ -95,14 +137,25 @@ def train_with_transformers(model, samples, schedule, autocast=False):
 def write_data(work):
     """Some structure, so that the loss can fall."""
     noise = oracle.tokens_of("noise", VOCAB, 1, 20000)[0].tolist()
-    oracle.write_data(os.path.join(work, "data"), [noise[i] if noise[i] % 5 == 0 else (3 * i) % VOCAB for i in range(20000)])
+    oracle.write_data(os.path.join(work, "data"),
+                      [noise[i] if noise[i] % 5 == 0 else (3 * i) % VOCAB for i in range(20000)])
 
 
 def train(runtime, directory, work, groups, schedule, **job):
     """This runtime's own step, from the model in `directory`, on the data of write_data(work)."""
     own = tempfile.mkdtemp(dir=work)
-    return runtime.ask(do="train", model=directory, work=own, data=os.path.join(work, "data"), steps=STEPS, microbatches=MICROBATCHES, sequences=SEQUENCES, length=LENGTH, groups=groups,
-                       optimizer={**OPTIMIZER, "schedule": schedule, "decay_steps": DECAY_STEPS if schedule == "wsd" else 0}, **job)
+    return runtime.ask(
+        do="train",
+        model=directory,
+        work=own,
+        data=os.path.join(work, "data"),
+        steps=STEPS,
+        microbatches=MICROBATCHES,
+        sequences=SEQUENCES,
+        length=LENGTH,
+        groups=groups,
+        optimizer={**OPTIMIZER, "schedule": schedule, "decay_steps": DECAY_STEPS if schedule == "wsd" else 0},
+        **job)
 
 
 def greedy(runtime, directory, prompt, count, work):
@@ -110,7 +163,13 @@ def greedy(runtime, directory, prompt, count, work):
     tokens = list(prompt)
     for _ in range(count):
         out = os.path.join(work, "greedy.safetensors")
-        runtime.ask(do="gradients", model=directory, sequences=1, length=len(tokens), tokens=tokens, targets=tokens[1:] + [-1], out=out)
+        runtime.ask(do="gradients",
+                    model=directory,
+                    sequences=1,
+                    length=len(tokens),
+                    tokens=tokens,
+                    targets=tokens[1:] + [-1],
+                    out=out)
         tokens.append(int(oracle.load_file(out)["logits"][-1].argmax()))
         if tokens[-1] == 2:
             break
@@ -141,7 +200,10 @@ def check_checkpoint(runtime, directory, trained, work, wrong):
 
 def check_export(regroup, checkpoint, again, work, wrong):
     target = os.path.join(work, "export")
-    subprocess.run([regroup, "checkpoint", "export", checkpoint, target, "--dtype", "bf16", "--max-file-size", "30KB", "--json"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [regroup, "checkpoint", "export", checkpoint, target, "--dtype", "bf16", "--max-file-size", "30KB", "--json"],
+        check=True,
+        stdout=subprocess.DEVNULL)
     with open(os.path.join(target, "config.json"), encoding="utf-8") as file:
         if json.load(file)["dtype"] != "bfloat16":
             wrong.append("export: config.json does not say bfloat16")
@@ -159,7 +221,7 @@ def run(runtime, regroup, name, seed, work):
     wrong = []
     directory = os.path.join(work, "model")
     model = make_model(name, seed)
-    oracle.save(model, directory, ("shards",), torch.float32)
+    oracle.save(model, directory, ("shards", ), torch.float32)
     write_tokenizer(directory)
     write_data(work)
     alone, three = (train(runtime, directory, work, groups, SCHEDULES[name]) for groups in ([1], [2, 1]))
