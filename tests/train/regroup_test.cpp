@@ -173,7 +173,7 @@ class Regrouping : public ::testing::Test {
 TEST_F(Regrouping, a_new_layout_gets_its_blocks_from_those_who_hold_them) {
   start();
   try_next({2, 1});
-  EXPECT_EQ(members_[0].attempt->settlement.source, SettleSource::kLive);
+  EXPECT_EQ(members_[0].attempt->settlement.source, StateSource::kLive);
   EXPECT_GT(members_[2].attempt->bytes_received, 0) << "it alone is a group now, and lacked two thirds";
   adopt();
   expect_all(1);
