@@ -1,11 +1,10 @@
 #include "agent/worker_process.hpp"
 
+#include "base/child.hpp"
 #include "base/log.hpp"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -44,47 +43,26 @@ std::vector<std::string> worker_environment() {
 }  // namespace
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program) {
-  if (::access(program.c_str(), X_OK) != 0)
-    return Error{Code::kUnavailable, "cannot run " + program + ": " + std::strerror(errno)};
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return Error{Code::kUnavailable, std::string("a socket pair: ") + std::strerror(errno)};
-  std::vector<std::string> environment = worker_environment();
-  std::vector<char*> entries;
-  for (std::string& entry : environment) entries.push_back(entry.data());
-  entries.push_back(nullptr);
-  const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
-  if (pid == 0) {  // only async-signal-safe calls: other threads may hold locks
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(127);
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    if (ends[1] != kWorkerSocket) {
-      ::dup2(ends[1], kWorkerSocket);
-    } else {
-      ::fcntl(kWorkerSocket, F_SETFD, 0);
-    }
-    ::syscall(SYS_close_range, kWorkerSocket + 1, ~0u, 0);
-    ::execle(program.c_str(), program.c_str(), static_cast<char*>(nullptr), entries.data());
-    ::_exit(127);
-  }
-  const int fork_error = errno;
+  static_assert(kWorkerSocket == 3);  // the first that is kept
+  const auto pid =
+      start_child({.arguments = {program}, .environment = worker_environment(), .keep = {ends[1]}, .own_group = false});
   ::close(ends[1]);
-  if (pid < 0) {
+  if (!pid) {
     ::close(ends[0]);
-    return Error{Code::kUnavailable, "cannot start " + program + ": " + std::strerror(fork_error)};
+    return pid.error();
   }
-  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0));
   if (pidfd < 0) {
     const Error error{Code::kUnavailable, std::string("pidfd_open: ") + std::strerror(errno)};
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
+    ::kill(*pid, SIGKILL);
+    ::waitpid(*pid, nullptr, 0);
     ::close(ends[0]);
     return error;
   }
-  return std::unique_ptr<WorkerProcess>(new WorkerProcess(pid, pidfd, ends[0]));
+  return std::unique_ptr<WorkerProcess>(new WorkerProcess(*pid, pidfd, ends[0]));
 }
 
 WorkerProcess::WorkerProcess(int pid, int pidfd, int socket)

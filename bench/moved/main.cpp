@@ -9,7 +9,7 @@
 #include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
 #include "bench/recovery/running_job.hpp"
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,6 @@
 #include "bench/recovery/cpu_meter.hpp"
 
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 
 #include <sys/resource.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 
 #include "base/now.hpp"
 #include "bench/recovery/cpu_meter.hpp"
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 
 #include <csignal>
 #include <cstdio>

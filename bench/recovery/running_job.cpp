@@ -4,7 +4,6 @@
 #include "api/records.hpp"
 #include "base/now.hpp"
 #include "cli/job/submit.hpp"
-#include "cli/local/child.hpp"
 #include "store/etcd/etcd_store.hpp"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 #include "cli/etcd/etcd_process.hpp"
 
+#include "base/child.hpp"
 #include "cli/etcd/loopback.hpp"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,28 +30,6 @@ std::string find_program(const std::string& name) {
     if (!folder.empty() && access(file.c_str(), X_OK) == 0) return file;
   }
   return {};
-}
-
-// Starts `arguments` with stdout and stderr on `out`. Between fork and exec only what is safe in a copy of a process
-// with threads.
-int start_child(const std::vector<std::string>& arguments, int out, bool own_group) {
-  std::vector<char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid != 0) return pid;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);
-  if (own_group) setpgid(0, 0);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  dup2(out, STDOUT_FILENO);
-  dup2(out, STDERR_FILENO);
-  for (int fd = 3; fd < 1024; ++fd) close(fd);
-  execv(argv[0], argv.data());
-  _exit(127);
 }
 
 }  // namespace
@@ -122,10 +100,10 @@ Result<void> EtcdProcess::spawn() {
     arguments.emplace_back("--heartbeat-interval=50");
     arguments.emplace_back("--election-timeout=500");
   }
-  const int pid = start_child(arguments, log, true);
+  const auto pid = start_child({.arguments = std::move(arguments), .output = log});
   close(log);
-  if (pid < 0) return Error{Code::kInternal, std::string("cannot start etcd: ") + std::strerror(errno)};
-  pid_ = pid;
+  if (!pid) return pid.error();
+  pid_ = *pid;
   return {};
 }
 
@@ -214,7 +192,7 @@ Result<std::string> EtcdProcess::etcdctl(const std::vector<std::string>& given) 
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC) != 0)
     return Error{Code::kInternal, std::string("no pipe for etcdctl: ") + std::strerror(errno)};
-  const int pid = start_child(arguments, pipe_ends[1], false);
+  const auto pid = start_child({.arguments = std::move(arguments), .output = pipe_ends[1], .own_group = false});
   close(pipe_ends[1]);
   std::string output;
   char buffer[4096];
@@ -222,7 +200,8 @@ Result<std::string> EtcdProcess::etcdctl(const std::vector<std::string>& given) 
     output.append(buffer, static_cast<std::size_t>(got));
   close(pipe_ends[0]);
   int status = 0;
-  if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+  if (!pid) return pid.error();
+  if (waitpid(*pid, &status, 0) != *pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return Error{Code::kInternal, "etcdctl failed: " + output};
   return output;
 }

@@ -1,13 +1,17 @@
 #include "cli/local/cluster.hpp"
 
+#include "base/child.hpp"
 #include "cli/etcd/loopback.hpp"
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 #include "net/socket_directory.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -15,6 +19,18 @@
 namespace regroup::cli {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::string last_line_of(const std::string& path) {
+  std::ifstream in(path);
+  std::string last;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) last = line;
+  return last;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Cluster>> Cluster::start(const ClusterOptions& options) {
   for (const char* program : {"regroup-agent", "regroup-coordinator", "regroup-worker"})
@@ -56,11 +72,19 @@ void Cluster::serve_metrics(const std::string& name, std::vector<std::string>& a
   fs::rename(path + ".tmp", path, ignored);
 }
 
+Result<int> Cluster::start_process(const std::string& name, std::vector<std::string> argv) {
+  serve_metrics(name, argv);
+  const std::string path = log_of(name);
+  const int log = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (log < 0) return Error{Code::kBadInput, "cannot write " + path + ": " + std::strerror(errno)};
+  auto pid = start_child({.arguments = std::move(argv), .output = log});
+  ::close(log);
+  return pid;
+}
+
 Result<void> Cluster::start_coordinator(const std::string& id) {
-  std::vector<std::string> argv = {
-      options_.programs + "/regroup-coordinator", "--etcd", endpoint(), "--cluster", options_.name, "--id", id};
-  serve_metrics(id, argv);
-  auto pid = start_child(argv, log_of(id));
+  auto pid = start_process(
+      id, {options_.programs + "/regroup-coordinator", "--etcd", endpoint(), "--cluster", options_.name, "--id", id});
   if (!pid) return pid.error();
   coordinators_[id] = *pid;
   return {};
@@ -71,17 +95,8 @@ Result<void> Cluster::start_node(const std::string& node) {
   std::error_code error;
   fs::create_directories(node_dir(node), error);
   if (error) return Error{Code::kBadInput, "cannot make " + node_dir(node) + ": " + error.message()};
-  std::vector<std::string> argv = {options_.programs + "/regroup-agent",
-                                   "--etcd",
-                                   endpoint(),
-                                   "--cluster",
-                                   options_.name,
-                                   "--node",
-                                   node,
-                                   "--dir",
-                                   node_dir(node)};
-  serve_metrics(node, argv);
-  auto pid = start_child(argv, log_of(node));
+  auto pid = start_process(node, {options_.programs + "/regroup-agent", "--etcd", endpoint(), "--cluster",
+                                  options_.name, "--node", node, "--dir", node_dir(node)});
   if (!pid) return pid.error();
   nodes_[node] = *pid;
   return {};

@@ -60,6 +60,8 @@ class Cluster {
  private:
   explicit Cluster(ClusterOptions options) : options_(std::move(options)) {}
   [[nodiscard]] std::string log_of(const std::string& name) const { return options_.dir + "/" + name + ".log"; }
+  // A program with its log, DIR/NAME.log.
+  Result<int> start_process(const std::string& name, std::vector<std::string> argv);
   void serve_metrics(const std::string& name, std::vector<std::string>& argv);
 
   ClusterOptions options_;

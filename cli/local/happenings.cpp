@@ -2,7 +2,7 @@
 
 #include "api/records.hpp"
 #include "base/now.hpp"
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -5,7 +5,6 @@
 #include "api/keys.hpp"
 #include "base/now.hpp"
 #include "cli/local/alarm.hpp"
-#include "cli/local/child.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/happenings.hpp"
 #include "cli/local/job_watch.hpp"

@@ -1,6 +1,6 @@
 #include "cli/local/cluster.hpp"
 
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

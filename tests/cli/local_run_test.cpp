@@ -1,6 +1,6 @@
 #include "cli/local/local_run.hpp"
 
-#include "cli/local/child.hpp"
+#include "cli/local/processes.hpp"
 #include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
