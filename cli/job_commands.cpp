@@ -80,8 +80,9 @@ int submit_command(Arguments& arguments) {
         "snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
   if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
-  ProgressLine line("initial weights");
-  if (auto pinned = pin_weights(file->job, line.callback()); !pinned) return fail_of_file("submit", pinned.error());
+  ProgressLine line;
+  if (auto pinned = pin_weights(file->job, shown_in(line, "initial weights")); !pinned)
+    return fail_of_file("submit", pinned.error());
   auto store = connect(arguments);
   if (!store) return fail("submit", store.error().context);
   auto submitted = submit(**store, Keys(arguments.cluster), file->job, SubmitWhere::kCluster);

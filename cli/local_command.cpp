@@ -114,8 +114,8 @@ int local_command(Arguments& arguments) {
   if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups and --profile"));
   if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
   if (auto good = check_checkpoints(options.job); !good) return fail(good.error());
-  ProgressLine line("initial weights");
-  if (auto pinned = pin_weights(options.job, line.callback()); !pinned) return fail(pinned.error());
+  ProgressLine line;
+  if (auto pinned = pin_weights(options.job, shown_in(line, "initial weights")); !pinned) return fail(pinned.error());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   if (auto good = check_options(options); !good) return fail(good.error());
   options.go_on_with = "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " +

@@ -67,8 +67,8 @@ int list(const Arguments& arguments) {
 int verify(const Arguments& arguments) {
   auto path = checkpoint::resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "verify", path.error());
-  ProgressLine line("verified");
-  auto manifest = checkpoint::verify_checkpoint(*path, line.callback());
+  ProgressLine line;
+  auto manifest = checkpoint::verify_checkpoint(*path, shown_in(line, "verified"));
   if (!manifest) return fail(arguments, "verify", manifest.error());
   std::int64_t bytes = 0;
   for (const checkpoint::ManifestFile& file : manifest->files) bytes += file.bytes;
@@ -88,8 +88,8 @@ int verify(const Arguments& arguments) {
 int digest(const Arguments& arguments) {
   auto path = checkpoint::resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "digest", path.error());
-  ProgressLine line("hashed");
-  auto sha256 = checkpoint::digest_checkpoint(*path, line.callback());
+  ProgressLine line;
+  auto sha256 = checkpoint::digest_checkpoint(*path, shown_in(line, "hashed"));
   if (!sha256) return fail(arguments, "digest", sha256.error());
   if (arguments.json)
     print({{"ok", true}, {"path", *path}, {"weights_sha256", *sha256}});
@@ -101,9 +101,9 @@ int digest(const Arguments& arguments) {
 int export_model(const Arguments& arguments) {
   auto path = checkpoint::resolve_checkpoint(arguments.path);
   if (!path) return fail(arguments, "export", path.error());
-  ProgressLine line("copied");
-  auto bytes = checkpoint::export_checkpoint(*path, arguments.target,
-                                             {arguments.dtype == "bf16", arguments.max_file_bytes}, line.callback());
+  ProgressLine line;
+  auto bytes = checkpoint::export_checkpoint(
+      *path, arguments.target, {arguments.dtype == "bf16", arguments.max_file_bytes}, shown_in(line, "copied"));
   if (!bytes) return fail(arguments, "export", bytes.error());
   if (arguments.json)
     print({{"ok", true}, {"path", *path}, {"target", arguments.target}, {"bytes", *bytes}});

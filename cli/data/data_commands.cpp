@@ -1,6 +1,6 @@
 #include "cli/data/data_commands.hpp"
 
-#include "cli/data/progress.hpp"
+#include "cli/job/progress_line.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/data/prepare/prepare.hpp"
 #include "moe/data/prepare/sentencepiece_tokenizer.hpp"
@@ -45,9 +45,12 @@ int prepare_command(PrepareArguments& arguments) {
   }
   Result<Prepared> made = Error{};
   {
-    ProgressBar bar;
-    arguments.options.progress = [&](const PrepareProgress& progress) { bar.show(progress); };
-    arguments.options.complain = [&](const std::string& line) { bar.say("regroup data prepare: " + line); };
+    ProgressLine line;
+    arguments.options.progress = [&](const PrepareProgress& progress) {
+      line.show_bytes("", progress.bytes_done, progress.bytes_total,
+                      std::to_string(progress.num_documents) + " documents");
+    };
+    arguments.options.complain = [&](const std::string& problem) { line.say("regroup data prepare: " + problem); };
     made = prepare(arguments.options);
   }
   if (!made) return failed("prepare", made.error());

@@ -1,44 +1,51 @@
-// progress_line.hpp: how far a command that reads many bytes has got. Private to cli/.
+// progress_line.hpp: how far a long command is, in one line that is rewritten on a terminal and repeated, less often,
+// in a file. Lines that are said meanwhile go above it. One thread.
 #pragma once
-
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <string>
-#include <utility>
 
 namespace regroup::cli {
 
-// A line on standard error from the third second on: rewritten on a terminal, every ten seconds into a file.
 class ProgressLine {
  public:
-  explicit ProgressLine(std::string what) : what_(std::move(what)) {}
-  ~ProgressLine() {
-    if (terminal_ && shown_) std::fprintf(stderr, "\r\x1b[K");
-  }
+  struct Pace {
+    std::chrono::milliseconds first;  // nothing is shown before: short commands show nothing at all
+    std::chrono::milliseconds every;
+  };
+  // That of commands that read or write many bytes.
+  static constexpr Pace kOnTerminal{std::chrono::seconds(2), std::chrono::milliseconds(200)};
+  static constexpr Pace kInFile{std::chrono::seconds(10), std::chrono::seconds(10)};
+
+  explicit ProgressLine(std::FILE* out = stderr, Pace on_terminal = kOnTerminal, Pace in_file = kInFile);
+  ~ProgressLine() { clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
-  std::function<bool(std::int64_t, std::int64_t)> callback() {
-    return [this](std::int64_t done, std::int64_t total) {
-      const auto now = std::chrono::steady_clock::now();
-      if (now < next_) return true;
-      next_ = now + (terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000));
-      shown_ = true;
-      std::fprintf(stderr, "%s%s: %.2f of %.2f GB%s", terminal_ ? "\r" : "", what_.c_str(),
-                   static_cast<double>(done) / 1e9, static_cast<double>(total) / 1e9, terminal_ ? "" : "\n");
-      std::fflush(stderr);
-      return true;
-    };
-  }
+
+  // May be called often: shown when it is due and says something new.
+  void show(const std::string& text);
+  // "WHAT: BAR byte_progress": of callers that count bytes. `also` as there.
+  void show_bytes(const std::string& what, std::int64_t done, std::int64_t total, const std::string& also = {});
+  void say(const std::string& line);  // stays
+  void clear();
 
  private:
-  std::string what_;
-  bool terminal_ = ::isatty(2) == 1;
-  bool shown_ = false;
-  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  using Clock = std::chrono::steady_clock;
+  std::FILE* out_;
+  bool terminal_;
+  Pace pace_;
+  bool shown_ = false;  // stands on the terminal
+  std::string last_text_;
+  Clock::time_point start_ = Clock::now(), next_;
 };
+
+// What verify, export and the like report to; returns true: go on.
+std::function<bool(std::int64_t done, std::int64_t total)> shown_in(ProgressLine& line, const std::string& what);
+
+// " 42 %  1.2 GB of 2.9 GB  38.1 MB/s  ALSO  0:44 left"; a total of 0 is one that nobody knows.
+std::string byte_progress(std::int64_t done, std::int64_t total, double seconds, const std::string& also = {});
 
 }  // namespace regroup::cli

@@ -2,6 +2,7 @@
 
 #include "cli/local/alarm.hpp"
 #include "cli/local/profile.hpp"
+#include "cli/local/report.hpp"
 #include "cli/local/session.hpp"
 
 #include <cmath>
@@ -39,7 +40,8 @@ int run_local(const LocalOptions& options, std::string* summary) {
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
-  LiveLine live(options.out);
+  using namespace std::chrono_literals;
+  ProgressLine live(options.out, {0s, 100ms}, {0s, 5s});
   if (options.job.profile.steps > 0) remove_profiles(options.dir);
   LocalSession run(options, live, interrupted);
   const auto result = run.run();

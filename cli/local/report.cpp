@@ -1,17 +1,14 @@
 #include "cli/local/report.hpp"
 
+#include "cli/job/bytes_text.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <cmath>
 
 namespace regroup::cli {
 namespace {
-
-constexpr std::int64_t kTerminalEveryMs = 100;
-constexpr std::int64_t kFileEveryMs = 5000;
 
 double round_to(double value, double unit) { return std::round(value / unit) * unit; }
 
@@ -25,45 +22,6 @@ std::string row_text(const std::string& event, const RegroupRecord& r) {
 }
 
 }  // namespace
-
-LiveLine::LiveLine(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
-
-void LiveLine::show(const std::string& text, std::int64_t now_ms) {
-  if (text == last_text_ || now_ms - last_ms_ < (terminal_ ? kTerminalEveryMs : kFileEveryMs)) return;
-  last_ms_ = now_ms;
-  last_text_ = text;
-  if (terminal_) {
-    winsize size{};
-    const bool known = ::ioctl(::fileno(out_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    std::fprintf(out_, "\r\x1b[K%s", known ? text.substr(0, size.ws_col - 1).c_str() : text.c_str());
-    shown_ = true;
-  } else {
-    std::fprintf(out_, "%s\n", text.c_str());
-  }
-  std::fflush(out_);
-}
-
-void LiveLine::say(const std::string& line) {
-  clear();
-  std::fprintf(out_, "%s\n", line.c_str());
-  std::fflush(out_);
-  if (terminal_) last_ms_ = 0;  // the live line comes back at once
-  if (terminal_) last_text_.clear();
-}
-
-void LiveLine::clear() {
-  if (!shown_) return;
-  std::fprintf(out_, "\r\x1b[K");
-  std::fflush(out_);
-  shown_ = false;
-}
-
-std::string bytes_text(std::int64_t bytes) {
-  if (bytes < 1000) return fmt::format("{} B", bytes);
-  if (bytes < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-  if (bytes < 1'000'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
-}
 
 std::string event_table(const std::vector<EventRow>& rows, const std::vector<RegroupRecord>& regroups) {
   std::string out = fmt::format("{:<34} {:<12} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:<14} {:>5}\n",

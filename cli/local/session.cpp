@@ -30,7 +30,8 @@ constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
 }  // namespace
 
-LocalSession::LocalSession(const LocalOptions& options, LiveLine& live, const volatile std::sig_atomic_t& interrupted)
+LocalSession::LocalSession(const LocalOptions& options, ProgressLine& live,
+                           const volatile std::sig_atomic_t& interrupted)
     : options_(options),
       live_(live),
       interrupted_(interrupted),
@@ -170,7 +171,7 @@ void LocalSession::show_live() {
                         record_.newest_epoch().value);
   if (job_state_ != JobState::kUnknown && job_state_ != JobState::kTraining && job_state_ != JobState::kFinished)
     text += "  " + to_string(job_state_);
-  live_.show(text, wall_ms());
+  live_.show(text);
 }
 
 Result<void> LocalSession::loop() {

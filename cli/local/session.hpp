@@ -4,13 +4,13 @@
 
 #include "api/keys.hpp"
 #include "base/now.hpp"
+#include "cli/job/progress_line.hpp"
 #include "cli/local/alarm.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/happenings.hpp"
 #include "cli/local/job_watch.hpp"
 #include "cli/local/journal.hpp"
 #include "cli/local/local_run.hpp"
-#include "cli/local/report.hpp"
 #include "cli/local/story.hpp"
 #include "store/store.hpp"
 
@@ -26,7 +26,7 @@ class LocalSession {
  public:
   // `interrupted`: how often a signal came; the first time the step under way is saved, the second time ends every
   // wait.
-  LocalSession(const LocalOptions& options, LiveLine& live, const volatile std::sig_atomic_t& interrupted);
+  LocalSession(const LocalOptions& options, ProgressLine& live, const volatile std::sig_atomic_t& interrupted);
 
   // Until the job is over or interrupted; an error says why it went wrong.
   Result<void> run();
@@ -47,7 +47,7 @@ class LocalSession {
   void show_live();
 
   const LocalOptions& options_;
-  LiveLine& live_;
+  ProgressLine& live_;
   const volatile std::sig_atomic_t& interrupted_;
   Alarm alarm_;
   std::chrono::steady_clock::time_point next_look_{};

@@ -1,3 +1,4 @@
+#include "cli/job/bytes_text.hpp"
 #include "cli/plan/plan_command.hpp"
 
 #include <fmt/format.h>
@@ -15,14 +16,6 @@ std::string count_text(double value) {
   for (const auto& [unit, name] : {std::pair{1e15, " P"}, {1e12, " T"}, {1e9, " G"}, {1e6, " M"}, {1e3, " k"}})
     if (value >= unit) return fmt::format("{:.2f}{}", value / unit, name);
   return fmt::format("{:.0f}", value);
-}
-
-std::string bytes_text(std::int64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  for (const auto& [unit, name] :
-       {std::pair{1099511627776.0, "TiB"}, {1073741824.0, "GiB"}, {1048576.0, "MiB"}, {1024.0, "KiB"}})
-    if (value >= unit) return fmt::format("{:.2f} {}", value / unit, name);
-  return fmt::format("{} B", bytes);
 }
 
 // "3 x 42 + 2 x 41"
@@ -51,8 +44,8 @@ std::string gone_text(const NodesGone& gone) {
                for (const int size : gone.groups) workers += size;
                return workers;
              }(),
-             sizes_text(gone.groups), bytes_text(gone.bytes_at_once), sizes_text(gone.balanced_groups),
-             bytes_text(gone.bytes_to_move), gone.slower);
+             sizes_text(gone.groups), memory_text(gone.bytes_at_once), sizes_text(gone.balanced_groups),
+             memory_text(gone.bytes_to_move), gone.slower);
 }
 
 }  // namespace
@@ -69,9 +62,9 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
        fmt::format("{}FLOP a token forward and backward ({} in matrices, {} in attention); {} tokens, {}FLOP a step",
                    count_text(r.work.total()), count_text(r.work.matrices), count_text(r.work.attention),
                    r.tokens_per_step, count_text(r.work.total() * static_cast<double>(r.tokens_per_step))));
-  line("state", bytes_text(r.state_bytes) + " a copy: fp32 master weights and both moments");
+  line("state", memory_text(r.state_bytes) + " a copy: fp32 master weights and both moments");
   line("cluster", fmt::format("{} nodes x {} workers{}", cluster.nodes, cluster.workers_per_node,
-                              cluster.memory_bytes > 0 ? ", " + bytes_text(cluster.memory_bytes) + " a worker" : ""));
+                              cluster.memory_bytes > 0 ? ", " + memory_text(cluster.memory_bytes) + " a worker" : ""));
   if (r.placement.groups.empty()) {
     line("plan", "none: " + r.reason);
   } else {
@@ -85,18 +78,19 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
   const planning::MemoryNeed& m = r.memory;
   line("memory", fmt::format("{} a worker at most: weights {}, moments {}, gradients {}, dense weights and leaves {}, "
                              "activations {}, buffers {}",
-                             bytes_text(m.total()), bytes_text(m.weights), bytes_text(m.moments),
-                             bytes_text(m.gradients), bytes_text(m.dense), bytes_text(m.activations),
-                             bytes_text(m.buffers) +
-                                 (m.products > 0 ? ", products' descriptors " + bytes_text(m.products) : "")));
+                             memory_text(m.total()), memory_text(m.weights), memory_text(m.moments),
+                             memory_text(m.gradients), memory_text(m.dense), memory_text(m.activations),
+                             memory_text(m.buffers) +
+                                 (m.products > 0 ? ", products' descriptors " + memory_text(m.products) : "")));
   if (r.placement.groups.empty()) return out;
   line("snapshots",
-       fmt::format("{} of a node's memory", bytes_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
+       fmt::format("{} of a node's memory", memory_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
   const Traffic& t = r.traffic;
-  line("wire", fmt::format("{} a step: gather {}, dispatch {}, reduce {} + {} between groups", bytes_text(t.total()),
-                           bytes_text(t.gather), bytes_text(t.dispatch), bytes_text(t.leaves), bytes_text(t.nodes)));
-  line("", fmt::format("{} of it between machines, at most {} from one", bytes_text(t.between_machines),
-                       bytes_text(t.most_of_a_machine)));
+  line("wire",
+       fmt::format("{} a step: gather {}, dispatch {}, reduce {} + {} between groups", memory_text(t.total()),
+                   memory_text(t.gather), memory_text(t.dispatch), memory_text(t.leaves), memory_text(t.nodes)));
+  line("", fmt::format("{} of it between machines, at most {} from one", memory_text(t.between_machines),
+                       memory_text(t.most_of_a_machine)));
   for (std::size_t i = 0; i < r.losses.size(); ++i) line(i == 0 ? "nodes go" : "", gone_text(r.losses[i]));
   return out;
 }

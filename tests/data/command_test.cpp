@@ -1,4 +1,3 @@
-#include "cli/data/progress.hpp"
 #include "tests/data/data_fixture.hpp"
 
 #include <nlohmann/json.hpp>
@@ -77,14 +76,6 @@ TEST_F(DataCommandTest, sentencepiece_is_in_no_program_with_grpc_or_libtorch) {
     ++looked_at;
   }
   EXPECT_GE(looked_at, 2);
-}
-
-TEST(Progress, says_how_far_how_fast_and_how_long) {
-  EXPECT_EQ(cli::ProgressBar::line_of({420'000'000, 1'000'000'000, 1234, 0}, 10),
-            " 42 %  420.0 MB of 1.00 GB  42.0 MB/s  1234 documents  0:13 left");
-  EXPECT_EQ(cli::ProgressBar::line_of({100'000'000, 900'000'000'000, 1, 0}, 10),
-            "  0 %  100.0 MB of 900.00 GB  10.0 MB/s  1 documents  24:59:50 left");
-  EXPECT_EQ(cli::ProgressBar::line_of({5'000'000, 0, 7, 0}, 1), "5.0 MB  5.0 MB/s  7 documents");
 }
 
 }  // namespace

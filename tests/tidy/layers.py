@@ -34,7 +34,7 @@ MAY_INCLUDE = {
     "cli/etcd": "base",
     "cli/data": "base api moe/data moe/data/prepare cli/job",
     "cli/checkpoint": "base layout cli/job" + CHECKPOINT,
-    "cli/plan": API + " coordinator/planner",
+    "cli/plan": API + " coordinator/planner cli/job",
     "cli/local": API + " store/etcd cli/job cli/etcd" + CHECKPOINT,
     "cli": API + " store/etcd cli/job cli/etcd cli/data cli/checkpoint cli/plan cli/local" + CHECKPOINT,
     "tests": "*",
