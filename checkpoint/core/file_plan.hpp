@@ -30,8 +30,8 @@ struct PlannedFile {
 };
 
 // `bytes` of file `file` from `offset` hold the elements of one array of a unit from `element` (counted from the unit's
-// start). In columns of a matrix: the bytes from the `from`th, counted row after row, of those whose first row starts
-// at `offset`.
+// start). Of a strided range (a slice's columns of w2): `bytes` bytes of the slice from its `from`th on, counted row
+// after row; its run of the first row starts at `offset`.
 struct FileRange {
   int file = 0;
   std::int64_t offset = 0;

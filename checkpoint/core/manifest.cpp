@@ -210,12 +210,13 @@ Error not_once(const std::string& file, std::int64_t byte, bool twice) {
                  (twice ? " was written by two parts" : " was written by no part"));
 }
 
-// The columns of the matrix whose first row starts at `at`, side by side, each whole: where the matrix ends. `next`
-// moves behind its extents.
-Result<std::int64_t> end_of_matrix(const std::string& file, std::int64_t at, const std::vector<Extent>& extents,
-                                   std::size_t& next) {
+// A tensor that slices share, whose first row starts at `at`: its strided extents, slice after slice, must have every
+// byte of every row once. Where the tensor ends; `next` moves behind its extents.
+Result<std::int64_t> end_of_strided(const std::string& file, std::int64_t at, const std::vector<Extent>& extents,
+                                    std::size_t& next) {
   const Extent first = extents[next];
-  std::int64_t whole = 0;  // bytes of each columns
+  if (first.rows.stride % first.rows.run != 0) return corrupt(file + ": a row is no whole number of slices");
+  std::int64_t whole = 0;  // bytes of each slice
   for (std::int64_t column = at; column < at + first.rows.stride; column += first.rows.run) {
     std::int64_t done = 0;
     for (; next < extents.size() && extents[next].file == first.file && extents[next].offset == column &&
@@ -242,7 +243,7 @@ Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vect
       const Extent& extent = sorted_extents[next];
       if (extent.offset != at) return not_once(files[f].name, std::min(at, extent.offset), extent.offset < at);
       if (extent.rows) {
-        auto end = end_of_matrix(files[f].name, at, sorted_extents, next);
+        auto end = end_of_strided(files[f].name, at, sorted_extents, next);
         if (!end) return end.error();
         at = *end;
       } else {

@@ -1,10 +1,12 @@
 // manifest.hpp: the record that makes a directory a checkpoint, and each writer's record of its part. Pure. On disk:
 // frozen as "regroup-checkpoint/1".
 //
-// Every byte of every file belongs to exactly one extent (what one writer wrote: a run of bytes, or columns of a
-// matrix) or to a file's header. An extent carries one xxh3-64 for each piece: of a run, what lies between file offsets
-// that are multiples of 64 KiB; of columns, as many rows as 64 KiB hold, at least one. The first and last piece may be
-// shorter, because writers' cuts fall on shard borders. The text ends with the xxh3-128 of all that stands before it.
+// Every byte of every file belongs to a file's header or to exactly one extent: what one writer wrote. An extent is a
+// run of bytes, or *strided*: a run of bytes in each of several rows, which lie `stride` bytes apart (one slice of an
+// expert has columns of w2, and a file has a tensor row after row). An extent carries one xxh3-64 for each piece: of a
+// run, what lies between file offsets that are multiples of 64 KiB; of a strided one, as many whole rows as 64 KiB
+// hold, at least one. The first and last piece may be shorter, because writers' cuts fall on shard borders. The text
+// ends with the xxh3-128 of all that stands before it.
 #pragma once
 
 #include "base/ids.hpp"
@@ -36,8 +38,7 @@ struct CheckpointInfo {
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
 
-// Columns of a matrix in a file, as a slice of an expert has them: a run of bytes in each row. Their bytes are counted
-// row after row. Without rows (run 0): plain bytes.
+// What makes an extent strided. Its bytes are counted row after row, as if nothing lay between. run 0: not strided.
 struct FileRows {
   std::int64_t run = 0;
   std::int64_t stride = 0;  // from a row's run to the next row's
@@ -50,11 +51,11 @@ struct FileRows {
 
 struct Extent {
   int file = 0;             // position in `files`
-  std::int64_t offset = 0;  // of columns: where their run of the matrix's first row starts
+  std::int64_t offset = 0;  // strided: where its run of the first row starts
   std::int64_t bytes = 0;
   std::vector<std::uint64_t> checksums;  // num_pieces() of them
   FileRows rows = {};
-  std::int64_t from = 0;  // of columns: how many of their bytes lie before this extent
+  std::int64_t from = 0;  // strided: how many of the slice's bytes lie before this extent
   [[nodiscard]] std::int64_t first() const { return rows ? from : offset; }  // of its bytes, counted as pieces are
   [[nodiscard]] std::int64_t end() const { return first() + bytes; }
   [[nodiscard]] std::int64_t piece_bytes() const { return rows ? rows.piece_rows() * rows.run : kChecksumBytes; }

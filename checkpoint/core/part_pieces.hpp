@@ -5,7 +5,7 @@
 
 namespace regroup::checkpoint {
 
-// `bytes` of file `file` from `offset` (in columns of a matrix: from the `from`th byte of them on, see FileRange) come
+// `bytes` of file `file` from `offset` (of a strided range: from the `from`th byte of the slice on, see FileRange) come
 // from `memory`.
 struct PartPiece {
   int file = 0;

@@ -34,6 +34,19 @@ std::optional<CheckpointName> checkpoint_name(std::string_view directory) {
   return name;
 }
 
+namespace {
+
+// The two conditions of retention.hpp, in its order.
+bool makes_needless(const StoredCheckpoint& complete, const StoredCheckpoint& unfinished, Epoch live) {
+  const bool nothing_is_lost = complete.name.step >= unfinished.name.step;
+  const bool its_epoch_is_over = unfinished.name.epoch < live;
+  const bool a_later_save_ended =
+      complete.name.step > unfinished.name.step && complete.name.epoch >= unfinished.name.epoch;
+  return nothing_is_lost && (its_epoch_is_over || a_later_save_ended);
+}
+
+}  // namespace
+
 std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int keep_last, Epoch live) {
   // newest first
   std::sort(stored.begin(), stored.end(),
@@ -47,12 +60,10 @@ std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int
         deletions.push_back({checkpoint, "older than the newest " + std::to_string(keep) + " complete ones"});
       continue;
     }
-    const bool over = std::any_of(stored.begin(), stored.end(), [&](const StoredCheckpoint& other) {
-      if (!other.complete || other.name.step < checkpoint.name.step) return false;
-      return checkpoint.name.epoch < live ||
-             (other.name.step > checkpoint.name.step && other.name.epoch >= checkpoint.name.epoch);
-    });
-    if (over) deletions.push_back({checkpoint, "was never completed, and a complete one is at least as new"});
+    if (std::any_of(stored.begin(), stored.end(), [&](const StoredCheckpoint& other) {
+          return other.complete && makes_needless(other, checkpoint, live);
+        }))
+      deletions.push_back({checkpoint, "was never completed, and a complete one is at least as new"});
   }
   std::reverse(deletions.begin(), deletions.end());
   return deletions;

@@ -31,10 +31,18 @@ struct Deletion {
   std::string reason;
 };
 
-// Keeps the newest `keep_last` complete ones (at least one, whatever keep_last says). An incomplete one goes when
-// nobody can still be writing it: a complete one of a newer or equal step exists and its own epoch is older than
-// `live`, the running one; or a complete one of a newer step and of its own or a newer epoch exists (the saves of an
-// epoch follow one another).
+// Which directories may be deleted. What is deleted is users' data, so both rules lean towards keeping.
+//
+// Complete ones: the newest `keep_last` stay, and one stays whatever keep_last says. Newest is by step, then by epoch.
+//
+// Incomplete ones are left behind by a crash, or are being written at this moment, by other nodes too, and look the
+// same. One goes when a complete one makes both of these sure:
+//   nothing is lost     it is of the same step or a later one: a resume would start there and never from this one;
+//   nobody writes it    this one's epoch is older than `live`, the epoch of whoever asks: agents end the saves of older
+//                       epochs when a newer one begins. Or the complete one is of a later step and of this one's epoch
+//                       or a newer one: an epoch begins a save only when the one before has ended.
+// An incomplete one of a later step than all complete ones therefore stays until a complete one has passed it.
+//
 // Order: oldest first, so that a crash between two deletions leaves the newer.
 std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int keep_last, Epoch live);
 

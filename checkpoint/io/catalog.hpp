@@ -1,4 +1,5 @@
-// catalog.hpp: the checkpoints under a root directory: listed, found, verified, exported, thinned out. Blocking.
+// catalog.hpp: the checkpoints under a root directory: list, find the newest, verify, digest, export, delete old ones.
+// Blocking. verify and digest are defined in whole_checkpoint.cpp, export in export.cpp.
 #pragma once
 
 #include "base/result.hpp"

@@ -1,7 +1,7 @@
 #include "checkpoint/io/checked_files.hpp"
 
 #include "base/check.hpp"
-#include "checkpoint/io/checksum.hpp"
+#include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
 #include <fcntl.h>
@@ -100,7 +100,7 @@ Result<std::span<const std::byte>> CheckedFiles::read_pieces(const Extent& exten
   return bytes;
 }
 
-Result<std::span<const std::byte>> CheckedFiles::piece_of_columns(const Extent& extent, std::int64_t piece,
+Result<std::span<const std::byte>> CheckedFiles::piece_of_strided(const Extent& extent, std::int64_t piece,
                                                                   std::span<const std::byte> bytes,
                                                                   std::int64_t offset) {
   const std::int64_t lo = std::max(extent.from, piece * extent.piece_bytes());

@@ -28,9 +28,9 @@ class CheckedFiles {
   Result<std::span<const std::byte>> read_bytes(int file, std::int64_t lo, std::int64_t hi);
   // The verified bytes of pieces [first, end) of one extent, valid until the next call.
   Result<std::span<const std::byte>> read_pieces(const Extent& extent, std::int64_t first, std::int64_t end);
-  // Bytes [lo, hi) of columns that are one piece, put together from `bytes`, which start at `offset` of the file, and
-  // verified; valid until the next call.
-  Result<std::span<const std::byte>> piece_of_columns(const Extent& extent, std::int64_t piece,
+  // One piece of a strided extent, put together from `bytes`, which start at `offset` of the file and hold its rows,
+  // and verified; valid until the next call.
+  Result<std::span<const std::byte>> piece_of_strided(const Extent& extent, std::int64_t piece,
                                                       std::span<const std::byte> bytes, std::int64_t offset);
 
   [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }  // headers included

@@ -2,8 +2,8 @@
 // a checkpoint.
 #include "base/now.hpp"
 #include "checkpoint/core/file_plan.hpp"
-#include "checkpoint/io/checksum.hpp"
 #include "checkpoint/io/companions.hpp"
+#include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "checkpoint/io/save_files.hpp"

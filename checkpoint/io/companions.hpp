@@ -17,8 +17,8 @@ bool is_companion(std::string_view file_name);
 // Does the directory hold a tokenizer (tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt)?
 bool has_tokenizer(const std::string& directory);
 
-// Copies those of `from` that `to` does not need otherwise, each durable and whole. Returns the problems, one sentence
-// each: a model without its tokenizer is still a model.
+// Copies all companions of `from`, each durable and whole; replaces those that `to` has. Returns what could not be
+// copied, one sentence each: not an error, because a model without its tokenizer is still a model.
 std::vector<std::string> copy_companions(const std::string& from, const std::string& to);
 
 }  // namespace regroup::checkpoint

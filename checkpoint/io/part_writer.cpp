@@ -11,7 +11,7 @@
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/core/part_pieces.hpp"
-#include "checkpoint/io/checksum.hpp"
+#include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "checkpoint/io/save_files.hpp"
@@ -60,7 +60,7 @@ class PartWriter {
       std::size_t end = first + 1;
       while (end < pieces.size() && pieces[end].continues(pieces[end - 1])) ++end;
       if (record.extents.size() == 1) pass(request_, "one_run_written");
-      auto extent = pieces[first].rows ? write_columns(pieces[first]) : write_run({pieces.data() + first, end - first});
+      auto extent = pieces[first].rows ? write_strided(pieces[first]) : write_run({pieces.data() + first, end - first});
       if (!extent) return extent.error();
       record.extents.push_back(std::move(*extent));
       first = end;
@@ -135,7 +135,7 @@ class PartWriter {
     return {};
   }
 
-  Result<Extent> write_columns(const PartPiece& piece) {
+  Result<Extent> write_strided(const PartPiece& piece) {
     auto file = output(piece.file);
     if (!file) return file.error();
     Extent extent{piece.file, piece.offset, piece.bytes, {}, piece.rows, piece.from};

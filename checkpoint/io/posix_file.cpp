@@ -41,6 +41,8 @@ Result<void> write_at(int fd, const std::string& path, std::span<const std::byte
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), offset);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return file_error("write", path, errno);
+    // POSIX lets a file system write nothing and name no reason; going on would spin. The only cause ever seen is a
+    // full disk or quota, so that is what the caller is told.
     if (n == 0) return file_error("write", path, ENOSPC);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += n;

@@ -13,7 +13,7 @@ namespace {
 // a multiple of kChecksumBytes: no piece lies in two batches
 constexpr std::int64_t kBatchBytes = std::int64_t{4} << 20;
 
-// What must be in memory at once: a batch, or a row of pieces of the widest matrix that is stored in columns.
+// What must be in memory at once: a batch, or the rows of one piece of the widest tensor that slices share.
 std::int64_t most_at_once(const FilePlan& plan) {
   std::int64_t most = kBatchBytes;
   for (const Unit& unit : plan.units())
@@ -27,12 +27,12 @@ std::int64_t most_at_once(const FilePlan& plan) {
 
 struct CheckpointReader::Fragment {
   const Extent* extent = nullptr;
-  std::int64_t offset = 0;  // in the file; of columns: in them
+  std::int64_t offset = 0;  // in the file; of a strided extent: in the slice's bytes
   std::int64_t bytes = 0;
   std::byte* into = nullptr;
   [[nodiscard]] std::int64_t batch() const { return offset / kBatchBytes; }
   [[nodiscard]] std::int64_t piece() const { return extent->piece_of(offset); }
-  // Of columns: what of the file the piece lies in.
+  // Of a strided extent: what of the file its piece lies in.
   [[nodiscard]] std::int64_t place() const {
     return extent->offset + extent->rows.place(std::max(extent->from, piece() * extent->piece_bytes()));
   }
@@ -103,10 +103,10 @@ Result<void> CheckpointReader::add_fragments(FileRange range, std::byte* into, s
 }
 
 Result<void> CheckpointReader::read_fragments(std::vector<Fragment>& fragments) {
-  const auto columns =
+  const auto strided =
       std::partition(fragments.begin(), fragments.end(), [](const Fragment& f) { return !f.extent->rows; });
-  if (auto ok = read_runs({fragments.begin(), columns}); !ok) return ok;
-  return read_columns({columns, fragments.end()});
+  if (auto ok = read_runs({fragments.begin(), strided}); !ok) return ok;
+  return read_strided({strided, fragments.end()});
 }
 
 Result<void> CheckpointReader::read_runs(std::span<Fragment> fragments) {
@@ -139,9 +139,9 @@ Result<void> CheckpointReader::read_runs(std::span<Fragment> fragments) {
   return {};
 }
 
-// What lies between a slice's columns is read with them: rows are short, and whoever wants several slices of an expert
-// gets them at once.
-Result<void> CheckpointReader::read_columns(std::span<Fragment> fragments) {
+// Rows are short, so what lies between a slice's runs is read with them, and whoever wants several slices of an expert
+// gets them from one read.
+Result<void> CheckpointReader::read_strided(std::span<Fragment> fragments) {
   std::sort(fragments.begin(), fragments.end(), [](const Fragment& a, const Fragment& b) {
     return std::tuple(a.extent->file, a.place(), a.offset) < std::tuple(b.extent->file, b.place(), b.offset);
   });
@@ -159,7 +159,7 @@ Result<void> CheckpointReader::read_columns(std::span<Fragment> fragments) {
     if (!bytes) return bytes.error();
     for (; i < end; ++i) {
       const Fragment& fragment = fragments[i];
-      auto piece = files_.piece_of_columns(*fragment.extent, fragment.piece(), *bytes, lo);
+      auto piece = files_.piece_of_strided(*fragment.extent, fragment.piece(), *bytes, lo);
       if (!piece) return piece.error();
       const std::int64_t first = std::max(fragment.extent->from, fragment.piece() * fragment.extent->piece_bytes());
       std::memcpy(fragment.into, piece->data() + (fragment.offset - first), static_cast<std::size_t>(fragment.bytes));
@@ -225,6 +225,37 @@ Result<void> CheckpointReader::read(int unit, Interval blocks, StateArray array,
   return read_fragments(fragments);
 }
 
+namespace {
+
+// The strided extents of the tensor that extents[0] begins: those that start in its first row. The order of a manifest
+// (file, offset, from) puts them one after the other: slice after slice, because a slice's offset is where its run of
+// the first row starts, and within a slice from its first byte on. check_cover has refused a manifest with anything
+// else; checked again here because a stream that leaves bytes out, or gives them unverified, would be silent.
+std::span<const Extent> same_tensor_from(std::span<const Extent> extents) {
+  const Extent& first = extents.front();
+  std::size_t count = 0;
+  std::int64_t slice_at = first.offset, slice_bytes = 0, done = 0;  // slice_bytes: 0 until the first slice has ended
+  for (; count < extents.size() && extents[count].file == first.file &&
+         extents[count].offset < first.offset + first.rows.stride;
+       ++count) {
+    const Extent& extent = extents[count];
+    if (extent.offset != slice_at) {  // the next slice
+      CHECK(extent.offset == slice_at + first.rows.run && (slice_bytes == 0 || done == slice_bytes), "slice at",
+            extent.offset);
+      slice_bytes = done;
+      slice_at = extent.offset;
+      done = 0;
+    }
+    CHECK(extent.rows == first.rows && extent.from == done, "extent at", extent.offset, "from", extent.from);
+    done = extent.end();
+  }
+  CHECK(slice_at + first.rows.run == first.offset + first.rows.stride && (slice_bytes == 0 || done == slice_bytes),
+        "slices end at", slice_at + first.rows.run);
+  return extents.first(count);
+}
+
+}  // namespace
+
 Result<void> CheckpointReader::stream_file(int file,
                                            const std::function<Result<void>(std::span<const std::byte>)>& take) {
   CHECK(file >= 0 && file < static_cast<int>(plan_.files().size()), "file", file);
@@ -235,12 +266,9 @@ Result<void> CheckpointReader::stream_file(int file,
     const Extent& extent = extents[i];
     if (extent.file != file) continue;
     if (extent.rows) {
-      std::size_t end = i + 1;
-      while (end < extents.size() && extents[end].file == file &&
-             extents[end].offset < extent.offset + extent.rows.stride)
-        ++end;
-      if (auto ok = stream_matrix({&extent, end - i}, take); !ok) return ok;
-      i = end - 1;
+      const auto tensor = same_tensor_from(std::span(extents).subspan(i));
+      if (auto ok = stream_strided(tensor, take); !ok) return ok;
+      i += tensor.size() - 1;
       continue;
     }
     const std::int64_t end = extent.piece_of(extent.end() - 1) + 1;
@@ -255,22 +283,22 @@ Result<void> CheckpointReader::stream_file(int file,
   return {};
 }
 
-// The pieces of all columns end at the same rows.
-Result<void> CheckpointReader::stream_matrix(std::span<const Extent> columns,
-                                             const std::function<Result<void>(std::span<const std::byte>)>& take) {
-  const FileRows& rows = columns.front().rows;
-  std::int64_t whole = 0;  // bytes of the first columns
-  for (const Extent& extent : columns)
-    if (extent.offset == columns.front().offset) whole = extent.end();
-  const std::int64_t num_rows = whole / rows.run;
+// The bytes of one tensor lie in the file row after row, and each row holds a run of every slice. So a stream in file
+// order reads whole rows, and verifies for each slice the piece that these rows are. That works because the pieces of
+// all slices end at the same rows: a piece's rows follow from the run alone, and all slices have the same run.
+Result<void> CheckpointReader::stream_strided(std::span<const Extent> tensor,
+                                              const std::function<Result<void>(std::span<const std::byte>)>& take) {
+  const Extent& first = tensor.front();
+  const FileRows& rows = first.rows;
+  const std::int64_t num_rows = tensor.back().end() / rows.run;  // the last extent ends its slice
   for (std::int64_t row = 0; row < num_rows; row += rows.piece_rows()) {
     const std::int64_t end = std::min(num_rows, row + rows.piece_rows());
-    const std::int64_t lo = columns.front().offset + row * rows.stride;
-    auto bytes = files_.read_bytes(columns.front().file, lo, columns.front().offset + end * rows.stride);
+    const std::int64_t lo = first.offset + row * rows.stride;
+    auto bytes = files_.read_bytes(first.file, lo, first.offset + end * rows.stride);
     if (!bytes) return bytes.error();
-    for (const Extent& extent : columns) {
+    for (const Extent& extent : tensor) {
       if (extent.end() <= row * rows.run || extent.from >= end * rows.run) continue;
-      if (auto piece = files_.piece_of_columns(extent, row / rows.piece_rows(), *bytes, lo); !piece)
+      if (auto piece = files_.piece_of_strided(extent, row / rows.piece_rows(), *bytes, lo); !piece)
         return piece.error();
     }
     if (auto ok = take(*bytes); !ok) return ok;

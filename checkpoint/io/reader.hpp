@@ -40,16 +40,16 @@ class CheckpointReader {
   [[nodiscard]] std::int64_t bytes_read() const { return manifest_bytes_ + files_.bytes_read(); }
 
  private:
-  struct Fragment;  // of one extent, inside one batch of whole pieces; of columns, inside one piece
+  struct Fragment;  // of one extent, inside one batch of whole pieces; of a strided one, inside one piece
   CheckpointReader(std::string directory, Manifest manifest, FilePlan plan);
   // Adds what of the file's range lies in which extent.
   Result<void> add_fragments(FileRange range, std::byte* into, std::vector<Fragment>& fragments) const;
-  Result<void> read_fragments(std::vector<Fragment>& fragments);  // runs, and columns
+  Result<void> read_fragments(std::vector<Fragment>& fragments);  // of both kinds
   Result<void> read_runs(std::span<Fragment> fragments);
-  Result<void> read_columns(std::span<Fragment> fragments);
-  // A whole matrix whose columns the extents are.
-  Result<void> stream_matrix(std::span<const Extent> columns,
-                             const std::function<Result<void>(std::span<const std::byte>)>& take);
+  Result<void> read_strided(std::span<Fragment> fragments);
+  // A whole tensor that slices share: all its strided extents, in the manifest's order.
+  Result<void> stream_strided(std::span<const Extent> tensor,
+                              const std::function<Result<void>(std::span<const std::byte>)>& take);
 
   std::string directory_;
   Manifest manifest_;

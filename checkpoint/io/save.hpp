@@ -4,6 +4,8 @@
 //   write_part(request)            every owner; durable when it returns
 //   commit(request, deadline)      the owner of part 0, after its own write_part
 //
+// write_part is defined in part_writer.cpp, commit in commit.cpp.
+//
 // Directory: ROOT/step-<n>.e<epoch>/. Owners need not know each other: file sizes and headers follow from the model's
 // shape. Nothing counts until commit renamed MANIFEST.json. Errors: kUnavailable (disk full, I/O error: names file and
 // errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not

@@ -255,15 +255,44 @@ TEST(Retention, keeps_the_newest_and_never_the_last) {
   EXPECT_EQ(deleted({stored(1, 1, true), stored(2, 1, false)}, 1, 5), Names{});    // the only complete one
 }
 
-TEST(Retention, an_unfinished_one_goes_when_nobody_can_be_writing_it) {
-  EXPECT_EQ(deleted({stored(5, 1, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e1"});
-  EXPECT_EQ(deleted({stored(5, 1, false), stored(5, 2, true)}, 3, 2), Names{"step-00000005.e1"});
-  // the epoch went on to a newer one
-  EXPECT_EQ(deleted({stored(5, 2, false), stored(6, 2, true)}, 3, 2), Names{"step-00000005.e2"});
-  EXPECT_EQ(deleted({stored(7, 2, false), stored(6, 2, true)}, 3, 2), Names{});  // under way
-  // newer than all: kept until one passes it
-  EXPECT_EQ(deleted({stored(7, 1, false), stored(6, 2, true)}, 3, 2), Names{});
-  EXPECT_EQ(deleted({stored(5, 3, false), stored(6, 2, true)}, 3, 3), Names{});  // of a newer epoch that lost a step
+// One incomplete checkpoint beside one complete one: every order of their steps, of their epochs, and of the incomplete
+// one's epoch and the live one.
+TEST(Retention, an_unfinished_one_goes_when_nothing_is_lost_and_nobody_can_be_writing_it) {
+  constexpr bool kGoes = true, kStays = false;
+  const struct {
+    std::int64_t step;  // of the incomplete one; the complete one is of step 6
+    std::uint64_t epoch, epoch_of_complete, live;
+    bool goes;
+    const char* why;
+  } cases[] = {
+      {5, 1, 2, 2, kGoes, "its epoch is over"},
+      {5, 1, 1, 2, kGoes, "its epoch is over, and that one's too"},
+      {5, 2, 1, 3, kGoes, "its epoch is over, though newer than that one's"},
+      {5, 2, 2, 2, kGoes, "a later save of its own epoch ended"},
+      {5, 2, 3, 2, kGoes, "a later save of a newer epoch ended: whoever asks does not know that epoch yet"},
+      {5, 3, 2, 3, kStays, "its epoch lives, lost steps and may be writing it again"},
+      {5, 3, 2, 2, kStays, "of an epoch that whoever asks does not know yet"},
+      {6, 1, 2, 2, kGoes, "the same step is complete, its epoch is over"},
+      {6, 2, 1, 2, kStays, "the same step is complete, but its epoch lives"},
+      {6, 1, 2, 1, kStays, "the same step is complete in a newer epoch, but whoever asks lives in its epoch"},
+      {7, 2, 2, 2, kStays, "under way: newer than all complete ones"},
+      {7, 1, 2, 2, kStays, "its epoch is over, but nothing complete is as new: kept until something is"},
+      {7, 3, 2, 2, kStays, "newer in every way"},
+  };
+  for (const auto& c : cases) {
+    const StoredCheckpoint unfinished = stored(c.step, c.epoch, false);
+    EXPECT_EQ(deleted({unfinished, stored(6, c.epoch_of_complete, true)}, 3, c.live),
+              c.goes ? Names{unfinished.directory} : Names{})
+        << c.why;
+    EXPECT_EQ(deleted({unfinished, stored(6, c.epoch_of_complete, false)}, 3, c.live), Names{})
+        << "beside another incomplete one it always stays";
+  }
+}
+
+TEST(Retention, an_unfinished_one_is_judged_by_any_complete_one_also_by_one_that_goes_itself) {
+  EXPECT_EQ(deleted({stored(4, 1, false), stored(5, 1, true), stored(6, 1, true)}, 1, 1),
+            (Names{"step-00000004.e1", "step-00000005.e1"}));
+  EXPECT_EQ(deleted({stored(5, 2, false), stored(6, 1, true), stored(7, 2, true)}, 3, 2), Names{"step-00000005.e2"});
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "checkpoint/io/checksum.hpp"
+#include "checkpoint/io/extent_checksums.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,5 @@
-// checksum.hpp: xxh3-64 of bytes that come bit by bit, one value for each piece of an extent. One thread.
+// extent_checksums.hpp: xxh3-64 of a buffer, and of an extent that is handed over in parts: one value for each of its
+// pieces. One thread.
 #pragma once
 
 #include "checkpoint/core/manifest.hpp"
