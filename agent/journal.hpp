@@ -1,8 +1,8 @@
 // journal.hpp: what happened on this node, one JSON object a line in DIR/journal.jsonl: for people, `regroup local` and
 // the benchmarks. Appended whole, never rewritten. Any thread.
 //
-// Every line has at_ms (wall clock), node and event; the reader is cli/local/journal.hpp. A journal that cannot be
-// written is said once in the log; nothing else stops.
+// Every line has at_ms (wall clock), node and event; the reader is cli/local/journal_reader.hpp. A journal that cannot
+// be written is said once in the log; nothing else stops.
 #pragma once
 
 #include "agent/snapshots/keeper.hpp"

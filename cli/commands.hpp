@@ -11,7 +11,7 @@
 
 namespace regroup::cli {
 
-void add_data_commands(CLI::App& app, std::function<int()>* run);  // data prepare
+void add_data_commands(CLI::App& app, std::function<int()>* run);  // data; in data_launcher.cpp
 void add_job_commands(CLI::App& app, std::function<int()>* run);   // submit, status, scale, drain, stop
 void add_plan_command(CLI::App& app, std::function<int()>* run);   // plan
 void add_local_command(CLI::App& app, std::function<int()>* run);  // local

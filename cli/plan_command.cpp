@@ -1,8 +1,7 @@
 // `regroup plan JOB.yaml`: parameters, work, memory, traffic, and what happens when nodes go, without a cluster.
-#include "cli/plan/plan_command.hpp"
-
 #include "cli/commands.hpp"
 #include "cli/job/job_file.hpp"
+#include "cli/plan/what_if_text.hpp"
 
 #include <cstdio>
 #include <memory>

@@ -6,7 +6,7 @@
 // write them.
 #pragma once
 
-#include "cli/local/journal.hpp"
+#include "cli/local/journal_reader.hpp"
 
 #include <compare>
 #include <map>

@@ -61,88 +61,99 @@ Result<void> Happenings::kill_leader() {
   return {};
 }
 
-Result<void> Happenings::perform(const ScenarioEvent& event) {
+Result<void> Happenings::disturb_node(const ScenarioEvent& event) {
   const std::string node = choose_node(event);
-  const auto needs_running = [&]() -> bool {
-    if (world_.cluster.runs(node)) return true;
+  if (!world_.cluster.runs(node)) {
     world_.note(fmt::format("event     {} {}: it does not run, nothing done", name_of(event.deed), node));
-    return false;
-  };
+    return {};
+  }
+  injected(event, node);
+  if (event.deed == Deed::kKillWorker) world_.cluster.signal_workers(node, SIGKILL);
+  if (event.deed == Deed::kStopWorker) world_.cluster.signal_workers(node, SIGSTOP);
+  if (event.deed == Deed::kKillNode) world_.cluster.kill_node(node);
+  if (event.deed == Deed::kStopNode) world_.cluster.signal_node(node, SIGSTOP);
+  if (event.deed == Deed::kDrain) world_.cluster.drain_node(node);
+  return {};
+}
+
+Result<void> Happenings::join(const ScenarioEvent& event) {
+  const std::string name = event.node.empty() ? "node-" + std::to_string(++highest_node_) : event.node;
+  if (world_.cluster.runs(name)) {
+    world_.note("event     join " + name + ": it runs already, nothing done");
+    return {};
+  }
+  injected(event, name);
+  return world_.start_node(name);
+}
+
+Result<void> Happenings::scale(const ScenarioEvent& event) {
+  WishRecord wish;
+  wish.kind = WishKind::kScale;
+  wish.nodes = event.count;
+  injected(event, "to " + std::to_string(event.count));
+  auto put = world_.store.put(world_.keys.wishes(world_.job) + "scale", to_json(wish));
+  if (!put) return put.error().within("the wish to scale");
+  return {};
+}
+
+Result<void> Happenings::stop_etcd(const ScenarioEvent& event) {
+  injected(event, fmt::format("for {:g} s", event.seconds));
+  world_.cluster.etcd().kill();
+  later(event.seconds, [this]() -> Result<void> {
+    if (auto up = world_.cluster.etcd().restart(); !up) return up;
+    world_.note("back      etcd answers again");
+    return {};
+  });
+  return {};
+}
+
+Result<void> Happenings::freeze_etcd(const ScenarioEvent& event) {
+  injected(event, fmt::format("for {:g} s", event.seconds));
+  world_.cluster.etcd().pause();
+  later(event.seconds, [this]() -> Result<void> {
+    world_.cluster.etcd().resume();
+    world_.note("back      etcd goes on");
+    return {};
+  });
+  return {};
+}
+
+Result<void> Happenings::restart_all(const ScenarioEvent& event) {
+  injected(event, "with " + std::to_string(event.count));
+  world_.cluster.kill_everything();
+  while (!children_of(::getpid()).empty()) {  // SIGKILL is on its way to each
+    world_.cluster.unexpected_ends();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  due_.clear();
+  if (auto up = world_.cluster.start_control_plane(); !up) return up;
+  for (int i = 1; i <= event.count; ++i)
+    if (auto one = world_.start_node("node-" + std::to_string(i)); !one) return one;
+  highest_node_ = std::max(highest_node_, event.count);
+  world_.restarted();
+  return {};
+}
+
+Result<void> Happenings::perform(const ScenarioEvent& event) {
   switch (event.deed) {
     case Deed::kKillWorker:
     case Deed::kStopWorker:
-      if (!needs_running()) return {};
-      injected(event, node);
-      world_.cluster.signal_workers(node, event.deed == Deed::kKillWorker ? SIGKILL : SIGSTOP);
-      return {};
     case Deed::kKillNode:
-      if (!needs_running()) return {};
-      injected(event, node);
-      world_.cluster.kill_node(node);
-      return {};
     case Deed::kStopNode:
-      if (!needs_running()) return {};
-      injected(event, node);
-      world_.cluster.signal_node(node, SIGSTOP);
-      return {};
     case Deed::kDrain:
-      if (!needs_running()) return {};
-      injected(event, node);
-      world_.cluster.drain_node(node);
-      return {};
-    case Deed::kJoin: {
-      const std::string name = event.node.empty() ? "node-" + std::to_string(++highest_node_) : event.node;
-      if (world_.cluster.runs(name)) {
-        world_.note("event     join " + name + ": it runs already, nothing done");
-        return {};
-      }
-      injected(event, name);
-      return world_.start_node(name);
-    }
-    case Deed::kScale: {
-      WishRecord wish;
-      wish.kind = WishKind::kScale;
-      wish.nodes = event.count;
-      injected(event, "to " + std::to_string(event.count));
-      auto put = world_.store.put(world_.keys.wish(world_.job, "scale"), to_json(wish));
-      if (!put) return put.error().within("the wish to scale");
-      return {};
-    }
+      return disturb_node(event);
+    case Deed::kJoin:
+      return join(event);
+    case Deed::kScale:
+      return scale(event);
     case Deed::kKillCoordinator:
       return kill_leader();
     case Deed::kStopEtcd:
-      injected(event, fmt::format("for {:g} s", event.seconds));
-      world_.cluster.etcd().kill();
-      later(event.seconds, [this]() -> Result<void> {
-        if (auto up = world_.cluster.etcd().restart(); !up) return up;
-        world_.note("back      etcd answers again");
-        return {};
-      });
-      return {};
+      return stop_etcd(event);
     case Deed::kFreezeEtcd:
-      injected(event, fmt::format("for {:g} s", event.seconds));
-      world_.cluster.etcd().pause();
-      later(event.seconds, [this]() -> Result<void> {
-        world_.cluster.etcd().resume();
-        world_.note("back      etcd goes on");
-        return {};
-      });
-      return {};
-    case Deed::kRestartAll: {
-      injected(event, "with " + std::to_string(event.count));
-      world_.cluster.kill_everything();
-      while (!children_of(::getpid()).empty()) {  // SIGKILL is on its way to each
-        world_.cluster.unexpected_ends();
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-      }
-      due_.clear();
-      if (auto up = world_.cluster.start_control_plane(); !up) return up;
-      for (int i = 1; i <= event.count; ++i)
-        if (auto one = world_.start_node("node-" + std::to_string(i)); !one) return one;
-      highest_node_ = std::max(highest_node_, event.count);
-      world_.restarted();
-      return {};
-    }
+      return freeze_etcd(event);
+    case Deed::kRestartAll:
+      return restart_all(event);
   }
   return {};
 }

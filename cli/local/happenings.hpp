@@ -1,4 +1,5 @@
-// happenings.hpp: what a scenario does to a local run, when it is due. Thread: main's only (it starts children).
+// happenings.hpp: the fault injector: carries out a scenario's events when they are due. What follows from one later
+// (etcd comes back, a killed coordinator is replaced) waits in the same list. Thread: main's only (it starts children).
 #pragma once
 
 #include "api/keys.hpp"
@@ -23,7 +24,7 @@ struct HappeningsWorld {
   RunRecord& record;                             // what was done is noted there
   std::function<void(const std::string&)> note;  // a line for people
   std::function<Result<void>(const std::string&)> start_node;
-  std::function<void()> restarted;  // everything was
+  std::function<void()> restarted;  // called after kRestartAll
 };
 
 class Happenings {
@@ -34,7 +35,8 @@ class Happenings {
 
   // Does what is due by now. An error ends the run.
   Result<void> do_due();
-  // When do_due has something to do by time alone, as far as known now: wall clock; max: never.
+  // The wall clock's time at which do_due must be called even if no journal grows until then; max: none. Events that
+  // wait for a step or an epoch have no such time, because a journal tells of those.
   [[nodiscard]] std::int64_t next_due_ms() const;
   [[nodiscard]] bool over() const { return next_event_ >= events_.size(); }
 
@@ -45,7 +47,13 @@ class Happenings {
   };
   Result<void> perform(const ScenarioEvent& event);
   [[nodiscard]] std::string choose_node(const ScenarioEvent& event) const;
+  Result<void> disturb_node(const ScenarioEvent& event);  // kills, stops and drains
+  Result<void> join(const ScenarioEvent& event);
+  Result<void> scale(const ScenarioEvent& event);
   Result<void> kill_leader();
+  Result<void> stop_etcd(const ScenarioEvent& event);
+  Result<void> freeze_etcd(const ScenarioEvent& event);
+  Result<void> restart_all(const ScenarioEvent& event);
   void injected(const ScenarioEvent& event, const std::string& what);
   void later(double seconds, std::function<Result<void>()> what);
 

@@ -1,4 +1,4 @@
-// job_watch.hpp: what etcd says about one job, kept by a watch. Any thread.
+// job_watch.hpp: the newest status and outcome of one job in etcd, kept up to date by a watch. Any thread.
 #pragma once
 
 #include "api/job_status.hpp"
@@ -15,7 +15,7 @@ namespace regroup::cli {
 
 class JobWatch {
  public:
-  // `on_change`: what it says is new; on a thread of the store.
+  // `on_change` is called after either has changed, on a thread of the store.
   JobWatch(Store& store, const Keys& keys, const std::string& job, std::function<void()> on_change);
   [[nodiscard]] JobStatus status() const;
   [[nodiscard]] JobOutcome outcome() const;  // unknown: not over

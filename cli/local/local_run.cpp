@@ -1,9 +1,9 @@
 #include "cli/local/local_run.hpp"
 
-#include "cli/local/alarm.hpp"
-#include "cli/local/profile.hpp"
+#include "cli/local/merged_profile.hpp"
 #include "cli/local/report.hpp"
 #include "cli/local/session.hpp"
+#include "cli/local/wakeup.hpp"
 
 #include <cmath>
 #include <cstdio>
@@ -15,7 +15,7 @@ namespace {
 volatile std::sig_atomic_t interrupted = 0;  // how often; the second time ends every wait
 void on_interrupt(int signal) {
   interrupted = interrupted + 1;
-  Alarm::ring_from_signal(signal);
+  Wakeup::wake_from_signal(signal);
 }
 
 std::string how_to_go_on(const LocalOptions& options) {

@@ -1,8 +1,8 @@
-// run_record.hpp: what the journals' lines and the injected events say about a run, added up. Pure; what --summary and
-// the table print.
+// run_record.hpp: adds up journal lines and injected events into what --summary and the table print: losses, steps
+// lost, regroups with their times. Pure. Rules: README.md.
 #pragma once
 
-#include "cli/local/journal.hpp"
+#include "cli/local/journal_reader.hpp"
 
 #include <map>
 #include <set>
@@ -49,7 +49,6 @@ class RunRecord {
   [[nodiscard]] Step newest_step() const { return newest_; }
   [[nodiscard]] double newest_loss() const;
   [[nodiscard]] Epoch newest_epoch() const { return newest_epoch_; }  // that something was committed in
-  [[nodiscard]] std::int64_t last_commit_at_ms() const { return last_commit_at_ms_; }
   [[nodiscard]] std::int64_t first_commit_at_ms() const { return first_commit_at_ms_; }
   [[nodiscard]] const std::string& weights_sha256() const { return weights_sha256_; }
   [[nodiscard]] std::int64_t final_step() const { return finished_step_.value; }

@@ -80,7 +80,7 @@ Result<void> LocalSession::start() {
                    options_.coordinators, options_.coordinators == 1 ? "" : "s", options_.job.name, options_.job.steps,
                    static_cast<double>(count_parameters(options_.job.model)) / 1e6,
                    *submitted == Submitted::kGoesOn ? "; it was begun in this directory and goes on" : ""));
-  watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name, [this] { alarm_.ring(); });
+  watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name, [this] { wakeup_.wake(); });
 
   auto nodes = options_.first_nodes;
   if (nodes.empty())
@@ -98,7 +98,7 @@ Result<void> LocalSession::start() {
 Result<void> LocalSession::start_node(const std::string& node) {
   std::error_code error;
   fs::create_directories(cluster_->node_dir(node), error);
-  alarm_.watch_directory(cluster_->node_dir(node));
+  wakeup_.watch_directory(cluster_->node_dir(node));
   if (journals_.count(node) == 0) {
     FileTail tail(cluster_->node_dir(node) + "/journal.jsonl");
     tail.read_new_lines();  // of an earlier run in this directory
@@ -110,7 +110,7 @@ Result<void> LocalSession::start_node(const std::string& node) {
 void LocalSession::wait_until_something_happens() {
   std::this_thread::sleep_until(next_look_);
   const auto due_in = happenings_->next_due_ms() - wall_ms();
-  alarm_.wait(std::min(kLongestWait, milliseconds(std::clamp<std::int64_t>(due_in, 0, kLongestWait.count()))));
+  wakeup_.wait(std::min(kLongestWait, milliseconds(std::clamp<std::int64_t>(due_in, 0, kLongestWait.count()))));
   next_look_ = std::chrono::steady_clock::now() + kBetweenLooks;
 }
 

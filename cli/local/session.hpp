@@ -1,17 +1,19 @@
-// session.hpp: one local run from its first process until its job is over or interrupted: starts them, reads their
-// journals, does what shall happen, sees that it gets on.
+// session.hpp: one local run, from the start of its processes until its job is over or interrupted.
+//
+// A loop on the main thread: read the agents' journals, carry out the events that are due, check that training makes
+// progress, then sleep until a journal grows, a child ends, etcd changes or a limit is near.
 #pragma once
 
 #include "api/keys.hpp"
 #include "base/now.hpp"
 #include "cli/job/progress_line.hpp"
-#include "cli/local/alarm.hpp"
 #include "cli/local/cluster.hpp"
 #include "cli/local/happenings.hpp"
 #include "cli/local/job_watch.hpp"
-#include "cli/local/journal.hpp"
+#include "cli/local/journal_reader.hpp"
 #include "cli/local/local_run.hpp"
 #include "cli/local/story.hpp"
+#include "cli/local/wakeup.hpp"
 #include "store/store.hpp"
 
 #include <chrono>
@@ -49,7 +51,7 @@ class LocalSession {
   const LocalOptions& options_;
   ProgressLine& live_;
   const volatile std::sig_atomic_t& interrupted_;
-  Alarm alarm_;
+  Wakeup wakeup_;
   std::chrono::steady_clock::time_point next_look_{};
   Keys keys_;
   std::int64_t started_ms_ = wall_ms();

@@ -1,4 +1,5 @@
-// story.hpp: a run as it is told to people, from the agents' journals: each thing once, whoever reports it.
+// story.hpp: turns journal lines into lines for people while a run goes on. Several agents report the same event (a
+// plan, a suspicion, a validation); it is told once, from the first report.
 #pragma once
 
 #include "cli/local/run_record.hpp"

@@ -1,5 +1,6 @@
+#include "cli/plan/what_if_text.hpp"
+
 #include "cli/job/bytes_text.hpp"
-#include "cli/plan/plan_command.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,6 +1,6 @@
 // `regroup plan` on imagined clusters: published figures of real models, conservation, and what a loss costs.
 #include "cli/job/job_file.hpp"
-#include "cli/plan/plan_command.hpp"
+#include "cli/plan/what_if_text.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/units.hpp"
 

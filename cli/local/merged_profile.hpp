@@ -1,4 +1,4 @@
-// profile.hpp: the traces that the workers of a local run wrote (moe/state/trace.hpp), as one file.
+// merged_profile.hpp: the traces that the workers of a local run wrote (moe/state/trace.hpp), as one file.
 #pragma once
 
 #include "base/result.hpp"

@@ -1,4 +1,4 @@
-#include "cli/local/profile.hpp"
+#include "cli/local/merged_profile.hpp"
 
 #include <nlohmann/json.hpp>
 

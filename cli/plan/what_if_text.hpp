@@ -1,4 +1,4 @@
-// plan_command.hpp: `regroup plan JOB.yaml`: what the job would be on a cluster of a given size.
+// what_if_text.hpp: a what-if as `regroup plan` prints it, for people and as JSON. Pure.
 #pragma once
 
 #include "cli/plan/what_if.hpp"

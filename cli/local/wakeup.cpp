@@ -1,4 +1,4 @@
-#include "cli/local/alarm.hpp"
+#include "cli/local/wakeup.hpp"
 
 #include "base/check.hpp"
 
@@ -16,12 +16,12 @@
 namespace regroup::cli {
 namespace {
 
-std::atomic<int> bell_of_process{-1};
+std::atomic<int> of_process{-1};
 struct sigaction before {};
 
-void ring_bell(int bell) {
+void wake_by(int fd) {
   const std::uint64_t one = 1;
-  (void)!::write(bell, &one, sizeof one);
+  (void)!::write(fd, &one, sizeof one);
 }
 
 void empty(int fd) {
@@ -32,38 +32,38 @@ void empty(int fd) {
 
 }  // namespace
 
-Alarm::Alarm() : bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), files_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-  CHECK(bell_ >= 0, errno);  // without inotify the waits still end by time
-  bell_of_process = bell_;
+Wakeup::Wakeup() : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), files_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+  CHECK(event_ >= 0, errno);  // without inotify the waits still end by time
+  of_process = event_;
   struct sigaction action {};
-  action.sa_handler = ring_from_signal;
+  action.sa_handler = wake_from_signal;
   action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
   ::sigaction(SIGCHLD, &action, &before);
 }
 
-Alarm::~Alarm() {
+Wakeup::~Wakeup() {
   ::sigaction(SIGCHLD, &before, nullptr);
-  bell_of_process = -1;
-  ::close(bell_);
+  of_process = -1;
+  ::close(event_);
   if (files_ >= 0) ::close(files_);
 }
 
-void Alarm::watch_directory(const std::string& directory) {
+void Wakeup::watch_directory(const std::string& directory) {
   if (files_ >= 0) ::inotify_add_watch(files_, directory.c_str(), IN_CREATE | IN_MODIFY | IN_MOVED_TO);
 }
 
-void Alarm::ring() { ring_bell(bell_); }
+void Wakeup::wake() { wake_by(event_); }
 
-void Alarm::ring_from_signal(int) {
+void Wakeup::wake_from_signal(int) {
   const int error = errno;
-  if (const int bell = bell_of_process; bell >= 0) ring_bell(bell);
+  if (const int fd = of_process; fd >= 0) wake_by(fd);
   errno = error;
 }
 
-void Alarm::wait(std::chrono::milliseconds longest) {
-  pollfd fds[] = {{bell_, POLLIN, 0}, {files_, POLLIN, 0}};
+void Wakeup::wait(std::chrono::milliseconds longest) {
+  pollfd fds[] = {{event_, POLLIN, 0}, {files_, POLLIN, 0}};
   (void)::poll(fds, 2, static_cast<int>(std::max<std::int64_t>(0, longest.count())));
-  empty(bell_);
+  empty(event_);
   if (files_ >= 0) empty(files_);
 }
 

@@ -1,5 +1,5 @@
-// journal.hpp: reads what agents write about themselves: DIR/node-*/journal.jsonl, a JSON object a line with at_ms,
-// node and event.
+// journal_reader.hpp: reads what agents write about themselves: DIR/node-*/journal.jsonl, a JSON object a line with
+// at_ms, node and event.
 #pragma once
 
 #include "api/words.hpp"

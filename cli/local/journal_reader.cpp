@@ -1,4 +1,4 @@
-#include "cli/local/journal.hpp"
+#include "cli/local/journal_reader.hpp"
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
