@@ -42,11 +42,11 @@ int main() {
     if (!(*writer)->put("/bench/a", std::to_string(i))) return 1;
     const auto done = Clock::now();
     for (std::int64_t now = told; now < i; now = told) told.wait(now);
-    put.push_back(ms_between(start, done));
-    seen.push_back(ms_between(start, told_at.load()));
+    put.push_back(regroup::ms_between(start, done));
+    seen.push_back(regroup::ms_between(start, told_at.load()));
     const auto read = Clock::now();
     if (!(*writer)->get("/bench/a")) return 1;
-    get.push_back(ms_since(read));
+    get.push_back(regroup::ms_since(read));
   }
   std::printf("ms          p50     p95     max\n");
   for (auto [name, values] : {std::pair{"put", &put}, std::pair{"put->watch", &seen}, std::pair{"get", &get}})

@@ -71,7 +71,7 @@ TEST(Words, an_unknown_one_is_refused_by_the_name_of_its_field) {
   ASSERT_FALSE(bad_suspect);
   EXPECT_NE(bad_suspect.error().context.find("suspicions[0].evidence is 'rumour', not one of exit"), std::string::npos)
       << bad_suspect.error().context;
-  const auto bad_plan = plan_from_json(with_word(to_json(testing::sample_plan()), "join", "whim"));
+  const auto bad_plan = plan_from_json(with_word(to_json(testing::tiny_plan()), "join", "whim"));
   ASSERT_FALSE(bad_plan);
   EXPECT_NE(bad_plan.error().context.find("cause is 'whim'"), std::string::npos) << bad_plan.error().context;
   const auto bad_status = job_status_from_json(
