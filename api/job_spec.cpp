@@ -1,6 +1,6 @@
 #include "api/job_spec.hpp"
 
-#include "api/json_fields.hpp"
+#include "api/json_values.hpp"
 
 namespace regroup {
 namespace {
@@ -61,7 +61,7 @@ ModelShape read_shape(const Field& in) {
   shape.initializer_range = in["initializer_range"].real();
   if (const auto window = in.find("sliding_window")) shape.sliding_window = window->integer<std::int64_t>();
   shape.norm_topk_prob = in["norm_topk_prob"].boolean();
-  for (const Field& layer : in["dense_layers"].items()) shape.dense_layers.push_back(layer.integer<std::int64_t>());
+  shape.dense_layers = in["dense_layers"].integers<std::int64_t>();
   shape.dense_intermediate_size = in["dense_intermediate_size"].integer<std::int64_t>();
   shape.expert_slices = in["expert_slices"].integer<int>();
   return shape;
@@ -110,6 +110,8 @@ ValidationSpec read_validation(const Field& in) {
   return spec;
 }
 
+}  // namespace
+
 JobSpec read_job(const Field& in) {
   JobSpec job;
   job.name = in["name"].string();
@@ -144,48 +146,46 @@ JobSpec read_job(const Field& in) {
   return job;
 }
 
-}  // namespace
-
-std::string to_json(const JobSpec& job) {
+Json to_value(const JobSpec& job) {
   const OptimizerSpec& optimizer = job.optimizer;
-  const Json out = {{"name", job.name},
-                    {"secret", job.secret},
-                    {"model", to_value(job.model)},
-                    {"initial_weights", job.initial_weights},
-                    {"initial_digest", job.initial_digest},
-                    {"precision", kPrecisionWords(job.precision)},
-                    {"recompute", kRecomputeWords(job.recompute)},
-                    {"seed", job.seed},
-                    {"data_prefix", job.data_prefix},
-                    {"data_digest", job.data_digest},
-                    {"steps", job.steps},
-                    {"microbatches", job.microbatches},
-                    {"chains", job.chains},
-                    {"sequences_per_microbatch", job.sequences_per_microbatch},
-                    {"sequence_length", job.sequence_length},
-                    {"optimizer",
-                     {{"learning_rate", optimizer.learning_rate},
-                      {"min_learning_rate", optimizer.min_learning_rate},
-                      {"beta1", optimizer.beta1},
-                      {"beta2", optimizer.beta2},
-                      {"epsilon", optimizer.epsilon},
-                      {"weight_decay", optimizer.weight_decay},
-                      {"clip_norm", optimizer.clip_norm},
-                      {"warmup_steps", optimizer.warmup_steps},
-                      {"schedule", kScheduleWords(optimizer.schedule)}}},
-                    {"elastic",
-                     {{"min_nodes", job.elastic.min_nodes},
-                      {"max_nodes", job.elastic.max_nodes},
-                      {"max_groups", job.elastic.max_groups},
-                      {"worker_memory_bytes", job.elastic.worker_memory_bytes}}},
-                    {"snapshots",
-                     {{"snapshot_every_steps", job.snapshots.snapshot_every_steps},
-                      {"checkpoint_every_steps", job.snapshots.checkpoint_every_steps},
-                      {"checkpoint_dir", job.snapshots.checkpoint_dir},
-                      {"keep_last", job.snapshots.keep_last}}},
-                    {"heartbeat_ms", job.heartbeat_ms},
-                    {"allow_mixed_fingerprints", job.allow_mixed_fingerprints}};
-  Json all = out;  // and what is absent where it says nothing
+  Json all = {{"name", job.name},
+              {"secret", job.secret},
+              {"model", to_value(job.model)},
+              {"initial_weights", job.initial_weights},
+              {"initial_digest", job.initial_digest},
+              {"precision", kPrecisionWords(job.precision)},
+              {"recompute", kRecomputeWords(job.recompute)},
+              {"seed", job.seed},
+              {"data_prefix", job.data_prefix},
+              {"data_digest", job.data_digest},
+              {"steps", job.steps},
+              {"microbatches", job.microbatches},
+              {"chains", job.chains},
+              {"sequences_per_microbatch", job.sequences_per_microbatch},
+              {"sequence_length", job.sequence_length},
+              {"optimizer",
+               {{"learning_rate", optimizer.learning_rate},
+                {"min_learning_rate", optimizer.min_learning_rate},
+                {"beta1", optimizer.beta1},
+                {"beta2", optimizer.beta2},
+                {"epsilon", optimizer.epsilon},
+                {"weight_decay", optimizer.weight_decay},
+                {"clip_norm", optimizer.clip_norm},
+                {"warmup_steps", optimizer.warmup_steps},
+                {"schedule", kScheduleWords(optimizer.schedule)}}},
+              {"elastic",
+               {{"min_nodes", job.elastic.min_nodes},
+                {"max_nodes", job.elastic.max_nodes},
+                {"max_groups", job.elastic.max_groups},
+                {"worker_memory_bytes", job.elastic.worker_memory_bytes}}},
+              {"snapshots",
+               {{"snapshot_every_steps", job.snapshots.snapshot_every_steps},
+                {"checkpoint_every_steps", job.snapshots.checkpoint_every_steps},
+                {"checkpoint_dir", job.snapshots.checkpoint_dir},
+                {"keep_last", job.snapshots.keep_last}}},
+              {"heartbeat_ms", job.heartbeat_ms},
+              {"allow_mixed_fingerprints", job.allow_mixed_fingerprints}};
+  // And what is absent where it says nothing.
   for (const DataSource& source : job.data_mix)
     all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   if (job.separate_documents) all["separate_documents"] = true;
@@ -200,8 +200,10 @@ std::string to_json(const JobSpec& job) {
   if (job.max_bad_steps != JobSpec{}.max_bad_steps) all["max_bad_steps"] = job.max_bad_steps;
   if (job.router_z_loss_coef != 0) all["router_z_loss_coef"] = job.router_z_loss_coef;
   if (job.profile.steps > 0) all["profile"] = {{"from_step", job.profile.from_step}, {"steps", job.profile.steps}};
-  return json::dump(all);
+  return all;
 }
+
+std::string to_json(const JobSpec& job) { return json::dump(to_value(job)); }
 
 std::vector<DataSource> data_sources(const JobSpec& job) {
   if (!job.data_mix.empty()) return job.data_mix;

@@ -1,6 +1,6 @@
 #include "api/job_status.hpp"
 
-#include "api/json_fields.hpp"
+#include "base/json_fields.hpp"
 
 namespace regroup {
 

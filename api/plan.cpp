@@ -1,6 +1,6 @@
 #include "api/plan.hpp"
 
-#include "api/json_fields.hpp"
+#include "api/json_values.hpp"
 
 #include <algorithm>
 
@@ -12,22 +12,6 @@ using json::Json;
 
 constexpr Words<Origin, 2> kOriginWords{{"fresh", "resume"}};
 constexpr Words<When, 2> kWhenWords{{"now", "boundary"}};
-
-Json to_value(const std::vector<Participant>& participants) {
-  Json out = Json::array();
-  for (const Participant& p : participants) {
-    out.push_back({{"worker", to_string(p.worker)}, {"address", p.address}, {"agent_address", p.agent_address}});
-  }
-  return out;
-}
-
-std::vector<Participant> read_participants(const Field& in) {
-  std::vector<Participant> out;
-  for (const Field& item : in.items()) {
-    out.push_back({item["worker"].worker(), item["address"].string(), item["agent_address"].string()});
-  }
-  return out;
-}
 
 bool keep_alike(const Group& a, const Group& b) {
   return a.expert_member == b.expert_member && a.dense_blocks == b.dense_blocks;
@@ -49,7 +33,7 @@ void write(const Placement& placement, Json& out) {
     if (alike != written.end()) continue;
     written.push_back(&group);
     Json dense = Json::array();
-    for (const IntervalSet& blocks : group.dense_blocks) dense.push_back(json::to_value(blocks));
+    for (const IntervalSet& blocks : group.dense_blocks) dense.push_back(to_value(blocks));
     keeps.push_back({{"dense_blocks", std::move(dense)}, {"expert_member", group.expert_member}});
   }
   out["groups"] = std::move(groups);
@@ -60,8 +44,8 @@ Placement read_placement(const Field& in) {
   std::vector<Group> keeps;
   for (const Field& item : in["keeps"].items()) {
     Group& group = keeps.emplace_back();
-    for (const Field& blocks : item["dense_blocks"].items()) group.dense_blocks.push_back(blocks.blocks());
-    for (const Field& member : item["expert_member"].items()) group.expert_member.push_back(member.integer<int>());
+    for (const Field& blocks : item["dense_blocks"].items()) group.dense_blocks.push_back(read_blocks(blocks));
+    group.expert_member = item["expert_member"].integers<int>();
   }
   Placement placement;
   for (const Field& item : in["groups"].items()) {
@@ -75,6 +59,8 @@ Placement read_placement(const Field& in) {
   }
   return placement;
 }
+
+}  // namespace
 
 Plan read_plan(const Field& in) {
   Plan plan;
@@ -100,9 +86,7 @@ Plan read_plan(const Field& in) {
   return plan;
 }
 
-}  // namespace
-
-std::string to_json(const Plan& plan) {
+Json to_value(const Plan& plan) {
   Json snapshot_donors = Json::array();
   for (const SnapshotDonor& donor : plan.snapshot_donors) {
     snapshot_donors.push_back(
@@ -124,8 +108,10 @@ std::string to_json(const Plan& plan) {
               {"detected_at_ms", plan.detected_at_ms},
               {"decided_at_ms", plan.decided_at_ms}};
   write(plan.placement, out);
-  return json::dump(out);
+  return out;
 }
+
+std::string to_json(const Plan& plan) { return json::dump(to_value(plan)); }
 
 Result<Plan> plan_from_json(const std::string& text) { return json::read_json(text, "plan", read_plan); }
 

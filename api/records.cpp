@@ -1,7 +1,7 @@
 #include "api/records.hpp"
 
-#include "api/json_fields.hpp"
 #include "base/hex.hpp"
+#include "base/json_fields.hpp"
 
 namespace regroup {
 namespace {
@@ -48,9 +48,7 @@ NodeRecord read_node(const Field& in) {
   record.memory_bytes = in["memory_bytes"].integer<std::int64_t>();
   record.device = in["device"].string();
   record.zone = in["zone"].string();
-  const Field labels = in["labels"];
-  if (!labels.raw().is_object()) labels.fail("must be an object");
-  for (const auto& [key, value] : labels.raw().items()) record.labels[key] = Field(value, "labels." + key).string();
+  for (const auto& [key, value] : in["labels"].members()) record.labels[key] = value.string();
   for (const Field& worker : in["workers"].items()) record.workers.push_back(read_worker(worker));
   record.highest_epoch = in["highest_epoch"].id<Epoch>();
   return record;
@@ -65,8 +63,7 @@ std::string joined(ProgressState state, const std::string& reason) {
 void split(const Field& in, ProgressState& state, std::string& reason) {
   const std::string text = in.string();
   const auto colon = text.find(": ");
-  const Json word = text.substr(0, colon);
-  state = Field(word, in.path()).word(kProgressWords);
+  state = in.word(kProgressWords, text.substr(0, colon));
   reason = colon == std::string::npos ? "" : text.substr(colon + 2);
 }
 
@@ -192,8 +189,8 @@ std::string to_json(const LoadRecord& record) {
 Result<LoadRecord> load_from_json(const std::string& text) {
   return read_json(text, "load record", [](const Field& in) {
     LoadRecord record{in["epoch"].id<Epoch>(), in["step"].id<Step>(), {}, {}};
-    for (const Field& tokens : in["expert_load"].items()) record.expert_load.push_back(tokens.integer<std::int64_t>());
-    for (const Field& tokens : in["load_before"].items()) record.load_before.push_back(tokens.integer<std::int64_t>());
+    record.expert_load = in["expert_load"].integers<std::int64_t>();
+    record.load_before = in["load_before"].integers<std::int64_t>();
     return record;
   });
 }

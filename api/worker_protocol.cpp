@@ -1,69 +1,46 @@
 // Frozen names: an agent and a worker of one protocol version must read each other's messages.
 #include "api/worker_protocol.hpp"
 
-#include "api/bad_steps_json.hpp"
-
-#include <nlohmann/json.hpp>
-
-#include <limits>
+#include "api/json_values.hpp"
+#include "base/json_fields.hpp"
 
 namespace regroup {
 namespace {
 
-using nlohmann::json;
+using json::Field;
+using json::Json;
 
-Error bad(const std::string& what) { return {Code::kCorrupt, "message between agent and worker: " + what}; }
-
-// JSON has no NaN; a loss may be one. nlohmann writes it as null.
-double number(const json& value) {
-  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
-}
-
-WorkerId worker_id(const json& value) {
-  WorkerId id;
-  if (!parse_worker_id(value.get<std::string>(), id))
-    throw std::runtime_error("'" + value.get<std::string>() + "' is no worker id");
-  return id;
-}
-
-template <class Enum, std::size_t N>
-Enum word(const json& object, const char* field, const Words<Enum, N>& words) {
-  const auto& text = object.at(field).get_ref<const std::string&>();
-  if (const auto known = words.find(text)) return *known;
-  throw std::runtime_error(std::string(field) + " '" + text + "' is unknown");
-}
-
-json entries_json(const std::vector<SnapshotEntry>& entries) {
-  json out = json::array();
+// [[unit, lo, hi, offset], ...]
+Json entries_value(const std::vector<SnapshotEntry>& entries) {
+  Json out = Json::array();
   for (const auto& e : entries) out.push_back({e.unit, e.blocks.lo, e.blocks.hi, e.offset});
   return out;
 }
 
-std::vector<SnapshotEntry> entries_from(const json& value) {
+std::vector<SnapshotEntry> read_placed_entries(const Field& in) {
   std::vector<SnapshotEntry> out;
-  for (const auto& e : value)
-    out.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, e.at(3).get<std::int64_t>()});
+  for (const Field& entry : in.items()) {
+    const auto n = entry.items(4);
+    out.push_back({n[0].integer<int>(), {n[1].integer<int>(), n[2].integer<int>()}, n[3].integer<std::int64_t>()});
+  }
   return out;
 }
 
-json info_json(const SnapshotInfo& info) {
+Json info_value(const SnapshotInfo& info) {
   return {{"step", info.step.value}, {"epoch", info.epoch.value},
-          {"slot", info.slot},       {"entries", entries_json(info.entries)},
-          {"safe", info.safe.value}, {"bad", bad_json(info.bad)}};
+          {"slot", info.slot},       {"entries", entries_value(info.entries)},
+          {"safe", info.safe.value}, {"bad", to_value(info.bad)}};
 }
 
-SnapshotInfo info_from(const json& v) {
-  return {Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()), v.at("slot").get<int>(),
-          entries_from(v.at("entries")),          Step(v.at("safe").get<std::int64_t>()),    bad_from(v.at("bad"))};
+SnapshotInfo read_info(const Field& in) {
+  return {in["step"].id<Step>(),     in["epoch"].id<Epoch>(),
+          in["slot"].integer<int>(), read_placed_entries(in["entries"]),
+          in["safe"].id<Step>(),     read_bad_steps(in["bad"])};
 }
 
-json participant_json(const Participant& p) {
-  return {{"worker", to_string(p.worker)}, {"address", p.address}, {"agent_address", p.agent_address}};
-}
-
-json encode(const Welcome& m) {
+Json encode(const Welcome& m) {
   return {{"type", "welcome"},
-          {"job", json::parse(to_json(m.job))},
+          {"job", to_value(m.job)},
           {"self", to_string(m.self)},
           {"mesh_listen", m.mesh_listen},
           {"agent_address", m.agent_address},
@@ -71,35 +48,33 @@ json encode(const Welcome& m) {
           {"profile_file", m.profile_file},
           {"peer_memory", m.peer_memory}};
 }
-json encode(const DialPeers& m) {
-  json peers = json::array();
-  for (const auto& p : m.peers) peers.push_back(participant_json(p));
-  return {{"type", "dial_peers"}, {"epoch", m.epoch.value}, {"peers", std::move(peers)}};
+Json encode(const DialPeers& m) {
+  return {{"type", "dial_peers"}, {"epoch", m.epoch.value}, {"peers", to_value(m.peers)}};
 }
-json encode(const NewPlan& m) { return {{"type", "new_plan"}, {"plan", json::parse(to_json(m.plan))}}; }
-json encode(const ArenaGrant& m) { return {{"type", "arena_grant"}, {"slot", m.slot}, {"bytes", m.bytes}}; }
-json encode(const SnapshotAnswer& m) {
+Json encode(const NewPlan& m) { return {{"type", "new_plan"}, {"plan", to_value(m.plan)}}; }
+Json encode(const ArenaGrant& m) { return {{"type", "arena_grant"}, {"slot", m.slot}, {"bytes", m.bytes}}; }
+Json encode(const SnapshotAnswer& m) {
   return {{"type", "snapshot_answer"},
           {"step", m.step.value},
           {"epoch", m.epoch.value},
           {"news", static_cast<int>(m.news)}};
 }
-json encode(const StopWorker& m) { return {{"type", "stop_worker"}, {"reason", m.reason}}; }
+Json encode(const StopWorker& m) { return {{"type", "stop_worker"}, {"reason", m.reason}}; }
 
-json encode(const Hello& m) {
+Json encode(const Hello& m) {
   return {{"type", "hello"}, {"address", m.address}, {"pid", m.pid}, {"fingerprint", m.fingerprint}};
 }
-json encode(const StateChanged& m) {
+Json encode(const StateChanged& m) {
   return {{"type", "state_changed"}, {"state", static_cast<int>(m.state)}, {"epoch", m.epoch.value}, {"text", m.text}};
 }
-json encode(const Suspects& m) {
-  json list = json::array();
+Json encode(const Suspects& m) {
+  Json list = Json::array();
   for (const auto& s : m.suspicions)
     list.push_back(
         {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
   return {{"type", "suspects"}, {"epoch", m.epoch.value}, {"suspicions", std::move(list)}};
 }
-json encode(const Committed& m) {
+Json encode(const Committed& m) {
   const CommitReport& r = m.report;
   return {{"type", "committed"},
           {"epoch", r.epoch.value},
@@ -114,10 +89,10 @@ json encode(const Committed& m) {
           {"phases", r.phases},
           {"expert_load", r.expert_load},
           {"rank_load", r.rank_load},
-          {"bad", bad_json(r.bad)},
+          {"bad", to_value(r.bad)},
           {"checkpoint_left_out", r.checkpoint_left_out}};
 }
-json encode(const Regrouped& m) {
+Json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
   return {{"type", "regrouped"},
           {"epoch", r.epoch.value},
@@ -135,159 +110,146 @@ json encode(const Regrouped& m) {
           {"plan_seen_at_ms", r.plan_seen_at_ms},
           {"steps_lost", r.steps_lost}};
 }
-json encode(const NeedArena& m) { return {{"type", "need_arena"}, {"slots", m.slots}, {"bytes", m.bytes}}; }
-json encode(const SnapshotTaken& m) {
+Json encode(const NeedArena& m) { return {{"type", "need_arena"}, {"slots", m.slots}, {"bytes", m.bytes}}; }
+Json encode(const SnapshotTaken& m) {
   return {{"type", "snapshot_taken"},
-          {"info", info_json(m.info)},
+          {"info", info_value(m.info)},
           {"make_durable", m.make_durable},
           {"num_parts", m.num_parts},
           {"part", m.part},
-          {"to_write", entries_json(m.to_write)}};
+          {"to_write", entries_value(m.to_write)}};
 }
-json encode(const Stopped& m) { return {{"type", "stopped"}, {"epoch", m.epoch.value}, {"step", m.step.value}}; }
-json encode(const Finished& m) {
+Json encode(const Stopped& m) { return {{"type", "stopped"}, {"epoch", m.epoch.value}, {"step", m.step.value}}; }
+Json encode(const Finished& m) {
   return {{"type", "finished"}, {"step", m.step.value}, {"weights_sha256", m.weights_sha256}};
 }
-json encode(const Validated& m) {
+Json encode(const Validated& m) {
   return {{"type", "validated"}, {"epoch", m.epoch.value}, {"step", m.step.value},
           {"loss", m.loss},      {"targets", m.targets},   {"seconds", m.seconds}};
 }
-json encode(const GaveUp& m) { return {{"type", "gave_up"}, {"step", m.step.value}, {"reason", m.reason}}; }
-json encode(const Fault& m) { return {{"type", "fault"}, {"text", m.text}}; }
+Json encode(const GaveUp& m) { return {{"type", "gave_up"}, {"step", m.step.value}, {"reason", m.reason}}; }
+Json encode(const Fault& m) { return {{"type", "fault"}, {"text", m.text}}; }
 
-// Text in a message may come from an exception of any library: bytes that are not UTF-8 are replaced, not thrown over.
 template <class Message>
 std::string dump(const Message& message) {
-  return std::visit([](const auto& m) { return encode(m).dump(-1, ' ', false, json::error_handler_t::replace); },
-                    message);
+  return std::visit([](const auto& m) { return json::dump(encode(m)); }, message);
 }
 
-Result<ToWorker> decode_to_worker(const json& v) {
-  const auto& type = v.at("type").get_ref<const std::string&>();
+// On the wire some enums are numbers.
+template <class Enum>
+Enum read_number_of(const Field& in, Enum last) {
+  const int number = in.integer<int>();
+  if (number < 0 || number > static_cast<int>(last)) in.fail("is " + std::to_string(number) + ", which is unknown");
+  return static_cast<Enum>(number);
+}
+
+ToWorker read_to_worker(const Field& in) {
+  const std::string type = in["type"].string();
   if (type == "welcome") {
-    auto job = job_from_json(v.at("job").dump());
-    if (!job) return job.error();
-    return ToWorker(Welcome{std::move(*job), worker_id(v.at("self")), v.at("mesh_listen").get<std::string>(),
-                            v.at("agent_address").get<std::string>(), Epoch(v.at("highest_epoch").get<std::uint64_t>()),
-                            v.at("profile_file").get<std::string>(), v.value("peer_memory", true)});
+    const auto peer_memory = in.find("peer_memory");
+    return Welcome{read_job(in["job"]),
+                   in["self"].worker(),
+                   in["mesh_listen"].string(),
+                   in["agent_address"].string(),
+                   in["highest_epoch"].id<Epoch>(),
+                   in["profile_file"].string(),
+                   !peer_memory || peer_memory->boolean()};
   }
-  if (type == "dial_peers") {
-    DialPeers m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};
-    for (const auto& p : v.at("peers"))
-      m.peers.push_back(
-          {worker_id(p.at("worker")), p.at("address").get<std::string>(), p.at("agent_address").get<std::string>()});
-    return ToWorker(std::move(m));
-  }
-  if (type == "new_plan") {
-    auto plan = plan_from_json(v.at("plan").dump());
-    if (!plan) return plan.error();
-    return ToWorker(NewPlan{std::move(*plan)});
-  }
-  if (type == "arena_grant") return ToWorker(ArenaGrant{v.at("slot").get<int>(), v.at("bytes").get<std::int64_t>()});
+  if (type == "dial_peers") return DialPeers{in["epoch"].id<Epoch>(), read_participants(in["peers"])};
+  if (type == "new_plan") return NewPlan{read_plan(in["plan"])};
+  if (type == "arena_grant") return ArenaGrant{in["slot"].integer<int>(), in["bytes"].integer<std::int64_t>()};
   if (type == "snapshot_answer") {
-    const int news = v.at("news").get<int>();
-    if (news < 0 || news > static_cast<int>(SnapshotNews::kSaveEnded))
-      throw std::runtime_error("news " + std::to_string(news) + " is unknown");
-    return ToWorker(SnapshotAnswer{Step(v.at("step").get<std::int64_t>()), Epoch(v.at("epoch").get<std::uint64_t>()),
-                                   static_cast<SnapshotNews>(news)});
+    return SnapshotAnswer{in["step"].id<Step>(), in["epoch"].id<Epoch>(),
+                          read_number_of(in["news"], SnapshotNews::kSaveEnded)};
   }
-  if (type == "stop_worker") return ToWorker(StopWorker{v.at("reason").get<std::string>()});
-  return bad("type '" + type + "' is unknown to the worker");
+  if (type == "stop_worker") return StopWorker{in["reason"].string()};
+  in["type"].fail("is '" + type + "', unknown to the worker");
 }
 
-Committed committed_from(const json& v) {
+CommitReport read_commit(const Field& in) {
   CommitReport r;
-  r.epoch = Epoch(v.at("epoch").get<std::uint64_t>());
-  r.step = Step(v.at("step").get<std::int64_t>());
-  r.loss = number(v.at("loss"));
-  r.aux_loss = number(v.at("aux_loss"));
-  r.z_loss = number(v.at("z_loss"));
-  r.grad_norm = number(v.at("grad_norm"));
-  r.bad = bad_from(v.at("bad"));
-  r.learning_rate = number(v.at("learning_rate"));
-  r.tokens = v.at("tokens").get<std::int64_t>();
-  r.seconds = number(v.at("seconds"));
-  for (const auto& [name, seconds] : v.at("phases").items()) r.phases[name] = number(seconds);
-  r.expert_load = v.at("expert_load").get<std::vector<std::int64_t>>();
-  r.rank_load = number(v.at("rank_load"));
-  r.checkpoint_left_out = v.at("checkpoint_left_out").get<bool>();
-  return {std::move(r)};
+  r.epoch = in["epoch"].id<Epoch>();
+  r.step = in["step"].id<Step>();
+  r.loss = in["loss"].real_or_nan();
+  r.aux_loss = in["aux_loss"].real_or_nan();
+  r.z_loss = in["z_loss"].real_or_nan();
+  r.grad_norm = in["grad_norm"].real_or_nan();
+  r.bad = read_bad_steps(in["bad"]);
+  r.learning_rate = in["learning_rate"].real_or_nan();
+  r.tokens = in["tokens"].integer<std::int64_t>();
+  r.seconds = in["seconds"].real_or_nan();
+  for (const auto& [name, seconds] : in["phases"].members()) r.phases[name] = seconds.real_or_nan();
+  r.expert_load = in["expert_load"].integers<std::int64_t>();
+  r.rank_load = in["rank_load"].real_or_nan();
+  r.checkpoint_left_out = in["checkpoint_left_out"].boolean();
+  return r;
 }
 
-Regrouped regrouped_from(const json& v) {
+RegroupReport read_regroup(const Field& in) {
   RegroupReport r;
-  r.epoch = Epoch(v.at("epoch").get<std::uint64_t>());
-  r.cause = word(v, "cause", kCauseWords);
-  r.members = v.at("members").get<int>();
-  r.step = Step(v.at("step").get<std::int64_t>());
-  r.source = word(v, "source", kStateSourceWords);
-  r.reason = v.at("reason").get<std::string>();
-  r.stop_ms = number(v.at("stop_ms"));
-  r.agree_ms = number(v.at("agree_ms"));
-  r.move_ms = number(v.at("move_ms"));
-  r.first_commit_ms = number(v.at("first_commit_ms"));
-  r.bytes_moved = v.at("bytes_moved").get<std::int64_t>();
-  r.bytes_from_own_agent = v.at("bytes_from_own_agent").get<std::int64_t>();
-  r.plan_seen_at_ms = v.at("plan_seen_at_ms").get<std::int64_t>();
-  r.steps_lost = v.at("steps_lost").get<std::int64_t>();
-  return {std::move(r)};
+  r.epoch = in["epoch"].id<Epoch>();
+  r.cause = in["cause"].word(kCauseWords);
+  r.members = in["members"].integer<int>();
+  r.step = in["step"].id<Step>();
+  r.source = in["source"].word(kStateSourceWords);
+  r.reason = in["reason"].string();
+  r.stop_ms = in["stop_ms"].real_or_nan();
+  r.agree_ms = in["agree_ms"].real_or_nan();
+  r.move_ms = in["move_ms"].real_or_nan();
+  r.first_commit_ms = in["first_commit_ms"].real_or_nan();
+  r.bytes_moved = in["bytes_moved"].integer<std::int64_t>();
+  r.bytes_from_own_agent = in["bytes_from_own_agent"].integer<std::int64_t>();
+  r.plan_seen_at_ms = in["plan_seen_at_ms"].integer<std::int64_t>();
+  r.steps_lost = in["steps_lost"].integer<std::int64_t>();
+  return r;
 }
 
-Result<FromWorker> decode_from_worker(const json& v) {
-  const auto& type = v.at("type").get_ref<const std::string&>();
-  if (type == "hello")
-    return FromWorker(
-        Hello{v.at("address").get<std::string>(), v.at("pid").get<int>(), v.at("fingerprint").get<std::string>()});
+Suspects read_suspects(const Field& in) {
+  Suspects m{in["epoch"].id<Epoch>(), {}};
+  for (const Field& s : in["suspicions"].items()) {
+    m.suspicions.push_back(
+        {s["whom"].worker(), s["evidence"].word(kEvidenceWords), s["seen_at_ms"].integer<std::int64_t>()});
+  }
+  return m;
+}
+
+FromWorker read_from_worker(const Field& in) {
+  const std::string type = in["type"].string();
+  if (type == "hello") return Hello{in["address"].string(), in["pid"].integer<int>(), in["fingerprint"].string()};
   if (type == "state_changed") {
-    const int state = v.at("state").get<int>();
-    if (state < 0 || state > static_cast<int>(WorkerState::kFailed))
-      return bad("worker state " + std::to_string(state) + " is unknown");
-    return FromWorker(StateChanged{static_cast<WorkerState>(state), Epoch(v.at("epoch").get<std::uint64_t>()),
-                                   v.at("text").get<std::string>()});
+    return StateChanged{read_number_of(in["state"], WorkerState::kFailed), in["epoch"].id<Epoch>(),
+                        in["text"].string()};
   }
-  if (type == "suspects") {
-    Suspects m{Epoch(v.at("epoch").get<std::uint64_t>()), {}};
-    for (const auto& s : v.at("suspicions"))
-      m.suspicions.push_back(
-          {worker_id(s.at("whom")), word(s, "evidence", kEvidenceWords), s.at("seen_at_ms").get<std::int64_t>()});
-    return FromWorker(std::move(m));
+  if (type == "suspects") return read_suspects(in);
+  if (type == "committed") return Committed{read_commit(in)};
+  if (type == "regrouped") return Regrouped{read_regroup(in)};
+  if (type == "need_arena") return NeedArena{in["slots"].integer<int>(), in["bytes"].integer<std::int64_t>()};
+  if (type == "snapshot_taken") {
+    return SnapshotTaken{read_info(in["info"]), in["make_durable"].boolean(), in["num_parts"].integer<int>(),
+                         in["part"].integer<int>(), read_placed_entries(in["to_write"])};
   }
-  if (type == "committed") return FromWorker(committed_from(v));
-  if (type == "regrouped") return FromWorker(regrouped_from(v));
-  if (type == "need_arena") return FromWorker(NeedArena{v.at("slots").get<int>(), v.at("bytes").get<std::int64_t>()});
-  if (type == "snapshot_taken")
-    return FromWorker(SnapshotTaken{info_from(v.at("info")), v.at("make_durable").get<bool>(),
-                                    v.at("num_parts").get<int>(), v.at("part").get<int>(),
-                                    entries_from(v.at("to_write"))});
-  if (type == "validated")
-    return FromWorker(Validated{Epoch(v.at("epoch").get<std::uint64_t>()), Step(v.at("step").get<std::int64_t>()),
-                                number(v.at("loss")), v.at("targets").get<std::int64_t>(), number(v.at("seconds"))});
-  if (type == "gave_up")
-    return FromWorker(GaveUp{Step(v.at("step").get<std::int64_t>()), v.at("reason").get<std::string>()});
-  if (type == "finished")
-    return FromWorker(Finished{Step(v.at("step").get<std::int64_t>()), v.at("weights_sha256").get<std::string>()});
-  if (type == "stopped")
-    return FromWorker(Stopped{Epoch(v.at("epoch").get<std::uint64_t>()), Step(v.at("step").get<std::int64_t>())});
-  if (type == "fault") return FromWorker(Fault{v.at("text").get<std::string>()});
-  return bad("type '" + type + "' is unknown to the agent");
+  if (type == "validated") {
+    return Validated{in["epoch"].id<Epoch>(), in["step"].id<Step>(), in["loss"].real_or_nan(),
+                     in["targets"].integer<std::int64_t>(), in["seconds"].real_or_nan()};
+  }
+  if (type == "gave_up") return GaveUp{in["step"].id<Step>(), in["reason"].string()};
+  if (type == "finished") return Finished{in["step"].id<Step>(), in["weights_sha256"].string()};
+  if (type == "stopped") return Stopped{in["epoch"].id<Epoch>(), in["step"].id<Step>()};
+  if (type == "fault") return Fault{in["text"].string()};
+  in["type"].fail("is '" + type + "', unknown to the agent");
 }
 
-template <class Message>
-Result<Message> guarded(const std::string& text, Result<Message> (*decode)(const json&)) {
-  try {
-    return decode(json::parse(text));
-  } catch (const std::exception& e) {
-    return bad(e.what());
-  }
-}
+constexpr const char* kWhat = "message between agent and worker";
 
 }  // namespace
 
 std::string to_json(const ToWorker& message) { return dump(message); }
 std::string to_json(const FromWorker& message) { return dump(message); }
-Result<ToWorker> to_worker_from_json(const std::string& text) { return guarded<ToWorker>(text, decode_to_worker); }
+Result<ToWorker> to_worker_from_json(const std::string& text) {
+  return json::read_json(text, kWhat, read_to_worker, Code::kCorrupt);
+}
 Result<FromWorker> from_worker_from_json(const std::string& text) {
-  return guarded<FromWorker>(text, decode_from_worker);
+  return json::read_json(text, kWhat, read_from_worker, Code::kCorrupt);
 }
 
 }  // namespace regroup

@@ -1,9 +1,8 @@
 #include "agent/snapshots/listing.hpp"
 
-#include "api/bad_steps_json.hpp"
+#include "api/json_values.hpp"
+#include "base/json_fields.hpp"
 #include "base/log.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +13,7 @@
 namespace regroup {
 namespace {
 
-using nlohmann::json;
+using json::Json;
 
 constexpr std::chrono::milliseconds kBetweenSigns{200};
 constexpr std::size_t kMostSigns = 2048;  // spaces before the JSON: signs of life for 400 s
@@ -24,20 +23,20 @@ struct Check {
   const KeptEntry* entry = nullptr;
 };
 
-json describe(const KeptSnapshot& snapshot) {
-  json entries = json::array();
+Json describe(const KeptSnapshot& snapshot) {
+  Json entries = Json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
   return {{"taken_by", to_string(snapshot.taken_by)},
           {"step", snapshot.step.value},
           {"epoch", snapshot.epoch.value},
-          {"bad", bad_json(snapshot.bad)},
+          {"bad", to_value(snapshot.bad)},
           {"entries", std::move(entries)}};
 }
 
 std::string listing_of(const std::vector<SnapshotPtr>& snapshots) {
-  json list = json::array();
+  Json list = Json::array();
   for (const SnapshotPtr& snapshot : snapshots) list.push_back(describe(*snapshot));
-  return json{{"snapshots", std::move(list)}}.dump();
+  return Json{{"snapshots", std::move(list)}}.dump();
 }
 
 // Every entry once, by whichever thread is free.

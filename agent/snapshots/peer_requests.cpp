@@ -1,16 +1,49 @@
 #include "agent/snapshots/peer_requests.hpp"
 
 #include "agent/snapshots/listing.hpp"
-#include "api/bad_steps_json.hpp"
-
-#include <nlohmann/json.hpp>
+#include "api/json_values.hpp"
+#include "base/json_fields.hpp"
 
 #include <algorithm>
+#include <variant>
 
 namespace regroup {
 namespace {
 
-using nlohmann::json;
+using json::Field;
+using json::Json;
+
+struct List {};
+struct Fetch {
+  Step step;
+  int unit = 0;
+  Interval blocks;
+};
+struct Put {
+  WorkerId taken_by;
+  Step step;
+  Epoch epoch;
+  std::uint64_t place = 0;
+  Step safe;
+  BadSteps bad;
+  std::vector<SnapshotEntry> entries;
+};
+using Request = std::variant<List, Fetch, Put>;
+
+Request read_request(const Field& in) {
+  const std::string what = in["do"].string();
+  if (what == "list") return List{};
+  if (what == "fetch") {
+    return Fetch{in["step"].id<Step>(), in["unit"].integer<int>(), {in["lo"].integer<int>(), in["hi"].integer<int>()}};
+  }
+  if (what == "put") {
+    return Put{in["taken_by"].worker(),    in["step"].id<Step>(),
+               in["epoch"].id<Epoch>(),    in["place"].integer<std::uint64_t>(),
+               in["safe"].id<Step>(),      read_bad_steps(in["bad"]),
+               read_entries(in["entries"])};
+  }
+  in["do"].fail("is '" + what + "', which this agent cannot do");
+}
 
 struct Piece {
   SnapshotPtr snapshot;
@@ -56,10 +89,8 @@ Result<std::vector<Piece>> find_pieces(Shelf& shelf, Step step, int unit, Interv
 
 iovec part(const void* data, std::int64_t bytes) { return {const_cast<void*>(data), static_cast<std::size_t>(bytes)}; }
 
-Result<void> answer_fetch(PeerSocket& socket, Shelf& shelf, const json& request) {
-  const Step step(request.at("step").get<std::int64_t>());
-  const int unit = request.at("unit").get<int>();
-  const Interval blocks{request.at("lo").get<int>(), request.at("hi").get<int>()};
+Result<void> answer(PeerSocket& socket, Shelf& shelf, const Fetch& request) {
+  const auto& [step, unit, blocks] = request;
   if (unit < 0 || unit >= static_cast<int>(shelf.block_elements().size()) || blocks.lo < 0 || blocks.lo >= blocks.hi)
     return socket.write_frame(error_json({Code::kBadInput, "the model has no such blocks"}));
   auto pieces = find_pieces(shelf, step, unit, blocks);
@@ -77,7 +108,7 @@ Result<void> answer_fetch(PeerSocket& socket, Shelf& shelf, const json& request)
     }
   }
   auto sent = socket.write_frame(
-      json{{"ok", true}, {"bytes", static_cast<std::uint64_t>(3 * blocks.size() * block_bytes)}}.dump());
+      Json{{"ok", true}, {"bytes", static_cast<std::uint64_t>(3 * blocks.size() * block_bytes)}}.dump());
   if (sent) sent = socket.write(std::move(sums));
   if (sent) sent = socket.write(std::move(arrays));
   return sent;
@@ -88,17 +119,14 @@ struct Incoming {
   Step safe;
 };
 
-Result<Incoming> prepare_put(const Shelf& shelf, RegionPool& copies, const json& request) {
+Result<Incoming> prepare_put(const Shelf& shelf, RegionPool& copies, const Put& request) {
   auto snapshot = std::make_shared<KeptSnapshot>();
-  if (!parse_worker_id(request.at("taken_by").get<std::string>(), snapshot->taken_by))
-    return Error{Code::kBadInput, "a put names no worker"};
-  snapshot->step = Step(request.at("step").get<std::int64_t>());
-  snapshot->epoch = Epoch(request.at("epoch").get<std::uint64_t>());
-  snapshot->place = request.at("place").get<std::uint64_t>();
-  snapshot->bad = bad_from(request.at("bad"));
-  std::vector<SnapshotEntry> entries;
-  for (const auto& e : request.at("entries"))
-    entries.push_back({e.at(0).get<int>(), {e.at(1).get<int>(), e.at(2).get<int>()}, 0});
+  snapshot->taken_by = request.taken_by;
+  snapshot->step = request.step;
+  snapshot->epoch = request.epoch;
+  snapshot->place = request.place;
+  snapshot->bad = request.bad;
+  std::vector<SnapshotEntry> entries = request.entries;
   auto bytes = lay_out(entries, shelf.block_elements());
   if (!bytes) return bytes.error();
   if (*bytes == 0) return Error{Code::kBadInput, "a put holds nothing"};
@@ -108,7 +136,7 @@ Result<Incoming> prepare_put(const Shelf& shelf, RegionPool& copies, const json&
   if (!memory) return memory.error();
   snapshot->memory = std::move(*memory);
   snapshot->entries = std::move(*kept);
-  return Incoming{std::move(snapshot), Step(request.at("safe").get<std::int64_t>())};
+  return Incoming{std::move(snapshot), request.safe};
 }
 
 Result<void> receive_put(PeerSocket& socket, Shelf& shelf, Incoming incoming) {
@@ -134,7 +162,7 @@ Result<void> receive_put(PeerSocket& socket, Shelf& shelf, Incoming incoming) {
   return socket.write_frame(R"({"ok":true})");
 }
 
-Result<void> answer_put(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const json& request) {
+Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const Put& request) {
   auto incoming = prepare_put(shelf, copies, request);
   if (!incoming) return socket.write_frame(error_json(incoming.error()));
   auto sent = socket.write_frame(R"({"ok":true})");
@@ -152,30 +180,24 @@ Result<void> await_ok(PeerSocket& socket, const std::string& who) {
 
 Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const std::string& request) {
   if (shelf.closed()) return Error{Code::kUnavailable, "this agent no longer works for the job"};
-  try {
-    const json asked = json::parse(request);
-    const std::string what = asked.at("do").get<std::string>();
-    if (what == "list") return answer_list(socket, shelf);
-    if (what == "fetch") return answer_fetch(socket, shelf, asked);
-    if (what == "put") return answer_put(socket, shelf, copies, asked);
-    return socket.write_frame(error_json({Code::kBadInput, "this agent cannot do '" + what + "'"}));
-  } catch (const json::exception& e) {
-    return socket.write_frame(
-        error_json({Code::kBadInput, std::string("a request in a form that is not read here: ") + e.what()}));
-  }
+  const auto asked = json::read_json(request, "a request in a form that is not read here", read_request);
+  if (!asked) return socket.write_frame(error_json(asked.error()));
+  if (const auto* fetch = std::get_if<Fetch>(&*asked)) return answer(socket, shelf, *fetch);
+  if (const auto* put = std::get_if<Put>(&*asked)) return answer(socket, shelf, copies, *put);
+  return answer_list(socket, shelf);
 }
 
 Result<void> put_snapshot(PeerSocket& socket, const KeptSnapshot& snapshot, Step safe, const std::string& who) {
-  json entries = json::array();
+  Json entries = Json::array();
   for (const KeptEntry& entry : snapshot.entries) entries.push_back({entry.unit, entry.blocks.lo, entry.blocks.hi});
-  auto done = socket.write_frame(json{
+  auto done = socket.write_frame(Json{
       {"do", "put"},
       {"taken_by", to_string(snapshot.taken_by)},
       {"step", snapshot.step.value},
       {"epoch", snapshot.epoch.value},
       {"place", snapshot.place},
       {"safe", safe.value},
-      {"bad", bad_json(snapshot.bad)},
+      {"bad", to_value(snapshot.bad)},
       {"entries",
        std::move(entries)}}.dump());
   if (done) done = await_ok(socket, who);

@@ -1,10 +1,9 @@
 #include "api/snapshots/peer_wire.hpp"
 
 #include "base/hex.hpp"
+#include "base/json_fields.hpp"
 #include "base/random_bytes.hpp"
 #include "net/proof.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <cstring>
 
@@ -14,7 +13,8 @@
 namespace regroup {
 namespace {
 
-using nlohmann::json;
+using json::Field;
+using json::Json;
 constexpr std::size_t kNonceBytes = 32;
 constexpr char kMagic[4] = {'R', 'G', 'P', '1'};
 
@@ -37,11 +37,11 @@ Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const s
   const std::string theirs = to_hex(std::string_view(greeting + 4, kNonceBytes));
   const std::string mine = to_hex(random_bytes(kNonceBytes));
   done = socket.write_frame(
-      json{{"job", job}, {"nonce", mine}, {"proof", proof(secret, "client", theirs, mine, job)}}.dump());
+      Json{{"job", job}, {"nonce", mine}, {"proof", proof(secret, "client", theirs, mine, job)}}.dump());
   if (!done) return done;
   auto reply = socket.read_frame(kPeerMaxHello);
   if (!reply) return reply.error();
-  auto answer = json::parse(*reply, nullptr, false);
+  auto answer = Json::parse(*reply, nullptr, false);
   if (!answer.is_object() || !answer.contains("proof") || !answer["proof"].is_string()) return kRefused;
   if (!same_proof(answer["proof"].get<std::string>(), proof(secret, "server", theirs, mine, job)))
     return Error{Code::kBadInput, "the peer does not know the job's secret"};
@@ -56,7 +56,7 @@ Result<std::string> admit_client(PeerSocket& socket,
   if (!done) return done.error();
   auto hello = socket.read_frame(kPeerMaxHello);
   if (!hello) return hello.error();
-  auto said = json::parse(*hello, nullptr, false);
+  auto said = Json::parse(*hello, nullptr, false);
   auto text = [&said](const char* key) {
     return said.is_object() && said.contains(key) && said[key].is_string() ? said[key].get<std::string>()
                                                                            : std::string();
@@ -69,24 +69,33 @@ Result<std::string> admit_client(PeerSocket& socket,
     (void)socket.write_frame(error_json(kRefused));
     return kRefused;
   }
-  done = socket.write_frame(json{{"ok", true}, {"proof", proof(secret, "server", mine, text("nonce"), job)}}.dump());
+  done = socket.write_frame(Json{{"ok", true}, {"proof", proof(secret, "server", mine, text("nonce"), job)}}.dump());
   if (!done) return done.error();
   return job;
 }
 
 std::string error_json(const Error& error) {
-  return json{{"error", error.context}, {"code", static_cast<int>(error.code)}}.dump(-1, ' ', false,
-                                                                                     json::error_handler_t::replace);
+  return json::dump(Json{{"error", error.context}, {"code", static_cast<int>(error.code)}});
 }
 
 Result<void> error_from_json(const std::string& reply, const std::string& who) {
-  auto value = json::parse(reply, nullptr, false);
-  if (!value.is_object()) return Error{Code::kCorrupt, who + " answered with something that is no JSON object"};
-  if (!value.contains("error")) return {};
-  const int code = value.contains("code") && value["code"].is_number_integer() ? value["code"].get<int>() : -1;
-  const bool known = code >= 0 && code <= static_cast<int>(Code::kInternal);
-  return Error{known ? static_cast<Code>(code) : Code::kUnavailable,
-               who + ": " + (value["error"].is_string() ? value["error"].get<std::string>() : std::string("refused"))};
+  struct Answer {
+    std::optional<std::string> refusal;
+    int code = -1;
+  };
+  const auto answer = json::read_json(
+      reply, who + " answered",
+      [](const Field& in) {
+        Answer said;
+        if (const auto error = in.find("error")) said.refusal = error->string();
+        if (const auto code = in.find("code")) said.code = code->integer<int>();
+        return said;
+      },
+      Code::kCorrupt);
+  if (!answer) return answer.error();
+  if (!answer->refusal) return {};
+  const bool known = answer->code >= 0 && answer->code <= static_cast<int>(Code::kInternal);
+  return Error{known ? static_cast<Code>(answer->code) : Code::kUnavailable, who + ": " + *answer->refusal};
 }
 
 std::vector<std::uint64_t> block_checksums(const float* arrays, int blocks, std::int64_t block_elements) {

@@ -3,10 +3,14 @@
 #pragma once
 
 #include "api/worker_protocol.hpp"
+#include "net/peer_socket.hpp"
 
 #include <chrono>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace regroup {
 
@@ -20,11 +24,18 @@ class SnapshotClient {
   // Proves the job's secret. kUnavailable, kTimeout, kBadInput (wrong secret).
   static Result<std::unique_ptr<SnapshotClient>> connect(const std::string& agent_address, const std::string& job,
                                                          const std::string& secret, std::chrono::milliseconds timeout);
-  virtual ~SnapshotClient() = default;
-  virtual Result<std::vector<HeldSnapshot>> list() = 0;  // complete and checked ones only, own and buddies'
+  Result<std::vector<HeldSnapshot>> list();  // complete and checked ones only, own and buddies'
   // Master, first and second moment of these blocks of that step, one after the other, into `into` (3 * blocks *
   // block_elements floats). kNotFound, kCorrupt.
-  virtual Result<void> fetch(Step step, int unit, Interval blocks, std::span<float> into) = 0;
+  Result<void> fetch(Step step, int unit, Interval blocks, std::span<float> into);
+
+ private:
+  SnapshotClient(PeerSocket socket, std::string who) : socket_(std::move(socket)), who_(std::move(who)) {}
+  Result<std::string> ask(const std::string& request);
+
+  PeerSocket socket_;
+  std::string who_;
+  bool broken_ = false;
 };
 
 }  // namespace regroup

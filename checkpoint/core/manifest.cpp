@@ -1,9 +1,8 @@
 #include "checkpoint/core/manifest.hpp"
 
 #include "base/hex.hpp"
+#include "base/json_fields.hpp"
 #include "checkpoint/core/shape_json.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <tuple>
@@ -14,6 +13,7 @@
 namespace regroup::checkpoint {
 namespace {
 
+using json::Field;
 using nlohmann::ordered_json;
 
 constexpr const char* kFormat = "regroup-checkpoint/1";
@@ -63,17 +63,22 @@ std::string sealed(const ordered_json& body, const std::vector<Extent>& extents)
 
 Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
 
-Result<void> unsealed(std::string_view text, const char* format, ordered_json& body) {
+// `read` what the digest at the end vouches for.
+template <class Read>
+auto read_sealed(std::string_view text, const char* what, const char* format, Read read)
+    -> Result<decltype(read(std::declval<Field>()))> {
   const std::size_t at = text.rfind(kDigestKey);
   if (at == std::string_view::npos) return corrupt("has no digest at its end: it is cut off or of another program");
   const std::string expected = std::string(kDigestKey) + digest_of(text.substr(0, at)) + "\"}\n";
   if (text.substr(at) != expected) return corrupt("does not match its own digest: it was changed or damaged");
-  body = ordered_json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-  if (!body.is_object()) return corrupt("is not a JSON object");
-  if (body.value("format", "") != format)
-    return corrupt("is of the format " + body.value("format", std::string("?")) + ", not " + format +
-                   ": use the program that wrote it");
-  return {};
+  return json::read_json(
+      text, what,
+      [&](const Field& in) {
+        const std::string found = in["format"].string();
+        if (found != format) in["format"].fail("is " + found + ", not " + format + ": use the program that wrote it");
+        return read(in);
+      },
+      Code::kCorrupt);
 }
 
 ordered_json info_json(const CheckpointInfo& info) {
@@ -85,55 +90,85 @@ ordered_json info_json(const CheckpointInfo& info) {
                       {"data_digest", info.data_digest},
                       {"fingerprint", info.fingerprint},
                       {"max_file_bytes", info.max_file_bytes},
-                      {"shape", ordered_json::parse(shape_to_json(info.shape))}};
+                      {"shape", to_ordered_value(info.shape)}};
   if (info.bad.total > 0) out["bad_steps"] = {{"total", info.bad.total}, {"in_a_row", info.bad.in_a_row}};
   return out;
 }
 
-CheckpointInfo info_from(const ordered_json& body) {
+CheckpointInfo read_info(const Field& in) {
   CheckpointInfo info;
-  info.job = body.at("job").get<std::string>();
-  info.epoch = Epoch{body.at("epoch").get<std::uint64_t>()};
-  info.step = Step{body.at("step").get<std::int64_t>()};
-  info.seed = body.at("seed").get<std::uint64_t>();
-  info.data_digest = body.at("data_digest").get<std::string>();
-  info.fingerprint = body.at("fingerprint").get<std::string>();
-  info.max_file_bytes = body.at("max_file_bytes").get<std::int64_t>();
-  info.shape = shape_from_json(body.at("shape").dump());
-  if (const auto bad = body.find("bad_steps"); bad != body.end())
-    info.bad = {bad->at("total").get<std::int64_t>(), bad->at("in_a_row").get<std::int64_t>()};
+  info.job = in["job"].string();
+  info.epoch = in["epoch"].id<Epoch>();
+  info.step = in["step"].id<Step>();
+  info.seed = in["seed"].integer<std::uint64_t>();
+  info.data_digest = in["data_digest"].string();
+  info.fingerprint = in["fingerprint"].string();
+  info.max_file_bytes = in["max_file_bytes"].integer<std::int64_t>();
+  info.shape = read_shape(in["shape"]);
+  if (const auto bad = in.find("bad_steps"))
+    info.bad = {(*bad)["total"].integer<std::int64_t>(), (*bad)["in_a_row"].integer<std::int64_t>()};
   return info;
 }
 
-Result<std::vector<Extent>> extents_from(const ordered_json& list) {
+std::uint64_t read_checksum(const Field& in, std::string_view text) {
+  const auto value = from_hex(text);
+  if (!value || text.size() != 16) in.fail("is not 16 hexadecimal digits");
+  return *value;
+}
+
+Extent read_extent(const Field& in) {
+  Extent extent;
+  extent.file = in["file"].integer<int>();
+  extent.offset = in["offset"].integer<std::int64_t>();
+  extent.bytes = in["bytes"].integer<std::int64_t>();
+  if (const auto run = in.find("run")) {
+    extent.rows = {run->integer<std::int64_t>(), in["stride"].integer<std::int64_t>()};
+    extent.from = in["from"].integer<std::int64_t>();
+    if (extent.rows.run <= 0 || extent.rows.stride < extent.rows.run || extent.from < 0)
+      in.fail("has rows that cannot be");
+  }
+  if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0) in.fail("lies nowhere");
+  const Field field = in["xxh3_64"];
+  const std::string checksums = field.string();
+  if (static_cast<std::int64_t>(checksums.size()) != 16 * extent.num_pieces())
+    field.fail("has too few or too many checksums");
+  for (std::size_t i = 0; i < checksums.size(); i += 16)
+    extent.checksums.push_back(read_checksum(field, std::string_view(checksums).substr(i, 16)));
+  return extent;
+}
+
+std::vector<Extent> read_extents(const Field& in) {
   std::vector<Extent> extents;
-  for (const auto& entry : list) {
-    Extent extent{entry.at("file").get<int>(),
-                  entry.at("offset").get<std::int64_t>(),
-                  entry.at("bytes").get<std::int64_t>(),
-                  {},
-                  {},
-                  0};
-    if (entry.contains("run")) {
-      extent.rows = {entry.at("run").get<std::int64_t>(), entry.at("stride").get<std::int64_t>()};
-      extent.from = entry.at("from").get<std::int64_t>();
-      if (extent.rows.run <= 0 || extent.rows.stride < extent.rows.run || extent.from < 0)
-        return corrupt("an extent has rows that cannot be");
-    }
-    const std::string checksums = entry.at("xxh3_64").get<std::string>();
-    if (extent.file < 0 || extent.offset < 0 || extent.bytes <= 0 ||
-        (!extents.empty() && !lies_before(extents.back(), extent)))
-      return corrupt("its extents are out of order");
-    if (static_cast<std::int64_t>(checksums.size()) != 16 * extent.num_pieces())
-      return corrupt("an extent has too few or too many checksums");
-    for (std::size_t i = 0; i < checksums.size(); i += 16) {
-      const auto value = from_hex(std::string_view(checksums).substr(i, 16));
-      if (!value) return corrupt("a checksum is not hexadecimal");
-      extent.checksums.push_back(*value);
-    }
+  for (const Field& item : in.items()) {
+    Extent extent = read_extent(item);
+    if (!extents.empty() && !lies_before(extents.back(), extent)) item.fail("is out of order");
     extents.push_back(std::move(extent));
   }
   return extents;
+}
+
+Manifest read_manifest(const Field& in) {
+  Manifest manifest;
+  manifest.info = read_info(in);
+  manifest.written_at_ms = in["written_at_ms"].integer<std::int64_t>();
+  if (in["checksum_bytes"].integer<std::int64_t>() != kChecksumBytes) in["checksum_bytes"].fail("is not 64 KiB");
+  for (const Field& file : in["files"].items()) {
+    const Field checksum = file["header_xxh3_64"];
+    manifest.files.push_back({file["name"].string(), file["bytes"].integer<std::int64_t>(),
+                              file["header_bytes"].integer<std::int64_t>(),
+                              read_checksum(checksum, checksum.string())});
+  }
+  manifest.extents = read_extents(in["extents"]);
+  return manifest;
+}
+
+PartRecord read_part_record(const Field& in) {
+  PartRecord record;
+  record.info = read_info(in);
+  record.part = in["part"].integer<int>();
+  record.num_parts = in["num_parts"].integer<int>();
+  record.extents = read_extents(in["extents"]);
+  return record;
 }
 
 }  // namespace
@@ -160,43 +195,12 @@ std::string to_json(const PartRecord& record) {
   return sealed(body, record.extents);
 }
 
-Result<Manifest> manifest_from_json(std::string_view text) try {
-  ordered_json body;
-  if (auto ok = unsealed(text, kFormat, body); !ok) return ok.error();
-  Manifest manifest;
-  manifest.info = info_from(body);
-  manifest.written_at_ms = body.at("written_at_ms").get<std::int64_t>();
-  if (body.at("checksum_bytes").get<std::int64_t>() != kChecksumBytes)
-    return corrupt("its checksums are not per 64 KiB");
-  for (const auto& entry : body.at("files")) {
-    ManifestFile file{entry.at("name").get<std::string>(), entry.at("bytes").get<std::int64_t>(),
-                      entry.at("header_bytes").get<std::int64_t>(), 0};
-    const auto checksum = from_hex(entry.at("header_xxh3_64").get<std::string>());
-    if (!checksum) return corrupt("a checksum is not hexadecimal");
-    file.header_checksum = *checksum;
-    manifest.files.push_back(std::move(file));
-  }
-  auto extents = extents_from(body.at("extents"));
-  if (!extents) return extents.error();
-  manifest.extents = std::move(*extents);
-  return manifest;
-} catch (const nlohmann::json::exception& e) {
-  return corrupt(std::string("has a missing or wrong field: ") + e.what());
+Result<Manifest> manifest_from_json(std::string_view text) {
+  return read_sealed(text, "manifest", kFormat, read_manifest);
 }
 
-Result<PartRecord> part_record_from_json(std::string_view text) try {
-  ordered_json body;
-  if (auto ok = unsealed(text, kPartFormat, body); !ok) return ok.error();
-  PartRecord record;
-  record.info = info_from(body);
-  record.part = body.at("part").get<int>();
-  record.num_parts = body.at("num_parts").get<int>();
-  auto extents = extents_from(body.at("extents"));
-  if (!extents) return extents.error();
-  record.extents = std::move(*extents);
-  return record;
-} catch (const nlohmann::json::exception& e) {
-  return corrupt(std::string("has a missing or wrong field: ") + e.what());
+Result<PartRecord> part_record_from_json(std::string_view text) {
+  return read_sealed(text, "part record", kPartFormat, read_part_record);
 }
 
 bool lies_before(const Extent& a, const Extent& b) {

@@ -1,14 +1,13 @@
 // shape_json.hpp: a model's shape as JSON, for manifests. Every field is there; names are those of ModelShape. Pure.
+// For .cpp files only.
 #pragma once
 
+#include "base/json_fields.hpp"
 #include "layout/model_shape.hpp"
-
-#include <string>
 
 namespace regroup::checkpoint {
 
-std::string shape_to_json(const ModelShape& shape);
-// Throws nlohmann::json::exception when a field is missing or of the wrong type.
-ModelShape shape_from_json(const std::string& text);
+nlohmann::ordered_json to_ordered_value(const ModelShape& shape);
+ModelShape read_shape(const json::Field& in);  // inside json::read_json
 
 }  // namespace regroup::checkpoint

@@ -1,49 +1,40 @@
 #include "cli/local/journal_reader.hpp"
 
+#include "base/json_fields.hpp"
+
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <limits>
 #include <utility>
 
 namespace regroup::cli {
 namespace {
 
-using nlohmann::json;
+using json::Field;
 
+// A field that the line's event does not have keeps its default.
 struct Fields {
-  const json& object;
+  const Field& line;
   [[nodiscard]] std::int64_t whole(const char* key) const {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+    const auto found = line.find(key);
+    return found ? found->integer<std::int64_t>() : 0;
   }
-  [[nodiscard]] double number(const char* key) const {
-    const auto found = object.find(key);
-    if (found == object.end()) return 0;
-    // JSON has no NaN: null
-    return found->is_number() ? found->get<double>() : std::numeric_limits<double>::quiet_NaN();
-  }
+  [[nodiscard]] double number(const char* key) const { return line.has(key) ? line[key].real_or_nan() : 0; }
   [[nodiscard]] std::string text(const char* key) const {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+    const auto found = line.find(key);
+    return found ? found->string() : std::string();
   }
   [[nodiscard]] bool yes(const char* key) const {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_boolean() && found->get<bool>();
+    const auto found = line.find(key);
+    return found && found->boolean();
   }
 };
 
-}  // namespace
-
-std::optional<JournalLine> parse_journal_line(const std::string& line) {
-  const json object = json::parse(line, nullptr, false);
-  if (!object.is_object()) return std::nullopt;
-  const Fields f{object};
+JournalLine read_line(const Field& in) {
+  const Fields f{in};
   JournalLine out;
-  out.event = f.text("event");
-  if (out.event.empty()) return std::nullopt;
+  out.event = in["event"].string();
   out.node = f.text("node");
   out.at_ms = f.whole("at_ms");
   out.worker = f.text("worker");
@@ -59,9 +50,9 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   out.cause = kCauseWords.find(f.text("cause"));
   out.reason = f.text("reason");
   out.source = f.text("source");
-  if (const auto members = object.find("members"); members != object.end() && members->is_array()) {
-    for (const auto& member : *members)
-      if (member.is_string()) out.members.push_back(member.get<std::string>());
+  // Of a plan all members; of a regroup their number.
+  if (const auto members = in.find("members"); members && members->raw().is_array()) {
+    for (const Field& member : members->items()) out.members.push_back(member.string());
     out.num_members = static_cast<int>(out.members.size());
   } else {
     out.num_members = static_cast<int>(f.whole("members"));
@@ -86,6 +77,14 @@ std::optional<JournalLine> parse_journal_line(const std::string& line) {
   out.weights_sha256 = f.text("weights_sha256");
   out.text = f.text("text");
   return out;
+}
+
+}  // namespace
+
+std::optional<JournalLine> parse_journal_line(const std::string& line) {
+  auto read = json::read_json(line, "journal", read_line);
+  if (!read || read->event.empty()) return std::nullopt;
+  return std::move(*read);
 }
 
 FileTail::~FileTail() {

@@ -1,14 +1,14 @@
 // json_fields.hpp: reading JSON objects field by field, with errors that name the field. For .cpp files only: it brings
 // in nlohmann/json.
 //
-// Inside `read_json` a wrong or missing field throws; outside it is a Result with kBadInput: "plan:
-// groups[1].first_chain is missing".
+// Inside `read_json` a wrong or missing field throws; outside it is a Result: "plan: groups[1].first_chain is missing".
+// One rule for what JSON cannot say: NaN and infinity are written as null (nlohmann does) and null is read as NaN by
+// `real_or_nan`; a worker is the text of its id. Where a field may be left out, null means the same.
 #pragma once
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/words.hpp"
-#include "layout/interval.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -29,37 +30,50 @@ struct BadField {
   std::string text;
 };
 
-// A value and where it stands, for errors.
+// A value of a document. Holds two pointers; where the value stands is searched only when something is wrong with it.
 class Field {
  public:
-  Field(const Json& value, std::string path) : value_(&value), path_(std::move(path)) {}
+  explicit Field(const Json& document) : document_(&document), value_(&document) {}
 
   [[nodiscard]] const Json& raw() const { return *value_; }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[noreturn]] void fail(const std::string& text) const {
-    throw BadField{(path_.empty() ? "the document" : path_) + " " + text};
-  }
+  [[nodiscard]] std::string path() const;                 // "groups[1].first_chain"; empty: the document itself
+  [[noreturn]] void fail(const std::string& text) const;  // text: "is too large"
 
   [[nodiscard]] Field operator[](const char* name) const {
-    if (!value_->is_object()) fail("must be an object");
-    const auto found = value_->find(name);
-    if (found == value_->end()) Field(*value_, path_.empty() ? name : path_ + "." + name).fail("is missing");
-    return {*found, path_.empty() ? name : path_ + "." + name};
+    const auto found = object().find(name);
+    if (found == value_->end()) fail_missing(name);
+    return {*document_, *found};
   }
   // Absent or null: no value.
   [[nodiscard]] std::optional<Field> find(const char* name) const {
-    if (!value_->is_object()) fail("must be an object");
-    const auto found = value_->find(name);
+    const auto found = object().find(name);
     if (found == value_->end() || found->is_null()) return std::nullopt;
-    return Field(*found, path_.empty() ? name : path_ + "." + name);
+    return Field(*document_, *found);
   }
+  [[nodiscard]] bool has(const char* name) const { return object().contains(name); }  // null, too
 
   [[nodiscard]] std::vector<Field> items() const {
     if (!value_->is_array()) fail("must be a list");
     std::vector<Field> out;
     out.reserve(value_->size());
-    for (std::size_t i = 0; i < value_->size(); ++i)
-      out.emplace_back((*value_)[i], path_ + "[" + std::to_string(i) + "]");
+    for (const Json& item : *value_) out.push_back({*document_, item});
+    return out;
+  }
+  // As items(), but exactly so many.
+  [[nodiscard]] std::vector<Field> items(std::size_t count) const {
+    auto out = items();
+    if (out.size() != count) fail("must be a list of " + std::to_string(count));
+    return out;
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, Field>> members() const {
+    std::vector<std::pair<std::string, Field>> out;
+    for (const auto& [name, value] : object().items()) out.emplace_back(name, Field(*document_, value));
+    return out;
+  }
+  template <class Int>
+  [[nodiscard]] std::vector<Int> integers() const {
+    std::vector<Int> out;
+    for (const Field& item : items()) out.push_back(item.template integer<Int>());
     return out;
   }
 
@@ -81,7 +95,6 @@ class Field {
     if (!value_->is_number()) fail("must be a number");
     return value_->get<double>();
   }
-  // JSON has no NaN or infinity; they are written as null and read as NaN.
   [[nodiscard]] double real_or_nan() const { return value_->is_null() ? std::nan("") : real(); }
   [[nodiscard]] bool boolean() const {
     if (!value_->is_boolean()) fail("must be true or false");
@@ -94,7 +107,11 @@ class Field {
 
   template <class Enum, std::size_t N>
   [[nodiscard]] Enum word(const Words<Enum, N>& words) const {
-    const std::string text = string();
+    return word(words, string());
+  }
+  // `text`: the part of this value that is the word.
+  template <class Enum, std::size_t N>
+  [[nodiscard]] Enum word(const Words<Enum, N>& words, const std::string& text) const {
     if (const auto known = words.find(text)) return *known;
     std::string known;
     for (const char* word : words.words) known += std::string(known.empty() ? "" : ", ") + word;
@@ -118,42 +135,32 @@ class Field {
     }
   }
 
-  [[nodiscard]] IntervalSet blocks() const {
-    IntervalSet out;
-    for (const Field& pair : items()) {
-      const auto ends = pair.items();
-      if (ends.size() != 2) pair.fail("must be [lo, hi]");
-      const Interval interval{ends[0].integer<int>(), ends[1].integer<int>()};
-      if (interval.lo < 0 || interval.lo >= interval.hi) pair.fail("must be [lo, hi] with 0 <= lo < hi");
-      out.add(interval);
-    }
-    return out;
-  }
-
  private:
-  const Json* value_;
-  std::string path_;
-};
+  Field(const Json& document, const Json& value) : document_(&document), value_(&value) {}
+  [[nodiscard]] const Json& object() const {
+    if (!value_->is_object()) fail("must be an object");
+    return *value_;
+  }
+  [[noreturn]] void fail_missing(const char* name) const;
 
-inline Json to_value(const IntervalSet& blocks) {
-  Json out = Json::array();
-  for (const Interval& interval : blocks.intervals()) out.push_back({interval.lo, interval.hi});
-  return out;
-}
+  const Json* document_;
+  const Json* value_;
+};
 
 // Text from outside may hold bytes that are no UTF-8: they are replaced, never an exception.
 inline std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// `read(Field)` makes the value; `what` names the document in errors.
+// `read(Field)` makes the value; `what` names the document in errors, `code` is theirs.
 template <class Read>
-auto read_json(const std::string& text, const char* what, Read read) -> Result<decltype(read(std::declval<Field>()))> {
-  const Json document = Json::parse(text, nullptr, false);
+auto read_json(std::string_view text, const std::string& what, Read read, Code code = Code::kBadInput)
+    -> Result<decltype(read(std::declval<Field>()))> {
+  const Json document = Json::parse(text.begin(), text.end(), nullptr, false);
   if (document.is_discarded())
-    return Error{Code::kBadInput, std::string(what) + ": this is not JSON: '" + text.substr(0, 60) + "'"};
+    return Error{code, what + ": this is not JSON: '" + std::string(text.substr(0, 60)) + "'"};
   try {
-    return read(Field(document, ""));
+    return read(Field(document));
   } catch (const BadField& bad) {
-    return Error{Code::kBadInput, std::string(what) + ": " + bad.text};
+    return Error{code, what + ": " + bad.text};
   }
 }
 
