@@ -14,6 +14,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// More than a healthy loop ever lets wait; then workers are held up, and etcd's news become one each.
+constexpr std::size_t kMostEvents = 4096;
+
+// Of what etcd says the newest of each kind is all that counts: it replaces the one that waits.
+Folded replaces(Event& queued, Event& event) {
+  if (queued.index() != event.index()) return Folded::kNotKin;
+  queued = std::move(event);
+  return Folded::kTaken;
+}
+
 }  // namespace
 
 AgentShell::AgentShell(Store& store, ShellOptions options)
@@ -21,10 +31,12 @@ AgentShell::AgentShell(Store& store, ShellOptions options)
       options_(std::move(options)),
       keys_(options_.facts.cluster),
       core_(options_.facts),
+      inbox_(kMostEvents),
       journal_(options_.directory + "/journal.jsonl", options_.facts.node),
       workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address,
                 options_.peer_memory},
-               [this](Event event) { post(std::move(event)); }),
+               {[this](WorkerSays says) { inbox_.post_or_wait(std::move(says)); },
+                [this](const WorkerEnded& ended) { inbox_.post(ended); }}),
       granting_(std::make_unique<WorkQueue>()) {}
 
 Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions options,
@@ -32,8 +44,8 @@ Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions 
   // The keeper's address belongs to the node's facts, so it comes first; nothing is taken before run().
   auto target = std::make_shared<AgentShell*>(nullptr);
   KeeperEvents events;
-  events.on_kept = [target](const SnapshotKept& kept) { (*target)->post(kept); };
-  events.on_saved = [target](const CheckpointSaved& saved) { (*target)->post(saved); };
+  events.on_kept = [target](const SnapshotKept& kept) { (*target)->inbox_.post(kept); };
+  events.on_saved = [target](const CheckpointSaved& saved) { (*target)->inbox_.post(saved); };
   KeeperOptions keeper_options;
   keeper_options.listen = keeper_listen;
   auto keeper = SnapshotKeeper::start(keeper_options, std::move(events));
@@ -46,6 +58,7 @@ Result<std::unique_ptr<AgentShell>> AgentShell::open(Store& store, ShellOptions 
 }
 
 AgentShell::~AgentShell() {
+  inbox_.close();  // no thread that is joined below waits for room in it
   watches_.reset();
   records_.reset();
   granting_.reset();
@@ -53,15 +66,7 @@ AgentShell::~AgentShell() {
   keeper_.reset();
 }
 
-void AgentShell::post(Event event) {
-  {
-    const std::lock_guard lock(mutex_);
-    inbox_.push_back(std::move(event));
-  }
-  changed_.notify_all();
-}
-
-void AgentShell::terminate() { post(Terminate{}); }
+void AgentShell::terminate() { inbox_.post(Terminate{}); }
 
 int AgentShell::run() {
   NodeLeaseOptions lease;
@@ -72,9 +77,11 @@ int AgentShell::run() {
   lease.ttl = options_.lease_ttl;
   NodeLeaseEvents events;
   events.refused = [this](const std::string& reason) {
-    const std::lock_guard lock(mutex_);
-    refused_ = reason;
-    changed_.notify_all();
+    {
+      const std::lock_guard lock(refused_mutex_);
+      refused_ = reason;
+    }
+    inbox_.close();
   };
   events.lost = [this] {
     counters_.change([](auto& c) { ++c.lease_losses; });
@@ -84,16 +91,12 @@ int AgentShell::run() {
     const std::lock_guard core_lock(core_mutex_);
     records_ = std::make_unique<RecordWriter>(store_, lease, events);
   }
-  watches_ =
-      std::make_unique<Watches>(store_, keys_, options_.facts.node, [this](Event event) { post(std::move(event)); });
+  watches_ = std::make_unique<Watches>(store_, keys_, options_.facts.node,
+                                       [this](Event event) { inbox_.post_or_fold(std::move(event), replaces); });
 
-  std::unique_lock lock(mutex_);
   Instant next_tick = Clock::now(), last_tick = next_tick;
-  while (!quit_ && refused_.empty()) {
-    changed_.wait_until(lock, next_tick, [&] { return !inbox_.empty() || !refused_.empty(); });
-    std::deque<Event> happened;
-    happened.swap(inbox_);
-    lock.unlock();
+  while (!quit_ && !inbox_.closed()) {
+    std::deque<Event> happened = inbox_.wait_until(next_tick);
     if (Clock::now() >= next_tick) {
       happened.emplace_back(Tick{keeper_->saves_under_way()});
       last_tick = Clock::now();
@@ -108,16 +111,15 @@ int AgentShell::run() {
       next_tick =
           core_.draining() ? last_tick + options_.drain_tick : std::min(last_tick + options_.tick, core_.next_look());
     }
-    lock.lock();
   }
-  const std::string refused = refused_;
-  lock.unlock();
+  inbox_.close();
   watches_.reset();
   workers_.end_all();
   records_->leave();
-  if (refused.empty()) return 0;
-  log::error("node_refused", {{"reason", refused}});
-  journal_.quits(refused);
+  const std::lock_guard lock(refused_mutex_);
+  if (refused_.empty()) return 0;
+  log::error("node_refused", {{"reason", refused_}});
+  journal_.quits(refused_);
   return 1;
 }
 
@@ -192,7 +194,7 @@ void AgentShell::do_one(const StartWorker& action) {
   counters_.change([](auto& c) { ++c.worker_starts; });
   if (!pid) {
     log::error("worker_not_started", {{"reason", to_string(pid.error())}});
-    return post(WorkerEnded{action.worker, 0, 127});
+    return inbox_.post(WorkerEnded{action.worker, 0, 127});
   }
   journal_.started(action.worker, *pid);
   log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", *pid}});

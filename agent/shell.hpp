@@ -2,7 +2,9 @@
 // policy.
 //
 // Threads: run() is the core's only thread and must be the process's main one (workers die with the thread that started
-// them). Everything else posts events.
+// them). Everything else posts events. If the inbox is full, a worker that goes on talking waits, and of what etcd says
+// the newest assignment, job and plan are kept; ends of workers and answers of the keeper are always taken, because
+// their number is bounded by what this loop has started and asked.
 #pragma once
 
 #include "agent/core/agent.hpp"
@@ -11,10 +13,9 @@
 #include "agent/snapshots/keeper.hpp"
 #include "agent/watches.hpp"
 #include "agent/workers.hpp"
+#include "base/inbox.hpp"
 #include "metrics/counters.hpp"
 
-#include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -47,7 +48,6 @@ class AgentShell {
 
  private:
   AgentShell(Store& store, ShellOptions options);
-  void post(Event event);
   void observe(const Event& event);
   void perform(const Action& action);
   void do_one(const FollowJob& action);
@@ -71,10 +71,9 @@ class AgentShell {
   mutable std::mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Agent core_;
   metrics::Guarded<metrics::AgentCounters> counters_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Event> inbox_;
-  std::string refused_;  // another agent has our name
+  Inbox<Event> inbox_;
+  std::mutex refused_mutex_;  // guards the next
+  std::string refused_;       // another agent has our name; the inbox is closed then
   bool quit_ = false;
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;

@@ -1,9 +1,13 @@
 // worker_process.hpp: one worker as a child process: its socket, its pidfd, its end.
 //
 // The child dies with this agent: it sees the end of the socket, and the kernel kills it when the *thread* that started
-// it ends (PDEATHSIG), so start from main's. It may wait under no name, with its libraries loaded, until somebody
-// listens to it. Threads: start: main's. tell, kill: any; neither blocks (messages wait in a queue, so that a stopped
-// worker stops nobody). Events: on a thread of this object; they must only post.
+// it ends (PDEATHSIG). So start it from the main thread. It may wait under no name, with its libraries loaded, until
+// somebody listens to it.
+//
+// Threads: start on main's; tell and kill on any, neither blocks: messages wait in a queue, so that a stopped worker
+// stops nobody. The queue has no limit: it grows by a plan an epoch and an answer a snapshot, and a plan that goes on
+// without the worker ends it. Events come on a thread of this object; on_message may wait, which holds up this worker
+// alone.
 #pragma once
 
 #include "api/worker_protocol.hpp"

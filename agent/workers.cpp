@@ -7,8 +7,8 @@ namespace regroup::agent {
 
 Result<int> Workers::start(const StartWorker& order) {
   WorkerEvents events;
-  events.on_message = [this, id = order.worker](FromWorker message) { post_(WorkerSays{id, std::move(message)}); };
-  events.on_ended = [this, id = order.worker](int signal, int status) { post_(WorkerEnded{id, signal, status}); };
+  events.on_message = [this, id = order.worker](FromWorker message) { events_.says({id, std::move(message)}); };
+  events.on_ended = [this, id = order.worker](int signal, int status) { events_.ended({id, signal, status}); };
   auto started = new_process();
   if (!started) return started.error();
   (*started)->listen_to(std::move(events));

@@ -24,11 +24,15 @@ struct WorkersOptions {
   bool peer_memory = true;    // whether workers of one machine may copy from each other's memory
 };
 
+// On threads of the workers.
+struct WorkersEvents {
+  std::function<void(WorkerSays)> says;  // may wait: the worker is held up once its socket is full
+  std::function<void(const WorkerEnded&)> ended;
+};
+
 class Workers {
  public:
-  // `post` takes WorkerSays and WorkerEnded; any thread.
-  Workers(WorkersOptions options, std::function<void(Event)> post)
-      : options_(std::move(options)), post_(std::move(post)) {}
+  Workers(WorkersOptions options, WorkersEvents events) : options_(std::move(options)), events_(std::move(events)) {}
 
   // The spare where there is one. Gives the process id; kUnavailable as WorkerProcess::start.
   Result<int> start(const StartWorker& order);
@@ -41,7 +45,7 @@ class Workers {
   Result<std::unique_ptr<WorkerProcess>> new_process();
 
   WorkersOptions options_;
-  std::function<void(Event)> post_;
+  WorkersEvents events_;
   std::map<WorkerId, std::shared_ptr<WorkerProcess>> workers_;
   std::unique_ptr<WorkerProcess> spare_;
 };

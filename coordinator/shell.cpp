@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "checkpoint/io/catalog.hpp"
+#include "store/join_updates.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,16 @@
 
 namespace regroup::coordinator {
 namespace {
+
+// More than a healthy loop ever lets wait; then updates of the watch become one.
+constexpr std::size_t kMostEvents = 4096;
+
+Folded joins(Event& queued, Event& event) {
+  auto* first = std::get_if<StoreUpdate>(&queued);
+  auto* second = std::get_if<StoreUpdate>(&event);
+  if (first == nullptr || second == nullptr) return Folded::kNotKin;
+  return join_updates(first->update, second->update) ? Folded::kTaken : Folded::kMustStand;
+}
 
 const char* word_of(Write::Kind kind) {
   switch (kind) {
@@ -32,46 +43,32 @@ const char* word_of(Write::Kind kind) {
 }  // namespace
 
 CoordinatorShell::CoordinatorShell(Store& store, CoordinatorOptions options)
-    : store_(store), options_(std::move(options)), core_(options_.cluster, options_.id, options_.timing) {}
+    : store_(store),
+      options_(std::move(options)),
+      core_(options_.cluster, options_.id, options_.timing),
+      inbox_(kMostEvents) {}
 
-void CoordinatorShell::post(Event event) {
-  {
-    const std::lock_guard lock(mutex_);
-    inbox_.push_back(std::move(event));
-  }
-  changed_.notify_all();
-}
-
-void CoordinatorShell::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-  }
-  changed_.notify_all();
-}
+void CoordinatorShell::stop() { inbox_.close(); }
 
 void CoordinatorShell::run() {
   const Keys keys(options_.cluster);
-  const auto watch = store_.watch(keys.root(), [this](const WatchUpdate& update) { post(StoreUpdate{update}); });
+  const auto watch =
+      store_.watch(keys.root(), [this](const WatchUpdate& update) { inbox_.post_or_fold(StoreUpdate{update}, joins); });
   Election election(
       store_, {keys.leader(), options_.id, options_.leader_ttl},
       [&](std::int64_t revision) {
         leads_ = true;
-        post(LeadershipGained{{}, revision});
+        inbox_.post(LeadershipGained{{}, revision});
       },
       [&] {
         leads_ = false;
-        post(LeadershipLost{});
+        inbox_.post(LeadershipLost{});
       });
-  std::unique_lock lock(mutex_);
   auto next_tick = std::chrono::steady_clock::now();
   auto next_pulse = next_tick;
-  while (!stopped_) {
-    changed_.wait_until(lock, next_tick, [&] { return stopped_ || !inbox_.empty(); });
-    if (stopped_) break;
-    std::deque<Event> events;
-    events.swap(inbox_);
-    lock.unlock();
+  for (;;) {
+    std::deque<Event> events = inbox_.wait_until(next_tick);
+    if (inbox_.closed()) break;
     const auto at = std::chrono::steady_clock::now();
     const bool ticks = at >= next_tick;
     if (ticks) {
@@ -80,10 +77,13 @@ void CoordinatorShell::run() {
     }
     if (at >= next_pulse) {
       next_pulse = at + options_.timing.contact_gap / 3;
-      pulse_.post([this, key = keys.leader()] {
-        const auto answer = store_.get(key);
-        if (answer || answer.error().code == Code::kNotFound) post(EtcdContact{});
-      });
+      if (!pulse_under_way_.exchange(true)) {
+        pulse_.post([this, key = keys.leader()] {
+          const auto answer = store_.get(key);
+          if (answer || answer.error().code == Code::kNotFound) inbox_.post(EtcdContact{});
+          pulse_under_way_ = false;
+        });
+      }
     }
     {
       const std::lock_guard core_lock(core_mutex_);
@@ -105,9 +105,7 @@ void CoordinatorShell::run() {
         });
       }
     }
-    lock.lock();
   }
-  lock.unlock();
   election.resign();
 }
 
@@ -139,7 +137,7 @@ void CoordinatorShell::transact(const Write& write) {
   if (done) {
     finished.outcome = done->succeeded ? WriteOutcome::kDone : WriteOutcome::kRefused;
     finished.revision = done->revision;
-    post(EtcdContact{});
+    inbox_.post(EtcdContact{});
   } else if (done.error().code == Code::kUnknown) {
     finished = read_back(write);
   } else {
@@ -160,7 +158,7 @@ void CoordinatorShell::transact(const Write& write) {
     log::warn("plan_refused", {{"epoch", write.plan->epoch.value},
                                {"reason", "etcd holds another leader or another plan than this one was made from"}});
   }
-  post(finished);
+  inbox_.post(finished);
 }
 
 // No answer came, so the transaction may have happened or not. Reads the key, until etcd answers, to find out. Should
@@ -176,8 +174,7 @@ WriteFinished CoordinatorShell::read_back(const Write& write) {
     if (found.error().code == Code::kNotFound)
       return {write.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
     log::warn("outcome_unknown", {{"key", write.key}, {"error", to_string(found.error())}});
-    std::unique_lock lock(mutex_);
-    if (changed_.wait_for(lock, options_.timing.retry, [&] { return stopped_; })) break;
+    if (inbox_.wait_closed(options_.timing.retry)) break;
   }
   return {write.id, WriteOutcome::kFailed, 0};
 }
@@ -199,7 +196,7 @@ void CoordinatorShell::scan(const ScanCheckpoints& request) {
   } else if (found.error().code != Code::kNotFound) {
     answer.problem = found.error().context;
   }
-  post(answer);
+  inbox_.post(answer);
 }
 
 void CoordinatorShell::tell_contact() {

@@ -4,9 +4,14 @@
 // Threads. run() is the core's only thread. Watch and election post events to it. A writer performs transactions in the
 // order of the actions, and a scanner reads directories, so that the core never waits for either. A pulse reads a key
 // from etcd three times in Timing::contact_gap: a watch that is silent means that nothing changes, or that etcd does
-// not answer, and only in the first case is an absent node really absent.
+// not answer, and only in the first case is an absent node really absent. The next pulse waits until the last one was
+// answered.
+//
+// If the inbox is full, updates of the watch are united (of each key the newest event). All else is always taken: what
+// the election says is rare, and writes, scans and signs of life are answers to what this loop has asked for.
 #pragma once
 
+#include "base/inbox.hpp"
 #include "base/work_queue.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "coordinator/election.hpp"
@@ -14,8 +19,6 @@
 #include "store/store.hpp"
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <string>
 
@@ -39,7 +42,6 @@ class CoordinatorShell {
   [[nodiscard]] std::string status_json() const;
 
  private:
-  void post(Event event);
   void perform(const Action& action);
   void transact(const Write& write);  // on the writer's thread, and so is read_back
   WriteFinished read_back(const Write& write);
@@ -51,12 +53,9 @@ class CoordinatorShell {
   mutable std::mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Coordinator core_;
   metrics::Guarded<metrics::CoordinatorCounters> counters_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Event> inbox_;
-  bool stopped_ = false;
+  Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged
-  std::atomic<bool> leads_{false};
+  std::atomic<bool> leads_{false}, pulse_under_way_{false};
   WorkQueue writer_, scanner_, pulse_;
 };
 
