@@ -1,7 +1,7 @@
 // account.hpp: adds what workers and the keeper report to the agent's counters. Pure.
 #pragma once
 
-#include "agent/snapshots/keeper.hpp"
+#include "api/keeper_reports.hpp"
 #include "api/worker_protocol.hpp"
 #include "metrics/counters.hpp"
 

@@ -63,27 +63,34 @@ void Journal::started(const WorkerId& worker, int pid) {
   write(line);
 }
 
-void Journal::said(const WorkerId& worker, const FromWorker& message) {
-  if (const auto* hello = std::get_if<Hello>(&message)) {
+// What a worker said, as a line of each kind; what has none says why.
+struct Journal::Said {
+  Journal& journal;
+  const WorkerId& worker;
+
+  void operator()(const Hello& hello) const {
     Line line("worker_ready", worker);
-    line["pid"] = hello->pid;
-    write(line);
-  } else if (const auto* state = std::get_if<StateChanged>(&message)) {
+    line["pid"] = hello.pid;
+    journal.write(line);
+  }
+  void operator()(const StateChanged& state) const {
     Line line("state", worker);
-    line["state"] = to_string(state->state);
-    line["epoch"] = state->epoch.value;
-    line["text"] = state->text;
-    write(line);
-  } else if (const auto* suspects = std::get_if<Suspects>(&message)) {
-    for (const Suspicion& suspicion : suspects->suspicions) {
+    line["state"] = to_string(state.state);
+    line["epoch"] = state.epoch.value;
+    line["text"] = state.text;
+    journal.write(line);
+  }
+  void operator()(const Suspects& suspects) const {
+    for (const Suspicion& suspicion : suspects.suspicions) {
       Line line("suspicion", worker);
-      line["epoch"] = suspects->epoch.value;
+      line["epoch"] = suspects.epoch.value;
       line["whom"] = to_string(suspicion.whom);
       line["evidence"] = to_string(suspicion.evidence);
-      write(line);
+      journal.write(line);
     }
-  } else if (const auto* committed = std::get_if<Committed>(&message)) {
-    const CommitReport& r = committed->report;
+  }
+  void operator()(const Committed& committed) const {
+    const CommitReport& r = committed.report;
     Line line("committed", worker);
     line["epoch"] = r.epoch.value;
     line["step"] = r.step.value;
@@ -97,9 +104,10 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["bad_steps"] = r.bad.total;
     line["bad_in_a_row"] = r.bad.in_a_row;
     if (r.checkpoint_left_out) line["checkpoint_left_out"] = true;
-    write(line);
-  } else if (const auto* regrouped = std::get_if<Regrouped>(&message)) {
-    const RegroupReport& r = regrouped->report;
+    journal.write(line);
+  }
+  void operator()(const Regrouped& regrouped) const {
+    const RegroupReport& r = regrouped.report;
     Line line("regrouped", worker);
     line["epoch"] = r.epoch.value;
     line["cause"] = to_string(r.cause);
@@ -115,37 +123,46 @@ void Journal::said(const WorkerId& worker, const FromWorker& message) {
     line["bytes_from_own_agent"] = r.bytes_from_own_agent;
     line["plan_seen_at_ms"] = r.plan_seen_at_ms;
     line["steps_lost"] = r.steps_lost;
-    write(line);
-  } else if (const auto* finished = std::get_if<Finished>(&message)) {
-    if (finished->weights_sha256.empty()) return;  // one member computes the digest
-    Line line("finished", worker);
-    line["step"] = finished->step.value;
-    line["weights_sha256"] = finished->weights_sha256;
-    write(line);
-  } else if (const auto* validated = std::get_if<Validated>(&message)) {
-    Line line("validated", worker);
-    line["epoch"] = validated->epoch.value;
-    line["step"] = validated->step.value;
-    line["loss"] = validated->loss;
-    line["tokens"] = validated->targets;
-    line["seconds"] = validated->seconds;
-    write(line);
-  } else if (const auto* gave_up = std::get_if<GaveUp>(&message)) {
-    Line line("gave_up", worker);
-    line["step"] = gave_up->step.value;
-    line["text"] = gave_up->reason;
-    write(line);
-  } else if (const auto* stopped = std::get_if<Stopped>(&message)) {
-    Line line("stopped", worker);
-    line["epoch"] = stopped->epoch.value;
-    line["step"] = stopped->step.value;
-    write(line);
-  } else if (const auto* fault = std::get_if<Fault>(&message)) {
-    Line line("fault", worker);
-    line["text"] = fault->text;
-    write(line);
+    journal.write(line);
   }
-}
+  void operator()(const NeedArena&) const {}      // at each start
+  void operator()(const SnapshotTaken&) const {}  // what becomes of it is a line: kept, saved
+  void operator()(const Finished& finished) const {
+    if (finished.weights_sha256.empty()) return;  // one member computes the digest
+    Line line("finished", worker);
+    line["step"] = finished.step.value;
+    line["weights_sha256"] = finished.weights_sha256;
+    journal.write(line);
+  }
+  void operator()(const Validated& validated) const {
+    Line line("validated", worker);
+    line["epoch"] = validated.epoch.value;
+    line["step"] = validated.step.value;
+    line["loss"] = validated.loss;
+    line["tokens"] = validated.targets;
+    line["seconds"] = validated.seconds;
+    journal.write(line);
+  }
+  void operator()(const GaveUp& gave_up) const {
+    Line line("gave_up", worker);
+    line["step"] = gave_up.step.value;
+    line["text"] = gave_up.reason;
+    journal.write(line);
+  }
+  void operator()(const Stopped& stopped) const {
+    Line line("stopped", worker);
+    line["epoch"] = stopped.epoch.value;
+    line["step"] = stopped.step.value;
+    journal.write(line);
+  }
+  void operator()(const Fault& fault) const {
+    Line line("fault", worker);
+    line["text"] = fault.text;
+    journal.write(line);
+  }
+};
+
+void Journal::said(const WorkerId& worker, const FromWorker& message) { std::visit(Said{*this, worker}, message); }
 
 void Journal::ended(const WorkerId& worker, int signal, int status, bool asked, const std::string& text) {
   Line line("worker_exited", worker);

@@ -2,10 +2,10 @@
 // the benchmarks. Appended whole, never rewritten. Any thread.
 //
 // Every line has at_ms (wall clock), node and event; the reader is cli/local/journal_reader.hpp. A journal that cannot
-// be written is said once in the log; nothing else stops.
+// be written goes to the log once; nothing else stops.
 #pragma once
 
-#include "agent/snapshots/keeper.hpp"
+#include "api/keeper_reports.hpp"
 #include "api/worker_protocol.hpp"
 
 #include <atomic>
@@ -32,6 +32,7 @@ class Journal {
 
  private:
   struct Line;
+  struct Said;
   void write(const Line& line);
   int fd_;
   NodeId node_;

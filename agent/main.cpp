@@ -3,6 +3,7 @@
 #include "api/keys.hpp"
 #include "base/log.hpp"
 #include "base/random_bytes.hpp"
+#include "base/termination.hpp"
 #include "base/version.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
@@ -17,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -82,13 +82,6 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--log-level", o.log_level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-}
-
-log::Level level_of(const std::string& word) {
-  return word == "debug"   ? log::Level::kDebug
-         : word == "warn"  ? log::Level::kWarn
-         : word == "error" ? log::Level::kError
-                           : log::Level::kInfo;
 }
 
 // Made, ours alone, and locked for as long as this process lives.
@@ -180,15 +173,8 @@ int main(int argc, char** argv) {
   o.shell.sockets = sockets ? sockets->path() : "tcp:" + host_in_address(o.address);
   const std::string peer_port = o.address.empty() ? "unix:" + o.shell.sockets + "/agent" : o.shell.sockets + ":0";
 
-  log::start("agent " + facts.node.value, level_of(o.log_level), o.log_file);
-  // Blocked before any thread starts, so that only the one that waits for them below gets them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGUSR1);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  log::start("agent " + facts.node.value, log::level_of(o.log_level), o.log_file);
+  block_termination();
 
   auto store = EtcdStore::open(o.etcd, o.etcd_options);
   if (!store) return fail("--etcd " + o.etcd + ": " + store.error().context);
@@ -216,12 +202,11 @@ int main(int argc, char** argv) {
                               {"slots", facts.slots},
                               {"incarnation", facts.incarnation}});
 
-  std::thread on_signal([&] {
-    for (int signal = 0; sigwait(&signals, &signal) == 0 && signal != SIGUSR1;) shell.terminate();
-  });
-  const int status = shell.run();
-  pthread_kill(on_signal.native_handle(), SIGUSR1);  // its wait ends
-  on_signal.join();
+  int status = 0;
+  {
+    const OnTermination terminate([&] { shell.terminate(); });
+    status = shell.run();
+  }
   log::info("agent_stopped", {{"status", status}});
   return status;
 }

@@ -42,6 +42,12 @@ void append_text(std::string& line, const std::string& text) {
 
 }  // namespace
 
+Level level_of(std::string_view word) {
+  if (word == "debug") return Level::kDebug;
+  if (word == "warn") return Level::kWarn;
+  return word == "error" ? Level::kError : Level::kInfo;
+}
+
 void start(std::string_view program, Level least, const std::string& path) {
   std::shared_ptr<spdlog::logger> logger;
   if (path.empty()) {

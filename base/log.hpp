@@ -15,6 +15,8 @@
 namespace regroup::log {
 
 enum class Level { kDebug, kInfo, kWarn, kError };
+// As users name them: debug, info, warn, error; any other word is info.
+Level level_of(std::string_view word);
 
 struct Field {
   std::string_view key;

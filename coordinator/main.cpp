@@ -1,6 +1,7 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
 #include "api/keys.hpp"
 #include "base/log.hpp"
+#include "base/termination.hpp"
 #include "base/version.hpp"
 #include "coordinator/shell.hpp"
 #include "metrics/exporter.hpp"
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -52,19 +52,8 @@ int main(int argc, char** argv) {
     return fail("--cluster '" + options.cluster + "': a name has no slash, colon or blank");
   if (!log_file.empty() && !std::ofstream(log_file, std::ios::app))
     return fail("cannot write --log-file " + log_file + ": " + std::strerror(errno));
-  log::start("coordinator " + options.id,
-             log_level == "debug"   ? log::Level::kDebug
-             : log_level == "warn"  ? log::Level::kWarn
-             : log_level == "error" ? log::Level::kError
-                                    : log::Level::kInfo,
-             log_file);
-  // Blocked before any thread starts, so that only the one that waits for them below gets them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  log::start("coordinator " + options.id, log::level_of(log_level), log_file);
+  block_termination();
 
   auto store = EtcdStore::open(etcd, etcd_options);
   if (!store) return fail("--etcd " + etcd + ": " + store.error().context);
@@ -86,13 +75,10 @@ int main(int argc, char** argv) {
     log::info("metrics_served", {{"port", server->port()}});
   }
   log::info("coordinator_started", {{"cluster", options.cluster}, {"etcd", etcd}});
-  std::thread on_signal([&] {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    shell.stop();
-  });
-  shell.run();
-  on_signal.join();
+  {
+    const OnTermination stop([&] { shell.stop(); });
+    shell.run();
+  }
   log::info("coordinator_stopped");
   return 0;
 }

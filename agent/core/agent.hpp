@@ -1,9 +1,9 @@
 // agent.hpp: the agent's core: step(now, event) -> actions. Pure: no socket, no clock, no process.
 //
-// Decides when a slot's worker starts, is told a plan, is killed; what the node says of itself in etcd; which snapshot
-// goes to which buddy; when a drained node may go. Chooses nothing about plans: what a plan says is carried out, lower
-// epochs are ignored. A worker is killed only when its job leaves this node, when a plan that it was part of is
-// followed by one without it, or when it says itself that it cannot go on: never because etcd or a coordinator is away.
+// Decides when the worker of a slot is started, told a plan, or killed; what the node says of itself in etcd; which
+// snapshot goes to which buddy; when a drained node may go. It makes no plans: it carries out the newest one and
+// ignores lower epochs. A worker is killed in three cases only: its job leaves this node, a newer plan goes on without
+// it, or it says itself that it cannot go on. Never because etcd or a coordinator is away.
 #pragma once
 
 #include "agent/core/load_mean.hpp"
@@ -21,9 +21,8 @@
 namespace regroup::agent {
 
 // Events.
-// empty: none
 struct Assigned {
-  std::string job;
+  std::string job;  // empty: none
 };
 struct JobKnown {
   JobSpec job;
@@ -35,60 +34,79 @@ struct WorkerSays {
   WorkerId worker;
   FromWorker message;
 };
-// also when it could not be started: status 127
-struct WorkerEnded {
+struct WorkerEnded {  // also when it could not be started: status 127
   WorkerId worker;
   int signal = 0;
   int status = 0;
 };
-// drain and go; the second one: go now
-struct Terminate {};
+struct Terminate {};  // drain and go; the second one: go now
 struct Tick {
   int saves_under_way = 0;
 };
 using Event = std::variant<Assigned, JobKnown, PlanKnown, WorkerSays, WorkerEnded, SnapshotKept, CheckpointSaved,
                            Terminate, Tick>;
 
-// Actions, in this order.
-// its spec and current plan; empty: none
+// Actions. The shell performs all of a step, in the order of the list, before it looks at the next event. So nothing
+// that follows from an action (a worker's answer, a key that a watch sees) overtakes the rest of its step, and the
+// order counts only between actions that meet at one target. Each says which those are; what says nothing may stand
+// anywhere.
+
+// Watch this job's spec and current plan; empty: none. The last one of a step counts: a node that goes from one job to
+// another follows none first, then the new one.
 struct FollowJob {
   std::string job;
 };
-// whose snapshots are kept and served
+
+// Whose snapshots are kept and served; none: nobody's. The last one counts.
 struct WorkFor {
   std::optional<JobSpec> job;
 };
+
+// Takes the spare process where there is one. Before any Tell to this worker, which would be lost otherwise.
 struct StartWorker {
   WorkerId worker;
   JobSpec job;
   Epoch highest_epoch;
 };
-// have a process ready for the next StartWorker
+
+// Have a process ready for the next StartWorker; not in a step that starts one, which would take it at once.
 struct KeepSpare {};
-// SIGKILL, also of a stopped one
+
+// SIGKILL, also of a stopped one. After a Tell to the same worker the message may be lost.
 struct KillWorker {
   WorkerId worker;
   std::string reason;
 };
+
+// Messages to one worker arrive in the order of their Tells: of two plans the newer one is the later.
 struct Tell {
   WorkerId worker;
   ToWorker message;
 };
+
+// The worker itself is answered, by ArenaGrant, when the memory is cleared; the actions after it do not wait for that.
 struct GrantArena {
   WorkerId worker;
   int slots = 0;
   std::int64_t bytes = 0;
 };
+
+// Those of one worker in the order in which it took them: a later one ends what an earlier one left in the same slot.
 struct TakeSnapshot {
   WorkerId worker;
   SnapshotTaken taken;
   std::string buddy;
   std::string fingerprint;
 };
+
+// Saves of earlier epochs, which a new plan makes hopeless; what later epochs take is not touched, so any order will
+// do.
 struct CancelSaves {
   Epoch before;
 };
-// gone with the node
+
+// Puts and erasures of one key: the last one counts. Among several keys no order is kept: they are written behind the
+// core's back, many in one transaction. Leased records go with the node.
 struct PutLeased {
   std::string key;
   std::string value;
@@ -96,27 +114,33 @@ struct PutLeased {
 struct EraseLeased {
   std::string key;
 };
+
+// Stays when the node goes. Of one key the last one counts.
 struct PutLasting {
   std::string key;
   std::string value;
 };
-// a plan or message that is not carried out: for the log
+
+// A plan or message that is not carried out: for the log.
 struct Refused {
   std::string text;
 };
+
+// No step follows. What stands after it in this one is still performed.
 struct Quit {
   std::string reason;
 };
 using Action = std::variant<FollowJob, WorkFor, StartWorker, KeepSpare, KillWorker, Tell, GrantArena, TakeSnapshot,
                             CancelSaves, PutLeased, EraseLeased, PutLasting, Refused, Quit>;
 
+// Defined in agent.cpp, agent_worker_says.cpp (the messages of workers, snapshots) and agent_records.cpp (write_*).
 class Agent {
  public:
   explicit Agent(NodeFacts facts);
 
   [[nodiscard]] std::vector<Action> step(const Now& now, const Event& event);
-  // When time alone makes the next difference, for which it wants a Tick; max: never. While it drains, saves that end
-  // make one too: then it wants ticks often.
+  // When the core wants its next Tick because a time limit passes then; max: never. While it drains it wants ticks
+  // often, because only a tick tells it that saves have ended.
   [[nodiscard]] Instant next_look() const { return next_look_; }
 
   [[nodiscard]] const std::optional<JobSpec>& job() const { return job_; }
@@ -149,7 +173,8 @@ class Agent {
   void said(Slot& slot, const Fault& message);
 
   void say(ProgressState state, const std::string& reason = {});  // in the next progress record
-  bool past(Instant at);  // every comparison with the time; the next look is at the soonest that is not past
+  // Every comparison with the time goes through this, which also finds next_look_: the soonest that is not past.
+  bool past(Instant at);
   void do_due();
   Slot* slot_of(const WorkerId& worker);  // while that very worker runs
   void start_due();
@@ -178,7 +203,7 @@ class Agent {
   std::optional<JobSpec> job_;
   std::optional<Plan> plan_;        // newest of that job
   std::optional<Plan> early_plan_;  // came before its job
-  std::vector<Suspicion> exits_;    // of workers that the plan counts on
+  std::vector<Suspicion> exits_;    // workers of the current plan that ended on this node
   std::optional<Instant> draining_since_;
   ProgressRecord progress_;
   bool progress_is_new_ = false;  // ... and not written yet

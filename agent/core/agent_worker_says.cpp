@@ -1,4 +1,4 @@
-// What becomes of a worker's words: of the slot it is in, of the job's progress, of its snapshots. Part of Agent.
+// Agent, second part: what a worker's messages change in its slot and in the job's progress; its snapshots.
 #include "agent/core/agent.hpp"
 #include "api/buddy.hpp"
 

@@ -1,4 +1,4 @@
-// What the node says of itself in etcd: level-triggered, written when it changes.
+// Agent, third part: what the node says of itself in etcd, level-triggered: compared with what was written last.
 #include "agent/core/agent.hpp"
 
 #include <algorithm>
