@@ -1,7 +1,8 @@
-// watches.hpp: what etcd tells this agent, as events: the job that the node is assigned to, and of the job that is
-// followed its spec and its current plan.
+// watches.hpp: what etcd tells this agent, as events: which job the node is assigned to, and the spec and the current
+// plan of the job that it follows.
 //
-// Threads: the constructor, follow and the end: one. Events come on a thread of the store; none after the end.
+// Threads: construct, follow and destroy on one thread. Events come on a thread of the store, none after the
+// destructor.
 #pragma once
 
 #include "agent/core/agent.hpp"
@@ -15,7 +16,8 @@ namespace regroup::agent {
 
 class Watches {
  public:
-  // `post` takes Assigned, JobKnown and PlanKnown. A spec or plan that cannot be read is said in the log.
+  // `post` takes Assigned, JobKnown and PlanKnown, and does not block. A spec or plan that cannot be read goes to the
+  // log and is otherwise ignored.
   Watches(Store& store, Keys keys, const NodeId& node, std::function<void(Event)> post);
 
   // Instead of the job before; empty: none.

@@ -1,7 +1,7 @@
 // work_queue.hpp: one thread that runs what is posted, in order: for calls that block, beside a loop that must not.
 //
-// The queue has no limit, because post must not block and there is nobody to tell that work was dropped. So whoever owns
-// one bounds what is posted: an answer is awaited before the next request, or each piece answers something that is
+// The queue has no limit, because post must not block and there is nobody to tell that work was dropped. So whoever
+// owns one bounds what is posted: an answer is awaited before the next request, or each piece answers something that is
 // bounded itself.
 #pragma once
 

@@ -1,8 +1,10 @@
-// load_mean.hpp: how many tokens of a step each expert gets, as a mean over eight steps, and when that is news. Pure.
+// load_mean.hpp: tokens per expert and step, averaged over windows of eight steps, and when an average is worth a
+// record. Pure.
 //
-// What routers do is no matter of who computes it: the eight steps before are remembered over epochs, but those that
-// are told lie within one. Within an epoch it is news when a twentieth of the tokens go to other experts than the
-// record says, in the last eight steps or in those before.
+// The planner places popular experts by this record. A window never spans two plans: what a plan's first steps say is
+// not mixed with the last plan's. The record also holds the window before, and that one may come from an older plan,
+// because routing does not depend on where experts lie. A record is written when it is the first of its plan, or when
+// in either window at least 5 % of the tokens went to other experts than the last record says.
 #pragma once
 
 #include "api/records.hpp"
@@ -18,14 +20,14 @@ namespace regroup::agent {
 class LoadMean {
  public:
   void add(const CommitReport& report);
-  // The record that is to be written now, if one is. At most one in `every`.
+  // The record to write now, if there is one; at most one in `every`.
   [[nodiscard]] std::optional<LoadRecord> news(Instant now, Span every);
 
  private:
   std::vector<std::int64_t> sum_;  // of the steps counted
   int counted_ = 0;                // up to eight, of epoch_
   Epoch epoch_;
-  LoadRecord newest_;  // without loads: none yet
+  LoadRecord newest_;  // of the last full window; without loads: there is none yet
   std::optional<LoadRecord> told_;
   Instant told_at_{};
 };

@@ -1,4 +1,4 @@
-// node_facts.hpp: what an agent knows of its node from its command line, and how long is long for it.
+// node_facts.hpp: what an agent knows of its node from its command line, and its time limits.
 #pragma once
 
 #include "base/ids.hpp"
@@ -22,11 +22,11 @@ struct NodeFacts {
   std::string device = "cpu";
   std::string zone;
   std::map<std::string, std::string> labels;
-  Span drain_limit{120'000};  // a drained agent goes after this even if nobody has let it go
+  Span drain_limit{120'000};  // a drained agent goes after this even if the coordinator has not taken its job away
   Span progress_every{1000};
-  Span load_every{5000};     // the experts' load, and only when it has changed
+  Span load_every{5000};     // tokens per expert, and only when they have changed
   Span stop_grace{2000};     // a worker that was asked to stop is killed after this
-  Span snapshot_retry{500};  // a snapshot that no buddy has is offered again
+  Span snapshot_retry{500};  // a snapshot that its buddy did not take is offered again
 };
 
 }  // namespace regroup::agent

@@ -21,16 +21,16 @@ struct Slot {
   Instant not_before{};            // of the next start
   int commits = 0;                 // since its start
   Epoch part_of;                   // newest plan that counts on this worker
-  Epoch dialled;                   // newest plan whose members it was told to get warm for
+  Epoch dialled;                   // newest plan whose members it was told to connect to ahead of its own
 
-  // Snapshots: the newest one taken, until the worker was told that it is safe.
+  // Snapshots: the newest one taken; none once the worker was told that it is safe.
   std::optional<SnapshotTaken> unsafe;
   std::optional<Instant> offer_again_at;
   std::optional<CheckpointSaved> saved;  // the newest whose write has ended
 };
 
-// 0.25, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row. Not at once: a starting worker takes a
-// core from the survivors' first step, which everybody waits for.
+// 0.25, 1, 2, 4 ... 60 s after the first, second, third ... failure in a row. Not at once even then: a worker that
+// starts takes a core from the survivors' first step after the failure, and the whole job waits for that step.
 Span restart_delay(int failures);
 
 }  // namespace regroup::agent

@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>
 
-namespace regroup {
+namespace regroup::agent {
 
 BuddySender::BuddySender(std::string address, std::chrono::milliseconds idle)
     : address_(std::move(address)), idle_(idle), thread_([this] { work(); }) {}
@@ -87,4 +87,4 @@ void BuddySender::hang_up() {
   connected_for_.reset();
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -1,8 +1,9 @@
-// buddy_sender.hpp: puts snapshots to one other agent, one after the other, over a connection that stays open. One
+// buddy_sender.hpp: sends snapshots to one other agent, one after the other, over a connection that stays open. One
 // thread of its own.
 //
-// Each snapshot is tried once more over a new connection when a kept one turns out to be gone; then it has failed. What
-// was ended on the shelf meanwhile is not sent. The destructor breaks off what is under way and answers everything.
+// The connection may have died since the last snapshot: then the next one is tried once more over a new connection, and
+// has failed if that fails. What was removed from the shelf while it waited is not sent. The queue is bounded as the
+// taker's is. The destructor breaks off what is under way and answers everything.
 #pragma once
 
 #include "agent/snapshots/shelf.hpp"
@@ -16,7 +17,7 @@
 #include <string>
 #include <thread>
 
-namespace regroup {
+namespace regroup::agent {
 
 class BuddySender {
  public:
@@ -49,4 +50,4 @@ class BuddySender {
   std::thread thread_;  // last: it uses the rest
 };
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -1,223 +1,192 @@
 // The keeper puts the parts together: arenas -> shelf -> taker and saver; the peer server reads the shelf.
 #include "agent/snapshots/keeper.hpp"
 
-#include "agent/snapshots/peer_server.hpp"
-#include "agent/snapshots/saver.hpp"
-#include "agent/snapshots/shelf.hpp"
-#include "agent/snapshots/taker.hpp"
 #include "base/log.hpp"
 
-#include <map>
-#include <mutex>
+#include <utility>
 
-namespace regroup {
+namespace regroup::agent {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// The slots that a worker writes now.
-struct Arena {
-  std::vector<std::shared_ptr<Region>> slots;
-  std::uint64_t first_place = 0;
-};
-
-class Keeper final : public SnapshotKeeper {
- public:
-  Keeper(const KeeperOptions& options, KeeperEvents events)
-      : saver_(options.commit_wait, std::move(events.on_saved)), taker_(options.idle, std::move(events.on_kept)) {}
-
-  Result<void> listen(const KeeperOptions& options) {
-    auto server = PeerServer::start(options.listen, options.idle, [this] { return shelf_now(); });
-    if (!server) return server.error();
-    server_ = std::move(*server);
-    return {};
+void put_up(const TakeRequest& request, const std::shared_ptr<Region>& memory, std::uint64_t place, Taking& taking) {
+  if (!memory) {
+    taking.problem = "the worker was granted no slot " + std::to_string(request.taken.info.slot);
+    return;
   }
-
-  [[nodiscard]] std::string address() const override { return server_->address(); }
-
-  void work_for(const JobSpec& job) override {
-    std::shared_ptr<Shelf> before;
-    {
-      const std::lock_guard lock(mutex_);
-      if (shelf_ && shelf_->job() == job) return;
-      before = std::exchange(shelf_, std::make_shared<Shelf>(job));
-      arenas_.clear();
-    }
-    close(before);
+  auto entries = check_entries(request.taken.info.entries, taking.shelf->block_elements(), memory->bytes());
+  if (!entries) {
+    taking.problem = to_string(entries.error());
+    return;
   }
+  auto snapshot = std::make_shared<KeptSnapshot>();
+  *snapshot = {request.worker,
+               request.taken.info.step,
+               request.taken.info.epoch,
+               place,
+               true,
+               memory,
+               std::move(*entries),
+               {},
+               request.taken.info.bad};
+  // Offered again because the buddy was not there: the worker may have begun to fill the slot anew since, and only
+  // the first checksums can tell.
+  taking.snapshot = taking.shelf->taken_before(*snapshot);
+  if (taking.snapshot) return;
+  taking.snapshot = taking.to_sum = std::move(snapshot);
+  taking.shelf->put_up(taking.snapshot);
+}
 
-  void work_for_none() override {
-    std::shared_ptr<Shelf> before;
-    {
-      const std::lock_guard lock(mutex_);
-      before = std::exchange(shelf_, nullptr);
-      arenas_.clear();
-    }
-    close(before);
-  }
-
-  Result<std::vector<int>> grant(const WorkerId& worker, int slots, std::int64_t bytes) override {
-    if (slots < 1) return Error{Code::kBadInput, "a worker asks for " + std::to_string(slots) + " snapshot slots"};
-    {
-      // Before the new ones are made: what no snapshot lies in makes room for them. A worker that started in the place
-      // of another has its slots too.
-      const std::lock_guard lock(mutex_);
-      std::erase_if(arenas_, [&](const auto& arena) {
-        return arena.first.node == worker.node && arena.first.slot == worker.slot;
-      });
-    }
-    Arena arena;
-    std::vector<int> descriptors;
-    for (int i = 0; i < slots; ++i) {
-      auto region = Region::make_slot(bytes);
-      if (!region) return region.error();
-      descriptors.push_back((*region)->fd());
-      arena.slots.push_back(std::move(*region));
-    }
-    const std::lock_guard lock(mutex_);
-    arena.first_place = next_place_;
-    next_place_ += static_cast<std::uint64_t>(slots);
-    arenas_[worker] = std::move(arena);
-    return descriptors;
-  }
-
-  void take(const TakeRequest& request) override {
-    const SnapshotTaken& taken = request.taken;
-    Taking taking{request.worker,
-                  taken.info.step,
-                  taken.info.epoch,
-                  believable(taken.info.safe, taken.info.step),
-                  request.buddy,
-                  nullptr,
-                  nullptr,
-                  nullptr,
-                  {},
-                  Clock::now()};
-    std::shared_ptr<Region> memory;
-    std::uint64_t place = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      taking.shelf = shelf_;
-      const auto arena = arenas_.find(request.worker);
-      if (arena != arenas_.end() && taken.info.slot >= 0 &&
-          taken.info.slot < static_cast<int>(arena->second.slots.size())) {
-        memory = arena->second.slots[static_cast<std::size_t>(taken.info.slot)];
-        place = arena->second.first_place + static_cast<std::uint64_t>(taken.info.slot);
-      }
-    }
-    if (!taking.shelf) {
-      log::warn("snapshot_of_no_job", {{"worker", to_string(request.worker)}, {"step", taken.info.step.value}});
-      if (taken.make_durable)
-        saver_.save(save_of(request, nullptr, nullptr, "this agent works for no job", taking.since));
-      return;
-    }
-    taking.shelf->drop_older(taking.safe);
-    if (!taken.info.entries.empty()) put_up(request, memory, place, taking);
-    // Memory that a save reads stays as it is: the worker does not fill the slot again before it is told that the save
-    // has ended.
-    if (taken.make_durable) saver_.save(save_of(request, taking.shelf.get(), memory, taking.problem, taking.since));
-    taker_.take(std::move(taking));
-  }
-
-  void cancel_saves_before(Epoch epoch) override {
-    std::string job;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!shelf_) return;
-      job = shelf_->job().name;
-    }
-    saver_.cancel_before(job, epoch);
-  }
-
-  [[nodiscard]] int saves_under_way() const override { return saver_.under_way(); }
-
- private:
-  std::shared_ptr<Shelf> shelf_now() {
-    const std::lock_guard lock(mutex_);
-    return shelf_;
-  }
-
-  void close(const std::shared_ptr<Shelf>& shelf) {
-    if (!shelf) return;
-    shelf->close();
-    server_->job_ended();
-  }
-
-  static void put_up(const TakeRequest& request, const std::shared_ptr<Region>& memory, std::uint64_t place,
-                     Taking& taking) {
-    if (!memory) {
-      taking.problem = "the worker was granted no slot " + std::to_string(request.taken.info.slot);
-      return;
-    }
-    auto entries = check_entries(request.taken.info.entries, taking.shelf->block_elements(), memory->bytes());
-    if (!entries) {
-      taking.problem = to_string(entries.error());
-      return;
-    }
-    auto snapshot = std::make_shared<KeptSnapshot>();
-    *snapshot = {request.worker,
-                 request.taken.info.step,
-                 request.taken.info.epoch,
-                 place,
-                 true,
-                 memory,
-                 std::move(*entries),
-                 {},
-                 request.taken.info.bad};
-    // Offered again because the buddy was not there: the worker may have begun to fill the slot anew since, and only
-    // the first checksums can tell.
-    taking.snapshot = taking.shelf->taken_before(*snapshot);
-    if (taking.snapshot) return;
-    taking.snapshot = taking.to_sum = std::move(snapshot);
-    taking.shelf->put_up(taking.snapshot);
-  }
-
-  static Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared_ptr<Region>& memory,
-                        std::string problem, Clock::time_point since) {
-    const SnapshotTaken& taken = request.taken;
-    Saving saving{request.worker, {}, memory, 1, std::move(problem), since, {}};
-    saving.request.info.step = taken.info.step;
-    saving.request.info.epoch = taken.info.epoch;
-    if (!saving.problem.empty()) return saving;
-    const JobSpec& job = shelf->job();
-    if (job.snapshots.checkpoint_dir.empty()) {
-      saving.problem = "the job names no checkpoint_dir";
-      return saving;
-    }
-    const auto entries = check_entries(taken.to_write, shelf->block_elements(), memory ? memory->bytes() : 0);
-    if (!entries) {
-      saving.problem = to_string(entries.error());
-      return saving;
-    }
-    saving.keep_last = job.snapshots.keep_last;
-    saving.request.root = job.snapshots.checkpoint_dir;
-    saving.request.info = {job.name,  taken.info.epoch,    taken.info.step, job.seed,
-                           job.model, request.fingerprint, job.data_digest};
-    saving.request.info.bad = taken.info.bad;
-    saving.request.model_directory = job.initial_weights;
-    saving.request.part = taken.part;
-    saving.request.num_parts = taken.num_parts;
-    for (const KeptEntry& entry : *entries)
-      saving.request.entries.push_back({entry.unit, entry.blocks, memory->data() + entry.offset});
+Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared_ptr<Region>& memory,
+               std::string problem, Clock::time_point since) {
+  const SnapshotTaken& taken = request.taken;
+  Saving saving{request.worker, {}, memory, 1, std::move(problem), since, {}};
+  saving.request.info.step = taken.info.step;
+  saving.request.info.epoch = taken.info.epoch;
+  if (!saving.problem.empty()) return saving;
+  const JobSpec& job = shelf->job();
+  if (job.snapshots.checkpoint_dir.empty()) {
+    saving.problem = "the job names no checkpoint_dir";
     return saving;
   }
-
-  std::mutex mutex_;
-  std::shared_ptr<Shelf> shelf_;  // of the job that is worked for
-  std::map<WorkerId, Arena> arenas_;
-  std::uint64_t next_place_ = 0;
-  Saver saver_;
-  Taker taker_;
-  std::unique_ptr<PeerServer> server_;  // last: it reads the rest
-};
+  const auto entries = check_entries(taken.to_write, shelf->block_elements(), memory ? memory->bytes() : 0);
+  if (!entries) {
+    saving.problem = to_string(entries.error());
+    return saving;
+  }
+  saving.keep_last = job.snapshots.keep_last;
+  saving.request.root = job.snapshots.checkpoint_dir;
+  saving.request.info = {job.name,  taken.info.epoch,    taken.info.step, job.seed,
+                         job.model, request.fingerprint, job.data_digest};
+  saving.request.info.bad = taken.info.bad;
+  saving.request.model_directory = job.initial_weights;
+  saving.request.part = taken.part;
+  saving.request.num_parts = taken.num_parts;
+  for (const KeptEntry& entry : *entries)
+    saving.request.entries.push_back({entry.unit, entry.blocks, memory->data() + entry.offset});
+  return saving;
+}
 
 }  // namespace
 
+SnapshotKeeper::SnapshotKeeper(const KeeperOptions& options, KeeperEvents events)
+    : saver_(options.commit_wait, std::move(events.on_saved)), taker_(options.idle, std::move(events.on_kept)) {}
+
 Result<std::unique_ptr<SnapshotKeeper>> SnapshotKeeper::start(const KeeperOptions& options, KeeperEvents events) {
-  auto keeper = std::make_unique<Keeper>(options, std::move(events));
-  auto listening = keeper->listen(options);
-  if (!listening) return listening.error();
-  return std::unique_ptr<SnapshotKeeper>(std::move(keeper));
+  std::unique_ptr<SnapshotKeeper> keeper(new SnapshotKeeper(options, std::move(events)));
+  auto server = PeerServer::start(options.listen, options.idle, [k = keeper.get()] { return k->shelf_now(); });
+  if (!server) return server.error();
+  keeper->server_ = std::move(*server);
+  return keeper;
 }
 
-}  // namespace regroup
+std::string SnapshotKeeper::address() const { return server_->address(); }
+
+void SnapshotKeeper::work_for(const JobSpec& job) {
+  std::shared_ptr<Shelf> before;
+  {
+    const std::lock_guard lock(mutex_);
+    if (shelf_ && shelf_->job() == job) return;
+    before = std::exchange(shelf_, std::make_shared<Shelf>(job));
+    arenas_.clear();
+  }
+  close(before);
+}
+
+void SnapshotKeeper::work_for_none() {
+  std::shared_ptr<Shelf> before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = std::exchange(shelf_, nullptr);
+    arenas_.clear();
+  }
+  close(before);
+}
+
+Result<std::vector<int>> SnapshotKeeper::grant(const WorkerId& worker, int slots, std::int64_t bytes) {
+  if (slots < 1) return Error{Code::kBadInput, "a worker asks for " + std::to_string(slots) + " snapshot slots"};
+  {
+    // Before the new ones are made: what no snapshot lies in makes room for them. A worker that started in the place
+    // of another has its slots too.
+    const std::lock_guard lock(mutex_);
+    std::erase_if(
+        arenas_, [&](const auto& arena) { return arena.first.node == worker.node && arena.first.slot == worker.slot; });
+  }
+  Arena arena;
+  std::vector<int> descriptors;
+  for (int i = 0; i < slots; ++i) {
+    auto region = Region::make_slot(bytes);
+    if (!region) return region.error();
+    descriptors.push_back((*region)->fd());
+    arena.slots.push_back(std::move(*region));
+  }
+  const std::lock_guard lock(mutex_);
+  arena.first_place = next_place_;
+  next_place_ += static_cast<std::uint64_t>(slots);
+  arenas_[worker] = std::move(arena);
+  return descriptors;
+}
+
+void SnapshotKeeper::take(const TakeRequest& request) {
+  const SnapshotTaken& taken = request.taken;
+  Taking taking{request.worker,
+                taken.info.step,
+                taken.info.epoch,
+                believable(taken.info.safe, taken.info.step),
+                request.buddy,
+                nullptr,
+                nullptr,
+                nullptr,
+                {},
+                Clock::now()};
+  std::shared_ptr<Region> memory;
+  std::uint64_t place = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    taking.shelf = shelf_;
+    const auto arena = arenas_.find(request.worker);
+    if (arena != arenas_.end() && taken.info.slot >= 0 &&
+        taken.info.slot < static_cast<int>(arena->second.slots.size())) {
+      memory = arena->second.slots[static_cast<std::size_t>(taken.info.slot)];
+      place = arena->second.first_place + static_cast<std::uint64_t>(taken.info.slot);
+    }
+  }
+  if (!taking.shelf) {
+    log::warn("snapshot_of_no_job", {{"worker", to_string(request.worker)}, {"step", taken.info.step.value}});
+    if (taken.make_durable)
+      saver_.save(save_of(request, nullptr, nullptr, "this agent works for no job", taking.since));
+    return;
+  }
+  taking.shelf->drop_older(taking.safe);
+  if (!taken.info.entries.empty()) put_up(request, memory, place, taking);
+  // Memory that a save reads stays as it is: the worker does not fill the slot again before it is told that the save
+  // has ended.
+  if (taken.make_durable) saver_.save(save_of(request, taking.shelf.get(), memory, taking.problem, taking.since));
+  taker_.take(std::move(taking));
+}
+
+void SnapshotKeeper::cancel_saves_before(Epoch epoch) {
+  std::string job;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!shelf_) return;
+    job = shelf_->job().name;
+  }
+  saver_.cancel_before(job, epoch);
+}
+
+int SnapshotKeeper::saves_under_way() const { return saver_.under_way(); }
+
+std::shared_ptr<Shelf> SnapshotKeeper::shelf_now() {
+  const std::lock_guard lock(mutex_);
+  return shelf_;
+}
+
+void SnapshotKeeper::close(const std::shared_ptr<Shelf>& shelf) {
+  if (!shelf) return;
+  shelf->close();
+  server_->job_ended();
+}
+
+}  // namespace regroup::agent

@@ -5,7 +5,7 @@
 
 #include <xxhash.h>
 
-namespace regroup {
+namespace regroup::agent {
 namespace {
 
 constexpr std::int64_t kAlignment = 64;
@@ -90,4 +90,4 @@ bool still_matches(const KeptSnapshot& snapshot, const KeptEntry& entry, Interva
   return true;
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -1,8 +1,8 @@
-// kept_snapshot.hpp: one snapshot in this agent's memory: where its blocks lie and what they summed to when it was
-// made.
+// kept_snapshot.hpp: one snapshot in this agent's memory: where its blocks lie, and their checksums from when it was
+// taken.
 //
-// Immutable once it lies on the shelf; only the bytes in a worker's slot may change under it, and then they no longer
-// match.
+// Immutable once it is on the shelf. Only the bytes in a worker's slot may still change, because the worker may fill
+// the slot again; the checksums tell.
 #pragma once
 
 #include "agent/snapshots/region.hpp"
@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-namespace regroup {
+namespace regroup::agent {
 
 struct KeptEntry {
   int unit = 0;
@@ -30,7 +30,7 @@ struct KeptSnapshot {
   WorkerId taken_by;
   Step step;
   Epoch epoch;
-  // where its maker holds it; a newer snapshot of the same maker in the same place ends this one
+  // the slot that it came from, as a number of its owner's; a newer snapshot of the same worker there replaces this one
   std::uint64_t place = 0;
   bool in_slot = false;  // a worker may write there at any time; else a copy that nobody changes
   std::shared_ptr<Region> memory;
@@ -55,4 +55,4 @@ std::vector<std::uint64_t> sums_of(const KeptSnapshot& snapshot);
 // `blocks` lies within the entry's.
 bool still_matches(const KeptSnapshot& snapshot, const KeptEntry& entry, Interval blocks);
 
-}  // namespace regroup
+}  // namespace regroup::agent

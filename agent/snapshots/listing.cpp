@@ -10,7 +10,7 @@
 #include <system_error>
 #include <thread>
 
-namespace regroup {
+namespace regroup::agent {
 namespace {
 
 using json::Json;
@@ -128,4 +128,4 @@ Result<void> answer_list(PeerSocket& socket, Shelf& shelf) {
   return socket.write({{text.data(), text.size()}});
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <variant>
 
-namespace regroup {
+namespace regroup::agent {
 namespace {
 
 using json::Field;
@@ -211,4 +211,4 @@ Result<void> put_snapshot(PeerSocket& socket, const KeptSnapshot& snapshot, Step
   return await_ok(socket, who);
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

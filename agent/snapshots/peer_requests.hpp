@@ -5,7 +5,7 @@
 #include "agent/snapshots/shelf.hpp"
 #include "api/snapshots/peer_wire.hpp"
 
-namespace regroup {
+namespace regroup::agent {
 
 // What is wrong with the request goes back as an error frame; an error here means that the connection is of no more
 // use.
@@ -16,4 +16,4 @@ Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const 
 // other side says.
 Result<void> put_snapshot(PeerSocket& socket, const KeptSnapshot& snapshot, Step safe, const std::string& who);
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -3,7 +3,7 @@
 #include "agent/snapshots/peer_requests.hpp"
 #include "api/snapshots/peer_wire.hpp"
 #include "base/log.hpp"
-#include "net/address.hpp"
+#include "net/peer_socket.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,20 +14,20 @@
 
 #include <cerrno>
 #include <cstring>
-#include <list>
-#include <mutex>
 #include <optional>
 #include <system_error>
-#include <thread>
+#include <utility>
 
-namespace regroup {
+namespace regroup::agent {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMostConnections = 64;
 constexpr std::chrono::minutes kMostRest{10};  // a buddy's connection is kept from one snapshot to the next
 
-struct Connection {
+}  // namespace
+
+struct PeerServer::Connection {
   Connection(int fd, std::chrono::milliseconds idle) : socket(fd, idle) {}
   PeerSocket socket;
   std::optional<Clock::time_point> resting_since;  // between two requests; guarded by the server
@@ -35,149 +35,134 @@ struct Connection {
   std::thread thread;
 };
 
-class Server final : public PeerServer {
- public:
-  Server(ListeningSocket listener, int stop, std::chrono::milliseconds idle,
-         std::function<std::shared_ptr<Shelf>()> shelf_now)
-      : listener_(std::move(listener)), stop_(stop), idle_(idle), shelf_now_(std::move(shelf_now)), acceptor_([this] {
-          accept_loop();
-        }) {}
+PeerServer::PeerServer(ListeningSocket listener, int stop, std::chrono::milliseconds idle,
+                       std::function<std::shared_ptr<Shelf>()> shelf_now)
+    : listener_(std::move(listener)),
+      stop_(stop),
+      idle_(idle),
+      shelf_now_(std::move(shelf_now)),
+      copies_(std::make_shared<RegionPool>()),
+      acceptor_([this] { accept_loop(); }) {}
 
-  ~Server() override {
-    const std::uint64_t one = 1;
-    (void)!::write(stop_, &one, sizeof one);
-    acceptor_.join();
-    {
-      const std::lock_guard lock(mutex_);
-      for (Connection& connection : connections_) ::shutdown(connection.socket.fd(), SHUT_RDWR);
-    }
-    for (Connection& connection : connections_) connection.thread.join();
-    close_listening(listener_);
-    ::close(stop_);
-  }
-
-  [[nodiscard]] std::string address() const override { return listener_.address; }
-  void job_ended() override { copies_->clear(); }
-
- private:
-  void accept_loop() {
-    int pause_ms = -1;
-    for (;;) {
-      pollfd entries[2] = {{stop_, POLLIN, 0}, {listener_.fd, static_cast<short>(pause_ms < 0 ? POLLIN : 0), 0}};
-      ::poll(entries, 2, pause_ms);
-      if (entries[0].revents != 0) return;
-      pause_ms = -1;
-      reap();
-      const int fd = ::accept4(listener_.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (fd >= 0) {
-        admit(fd);
-      } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-        log::warn("peer_port_busy", {{"error", std::strerror(errno)}});
-        pause_ms = 100;  // out of descriptors: there is nothing to do but to wait for some
-      }
-    }
-  }
-
-  void admit(int fd) {
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, which needs none
+PeerServer::~PeerServer() {
+  const std::uint64_t one = 1;
+  (void)!::write(stop_, &one, sizeof one);
+  acceptor_.join();
+  {
     const std::lock_guard lock(mutex_);
-    if (connections_.size() >= kMostConnections && !make_room_locked()) {
-      ::close(fd);
-      return;
-    }
-    Connection& connection = connections_.emplace_back(fd, idle_);
-    try {
-      connection.thread = std::thread([this, &connection] { run(connection); });
-    } catch (const std::system_error& e) {
-      log::warn("peer_port_busy", {{"error", e.what()}});
-      connections_.pop_back();
+    for (Connection& connection : connections_) ::shutdown(connection.socket.fd(), SHUT_RDWR);
+  }
+  for (Connection& connection : connections_) connection.thread.join();
+  close_listening(listener_);
+  ::close(stop_);
+}
+
+void PeerServer::accept_loop() {
+  int pause_ms = -1;
+  for (;;) {
+    pollfd entries[2] = {{stop_, POLLIN, 0}, {listener_.fd, static_cast<short>(pause_ms < 0 ? POLLIN : 0), 0}};
+    ::poll(entries, 2, pause_ms);
+    if (entries[0].revents != 0) return;
+    pause_ms = -1;
+    reap();
+    const int fd = ::accept4(listener_.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      admit(fd);
+    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+      log::warn("peer_port_busy", {{"error", std::strerror(errno)}});
+      pause_ms = 100;  // out of descriptors: there is nothing to do but to wait for some
     }
   }
+}
 
-  void run(Connection& connection) {
-    serve(connection);
+void PeerServer::admit(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, which needs none
+  const std::lock_guard lock(mutex_);
+  if (connections_.size() >= kMostConnections && !make_room_locked()) {
+    ::close(fd);
+    return;
+  }
+  Connection& connection = connections_.emplace_back(fd, idle_);
+  try {
+    connection.thread = std::thread([this, &connection] { run(connection); });
+  } catch (const std::system_error& e) {
+    log::warn("peer_port_busy", {{"error", e.what()}});
+    connections_.pop_back();
+  }
+}
+
+void PeerServer::run(Connection& connection) {
+  serve(connection);
+  const std::lock_guard lock(mutex_);
+  connection.done = true;
+  connection.resting_since.reset();
+  // the peer learns at once; the descriptor goes when the thread is joined
+  ::shutdown(connection.socket.fd(), SHUT_RDWR);
+}
+
+bool PeerServer::make_room_locked() {
+  Connection* oldest = nullptr;
+  for (Connection& connection : connections_) {
+    if (connection.resting_since && (oldest == nullptr || *connection.resting_since < *oldest->resting_since))
+      oldest = &connection;
+  }
+  if (oldest == nullptr) return false;
+  ::shutdown(oldest->socket.fd(), SHUT_RDWR);
+  oldest->resting_since.reset();
+  return true;
+}
+
+void PeerServer::reap() {
+  std::list<Connection> ended;
+  {
     const std::lock_guard lock(mutex_);
-    connection.done = true;
-    connection.resting_since.reset();
-    // the peer learns at once; the descriptor goes when the thread is joined
-    ::shutdown(connection.socket.fd(), SHUT_RDWR);
-  }
-
-  bool make_room_locked() {
-    Connection* oldest = nullptr;
-    for (Connection& connection : connections_) {
-      if (connection.resting_since && (oldest == nullptr || *connection.resting_since < *oldest->resting_since))
-        oldest = &connection;
-    }
-    if (oldest == nullptr) return false;
-    ::shutdown(oldest->socket.fd(), SHUT_RDWR);
-    oldest->resting_since.reset();
-    return true;
-  }
-
-  void reap() {
-    std::list<Connection> ended;
-    {
-      const std::lock_guard lock(mutex_);
-      for (auto it = connections_.begin(); it != connections_.end();) {
-        const auto next = std::next(it);
-        if (it->done) ended.splice(ended.end(), connections_, it);
-        it = next;
-      }
-    }
-    for (Connection& connection : ended) connection.thread.join();
-  }
-
-  void serve(Connection& connection) {
-    PeerSocket& socket = connection.socket;
-    std::shared_ptr<Shelf> shelf;
-    socket.set_until(Clock::now() + idle_);
-    const auto job = admit_client(socket, [&](const std::string& name) {
-      shelf = shelf_now_();
-      return shelf && shelf->job().name == name ? shelf->job().secret : std::string();
-    });
-    if (!job) {
-      log::debug("peer_refused", {{"error", to_string(job.error())}});
-      return;
-    }
-    socket.clear_until();
-    while (rest(connection)) {
-      auto request = socket.read_frame(kPeerMaxFrame);
-      auto answered = request ? answer(socket, *shelf, *copies_, *request) : Result<void>(request.error());
-      if (answered) continue;
-      log::debug("peer_connection_ended", {{"error", to_string(answered.error())}});
-      return;
+    for (auto it = connections_.begin(); it != connections_.end();) {
+      const auto next = std::next(it);
+      if (it->done) ended.splice(ended.end(), connections_, it);
+      it = next;
     }
   }
+  for (Connection& connection : ended) connection.thread.join();
+}
 
-  bool rest(Connection& connection) {
-    set_resting(connection, Clock::now());
-    pollfd entry{connection.socket.fd(), POLLIN, 0};
-    int ready = 0;
-    do {
-      ready = ::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kMostRest).count()));
-    } while (ready < 0 && errno == EINTR);
-    set_resting(connection, std::nullopt);
-    return ready > 0;
+void PeerServer::serve(Connection& connection) {
+  PeerSocket& socket = connection.socket;
+  std::shared_ptr<Shelf> shelf;
+  socket.set_until(Clock::now() + idle_);
+  const auto job = admit_client(socket, [&](const std::string& name) {
+    shelf = shelf_now_();
+    return shelf && shelf->job().name == name ? shelf->job().secret : std::string();
+  });
+  if (!job) {
+    log::debug("peer_refused", {{"error", to_string(job.error())}});
+    return;
   }
-
-  void set_resting(Connection& connection, std::optional<Clock::time_point> since) {
-    const std::lock_guard lock(mutex_);
-    connection.resting_since = since;
+  socket.clear_until();
+  while (rest(connection)) {
+    auto request = socket.read_frame(kPeerMaxFrame);
+    auto answered = request ? answer(socket, *shelf, *copies_, *request) : Result<void>(request.error());
+    if (answered) continue;
+    log::debug("peer_connection_ended", {{"error", to_string(answered.error())}});
+    return;
   }
+}
 
-  ListeningSocket listener_;
-  const int stop_;
-  const std::chrono::milliseconds idle_;
-  const std::function<std::shared_ptr<Shelf>()> shelf_now_;
-  const std::shared_ptr<RegionPool> copies_ = std::make_shared<RegionPool>();
-  std::mutex mutex_;
-  std::list<Connection> connections_;
-  std::thread acceptor_;
-};
+bool PeerServer::rest(Connection& connection) {
+  set_resting(connection, Clock::now());
+  pollfd entry{connection.socket.fd(), POLLIN, 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kMostRest).count()));
+  } while (ready < 0 && errno == EINTR);
+  set_resting(connection, std::nullopt);
+  return ready > 0;
+}
 
-}  // namespace
+void PeerServer::set_resting(Connection& connection, std::optional<Clock::time_point> since) {
+  const std::lock_guard lock(mutex_);
+  connection.resting_since = since;
+}
 
 Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen, std::chrono::milliseconds idle,
                                                       std::function<std::shared_ptr<Shelf>()> shelf_now) {
@@ -189,7 +174,7 @@ Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen,
     close_listening(*listener);
     return error;
   }
-  return std::unique_ptr<PeerServer>(std::make_unique<Server>(std::move(*listener), stop, idle, std::move(shelf_now)));
+  return std::unique_ptr<PeerServer>(new PeerServer(std::move(*listener), stop, idle, std::move(shelf_now)));
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <string>
 
-namespace regroup {
+namespace regroup::agent {
 namespace {
 
 constexpr std::int64_t kLeaveFree = std::int64_t{128} << 20;  // for everything else on the machine
@@ -109,4 +109,4 @@ void RegionPool::give_back(std::unique_ptr<Region> region) {
   idle_.erase(idle_.begin());
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <vector>
 
-namespace regroup {
+namespace regroup::agent {
 
 class Region {
  public:
@@ -36,8 +36,8 @@ class Region {
   int fd_;
 };
 
-// Copies come and go with every snapshot, and fresh pages cost as much time as the bytes themselves: the last few
-// regions are kept and used again.
+// Private regions for copies, used again: fresh pages cost as much time as writing the bytes does, and a copy comes and
+// goes with every snapshot. The last few that nobody uses are kept.
 class RegionPool : public std::enable_shared_from_this<RegionPool> {
  public:
   Result<std::shared_ptr<Region>> take(std::int64_t bytes);  // goes back to the pool with its last owner
@@ -49,4 +49,4 @@ class RegionPool : public std::enable_shared_from_this<RegionPool> {
   std::vector<std::unique_ptr<Region>> idle_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -4,7 +4,7 @@
 #include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
 
-namespace regroup {
+namespace regroup::agent {
 
 Saver::Saver(std::chrono::milliseconds commit_wait, std::function<void(const CheckpointSaved&)> on_saved)
     : commit_wait_(commit_wait),
@@ -121,4 +121,4 @@ void Saver::report(const SavingPtr& saving, CheckpointSaved saved) {
   on_saved_(saved);
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

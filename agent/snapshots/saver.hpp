@@ -1,13 +1,13 @@
 // saver.hpp: this node's parts of durable checkpoints, written in the order in which they were asked for, and their
 // commits.
 //
-// Two threads: one writes parts; the other waits for the parts of other owners and commits, so that a second worker's
-// part of the same checkpoint is not kept waiting by the commit that waits for it. Failures are texts in the event. The
-// destructor cancels all.
+// Two threads: one writes parts, the other waits for everybody's parts and commits. With one thread a commit could wait
+// for a part of the same checkpoint that stands behind it in this queue. Failures are texts in the event. The queues
+// are bounded by the workers, which fill no slot again before its save has ended. The destructor cancels all.
 #pragma once
 
-#include "agent/snapshots/keeper.hpp"
 #include "agent/snapshots/region.hpp"
+#include "api/keeper_reports.hpp"
 #include "checkpoint/io/save.hpp"
 
 #include <condition_variable>
@@ -16,7 +16,7 @@
 #include <mutex>
 #include <thread>
 
-namespace regroup {
+namespace regroup::agent {
 
 struct Saving {
   WorkerId worker;
@@ -59,4 +59,4 @@ class Saver {
   std::thread committer_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
-namespace regroup {
+namespace regroup::agent {
 
 Shelf::Shelf(const JobSpec& job) : job_(job) {
   for (const Unit& unit : make_units(job.model)) block_elements_.push_back(unit.block_elements);
@@ -102,4 +102,4 @@ std::vector<SnapshotPtr> Shelf::complete_of(Step step) const {
   return out;
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -1,9 +1,11 @@
-// shelf.hpp: the snapshots that are kept for one job, this node's own and copies of others'. What is where, and what
-// goes. Any thread; no call waits for more than the list itself.
+// shelf.hpp: the list of snapshots that this node keeps for one job: its own workers' and copies of other nodes'.
 //
-// A snapshot is put up unchecked, so that its place is taken and whatever ends it (a newer one there, `drop_older`) can
-// end it while it is still being summed; it counts from `publish` on. Readers hold a snapshot by pointer: dropping it
-// from the shelf takes nothing away from a transfer under way.
+// A snapshot goes through two stages. put_up: it is on the list, but its checksums are still being computed, so it is
+// not offered to anybody. publish: it is complete. It is on the list from the start so that whatever replaces it (a
+// newer snapshot of the same worker in the same slot, drop_older) can remove it while it is being summed; publish then
+// says false. Readers hold a snapshot by pointer: removing it from the list does not disturb a transfer under way.
+//
+// Threads: any; no call waits for more than the list's lock.
 #pragma once
 
 #include "agent/snapshots/kept_snapshot.hpp"
@@ -12,10 +14,10 @@
 #include <mutex>
 #include <vector>
 
-namespace regroup {
+namespace regroup::agent {
 
-// `safe` as it came with a snapshot of `step`. A step cannot be safe before its own snapshot is taken: one that claims
-// so speaks of a history that was rolled back, and ends nothing.
+// `safe` as it came with a snapshot of `step`. Only earlier steps can be safe when a snapshot is taken. A `safe` at or
+// after `step` dates from before a rollback: it is ignored (-1).
 constexpr Step believable(Step safe, Step step) { return safe < step ? safe : Step(-1); }
 
 class Shelf {
@@ -25,16 +27,16 @@ class Shelf {
   [[nodiscard]] const JobSpec& job() const { return job_; }
   [[nodiscard]] const std::vector<std::int64_t>& block_elements() const { return block_elements_; }  // [unit]
 
-  void put_up(const SnapshotPtr& snapshot);  // ends what its maker had in that place
-  // false: it was ended meanwhile. Replaces the same maker's earlier one of the same step.
+  void put_up(const SnapshotPtr& snapshot);  // removes what its worker had in that place
+  // false: it was removed meanwhile. Replaces the same worker's earlier one of the same step.
   bool publish(const SnapshotPtr& snapshot);
   [[nodiscard]] bool holds(const SnapshotPtr& snapshot) const;
-  // The complete one that this maker took of that step, in that epoch and place, with these entries; null: there is
-  // none.
+  // The complete one that the same worker took of the same step, in the same epoch and place, with the same entries;
+  // null: there is none.
   [[nodiscard]] SnapshotPtr taken_before(const KeptSnapshot& like) const;
   void drop(const SnapshotPtr& snapshot);
   void drop_older(Step safe);
-  void close();  // the job is over here: all go, and nothing more is taken
+  void close();  // this node no longer works for the job: all are removed, and nothing more is taken
   [[nodiscard]] bool closed() const;
 
   [[nodiscard]] std::vector<SnapshotPtr> complete() const;  // newest first
@@ -55,4 +57,4 @@ class Shelf {
   bool closed_ = false;
 };
 
-}  // namespace regroup
+}  // namespace regroup::agent

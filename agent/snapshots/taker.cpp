@@ -4,7 +4,7 @@
 
 #include <system_error>
 
-namespace regroup {
+namespace regroup::agent {
 
 Taker::Taker(std::chrono::milliseconds idle, std::function<void(const SnapshotKept&)> on_kept)
     : idle_(idle), on_kept_(std::move(on_kept)), thread_([this] { work(); }) {}
@@ -84,4 +84,4 @@ void Taker::report(const Taking& taking, const std::string& problem) const {
   on_kept_(kept);
 }
 
-}  // namespace regroup
+}  // namespace regroup::agent

@@ -1,17 +1,18 @@
-// taker.hpp: what happens to a snapshot after its worker filled the slot: summed, put on the shelf, sent to the buddy,
-// reported. In the order of the takes.
+// taker.hpp: what happens to a snapshot after its worker filled the slot: checksums, shelf, buddy, report; in the order
+// of the takes.
 //
-// One thread sums (memory alone, so nobody waits long for anybody); each buddy has a sender, so that a dead one delays
-// only its own. Nothing is skipped: which steps are complete depends on every member, and a worker bounds the queue
-// itself by its slots.
+// One thread computes checksums, which waits for nothing but memory. Each buddy has a sender with a thread of its own,
+// so that a dead buddy delays its own snapshots alone. Nothing is skipped to catch up: a step is complete only if every
+// member's snapshot of it is, so members that skip what they like would leave no complete step. The queue is bounded by
+// the workers: each has at most one take for each of its slots under way.
 #pragma once
 
 #include "agent/snapshots/buddy_sender.hpp"
-#include "agent/snapshots/keeper.hpp"
+#include "api/keeper_reports.hpp"
 
 #include <map>
 
-namespace regroup {
+namespace regroup::agent {
 
 struct Taking {
   WorkerId worker;
@@ -21,7 +22,7 @@ struct Taking {
   std::string buddy;
   std::shared_ptr<Shelf> shelf;
   SnapshotPtr snapshot;  // on the shelf; null: the rank holds nothing
-  // the same, not summed yet; null: offered again, and its checksums stay those of the first time
+  // the same, without checksums yet; null: offered again, and the checksums of the first time stay
   std::shared_ptr<KeptSnapshot> to_sum;
   std::string problem;  // not empty: it could not be taken at all
   std::chrono::steady_clock::time_point since;
@@ -50,4 +51,4 @@ class Taker {
   std::thread thread_;
 };
 
-}  // namespace regroup
+}  // namespace regroup::agent

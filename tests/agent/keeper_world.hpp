@@ -21,6 +21,7 @@ using checkpoint::expect_equal;
 using checkpoint::make_state;
 using checkpoint::State;
 using checkpoint::TempDir;
+using namespace agent;
 using namespace std::chrono_literals;
 
 inline JobSpec test_job(const std::string& name = "job", const std::string& secret = "5ec7e7") {
