@@ -24,7 +24,8 @@ void remember(const JobRecords& job, JobMemory& memory) {
 
 void note_nodes(Look& look) {
   if (!look.roster.target_reason.empty()) look.note(look.roster.target_reason);
-  for (const auto& [node, why] : look.roster.leaving) look.note("node " + node.value + " is to leave: " + why);
+  for (const auto& [node, leaving] : look.roster.leaving)
+    look.note("node " + node.value + " is to leave: " + leaving.why);
   for (const auto& [text, why] : look.view.unreadable()) {
     const auto key = look.view.keys().parse(text);
     if (const auto* at = key ? std::get_if<key::Node>(&*key) : nullptr)

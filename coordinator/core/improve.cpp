@@ -71,10 +71,10 @@ void improve(Look& look) {
       look.note("nodes that shall leave stay for now: " + count(num_nodes(draft.members), "node") +
                 " would remain, the job needs at least " + std::to_string(look.spec.elastic.min_nodes));
     } else {
-      const std::string& why = look.roster.leaving.at(*left.begin());
-      draft.cause = why.starts_with("the job is to have") ? Cause::kScale : Cause::kDrain;
+      const Leaving& first = look.roster.leaving.at(*left.begin());
+      draft.cause = first.cause;
       draft.reason = count(left.size(), "node") + " leave" + (left.size() == 1 ? "s (" : " (") + left.begin()->value +
-                     ": " + why + ")" +
+                     ": " + first.why + ")" +
                      (found.warm.empty()
                           ? ""
                           : ", " + count(found.warm.size(), "worker") + " join" + (found.warm.size() == 1 ? "s" : ""));

@@ -38,7 +38,7 @@ void Look::publish(const PlanDraft& draft) {
 
 std::vector<NodeId> Look::agents() const {
   std::vector<NodeId> nodes(roster.usable.begin(), roster.usable.end());
-  for (const auto& [node, why] : roster.leaving) nodes.push_back(node);
+  for (const auto& [node, leaving] : roster.leaving) nodes.push_back(node);
   return nodes;
 }
 

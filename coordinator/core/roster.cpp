@@ -114,9 +114,10 @@ Roster roster_of(const ClusterView& view, const JobRecords& job) {
   for (const auto& [id, assignment] : view.assignments()) {
     if (assignment.value.job != job.name || view.node(id) == nullptr) continue;
     if (has_notice(view, id)) {
-      roster.leaving[id] = "a notice says it will go (" + to_string(view.notices().at(id).value.kind) + ")";
+      const std::string kind = to_string(view.notices().at(id).value.kind);
+      roster.leaving[id] = {Cause::kDrain, "a notice says it will go (" + kind + ")"};
     } else if (is_drained(job, id)) {
-      roster.leaving[id] = "it shall be drained";
+      roster.leaving[id] = {Cause::kDrain, "it shall be drained"};
     } else {
       roster.usable.insert(id);
     }
@@ -131,7 +132,7 @@ Roster roster_of(const ClusterView& view, const JobRecords& job) {
   for (const auto& [member, id] : order) {
     if (static_cast<int>(roster.usable.size()) <= roster.target) break;
     roster.usable.erase(id);
-    roster.leaving[id] = "the job is to have " + std::to_string(roster.target) + " nodes";
+    roster.leaving[id] = {Cause::kScale, "the job is to have " + std::to_string(roster.target) + " nodes"};
   }
   return roster;
 }
@@ -159,9 +160,9 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
   for (const std::string& name : jobs_in_order(view)) {
     const JobRecords& job = view.jobs().at(name);
     const Roster roster = roster_of(view, job);
-    for (const auto& [id, why] : roster.leaving) {
+    for (const auto& [id, leaving] : roster.leaving) {
       const bool held_back = in_plan(job, id) || (job.plan && !job.is_in_force() && job.is_pending());
-      if (!held_back) changes.push_back({id, "", why});
+      if (!held_back) changes.push_back({id, "", leaving.why});
     }
     std::vector<NodeId> suitable;
     for (const NodeId& id : free) {

@@ -4,6 +4,7 @@
 // (a notice, a drain), when the job is to have fewer nodes, or when the job is over.
 #pragma once
 
+#include "api/words.hpp"
 #include "coordinator/core/cluster_view.hpp"
 
 #include <map>
@@ -13,12 +14,18 @@
 
 namespace regroup::coordinator {
 
+// Why a node shall leave.
+struct Leaving {
+  Cause cause = Cause::kDrain;  // kDrain or kScale: of the plan in which it does
+  std::string why;              // for people
+};
+
 // The nodes assigned to one job.
 struct Roster {
-  std::set<NodeId> usable;                // live, assigned and not leaving
-  std::map<NodeId, std::string> leaving;  // live and assigned, but shall leave -> why
-  int target = 0;                         // how many nodes the job wants
-  std::string target_reason;              // when a wish was cut to the job's limits
+  std::set<NodeId> usable;            // live, assigned and not leaving
+  std::map<NodeId, Leaving> leaving;  // live and assigned, but shall leave
+  int target = 0;                     // how many nodes the job wants
+  std::string target_reason;          // when a wish was cut to the job's limits
 };
 
 Roster roster_of(const ClusterView& view, const JobRecords& job);
