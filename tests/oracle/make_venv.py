@@ -15,7 +15,8 @@ import sys
 import tempfile
 
 PINNED = ["transformers==5.23.0", "numpy==2.4.6", "safetensors==0.8.0", "tokenizers==0.23.3", "huggingface-hub==2.4.0"]
-TORCH = "2.11.0"
+with open(os.path.join(os.path.dirname(__file__), "../../cmake/libtorch.txt"), encoding="ascii") as wheels:
+    TORCH = re.search(r"^torch==(.+)$", wheels.read(), re.M)[1]
 TORCH_NEEDS = ["filelock", "typing-extensions", "sympy", "networkx", "jinja2", "fsspec", "setuptools<82"]
 LIBRARIES = {  # soname: what the names of its functions start with
     "libcublas.so.13": "cublas(?!Lt)", "libcublasLt.so.13": "cublasLt", "libcudnn.so.9": "cudnn", "libcufft.so.12": "cufft", "libcurand.so.10": "curand",

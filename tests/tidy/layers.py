@@ -57,7 +57,6 @@ OUTSIDE = {
     "CLI/": "cli/ coordinator/main.cpp agent/main.cpp tests/checkpoint/cli_test.cpp",
     "openssl/": "base/ net/",
     "gtest/": "tests/",
-    "gmock/": "tests/",
 }
 NEVER = ["torch/torch.h", "torch/all.h", "torch/extension.h"]  # 20 s and 1.4 GB a file
 

@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""run_where_installed.py CMAKE BUILD VERSION PROGRAMS...: `cmake --install` into a folder, and each program runs from there."""
+import os
+import subprocess
+import sys
+import tempfile
+
+cmake, build, version, *programs = sys.argv[1:]
+environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+with tempfile.TemporaryDirectory() as prefix:
+    subprocess.run([cmake, "--install", build, "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
+    assert sorted(os.listdir(os.path.join(prefix, "bin"))) == sorted(programs), os.listdir(os.path.join(prefix, "bin"))
+    for program in programs:
+        command = [os.path.join(prefix, "bin", program), "--version"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=environment).stdout
+        assert said == f"{program} {version}\n", said
+    assert os.path.exists(os.path.join(prefix, "share/doc/regroup/README.md"))
