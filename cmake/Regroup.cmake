@@ -20,7 +20,12 @@ endif()
 
 # -ffp-contract=off: a fused multiply-add rounds once instead of twice, and which loops get one depends on the CPU; the
 # promise of equal bits forbids that freedom.
-add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -Wno-restrict -ffp-contract=off)
+add_compile_options(-Wall -Wextra -Wshadow -Wno-missing-field-initializers -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-restrict)   # GCC 12 sees overlaps in std::string that are not there
+elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  add_compile_options(-Wthread-safety)
+endif()
 
 function(regroup_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""symbols.py pure ARCHIVE            an archive of pure code asks the system for nothing: no clock, thread, file, socket, environment
+"""symbols.py pure ARCHIVE            an archive of pure code asks the system for nothing: no clock, thread, file
    symbols.py without WORDS PROGRAM    a program contains and asks for no symbol with one of the words (comma-separated)
    symbols.py needs-no WORDS PROGRAM   a program and the libraries that it loads need no library with one of the words
 
@@ -9,9 +9,13 @@ import subprocess
 import sys
 
 SYSTEM = re.compile(
-    r"^(open|open64|openat|creat|fopen|fopen64|read|write|pread|pwrite|pread64|pwrite64|mmap|mmap64|socket|connect|bind|listen|accept|accept4|send|sendto|sendmsg|recv|recvfrom|recvmsg"
-    r"|poll|epoll_\w+|fork|execv\w*|kill|getenv|secure_getenv|setenv|time|gettimeofday|clock_gettime|clock|nanosleep|usleep|sleep|rand|random|getrandom|getpid|gethostname"
-    r"|pthread_create|std::thread::.*|std::random_device::.*|std::chrono::_V2::\w+::now\(\)|std::basic_[io]?f(stream|ilebuf)<.*|std::filesystem::.*)(@.*)?$")
+    r"^(open|open64|openat|creat|fopen|fopen64"
+    r"|read|write|pread|pwrite|pread64|pwrite64|mmap|mmap64|socket|connect|bind|listen|accept|accept4"
+    r"|send|sendto|sendmsg|recv|recvfrom|recvmsg"
+    r"|poll|epoll_\w+|fork|execv\w*|kill|getenv|secure_getenv|setenv|time|gettimeofday|clock_gettime|clock"
+    r"|nanosleep|usleep|sleep|rand|random|getrandom|getpid|gethostname"
+    r"|pthread_create|std::thread::.*|std::random_device::.*"
+    r"|std::chrono::_V2::\w+::now\(\)|std::basic_[io]?f(stream|ilebuf)<.*|std::filesystem::.*)(@.*)?$")
 
 
 def output(*command):

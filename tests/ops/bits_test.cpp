@@ -34,7 +34,7 @@ class Bits : public testing::TestWithParam<Precision> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Precisions, Bits, testing::Values(Precision::kFp32, Precision::kBf16),
-                         [](const auto& info) { return info.param == Precision::kBf16 ? "bf16" : "fp32"; });
+                         [](const auto& test) { return test.param == Precision::kBf16 ? "bf16" : "fp32"; });
 
 TEST_P(Bits, gradients_are_the_same_at_every_address) {
   for (Dims dims : {dims(), [] {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_where_installed.py CMAKE BUILD VERSION PROGRAMS...: `cmake --install` into a folder, and each program runs from there."""
+"""run_where_installed.py CMAKE BUILD VERSION PROGRAMS...: after `cmake --install` they run in their new place."""
 import os
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""says_what_it_is.py PROGRAM VERSION: --version and --help answer on stdout and exit with 0, an unknown option does not."""
+"""says_what_it_is.py PROGRAM VERSION: --version and --help answer on stdout with status 0, a wrong option with 2."""
 import os
 import subprocess
 import sys

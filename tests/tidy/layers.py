@@ -1,6 +1,7 @@
 """Which folder may include which: the table of the design's layers as data. Arrows point down only.
 
-Each folder with sources has a line of its own; under tests/ and bench/ one line stands for all. Within a folder everything may include everything.
+Each folder with sources has a line of its own; under tests/ and bench/ one line stands for all.
+Within a folder everything may include everything.
 """
 
 API = "base metrics layout store net api"
@@ -60,8 +61,12 @@ OUTSIDE = {
 }
 NEVER = ["torch/torch.h", "torch/all.h", "torch/extension.h"]  # 20 s and 1.4 GB a file
 
-# Folders of pure functions: values in, values out. No clock, no thread, no file, no socket, no environment, no random device.
+# Folders of pure functions: values in, values out. No clock, no thread, no file, no socket, no environment,
+# no random device.
 PURE = ["layout", "coordinator/planner", "coordinator/core", "agent/core", "api", "checkpoint/core"]
-NOT_PURE_HEADERS = r"(thread|mutex|condition_variable|future|semaphore|fstream|filesystem|iostream|random|unistd\.h|fcntl\.h|poll\.h|dlfcn\.h|(sys|netinet|arpa)/.*|boost/.*)"
+NOT_PURE_HEADERS = (
+    r"(thread|mutex|condition_variable|future|semaphore|fstream|filesystem|iostream|random"
+    r"|unistd\.h|fcntl\.h|poll\.h|dlfcn\.h|(sys|netinet|arpa)/.*|boost/.*)"
+)
 NOT_PURE_CALLS = r"\b(\w+_clock::now|getenv|std::time|std::rand|random_device|random_bytes|random_word)\s*\("
 CORES_USE_ONLY_STD = ["layout", "coordinator/planner", "coordinator/core", "agent/core"]

@@ -1,24 +1,34 @@
 #!/usr/bin/env python3
-"""tidy.py ROOT CHECK: what a compiler does not see. Prints each violation as file:line: what; exit status 1 if there is one.
+"""tidy.py ROOT CHECK: what a compiler does not see. Prints each violation as file:line: what; exit status 1
+if there is one.
 
 layers     the table of layers.py has no circle and no folder that is not there
 includes   folders include only what lies below them; a name between quotes is a file of this tree
 outside    headers of libraries stay where they belong; pure folders stay pure
-lines      no line is much longer than .clang-format's limit, no tabs, no blanks at the end, a newline at the end
+lines      no line is longer than .clang-format's limit (in .md: outside tables, code blocks and links), no tabs,
+           no blanks at the end, a newline at the end
+format     clang-format 14 would change nothing
 leftovers  no TODO, FIXME, XXX, debugging output or conflict marks
 readme     what README.md names exists; links in every .md lead somewhere
+units      a .cpp has a header of its name, or the README of its folder names it
+names      files that the folders' READMEs name exist
+paths      paths between back-ticks in docs/*.md that begin with a folder of this tree exist, and so do their lines
+versions   numbers of versions in the documents are those of the code
 tests      every folder of tests/ is built, every test source is compiled
 """
 import os
 import re
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 import layers
 
 SOURCES = (".cpp", ".hpp")
-TEXTS = SOURCES + (".py", ".md", ".txt", ".cmake", ".yaml", ".proto")
-STRETCH = 1.25  # a text that is said to a user may be longer than clang-format's limit, by this much
+LIMITED = SOURCES + (".py", ".md", ".cmake", "CMakeLists.txt", ".yaml", ".proto")
+TEXTS = LIMITED + (".txt",)
+CLANG_FORMAT = 14  # another version lays out otherwise
+FENCES = ("```", "~~~")
 
 
 class Tree:
@@ -61,7 +71,7 @@ def includes_of(tree, path):
 
 
 def check_layers(tree, may_include=layers.MAY_INCLUDE):
-    """The table itself: it names only folders that there are, and no two of them see each other, directly or around corners."""
+    """The table itself: it names only folders that there are; no two see each other, not even around corners."""
     table = {folder: [f for f in may.split() if f != "*"] for folder, may in may_include.items()}
     for folder, may in table.items():
         if not any(f.startswith(folder + "/") and f.endswith(SOURCES) for f in tree.files):
@@ -106,7 +116,8 @@ def check_outside(tree):
             if name in layers.NEVER:
                 tree.complain(path, number, f"<{name}> is the whole library; include what is used")
             for start, where in layers.OUTSIDE.items():
-                if name.startswith(start) and not any(path == w or (w.endswith("/") and path.startswith(w)) for w in where.split()):
+                at_home = any(path == w or (w.endswith("/") and path.startswith(w)) for w in where.split())
+                if name.startswith(start) and not at_home:
                     tree.complain(path, number, f"<{name}> belongs to {where}")
             if here in layers.PURE and re.fullmatch(layers.NOT_PURE_HEADERS, name):
                 tree.complain(path, number, f"{here} is pure: no <{name}>")
@@ -118,20 +129,44 @@ def check_outside(tree):
                     tree.complain(path, number, f"{here} is pure: {line.strip()}")
 
 
+def prose_of(tree, path):
+    """The lines of a page that are no code block and no table."""
+    fenced = False
+    for number, line in tree.lines(path):
+        if line.lstrip().startswith(FENCES):
+            fenced = not fenced
+        elif not fenced and not line.lstrip().startswith("|"):
+            yield number, line
+
+
 def check_lines(tree):
-    found = re.search(r"^ColumnLimit:\s*(\d+)", tree.text(".clang-format"), re.M)
-    limit = int(int(found[1]) * STRETCH)
+    limit = int(re.search(r"^ColumnLimit:\s*(\d+)", tree.text(".clang-format"), re.M)[1])
     for path in tree.having(TEXTS):
         text = tree.text(path)
         if text and not text.endswith("\n"):
             tree.complain(path, text.count("\n") + 1, "no newline at the end")
         for number, line in tree.lines(path):
-            if path.endswith(SOURCES) and len(line) > limit:
-                tree.complain(path, number, f"{len(line)} characters; {limit} at most (clang-format's limit and a quarter)")
             if "\t" in line:
                 tree.complain(path, number, "a tab")
             if line != line.rstrip():
                 tree.complain(path, number, "blanks at the end")
+    for path in tree.having(LIMITED):
+        for number, line in prose_of(tree, path) if path.endswith(".md") else tree.lines(path):
+            length = len(re.sub(r"\]\([^)]*\)", "]", line)) if path.endswith(".md") else len(line)
+            if length > limit:
+                tree.complain(path, number, f"{length} characters; {limit} at most (.clang-format)")
+
+
+def check_format(tree):
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
+    if f"version {CLANG_FORMAT}." not in version:
+        tree.complain(".clang-format", 1, f"needs clang-format {CLANG_FORMAT}, not {version.strip()}")
+        return
+    command = ["clang-format", "--dry-run", "-Werror", *tree.having(SOURCES)]
+    for line in subprocess.run(command, cwd=tree.root, capture_output=True, text=True).stderr.splitlines():
+        found = re.match(r"(?:\./)?([\w./-]+):(\d+):\d+: error: ", line)
+        if found:
+            tree.complain(found[1], int(found[2]), "clang-format lays this out otherwise (./dev fmt)")
 
 
 def check_leftovers(tree):
@@ -143,7 +178,8 @@ def check_leftovers(tree):
             found = marks.search(line)
             if found:
                 tree.complain(path, number, found[0])
-            if path.endswith(SOURCES) and not path.startswith(("tests/", "bench/", "cli/")) and re.search(r"std::c(out|err)\b", line):
+            daemon = path.endswith(SOURCES) and not path.startswith(("tests/", "bench/", "cli/"))
+            if daemon and re.search(r"std::c(out|err)\b", line):
                 tree.complain(path, number, "prints by itself: log it, or return it")
 
 
@@ -155,8 +191,80 @@ def check_readme(tree):
     for path in tree.having((".md",)):
         for number, line in tree.lines(path):
             for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", line):
-                if not re.match(r"\w+:", target) and not os.path.exists(os.path.join(tree.root, os.path.dirname(path), target)):
+                if not re.match(r"\w+:", target) and not tree.exists(os.path.join(os.path.dirname(path), target)):
                     tree.complain(path, number, f"the link leads nowhere: {target}")
+
+
+def readme_of(tree, folder):
+    while folder and not tree.exists(os.path.join(folder, "README.md")):
+        folder = os.path.dirname(folder)
+    return os.path.join(folder, "README.md")
+
+
+def check_units(tree):
+    for path in tree.having((".cpp",)):
+        folder, name = os.path.split(path.removesuffix(".cpp"))
+        if path.startswith(("tests/", "bench/")) or name == "main" or tree.exists(f"{folder}/{name}.hpp"):
+            continue
+        page = readme_of(tree, folder)
+        told = {os.path.basename(word).removesuffix(".cpp") for word in re.findall(r"`([\w./-]+)`", tree.text(page))}
+        if name not in told:
+            tree.complain(path, 1, f"has no header of its name, and {page} does not say what it is")
+
+
+def check_names(tree):
+    """Words between back-ticks: in a table's column `file` those without an ending, and everywhere those that end as
+    sources do. A folder on the same line is looked into."""
+    for path in tree.having(("/README.md",)):
+        folder, in_table = os.path.dirname(path), False
+        for number, line in tree.lines(path):
+            cells = line.split("|")
+            in_table = line.startswith("|") and (in_table or cells[1].strip() in ("file", "folder"))
+            names = set(re.findall(r"`([\w./-]+\.(?:cpp|hpp|py|proto))`", line))
+            names |= set(re.findall(r"`([\w/-]+)`", cells[1])) if in_table else set()
+            places = [folder, "", *(os.path.join(folder, inner) for inner in re.findall(r"`([\w/-]+)/`", line))]
+            for name in sorted(names):
+                files = [os.path.join(place, name + end) for place in places for end in ("", ".hpp", ".cpp", ".py")]
+                if not any(map(tree.exists, files)):
+                    tree.complain(path, number, f"there is no {name}")
+
+
+def check_paths(tree):
+    folders = {file.split("/")[0] for file in tree.files if "/" in file}
+    for path in [file for file in tree.files if re.fullmatch(r"docs/[^/]+\.md", file)]:
+        for number, line in tree.lines(path):
+            for name, row in re.findall(r"`([\w-]+/[\w./-]*)(?::(\d+))?`", line):
+                if name.split("/")[0] not in folders:
+                    continue
+                if not any(tree.exists(name + end) for end in ("", ".hpp", ".cpp", ".py")):
+                    tree.complain(path, number, f"there is no {name}")
+                elif row and int(row) > len(tree.lines(name)):
+                    tree.complain(path, number, f"{name} has no line {row}")
+
+
+# Page, what it says there, file, what the code says there: all numbers that the first finds are the second's.
+VERSIONS = [
+    ("docs/protocol.md", r"node record \| `\"version\": (\d+)`", "api/records.hpp", r"kProtocolVersion = (\d+);"),
+    ("docs/protocol.md", r'"node":"\w+","slots":\d+,"version":(\d+)', "api/records.hpp", r"kProtocolVersion = (\d+);"),
+    ("docs/protocol.md", r"mesh handshake \| `RGH1`, u16 version (\d+)", "mesh/handshake.cpp", r"kVersion = (\d+);"),
+    ("docs/protocol.md", r"HELLO \| dialler \| u16 version = (\d+)", "mesh/handshake.cpp", r"kVersion = (\d+);"),
+]
+
+
+def check_versions(tree):
+    for page, says, file, is_there in VERSIONS:
+        if not tree.exists(page):
+            continue
+        code = re.search(is_there, tree.text(file)) if tree.exists(file) else None
+        if not code:
+            tree.complain(file, 1, f"has no {is_there}, which {page} is compared with: tell tests/tidy/tidy.py")
+            continue
+        said = [(number, found) for number, line in tree.lines(page) for found in re.findall(says, line)]
+        if not said:
+            tree.complain(page, 1, f"says nothing like {says}, which {file} is compared with")
+        for number, found in said:
+            if found != code[1]:
+                tree.complain(page, number, f"says version {found}; {file} says {code[1]}")
 
 
 def check_tests(tree):
@@ -173,7 +281,7 @@ def check_tests(tree):
                 tree.complain(path, 1, f"is not compiled: {cmake} does not name it")
 
 
-CHECKS = {name.removeprefix("check_"): function for name, function in list(globals().items()) if name.startswith("check_")}
+CHECKS = {name.removeprefix("check_"): check for name, check in list(globals().items()) if name.startswith("check_")}
 
 
 def violations(root, check):

@@ -9,11 +9,15 @@ sys.dont_write_bytecode = True
 import tidy
 
 GOOD = {
-    ".clang-format": "ColumnLimit: 20\n",
+    ".clang-format": "ColumnLimit: 40\n",
     "README.md": "See [`base/`](base).\n",
     "base/a.hpp": "#include <vector>\n",
     "mesh/b.cpp": '#include "base/a.hpp"\n',
+    "mesh/b.hpp": "int b();\n",
+    "mesh/README.md": "| file | |\n|---|---|\n| `b` | `Result<T>` |\n",
     "coordinator/core/c.cpp": '#include "base/a.hpp"\n',
+    "coordinator/README.md": "`core/c.cpp` counts\n",
+    "docs/page.md": "`mesh/b.cpp:1`\n",
     "agent/core/d.hpp": "int d();\n",
     "tests/CMakeLists.txt": "add_subdirectory(mesh)\n",
     "tests/mesh/CMakeLists.txt": "regroup_test(t SOURCES b_test.cpp)\n",
@@ -42,8 +46,8 @@ class Tidy(unittest.TestCase):
 
     def test_arrows_point_down(self):
         self.expect("includes", "base/a.hpp", '#include "mesh/b.cpp"\n', "base must not include mesh")
-        self.expect("includes", "coordinator/core/c.cpp", '#include "agent/core/d.hpp"\n', "must not include agent/core")
-        self.expect("includes", "agent/core/d.hpp", '#include "coordinator/core/c.cpp"\n', "must not include coordinator/core")
+        self.expect("includes", "coordinator/core/c.cpp", '#include "agent/core/d.hpp"\n', "not include agent/core")
+        self.expect("includes", "agent/core/d.hpp", '#include "coordinator/core/c.cpp"\n', "not include coordinator")
         self.expect("includes", "mesh/b.cpp", '#include "tests/mesh/b_test.cpp"\n', "must not include tests")
 
     def test_a_header_is_named_from_the_root(self):
@@ -82,7 +86,11 @@ class Tidy(unittest.TestCase):
         self.expect("outside", "agent/core/d.hpp", "auto t = std::chrono::steady_clock::now();\n", "is pure")
 
     def test_lines(self):
-        self.expect("lines", "base/a.hpp", "x" * 26 + "\n", "26 characters")
+        self.expect("lines", "base/a.hpp", "x" * 41 + "\n", "41 characters")
+        self.expect("lines", "base/CMakeLists.txt", "x" * 41 + "\n", "41 characters")
+        self.expect("lines", "base/README.md", "x" * 41 + "\n", "41 characters")
+        link, table, block = f"[a]({'x' * 50})\n", f"| {'x' * 50} |\n", f"```\n{'x' * 50}\n```\n"
+        self.assertEqual(self.violations("lines", **{"base/README.md": link + table + block}), [])
         self.expect("lines", "base/a.hpp", "int x; \n", "blanks")
         self.expect("lines", "base/a.hpp", "int x;", "no newline")
 
@@ -93,6 +101,34 @@ class Tidy(unittest.TestCase):
     def test_what_the_readme_names(self):
         self.expect("readme", "README.md", "See `gone/`.\n", "no gone/")
         self.expect("readme", "README.md", "[x](gone.md)\n", "leads nowhere")
+
+    def test_the_layout_is_clang_formats(self):
+        self.expect("format", "base/a.hpp", "int  x;\n", "lays this out otherwise")
+
+    def test_a_source_has_a_header_or_a_word_in_the_readme(self):
+        self.expect("units", "mesh/lonely.cpp", "int x;\n", "mesh/README.md does not say")
+        self.expect("units", "coordinator/core/d.cpp", "int x;\n", "coordinator/README.md does not say")
+
+    def test_what_a_folders_readme_names(self):
+        self.expect("names", "mesh/README.md", "| file | |\n|---|---|\n| `gone` | |\n", "no gone")
+        self.expect("names", "mesh/README.md", "`gone.cpp`, but `words` are free\n", "no gone.cpp")
+
+    def test_paths_in_the_documents(self):
+        self.expect("paths", "docs/page.md", "`mesh/gone.cpp`\n", "no mesh/gone.cpp")
+        self.expect("paths", "docs/page.md", "`mesh/b.cpp:2`\n", "no line 2")
+        self.assertEqual(self.violations("paths", **{"docs/page.md": "`mesh/b`, `v1/data` and `mesh/`\n"}), [])
+
+    def test_versions_in_the_documents(self):
+        page = (
+            '| node record | `"version": 3` |\n"node":"n1","slots":1,"version":3,\n'
+            "| mesh handshake | `RGH1`, u16 version 2 |\n| 1 HELLO | dialler | u16 version = 2 |\n"
+        )
+        code = {"api/records.hpp": "kProtocolVersion = 3;", "mesh/handshake.cpp": "kVersion = 2;"}
+        self.assertEqual(self.violations("versions", **code, **{"docs/protocol.md": page}), [])
+        found = self.violations("versions", **code, **{"docs/protocol.md": page.replace("version = 2", "version = 1")})
+        self.assertEqual(found, ["docs/protocol.md:4: says version 1; mesh/handshake.cpp says 2"])
+        found = self.violations("versions", **(code | {"mesh/handshake.cpp": ""}), **{"docs/protocol.md": page})
+        self.assertEqual(len(found), 2, found)
 
     def test_every_test_is_built(self):
         found = self.violations("tests", **{"tests/wire/CMakeLists.txt": "", "tests/wire/w_test.cpp": ""})

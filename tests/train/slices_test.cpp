@@ -36,8 +36,8 @@ class Slices : public OnTinyJob<::testing::TestWithParam<Cut>> {
 
 INSTANTIATE_TEST_SUITE_P(
     Cuts, Slices, ::testing::Values(Cut{2, Precision::kFp32}, Cut{4, Precision::kFp32}, Cut{4, Precision::kBf16}),
-    [](const auto& info) {
-      return std::to_string(info.param.slices) + (info.param.precision == Precision::kBf16 ? "_bf16" : "_fp32");
+    [](const auto& test) {
+      return std::to_string(test.param.slices) + (test.param.precision == Precision::kBf16 ? "_bf16" : "_fp32");
     });
 
 TEST_P(Slices, one_to_seven_workers_give_one_digest) {
