@@ -4,9 +4,9 @@ namespace regroup {
 
 WorkQueue::WorkQueue()
     : thread_([this] {
-        std::unique_lock lock(mutex_);
+        Lock lock(mutex_);
         for (;;) {
-          changed_.wait(lock, [&] { return stopped_ || !work_.empty(); });
+          changed_.wait(lock, [&]() REQUIRES(mutex_) { return stopped_ || !work_.empty(); });
           if (stopped_) return;
           const auto work = std::move(work_.front());
           work_.pop_front();
@@ -18,7 +18,7 @@ WorkQueue::WorkQueue()
 
 WorkQueue::~WorkQueue() {
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     stopped_ = true;
   }
   changed_.notify_all();
@@ -27,7 +27,7 @@ WorkQueue::~WorkQueue() {
 
 void WorkQueue::post(std::function<void()> work) {
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     work_.push_back(std::move(work));
   }
   changed_.notify_all();

@@ -5,10 +5,10 @@
 // bounded itself.
 #pragma once
 
-#include <condition_variable>
+#include "base/mutex.hpp"
+
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 
 namespace regroup {
@@ -22,10 +22,10 @@ class WorkQueue {
   void post(std::function<void()> work);  // any thread
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> work_;
-  bool stopped_ = false;
+  Mutex mutex_;
+  Condition changed_;
+  std::deque<std::function<void()>> work_ GUARDED_BY(mutex_);
+  bool stopped_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -60,8 +60,8 @@ void Connection::watch_writable(bool on) {
 }
 
 bool Connection::try_send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) {
-  std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock) return false;
+  if (!mutex_.try_lock()) return false;
+  const LockGuard lock(mutex_, std::adopt_lock);
   send_small(frame, payload);
   return true;
 }
@@ -69,7 +69,7 @@ bool Connection::try_send_small(std::span<const std::byte> frame, std::span<cons
 void Connection::send_frame(const Frame& frame) {
   std::array<std::byte, kFrameBytes> bytes;
   encode_frame(frame, bytes.data());
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   send_small(bytes, {});
 }
 
@@ -98,22 +98,22 @@ void Connection::send_small(std::span<const std::byte> frame, std::span<const st
 }
 
 void Connection::queue_small(std::vector<std::byte> frame_and_payload) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (fd_ >= 0) outbox_.push_small(std::move(frame_and_payload));
 }
 
 void Connection::queue_large(TransferPtr send) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   outbox_.push_large(std::move(send));
 }
 
 void Connection::queue_beat(const Frame& beat) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   outbox_.set_beat(beat);
 }
 
 bool Connection::taken(int offers) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   for (; offers > 0; --offers) {
     if (!outbox_.taken()) return false;
   }
@@ -121,17 +121,17 @@ bool Connection::taken(int offers) {
 }
 
 void Connection::cut(Epoch below, const Error& why) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   outbox_.cut(below, why);
 }
 
 void Connection::on_writable() {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   blocked_ = false;
 }
 
 void Connection::close(const Error& why) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   outbox_.cut(Epoch{~0ull}, why);
   if (fd_ < 0) return;
   ::close(fd_);
@@ -141,7 +141,7 @@ void Connection::close(const Error& why) {
 }
 
 Outbox::Write Connection::write_some(std::size_t piece_bytes) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (fd_ < 0) return Outbox::Write::kIdle;
   if (blocked_) return Outbox::Write::kBlocked;
   std::size_t written = 0;
@@ -235,7 +235,7 @@ Connection::Read Connection::take_frame() {
     case FrameType::kReachable: {
       if (!reads_memory_) return Read::kBadFrame;  // we did not ask
       log::debug("mesh_peer_reads_our_memory", {{"peer", to_string(link->id)}});
-      std::lock_guard lock(mutex_);
+      const LockGuard lock(mutex_);
       outbox_.offer_from_now_on();
       break;
     }

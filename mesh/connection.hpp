@@ -1,11 +1,12 @@
 // connection.hpp: one live socket to a peer: frames in, frames out.
 //
 // The I/O thread reads, and writes what is queued. The main thread may write a small message itself when nothing is
-// queued, which saves a vote the trip through the other thread. `mutex_` guards the writing side. If something is
+// queued, which saves a vote the trip through the other thread. If something is
 // queued, then either the I/O thread has this connection on its list or it waits for the socket to become writable, so
 // that nothing is forgotten.
 #pragma once
 
+#include "base/mutex.hpp"
 #include "mesh/inbox.hpp"
 #include "mesh/outbox.hpp"
 
@@ -75,10 +76,10 @@ class Connection : public EpollTarget {
   Read open_piece();
   Read fetch(const Offer& offer);
   void reach(const Frame& asked);
-  void send_small(std::span<const std::byte> frame, std::span<const std::byte> payload);  // under the lock
+  void send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) REQUIRES(mutex_);
   void advance(std::size_t bytes);
   void finish_piece();
-  void watch_writable(bool on);
+  void watch_writable(bool on) REQUIRES(mutex_);
 
   const int epoll_fd_;
   const std::size_t max_message_bytes_;
@@ -86,10 +87,10 @@ class Connection : public EpollTarget {
   const std::uint64_t reach_word_;  // they find it if they can read ours
   MeshCounters& counters_;
 
-  std::mutex mutex_;
-  int fd_;  // -1 once closed
-  Outbox outbox_;
-  bool blocked_ = false, watching_ = false;
+  Mutex mutex_;
+  int fd_ GUARDED_BY(mutex_);  // -1 once closed
+  Outbox outbox_ GUARDED_BY(mutex_);
+  bool blocked_ GUARDED_BY(mutex_) = false, watching_ GUARDED_BY(mutex_) = false;
 
   // Reading: I/O thread only.
   pid_t peer_pid_ = 0;  // once its memory was reached

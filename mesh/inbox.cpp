@@ -42,12 +42,12 @@ bool Inbox::over_locked(std::uint64_t epoch, Error& why) const {
 }
 
 bool Inbox::over(Epoch epoch, Error& why) const {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return over_locked(epoch.value, why);
 }
 
 void Inbox::post(const TransferPtr& receive) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (receive->epoch.value < floor_) return receive->fail(closed_why_);
   Error why;
   Messages& messages = epochs_[receive->epoch.value];
@@ -95,7 +95,7 @@ void Inbox::start(Incoming& message, const Frame& frame) {
 }
 
 Inbox::Piece Inbox::begin_piece(const Frame& frame) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   Error why;
   if (over_locked(frame.epoch, why) || (frame.epoch == entered_ && !takes_part_)) return {};
   highest_ = std::max(highest_, frame.epoch);
@@ -132,7 +132,7 @@ Inbox::Piece Inbox::begin_piece(const Frame& frame) {
 }
 
 void Inbox::end_piece(const Frame& frame, const std::shared_ptr<Incoming>& message) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   message->received = frame.offset + frame.length;
   if (message->received < message->total) return;
   const auto messages = epochs_.find(frame.epoch);
@@ -148,7 +148,7 @@ void Inbox::end_piece(const Frame& frame, const std::shared_ptr<Incoming>& messa
 }
 
 void Inbox::close_below(Epoch epoch, const Error& why) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   floor_ = std::max(floor_, epoch.value);
   closed_why_ = why;
   while (!epochs_.empty() && epochs_.begin()->first < floor_) {
@@ -158,7 +158,7 @@ void Inbox::close_below(Epoch epoch, const Error& why) {
 }
 
 void Inbox::open(Epoch epoch, bool takes_part) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   entered_ = epoch.value;
   takes_part_ = takes_part;
   const auto found = epochs_.find(epoch.value);
@@ -176,7 +176,7 @@ void Inbox::open(Epoch epoch, bool takes_part) {
 }
 
 void Inbox::lose(Epoch entered, const Error& why) {
-  std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   broken_ = std::max({broken_, entered.value, highest_});
   broken_why_ = why;
   for (auto& [epoch, messages] : epochs_) {

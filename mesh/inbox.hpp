@@ -10,11 +10,11 @@
 // end_piece; since that thread is also the one that ends messages, none can end in the middle of a piece.
 #pragma once
 
+#include "base/mutex.hpp"
 #include "mesh/transfer.hpp"
 #include "mesh/wire.hpp"
 
 #include <map>
-#include <mutex>
 #include <unordered_map>
 
 namespace regroup::mesh {
@@ -66,18 +66,18 @@ class Inbox {
   using Messages = std::unordered_map<std::uint64_t, std::shared_ptr<Incoming>>;
   void release(Incoming& message);
   void end(Incoming& message, const Error& why);
-  [[nodiscard]] bool over_locked(std::uint64_t epoch, Error& why) const;
+  [[nodiscard]] bool over_locked(std::uint64_t epoch, Error& why) const REQUIRES(mutex_);
   void start(Incoming& message, const Frame& frame);
 
   Unmatched& unmatched_;
-  mutable std::mutex mutex_;
-  std::map<std::uint64_t, Messages> epochs_;
-  std::uint64_t floor_ = 0;    // lower epochs are over
-  std::uint64_t entered_ = 0;  // the epoch that takes_part_ speaks of
-  bool takes_part_ = false;
-  std::uint64_t broken_ = 0;   // up to this epoch messages may have been lost
-  std::uint64_t highest_ = 0;  // that a frame had
-  Error closed_why_, broken_why_;
+  mutable Mutex mutex_;
+  std::map<std::uint64_t, Messages> epochs_ GUARDED_BY(mutex_);
+  std::uint64_t floor_ GUARDED_BY(mutex_) = 0;    // lower epochs are over
+  std::uint64_t entered_ GUARDED_BY(mutex_) = 0;  // the epoch that takes_part_ speaks of
+  bool takes_part_ GUARDED_BY(mutex_) = false;
+  std::uint64_t broken_ GUARDED_BY(mutex_) = 0;   // up to this epoch messages may have been lost
+  std::uint64_t highest_ GUARDED_BY(mutex_) = 0;  // that a frame had
+  Error closed_why_ GUARDED_BY(mutex_), broken_why_ GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::mesh

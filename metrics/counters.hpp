@@ -6,13 +6,13 @@
 #pragma once
 
 #include "base/evidence.hpp"
+#include "base/mutex.hpp"
 #include "base/state_source.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -130,17 +130,17 @@ class Guarded {
  public:
   template <class Change>
   void change(const Change& change) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const LockGuard lock(mutex_);
     change(counters_);
   }
   [[nodiscard]] Counters copy() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const LockGuard lock(mutex_);
     return counters_;
   }
 
  private:
-  mutable std::mutex mutex_;
-  Counters counters_;
+  mutable Mutex mutex_;
+  Counters counters_ GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::metrics

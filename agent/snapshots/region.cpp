@@ -67,7 +67,7 @@ Region::~Region() {
 Result<std::shared_ptr<Region>> RegionPool::take(std::int64_t bytes) {
   std::unique_ptr<Region> region;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     auto best = idle_.end();
     for (auto it = idle_.begin(); it != idle_.end(); ++it) {
       if ((*it)->bytes() >= bytes && (*it)->bytes() <= 2 * bytes &&
@@ -96,13 +96,13 @@ Result<std::shared_ptr<Region>> RegionPool::take(std::int64_t bytes) {
 
 void RegionPool::clear() {
   std::vector<std::unique_ptr<Region>> gone;
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   gone.swap(idle_);
 }
 
 void RegionPool::give_back(std::unique_ptr<Region> region) {
   std::unique_ptr<Region> oldest;  // unmapped outside the lock
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   idle_.push_back(std::move(region));
   if (idle_.size() <= kIdleRegions) return;
   oldest = std::move(idle_.front());

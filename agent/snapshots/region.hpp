@@ -4,12 +4,12 @@
 // Held by shared_ptr: it stays mapped as long as a snapshot, a transfer or a save still reads it. Any thread.
 #pragma once
 
+#include "base/mutex.hpp"
 #include "base/result.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 namespace regroup::agent {
@@ -45,8 +45,8 @@ class RegionPool : public std::enable_shared_from_this<RegionPool> {
 
  private:
   void give_back(std::unique_ptr<Region> region);
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Region>> idle_;
+  Mutex mutex_;
+  std::vector<std::unique_ptr<Region>> idle_ GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::agent

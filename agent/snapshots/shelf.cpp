@@ -15,7 +15,7 @@ Shelf::Shelf(const JobSpec& job) : job_(job) {
 template <class Which>
 void Shelf::end(const Which& which) {
   std::vector<Place> gone;
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   const auto from =
       std::stable_partition(places_.begin(), places_.end(), [&](const Place& place) { return !which(place); });
   gone.assign(std::make_move_iterator(from), std::make_move_iterator(places_.end()));
@@ -26,13 +26,13 @@ void Shelf::put_up(const SnapshotPtr& snapshot) {
   end([&](const Place& place) {
     return place.snapshot->taken_by == snapshot->taken_by && place.snapshot->place == snapshot->place;
   });
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (!closed_) places_.push_back({snapshot, false});
 }
 
 bool Shelf::publish(const SnapshotPtr& snapshot) {
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     const auto at =
         std::find_if(places_.begin(), places_.end(), [&](const Place& place) { return place.snapshot == snapshot; });
     if (at == places_.end()) return false;
@@ -46,12 +46,12 @@ bool Shelf::publish(const SnapshotPtr& snapshot) {
 }
 
 bool Shelf::holds(const SnapshotPtr& snapshot) const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return std::any_of(places_.begin(), places_.end(), [&](const Place& place) { return place.snapshot == snapshot; });
 }
 
 SnapshotPtr Shelf::taken_before(const KeptSnapshot& like) const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   for (const Place& place : places_) {
     const KeptSnapshot& held = *place.snapshot;
     if (place.complete && held.taken_by == like.taken_by && held.place == like.place && held.step == like.step &&
@@ -71,21 +71,21 @@ void Shelf::drop_older(Step safe) {
 
 void Shelf::close() {
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     closed_ = true;
   }
   end([](const Place&) { return true; });
 }
 
 bool Shelf::closed() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return closed_;
 }
 
 std::vector<SnapshotPtr> Shelf::complete() const {
   std::vector<SnapshotPtr> out;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     for (const Place& place : places_) {
       if (place.complete) out.push_back(place.snapshot);
     }

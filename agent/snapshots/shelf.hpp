@@ -10,8 +10,8 @@
 
 #include "agent/snapshots/kept_snapshot.hpp"
 #include "api/job_spec.hpp"
+#include "base/mutex.hpp"
 
-#include <mutex>
 #include <vector>
 
 namespace regroup::agent {
@@ -52,9 +52,9 @@ class Shelf {
 
   const JobSpec job_;
   std::vector<std::int64_t> block_elements_;
-  mutable std::mutex mutex_;
-  std::vector<Place> places_;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  std::vector<Place> places_ GUARDED_BY(mutex_);
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace regroup::agent

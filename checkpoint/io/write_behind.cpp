@@ -27,7 +27,7 @@ WriteBehind::WriteBehind() {
 
 WriteBehind::~WriteBehind() {
   {
-    std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     stop_ = true;
   }
   changed_.notify_all();
@@ -37,7 +37,7 @@ WriteBehind::~WriteBehind() {
 Result<void> WriteBehind::submit(int fd, const std::string& path, std::size_t bytes, std::int64_t offset) {
   if (auto ok = drain(); !ok) return ok;
   {
-    std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     job_ = Job{fd, path, {buffer(), bytes}, offset};
   }
   changed_.notify_all();
@@ -46,16 +46,16 @@ Result<void> WriteBehind::submit(int fd, const std::string& path, std::size_t by
 }
 
 Result<void> WriteBehind::drain() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !job_; });
+  Lock lock(mutex_);
+  changed_.wait(lock, [&]() REQUIRES(mutex_) { return !job_; });
   if (error_) return *error_;
   return {};
 }
 
 void WriteBehind::run() {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return stop_ || job_; });
+    changed_.wait(lock, [&]() REQUIRES(mutex_) { return stop_ || job_; });
     if (!job_) return;
     const Job job = *job_;
     lock.unlock();

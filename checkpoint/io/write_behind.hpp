@@ -1,14 +1,13 @@
 // write_behind.hpp: one thread that writes a buffer while its owner fills the next. One producer.
 #pragma once
 
+#include "base/mutex.hpp"
 #include "base/result.hpp"
 
 #include <array>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,11 +45,11 @@ class WriteBehind {
 
   std::array<std::unique_ptr<std::byte, Free>, 2> buffers_;
   int filling_ = 0;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Job> job_;  // under way
-  std::optional<Error> error_;
-  bool stop_ = false;
+  Mutex mutex_;
+  Condition changed_;
+  std::optional<Job> job_ GUARDED_BY(mutex_);  // under way
+  std::optional<Error> error_ GUARDED_BY(mutex_);
+  bool stop_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

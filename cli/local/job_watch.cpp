@@ -11,7 +11,7 @@ JobWatch::JobWatch(Store& store, const Keys& keys, const std::string& job, std::
     for (const auto& event : update.events) {
       if (event.kind != WatchEvent::Kind::kPut || (event.kv.key != status_key_ && event.kv.key != outcome_key_))
         continue;
-      const std::lock_guard lock(mutex_);
+      const LockGuard lock(mutex_);
       changed = true;
       if (event.kv.key == status_key_) {
         if (auto status = job_status_from_json(event.kv.value)) status_ = *status;
@@ -24,12 +24,12 @@ JobWatch::JobWatch(Store& store, const Keys& keys, const std::string& job, std::
 }
 
 JobStatus JobWatch::status() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return status_;
 }
 
 JobOutcome JobWatch::outcome() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return outcome_;
 }
 

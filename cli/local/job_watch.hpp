@@ -4,11 +4,11 @@
 #include "api/job_status.hpp"
 #include "api/keys.hpp"
 #include "api/records.hpp"
+#include "base/mutex.hpp"
 #include "store/store.hpp"
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace regroup::cli {
@@ -22,9 +22,9 @@ class JobWatch {
 
  private:
   std::string status_key_, outcome_key_;
-  mutable std::mutex mutex_;
-  JobStatus status_;
-  JobOutcome outcome_;
+  mutable Mutex mutex_;
+  JobStatus status_ GUARDED_BY(mutex_);
+  JobOutcome outcome_ GUARDED_BY(mutex_);
   std::unique_ptr<Watch> watch_;  // last: ends first
 };
 
