@@ -2,10 +2,9 @@
 
 #include "base/hex.hpp"
 #include "base/log.hpp"
+#include "base/mutex.hpp"
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <thread>
 
 namespace regroup::coordinator {
@@ -21,23 +20,23 @@ struct Election::Impl {
   const std::function<void(std::int64_t)> on_gained;
   const std::function<void()> on_lost;
 
-  mutable std::mutex mutex;
-  std::condition_variable wake;
-  bool stopping = false;
-  bool lease_lost = false;
-  bool changed = false;                        // `candidates`
-  std::map<std::string, KeyValue> candidates;  // by key, as the watch tells
+  mutable Mutex mutex;
+  Condition wake;
+  bool stopping GUARDED_BY(mutex) = false;
+  bool lease_lost GUARDED_BY(mutex) = false;
+  bool changed GUARDED_BY(mutex) = false;                        // `candidates`
+  std::map<std::string, KeyValue> candidates GUARDED_BY(mutex);  // by key, as the watch tells
   std::shared_ptr<Lease> lease;
   std::string key;            // ours; empty = no campaign
   std::int64_t revision = 0;  // create revision of it
-  bool leading = false;
+  bool leading GUARDED_BY(mutex) = false;
   std::thread thread;
 
   Impl(Store& s, ElectionOptions o, std::function<void(std::int64_t)> gained, std::function<void()> lost)
       : store(s), options(std::move(o)), on_gained(std::move(gained)), on_lost(std::move(lost)) {}
 
   void apply(const WatchUpdate& update) {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const LockGuard lock(mutex);
     if (update.reset) candidates.clear();
     for (const WatchEvent& event : update.events) {
       if (event.kind == WatchEvent::Kind::kPut) {
@@ -50,8 +49,8 @@ struct Election::Impl {
     wake.notify_all();
   }
 
-  // Under mutex. The candidate with the smallest create revision.
-  const KeyValue* first() const {
+  // The candidate with the smallest create revision.
+  const KeyValue* first() const REQUIRES(mutex) {
     const KeyValue* least = nullptr;
     for (const auto& [name, kv] : candidates)
       if (least == nullptr || kv.create_revision < least->create_revision) least = &kv;
@@ -61,11 +60,11 @@ struct Election::Impl {
   // A lease, and a key of our own under it.
   bool enter() {
     {
-      const std::lock_guard<std::mutex> lock(mutex);
+      const LockGuard lock(mutex);
       lease_lost = false;
     }
     auto granted = store.grant(options.lease_ttl, [this] {
-      const std::lock_guard<std::mutex> lock(mutex);
+      const LockGuard lock(mutex);
       lease_lost = true;
       wake.notify_all();
     });
@@ -90,7 +89,7 @@ struct Election::Impl {
       (void)(*granted)->revoke();
       return false;
     }
-    const std::lock_guard<std::mutex> lock(mutex);
+    const LockGuard lock(mutex);
     lease = std::move(*granted);
     key = mine;
     revision = created;
@@ -100,10 +99,10 @@ struct Election::Impl {
 
   // Waits until we lead, or until the campaign is over. Then, until leadership ends.
   void campaign() {
-    std::unique_lock<std::mutex> lock(mutex);
+    Lock lock(mutex);
     std::int64_t seen = 0;  // our key was in the watch's view
     for (;;) {
-      wake.wait(lock, [&] { return stopping || lease_lost || changed; });
+      wake.wait(lock, [&]() REQUIRES(mutex) { return stopping || lease_lost || changed; });
       if (stopping || lease_lost) return;
       changed = false;
       const auto ours = candidates.find(key);
@@ -123,7 +122,7 @@ struct Election::Impl {
     std::shared_ptr<Lease> old;
     bool led = false;
     {
-      const std::lock_guard<std::mutex> lock(mutex);
+      const LockGuard lock(mutex);
       old = std::move(lease);
       lease = nullptr;
       led = leading;
@@ -146,8 +145,8 @@ struct Election::Impl {
         campaign();
         leave();
       }
-      std::unique_lock<std::mutex> lock(mutex);
-      if (wake.wait_for(lock, kPause, [&] { return stopping; })) return;
+      Lock lock(mutex);
+      if (wake.wait_for(lock, kPause, [&]() REQUIRES(mutex) { return stopping; })) return;
     }
   }
 };
@@ -161,26 +160,26 @@ Election::Election(Store& store, ElectionOptions options, std::function<void(std
 Election::~Election() { resign(); }
 
 std::optional<std::int64_t> Election::leader_revision() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const LockGuard lock(impl_->mutex);
   if (!impl_->leading || impl_->lease_lost || impl_->lease == nullptr || impl_->lease->lost()) return std::nullopt;
   return impl_->revision;
 }
 
 Compare Election::fence() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const LockGuard lock(impl_->mutex);
   if (!impl_->leading) return {impl_->options.prefix + "/nobody", Compare::Target::kCreateRevision, -1, ""};
   return {impl_->key, Compare::Target::kCreateRevision, impl_->revision, ""};
 }
 
 std::string Election::leader() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const LockGuard lock(impl_->mutex);
   const KeyValue* least = impl_->first();
   return least == nullptr ? "" : least->value;
 }
 
 void Election::resign() {
   {
-    const std::lock_guard<std::mutex> lock(impl_->mutex);
+    const LockGuard lock(impl_->mutex);
     impl_->stopping = true;
     impl_->wake.notify_all();
   }

@@ -68,7 +68,7 @@ IoThread::~IoThread() {
 
 void IoThread::submit(Command command) {
   {
-    std::lock_guard lock(commands_mutex_);
+    const LockGuard lock(commands_mutex_);
     commands_.push_back(std::move(command));
   }
   // The loop sets asleep_, then looks at the list; we fill the list, then look at asleep_: one of us sees the other.
@@ -110,7 +110,7 @@ void IoThread::wait_and_dispatch() {
   asleep_ = true;
   bool busy = !ready_control_.empty() || !ready_bulk_.empty() || stopping_;
   {
-    std::lock_guard lock(commands_mutex_);
+    const LockGuard lock(commands_mutex_);
     busy = busy || !commands_.empty();
   }
   int timeout = 0;
@@ -158,7 +158,7 @@ void IoThread::wait_and_dispatch() {
 void IoThread::take_commands() {
   std::vector<Command> commands;
   {
-    std::lock_guard lock(commands_mutex_);
+    const LockGuard lock(commands_mutex_);
     commands.swap(commands_);
   }
   for (Command& command : commands) {

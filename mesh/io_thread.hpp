@@ -8,6 +8,7 @@
 // older ones are cut off) and io_links.cpp (how peers become connected, prove to be alive, and get lost).
 #pragma once
 
+#include "base/mutex.hpp"
 #include "mesh/connector.hpp"
 
 #include <condition_variable>
@@ -42,7 +43,7 @@ struct MeshState {
   Unmatched unmatched;
 };
 
-class IoThread : public Connector::Owner {
+class IoThread final : public Connector::Owner {
  public:
   struct Announce {
     Epoch newer;
@@ -125,8 +126,8 @@ class IoThread : public Connector::Owner {
   std::mutex links_mutex_;  // guards changing links_, and reading it outside the I/O thread
   std::map<WorkerId, std::shared_ptr<Link>> links_;
 
-  std::mutex commands_mutex_;
-  std::vector<Command> commands_;
+  Mutex commands_mutex_;
+  std::vector<Command> commands_ GUARDED_BY(commands_mutex_);
   std::atomic<bool> asleep_{false}, stopping_{false};
   std::atomic<int> num_paused_{0};
 

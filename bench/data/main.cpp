@@ -166,7 +166,7 @@ int main(int argc, char** argv) {
     std::int64_t samples = 0;
     const Took read = time_of([&] {
       samples = 0;
-      for (std::int64_t i = 0; i < 2000; ++i, ++samples) data->fill(i, sequence);
+      for (std::int64_t i = 0; i < 2000; ++i, ++samples) data->fill(i, sequence).value();
     });
     row["read_million_tokens_per_second"] = static_cast<double>(samples) * 2048 / 1e6 / read.wall;
     out.push_back(row);

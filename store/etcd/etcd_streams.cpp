@@ -11,12 +11,12 @@ class Stream : public Base {
  public:
   Stream(std::shared_ptr<StreamRegistry> registry, int endpoint) : registry_(std::move(registry)), endpoint_(endpoint) {
     context_.AddMetadata("hasleader", "true");
-    const std::lock_guard<std::mutex> lock(registry_->mutex);
+    const LockGuard lock(registry_->mutex);
     registry_->streams.emplace(endpoint_, this);
   }
   ~Stream() override {
     {
-      const std::lock_guard<std::mutex> lock(registry_->mutex);
+      const LockGuard lock(registry_->mutex);
       registry_->streams.erase({endpoint_, this});
     }
     context_.TryCancel();
@@ -122,7 +122,7 @@ std::chrono::system_clock::time_point on_wall_clock(Deadline deadline) {
 }
 
 void cancel_streams(StreamRegistry& registry, int endpoint) {
-  const std::lock_guard<std::mutex> lock(registry.mutex);
+  const LockGuard lock(registry.mutex);
   for (const auto& [at, stream] : registry.streams)
     if (at == endpoint) stream->cancel();
 }

@@ -1,10 +1,10 @@
 // etcd_streams.hpp: the two streams of etcd_rpc.hpp on gRPC, and who is open at which endpoint. Private to this folder.
 #pragma once
 
+#include "base/mutex.hpp"
 #include "etcd.grpc.pb.h"
 #include "store/etcd/etcd_rpc.hpp"
 
-#include <mutex>
 #include <set>
 
 namespace regroup {
@@ -14,8 +14,8 @@ std::chrono::system_clock::time_point on_wall_clock(Deadline deadline);
 
 // The streams of each endpoint, so that those of one that disappointed can be cancelled.
 struct StreamRegistry {
-  std::mutex mutex;
-  std::set<std::pair<int, EtcdStream*>> streams;
+  Mutex mutex;
+  std::set<std::pair<int, EtcdStream*>> streams GUARDED_BY(mutex);
 };
 void cancel_streams(StreamRegistry& registry, int endpoint);
 

@@ -1,10 +1,9 @@
 #include "store/etcd/etcd_watch.hpp"
 
 #include "base/log.hpp"
+#include "base/mutex.hpp"
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <thread>
 
 namespace regroup {
@@ -22,8 +21,8 @@ class Follower {
       : rpc_(std::move(rpc)), options_(options), prefix_(std::move(prefix)), callback_(std::move(callback)) {}
 
   void stop() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    stopping_ = true;
+    const LockGuard lock(mutex_);
+    stopping_ GUARDED_BY(mutex_) = true;
     if (stream_ != nullptr) stream_->cancel();
     wake_.notify_all();
   }
@@ -64,13 +63,13 @@ class Follower {
   enum class End { kCut, kLost, kRepair };
 
   bool stopped() {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const LockGuard lock(mutex_);
     return stopping_;
   }
 
   void pause() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    wake_.wait_for(lock, kPause, [&] { return stopping_; });
+    Lock lock(mutex_);
+    wake_.wait_for(lock, kPause, [&]() REQUIRES(mutex_) { return stopping_; });
   }
 
   void tell(const WatchUpdate& update) {
@@ -150,12 +149,12 @@ class Follower {
     const Deadline repair_at = steady_clock::now() + options_.repair_every;
     const std::unique_ptr<WatchStream> stream = rpc_->watch_stream(*endpoint, repair_at);
     {
-      const std::lock_guard<std::mutex> lock(mutex_);
+      const LockGuard lock(mutex_);
       if (stopping_) return End::kCut;
-      stream_ = stream.get();
+      stream_ GUARDED_BY(mutex_) = stream.get();
     }
     const End end = follow(*stream, *endpoint, repair_at - kPause);
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const LockGuard lock(mutex_);
     stream_ = nullptr;
     return end;
   }
@@ -212,8 +211,8 @@ class Follower {
   std::uint64_t cluster_ = 0;
   bool told_connected_ = true;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  Mutex mutex_;
+  Condition wake_;
   bool stopping_ = false;
   WatchStream* stream_ = nullptr;
 };

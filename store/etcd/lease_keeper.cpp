@@ -1,9 +1,9 @@
 #include "store/etcd/lease_keeper.hpp"
 
 #include "base/log.hpp"
+#include "base/mutex.hpp"
 
 #include <algorithm>
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -40,19 +40,18 @@ struct LeaseKeeper::Impl {
   std::shared_ptr<EtcdRpc> rpc;
   milliseconds timeout{};
 
-  std::mutex mutex;
-  std::condition_variable wake_writer;
-  std::condition_variable wake_clock;
-  bool stopping = false;
-  bool stream_broken = false;
-  KeepAliveStream* stream = nullptr;
-  std::map<std::int64_t, std::shared_ptr<Kept>> leases;
-  std::vector<std::shared_ptr<Kept>> to_tell;  // lost, on_lost not yet run
+  Mutex mutex;
+  Condition wake_writer;
+  Condition wake_clock;
+  bool stopping GUARDED_BY(mutex) = false;
+  bool stream_broken GUARDED_BY(mutex) = false;
+  KeepAliveStream* stream GUARDED_BY(mutex) = nullptr;
+  std::map<std::int64_t, std::shared_ptr<Kept>> leases GUARDED_BY(mutex);
+  std::vector<std::shared_ptr<Kept>> to_tell GUARDED_BY(mutex);  // lost, on_lost not yet run
   std::thread writer;
   std::thread clock;
 
-  // Under mutex.
-  void lose(const std::shared_ptr<Kept>& lease, const char* why) {
+  void lose(const std::shared_ptr<Kept>& lease, const char* why) REQUIRES(mutex) {
     leases.erase(lease->id);
     lease->ended = lease->lost = true;
     to_tell.push_back(lease);
@@ -61,7 +60,7 @@ struct LeaseKeeper::Impl {
   }
 
   void run_clock() {
-    std::unique_lock<std::mutex> lock(mutex);
+    Lock lock(mutex);
     while (!stopping) {
       const Instant now = steady_clock::now();
       Instant next = Instant::max();
@@ -95,7 +94,7 @@ struct LeaseKeeper::Impl {
   void run_reader(KeepAliveStream& from) {
     KeepAliveReply reply;
     while (from.read(reply)) {
-      const std::lock_guard<std::mutex> lock(mutex);
+      const LockGuard lock(mutex);
       const auto it = leases.find(reply.id);
       if (it == leases.end()) continue;
       const std::shared_ptr<Kept> lease = it->second;
@@ -108,14 +107,14 @@ struct LeaseKeeper::Impl {
         wake_writer.notify_all();
       }
     }
-    const std::lock_guard<std::mutex> lock(mutex);
+    const LockGuard lock(mutex);
     stream_broken = true;
     wake_writer.notify_all();
   }
 
   // Sends renewals until the stream breaks, an answer is overdue, or the end. True when the endpoint is to blame.
   bool feed(KeepAliveStream& to) {
-    std::unique_lock<std::mutex> lock(mutex);
+    Lock lock(mutex);
     while (!stopping && !stream_broken) {
       const Instant now = steady_clock::now();
       Instant next = Instant::max();
@@ -145,7 +144,7 @@ struct LeaseKeeper::Impl {
   }
 
   void run_writer() {
-    std::unique_lock<std::mutex> lock(mutex);
+    Lock lock(mutex);
     while (!stopping) {
       if (leases.empty()) {
         wake_writer.wait(lock);
@@ -178,7 +177,7 @@ struct LeaseKeeper::Impl {
       }
       lock.lock();
       stream = nullptr;
-      if (!stopping) wake_writer.wait_for(lock, kPause, [&] { return stopping; });
+      if (!stopping) wake_writer.wait_for(lock, kPause, [&]() REQUIRES(mutex) { return stopping; });
     }
   }
 };
@@ -197,11 +196,11 @@ class EtcdLease : public Lease {
   [[nodiscard]] std::int64_t id() const override { return kept_->id; }
   [[nodiscard]] milliseconds ttl() const override { return kept_->ttl; }
   [[nodiscard]] Instant certain_until() const override {
-    const std::lock_guard<std::mutex> lock(keeper_->mutex);
+    const LockGuard lock(keeper_->mutex);
     return kept_->certain_until;
   }
   [[nodiscard]] bool lost() const override {
-    const std::lock_guard<std::mutex> lock(keeper_->mutex);
+    const LockGuard lock(keeper_->mutex);
     if (!kept_->lost && steady_clock::now() >= kept_->lose_at()) {
       kept_->lost = true;  // final, even if a late answer is on its way
       if (!kept_->ended) keeper_->lose(kept_, "no renewal was acknowledged in time");
@@ -215,14 +214,14 @@ class EtcdLease : public Lease {
     const Result<void> done = read_somewhere(
         rpc, deadline, [&](int endpoint, Deadline until) { return rpc.revoke(endpoint, kept_->id, until); });
     if (!done && done.error().code != Code::kNotFound) return done.error();
-    const std::lock_guard<std::mutex> lock(keeper_->mutex);
+    const LockGuard lock(keeper_->mutex);
     kept_->lost = true;
     return {};
   }
 
  private:
   void end() {
-    const std::lock_guard<std::mutex> lock(keeper_->mutex);
+    const LockGuard lock(keeper_->mutex);
     kept_->ended = true;
     keeper_->leases.erase(kept_->id);
     std::erase(keeper_->to_tell, kept_);
@@ -243,7 +242,7 @@ LeaseKeeper::LeaseKeeper(std::shared_ptr<EtcdRpc> rpc, milliseconds timeout) : i
 
 LeaseKeeper::~LeaseKeeper() {
   {
-    const std::lock_guard<std::mutex> lock(impl_->mutex);
+    const LockGuard lock(impl_->mutex);
     impl_->stopping = true;
     if (impl_->stream != nullptr) impl_->stream->cancel();
     impl_->wake_writer.notify_all();
@@ -268,7 +267,7 @@ Result<std::unique_ptr<Lease>> LeaseKeeper::grant(milliseconds ttl, std::functio
   lease->certain_until = sent + granted->ttl;
   lease->next_send = sent + granted->ttl / 3;
   lease->on_lost = std::move(on_lost);
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const LockGuard lock(impl_->mutex);
   impl_->leases.emplace(lease->id, lease);
   impl_->wake_writer.notify_all();
   impl_->wake_clock.notify_all();

@@ -1,8 +1,8 @@
 #include "moe/data/prepare/pipeline.hpp"
 
-#include <condition_variable>
+#include "base/mutex.hpp"
+
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -31,7 +31,7 @@ class Pipeline {
   ~Pipeline() {
     stop_ = true;
     {
-      const std::lock_guard lock(mutex_);
+      const LockGuard lock(mutex_);
       over_ = true;
     }
     changed_.notify_all();
@@ -40,8 +40,8 @@ class Pipeline {
 
   Result<void> run(const std::function<Result<void>(EncodedBatch&)>& take) {
     for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return order_.empty() ? ended_ : order_.front()->done; });
+      Lock lock(mutex_);
+      changed_.wait(lock, [&]() REQUIRES(mutex_) { return order_.empty() ? ended_ : order_.front()->done; });
       if (order_.empty()) return failure_ ? Result<void>(*failure_) : Result<void>{};
       Slot* slot = order_.front();
       order_.pop_front();
@@ -57,8 +57,8 @@ class Pipeline {
  private:
   void read() {
     for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return over_ || !free_.empty(); });
+      Lock lock(mutex_);
+      changed_.wait(lock, [&]() REQUIRES(mutex_) { return over_ || !free_.empty(); });
       if (over_) return;
       Slot* slot = free_.back();
       free_.pop_back();
@@ -82,8 +82,8 @@ class Pipeline {
   void encode() {
     const auto encoder = tokenizer_.encoder();
     for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return over_ || ended_ || !waiting_.empty(); });
+      Lock lock(mutex_);
+      changed_.wait(lock, [&]() REQUIRES(mutex_) { return over_ || ended_ || !waiting_.empty(); });
       if (over_ || waiting_.empty()) return;
       Slot* slot = waiting_.front();
       waiting_.pop_front();
@@ -101,12 +101,12 @@ class Pipeline {
   const Tokenizer& tokenizer_;
   const EncodeOptions& options_;
   std::vector<Slot> slots_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Slot*> free_;
-  std::deque<Slot*> order_, waiting_;
-  bool ended_ = false, over_ = false;
-  std::optional<Error> failure_;
+  Mutex mutex_;
+  Condition changed_;
+  std::vector<Slot*> free_ GUARDED_BY(mutex_);
+  std::deque<Slot*> order_ GUARDED_BY(mutex_), waiting_ GUARDED_BY(mutex_);
+  bool ended_ GUARDED_BY(mutex_) = false, over_ GUARDED_BY(mutex_) = false;
+  std::optional<Error> failure_ GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 
