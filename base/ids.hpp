@@ -1,4 +1,4 @@
-// ids.hpp: strong names for the numbers that must not be mixed up. The words are those of the design's table.
+// ids.hpp: strong names for the numbers that must not be mixed up. docs/words.md explains the words.
 #pragma once
 
 #include <compare>

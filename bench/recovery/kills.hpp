@@ -16,7 +16,7 @@ struct Case {
   double most_p50_s = 0;  // figures to reach; 0 = none
   double most_p95_s = 0;
 };
-// As the design's figures say for a model of that many parameters.
+// With the figures to reach for a model of that many parameters: the column "allowed" of bench/README.md.
 std::vector<Case> all_cases(double million_parameters);
 
 struct Kill {

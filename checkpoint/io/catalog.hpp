@@ -49,7 +49,7 @@ using CheckpointProgress = std::function<bool(std::int64_t done, std::int64_t to
 // Reads every byte of one checkpoint. kCorrupt names file and range.
 Result<Manifest> verify_checkpoint(const std::string& path, const CheckpointProgress& progress = {});
 
-// The weights digest of the design: equal to what a worker prints for the same weights.
+// The weights digest (docs/design.md): equal to what a worker prints for the same weights.
 Result<std::string> digest_checkpoint(const std::string& path, const CheckpointProgress& progress = {});
 
 struct ExportOptions {

@@ -37,8 +37,8 @@ class ForeignWeights {
   // `into`: blocks.size() * block_elements floats; padding becomes 0.
   Result<void> read(int unit, Interval blocks, std::span<float> into);
 
-  // Reads everything: the design's weights digest, equal to what a worker says of the same weights. Bytes done and in
-  // all; false stops with kNewerEpoch.
+  // Reads everything: the weights digest (docs/design.md), equal to what a worker says of the same weights. Bytes done
+  // and in all; false stops with kNewerEpoch.
   Result<std::string> digest(const std::function<bool(std::int64_t done, std::int64_t total)>& progress = {});
 
   [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }  // of tensors

@@ -1,4 +1,4 @@
-"""Which folder may include which: the table of the design's layers as data. Arrows point down only.
+"""Which folder may include which: the layers of docs/design.md as data. Arrows point down only.
 
 Each folder with sources has a line of its own; under tests/ and bench/ one line stands for all.
 Within a folder everything may include everything.
