@@ -1,7 +1,8 @@
 // mutex.hpp: std::mutex and its guards, with annotations that clang checks (thread_annotations.hpp). Costs nothing.
 //
 // LockGuard holds a Mutex as long as it lives. Lock can let go meanwhile, and a Condition waits with it; a predicate
-// that reads guarded members says so: `changed_.wait(lock, [&]() REQUIRES(mutex_) { return !queue_.empty(); })`.
+// that reads guarded members says so: `changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return !queue_.empty();
+// })`.
 #pragma once
 
 #include "base/thread_annotations.hpp"
@@ -12,22 +13,22 @@
 
 namespace regroup {
 
-class CAPABILITY("mutex") Mutex {
+class REGROUP_CAPABILITY("mutex") Mutex {
  public:
-  void lock() ACQUIRE() { mutex_.lock(); }
-  void unlock() RELEASE() { mutex_.unlock(); }
-  bool try_lock() TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+  void lock() REGROUP_ACQUIRE() { mutex_.lock(); }
+  void unlock() REGROUP_RELEASE() { mutex_.unlock(); }
+  bool try_lock() REGROUP_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:
   friend class Lock;
   std::mutex mutex_;
 };
 
-class SCOPED_CAPABILITY LockGuard {
+class REGROUP_SCOPED_CAPABILITY LockGuard {
  public:
-  explicit LockGuard(Mutex& mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
-  LockGuard(Mutex& mutex, std::adopt_lock_t) REQUIRES(mutex) : mutex_(mutex) {}
-  ~LockGuard() RELEASE() { mutex_.unlock(); }
+  explicit LockGuard(Mutex& mutex) REGROUP_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  LockGuard(Mutex& mutex, std::adopt_lock_t) REGROUP_REQUIRES(mutex) : mutex_(mutex) {}
+  ~LockGuard() REGROUP_RELEASE() { mutex_.unlock(); }
   LockGuard(const LockGuard&) = delete;
   LockGuard& operator=(const LockGuard&) = delete;
 
@@ -35,14 +36,14 @@ class SCOPED_CAPABILITY LockGuard {
   Mutex& mutex_;
 };
 
-class SCOPED_CAPABILITY Lock {
+class REGROUP_SCOPED_CAPABILITY Lock {
  public:
-  explicit Lock(Mutex& mutex) ACQUIRE(mutex) : lock_(mutex.mutex_) {}
-  ~Lock() RELEASE() = default;
+  explicit Lock(Mutex& mutex) REGROUP_ACQUIRE(mutex) : lock_(mutex.mutex_) {}
+  ~Lock() REGROUP_RELEASE() = default;
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
-  void lock() ACQUIRE() { lock_.lock(); }
-  void unlock() RELEASE() { lock_.unlock(); }
+  void lock() REGROUP_ACQUIRE() { lock_.lock(); }
+  void unlock() REGROUP_RELEASE() { lock_.unlock(); }
 
  private:
   friend class Condition;

@@ -6,7 +6,7 @@ WorkQueue::WorkQueue()
     : thread_([this] {
         Lock lock(mutex_);
         for (;;) {
-          changed_.wait(lock, [&]() REQUIRES(mutex_) { return stopped_ || !work_.empty(); });
+          changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return stopped_ || !work_.empty(); });
           if (stopped_) return;
           const auto work = std::move(work_.front());
           work_.pop_front();

@@ -24,8 +24,8 @@ class WorkQueue {
  private:
   Mutex mutex_;
   Condition changed_;
-  std::deque<std::function<void()>> work_ GUARDED_BY(mutex_);
-  bool stopped_ GUARDED_BY(mutex_) = false;
+  std::deque<std::function<void()>> work_ REGROUP_GUARDED_BY(mutex_);
+  bool stopped_ REGROUP_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -22,14 +22,14 @@ struct Election::Impl {
 
   mutable Mutex mutex;
   Condition wake;
-  bool stopping GUARDED_BY(mutex) = false;
-  bool lease_lost GUARDED_BY(mutex) = false;
-  bool changed GUARDED_BY(mutex) = false;                        // `candidates`
-  std::map<std::string, KeyValue> candidates GUARDED_BY(mutex);  // by key, as the watch tells
+  bool stopping REGROUP_GUARDED_BY(mutex) = false;
+  bool lease_lost REGROUP_GUARDED_BY(mutex) = false;
+  bool changed REGROUP_GUARDED_BY(mutex) = false;                        // `candidates`
+  std::map<std::string, KeyValue> candidates REGROUP_GUARDED_BY(mutex);  // by key, as the watch tells
   std::shared_ptr<Lease> lease;
   std::string key;            // ours; empty = no campaign
   std::int64_t revision = 0;  // create revision of it
-  bool leading GUARDED_BY(mutex) = false;
+  bool leading REGROUP_GUARDED_BY(mutex) = false;
   std::thread thread;
 
   Impl(Store& s, ElectionOptions o, std::function<void(std::int64_t)> gained, std::function<void()> lost)
@@ -50,7 +50,7 @@ struct Election::Impl {
   }
 
   // The candidate with the smallest create revision.
-  const KeyValue* first() const REQUIRES(mutex) {
+  const KeyValue* first() const REGROUP_REQUIRES(mutex) {
     const KeyValue* least = nullptr;
     for (const auto& [name, kv] : candidates)
       if (least == nullptr || kv.create_revision < least->create_revision) least = &kv;
@@ -102,7 +102,7 @@ struct Election::Impl {
     Lock lock(mutex);
     std::int64_t seen = 0;  // our key was in the watch's view
     for (;;) {
-      wake.wait(lock, [&]() REQUIRES(mutex) { return stopping || lease_lost || changed; });
+      wake.wait(lock, [&]() REGROUP_REQUIRES(mutex) { return stopping || lease_lost || changed; });
       if (stopping || lease_lost) return;
       changed = false;
       const auto ours = candidates.find(key);
@@ -146,7 +146,7 @@ struct Election::Impl {
         leave();
       }
       Lock lock(mutex);
-      if (wake.wait_for(lock, kPause, [&]() REQUIRES(mutex) { return stopping; })) return;
+      if (wake.wait_for(lock, kPause, [&]() REGROUP_REQUIRES(mutex) { return stopping; })) return;
     }
   }
 };

@@ -76,10 +76,10 @@ class Connection : public EpollTarget {
   Read open_piece();
   Read fetch(const Offer& offer);
   void reach(const Frame& asked);
-  void send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) REQUIRES(mutex_);
+  void send_small(std::span<const std::byte> frame, std::span<const std::byte> payload) REGROUP_REQUIRES(mutex_);
   void advance(std::size_t bytes);
   void finish_piece();
-  void watch_writable(bool on) REQUIRES(mutex_);
+  void watch_writable(bool on) REGROUP_REQUIRES(mutex_);
 
   const int epoll_fd_;
   const std::size_t max_message_bytes_;
@@ -88,9 +88,9 @@ class Connection : public EpollTarget {
   MeshCounters& counters_;
 
   Mutex mutex_;
-  int fd_ GUARDED_BY(mutex_);  // -1 once closed
-  Outbox outbox_ GUARDED_BY(mutex_);
-  bool blocked_ GUARDED_BY(mutex_) = false, watching_ GUARDED_BY(mutex_) = false;
+  int fd_ REGROUP_GUARDED_BY(mutex_);  // -1 once closed
+  Outbox outbox_ REGROUP_GUARDED_BY(mutex_);
+  bool blocked_ REGROUP_GUARDED_BY(mutex_) = false, watching_ REGROUP_GUARDED_BY(mutex_) = false;
 
   // Reading: I/O thread only.
   pid_t peer_pid_ = 0;  // once its memory was reached

@@ -66,18 +66,18 @@ class Inbox {
   using Messages = std::unordered_map<std::uint64_t, std::shared_ptr<Incoming>>;
   void release(Incoming& message);
   void end(Incoming& message, const Error& why);
-  [[nodiscard]] bool over_locked(std::uint64_t epoch, Error& why) const REQUIRES(mutex_);
+  [[nodiscard]] bool over_locked(std::uint64_t epoch, Error& why) const REGROUP_REQUIRES(mutex_);
   void start(Incoming& message, const Frame& frame);
 
   Unmatched& unmatched_;
   mutable Mutex mutex_;
-  std::map<std::uint64_t, Messages> epochs_ GUARDED_BY(mutex_);
-  std::uint64_t floor_ GUARDED_BY(mutex_) = 0;    // lower epochs are over
-  std::uint64_t entered_ GUARDED_BY(mutex_) = 0;  // the epoch that takes_part_ speaks of
-  bool takes_part_ GUARDED_BY(mutex_) = false;
-  std::uint64_t broken_ GUARDED_BY(mutex_) = 0;   // up to this epoch messages may have been lost
-  std::uint64_t highest_ GUARDED_BY(mutex_) = 0;  // that a frame had
-  Error closed_why_ GUARDED_BY(mutex_), broken_why_ GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Messages> epochs_ REGROUP_GUARDED_BY(mutex_);
+  std::uint64_t floor_ REGROUP_GUARDED_BY(mutex_) = 0;    // lower epochs are over
+  std::uint64_t entered_ REGROUP_GUARDED_BY(mutex_) = 0;  // the epoch that takes_part_ speaks of
+  bool takes_part_ REGROUP_GUARDED_BY(mutex_) = false;
+  std::uint64_t broken_ REGROUP_GUARDED_BY(mutex_) = 0;   // up to this epoch messages may have been lost
+  std::uint64_t highest_ REGROUP_GUARDED_BY(mutex_) = 0;  // that a frame had
+  Error closed_why_ REGROUP_GUARDED_BY(mutex_), broken_why_ REGROUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::mesh

@@ -127,7 +127,7 @@ class IoThread final : public Connector::Owner {
   std::map<WorkerId, std::shared_ptr<Link>> links_;
 
   Mutex commands_mutex_;
-  std::vector<Command> commands_ GUARDED_BY(commands_mutex_);
+  std::vector<Command> commands_ REGROUP_GUARDED_BY(commands_mutex_);
   std::atomic<bool> asleep_{false}, stopping_{false};
   std::atomic<int> num_paused_{0};
 

@@ -140,7 +140,7 @@ class Guarded {
 
  private:
   mutable Mutex mutex_;
-  Counters counters_ GUARDED_BY(mutex_);
+  Counters counters_ REGROUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::metrics

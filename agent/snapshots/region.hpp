@@ -46,7 +46,7 @@ class RegionPool : public std::enable_shared_from_this<RegionPool> {
  private:
   void give_back(std::unique_ptr<Region> region);
   Mutex mutex_;
-  std::vector<std::unique_ptr<Region>> idle_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Region>> idle_ REGROUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::agent

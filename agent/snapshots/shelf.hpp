@@ -53,8 +53,8 @@ class Shelf {
   const JobSpec job_;
   std::vector<std::int64_t> block_elements_;
   mutable Mutex mutex_;
-  std::vector<Place> places_ GUARDED_BY(mutex_);
-  bool closed_ GUARDED_BY(mutex_) = false;
+  std::vector<Place> places_ REGROUP_GUARDED_BY(mutex_);
+  bool closed_ REGROUP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace regroup::agent

@@ -47,7 +47,7 @@ Result<void> WriteBehind::submit(int fd, const std::string& path, std::size_t by
 
 Result<void> WriteBehind::drain() {
   Lock lock(mutex_);
-  changed_.wait(lock, [&]() REQUIRES(mutex_) { return !job_; });
+  changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return !job_; });
   if (error_) return *error_;
   return {};
 }
@@ -55,7 +55,7 @@ Result<void> WriteBehind::drain() {
 void WriteBehind::run() {
   Lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&]() REQUIRES(mutex_) { return stop_ || job_; });
+    changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return stop_ || job_; });
     if (!job_) return;
     const Job job = *job_;
     lock.unlock();

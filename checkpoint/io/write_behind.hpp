@@ -47,9 +47,9 @@ class WriteBehind {
   int filling_ = 0;
   Mutex mutex_;
   Condition changed_;
-  std::optional<Job> job_ GUARDED_BY(mutex_);  // under way
-  std::optional<Error> error_ GUARDED_BY(mutex_);
-  bool stop_ GUARDED_BY(mutex_) = false;
+  std::optional<Job> job_ REGROUP_GUARDED_BY(mutex_);  // under way
+  std::optional<Error> error_ REGROUP_GUARDED_BY(mutex_);
+  bool stop_ REGROUP_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

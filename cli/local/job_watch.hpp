@@ -23,8 +23,8 @@ class JobWatch {
  private:
   std::string status_key_, outcome_key_;
   mutable Mutex mutex_;
-  JobStatus status_ GUARDED_BY(mutex_);
-  JobOutcome outcome_ GUARDED_BY(mutex_);
+  JobStatus status_ REGROUP_GUARDED_BY(mutex_);
+  JobOutcome outcome_ REGROUP_GUARDED_BY(mutex_);
   std::unique_ptr<Watch> watch_;  // last: ends first
 };
 

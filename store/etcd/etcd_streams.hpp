@@ -15,7 +15,7 @@ std::chrono::system_clock::time_point on_wall_clock(Deadline deadline);
 // The streams of each endpoint, so that those of one that disappointed can be cancelled.
 struct StreamRegistry {
   Mutex mutex;
-  std::set<std::pair<int, EtcdStream*>> streams GUARDED_BY(mutex);
+  std::set<std::pair<int, EtcdStream*>> streams REGROUP_GUARDED_BY(mutex);
 };
 void cancel_streams(StreamRegistry& registry, int endpoint);
 

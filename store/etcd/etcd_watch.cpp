@@ -22,7 +22,7 @@ class Follower {
 
   void stop() {
     const LockGuard lock(mutex_);
-    stopping_ GUARDED_BY(mutex_) = true;
+    stopping_ REGROUP_GUARDED_BY(mutex_) = true;
     if (stream_ != nullptr) stream_->cancel();
     wake_.notify_all();
   }
@@ -69,7 +69,7 @@ class Follower {
 
   void pause() {
     Lock lock(mutex_);
-    wake_.wait_for(lock, kPause, [&]() REQUIRES(mutex_) { return stopping_; });
+    wake_.wait_for(lock, kPause, [&]() REGROUP_REQUIRES(mutex_) { return stopping_; });
   }
 
   void tell(const WatchUpdate& update) {
@@ -151,7 +151,7 @@ class Follower {
     {
       const LockGuard lock(mutex_);
       if (stopping_) return End::kCut;
-      stream_ GUARDED_BY(mutex_) = stream.get();
+      stream_ REGROUP_GUARDED_BY(mutex_) = stream.get();
     }
     const End end = follow(*stream, *endpoint, repair_at - kPause);
     const LockGuard lock(mutex_);

@@ -43,15 +43,15 @@ struct LeaseKeeper::Impl {
   Mutex mutex;
   Condition wake_writer;
   Condition wake_clock;
-  bool stopping GUARDED_BY(mutex) = false;
-  bool stream_broken GUARDED_BY(mutex) = false;
-  KeepAliveStream* stream GUARDED_BY(mutex) = nullptr;
-  std::map<std::int64_t, std::shared_ptr<Kept>> leases GUARDED_BY(mutex);
-  std::vector<std::shared_ptr<Kept>> to_tell GUARDED_BY(mutex);  // lost, on_lost not yet run
+  bool stopping REGROUP_GUARDED_BY(mutex) = false;
+  bool stream_broken REGROUP_GUARDED_BY(mutex) = false;
+  KeepAliveStream* stream REGROUP_GUARDED_BY(mutex) = nullptr;
+  std::map<std::int64_t, std::shared_ptr<Kept>> leases REGROUP_GUARDED_BY(mutex);
+  std::vector<std::shared_ptr<Kept>> to_tell REGROUP_GUARDED_BY(mutex);  // lost, on_lost not yet run
   std::thread writer;
   std::thread clock;
 
-  void lose(const std::shared_ptr<Kept>& lease, const char* why) REQUIRES(mutex) {
+  void lose(const std::shared_ptr<Kept>& lease, const char* why) REGROUP_REQUIRES(mutex) {
     leases.erase(lease->id);
     lease->ended = lease->lost = true;
     to_tell.push_back(lease);
@@ -177,7 +177,7 @@ struct LeaseKeeper::Impl {
       }
       lock.lock();
       stream = nullptr;
-      if (!stopping) wake_writer.wait_for(lock, kPause, [&]() REQUIRES(mutex) { return stopping; });
+      if (!stopping) wake_writer.wait_for(lock, kPause, [&]() REGROUP_REQUIRES(mutex) { return stopping; });
     }
   }
 };

@@ -41,7 +41,7 @@ class Pipeline {
   Result<void> run(const std::function<Result<void>(EncodedBatch&)>& take) {
     for (;;) {
       Lock lock(mutex_);
-      changed_.wait(lock, [&]() REQUIRES(mutex_) { return order_.empty() ? ended_ : order_.front()->done; });
+      changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return order_.empty() ? ended_ : order_.front()->done; });
       if (order_.empty()) return failure_ ? Result<void>(*failure_) : Result<void>{};
       Slot* slot = order_.front();
       order_.pop_front();
@@ -58,7 +58,7 @@ class Pipeline {
   void read() {
     for (;;) {
       Lock lock(mutex_);
-      changed_.wait(lock, [&]() REQUIRES(mutex_) { return over_ || !free_.empty(); });
+      changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return over_ || !free_.empty(); });
       if (over_) return;
       Slot* slot = free_.back();
       free_.pop_back();
@@ -83,7 +83,7 @@ class Pipeline {
     const auto encoder = tokenizer_.encoder();
     for (;;) {
       Lock lock(mutex_);
-      changed_.wait(lock, [&]() REQUIRES(mutex_) { return over_ || ended_ || !waiting_.empty(); });
+      changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return over_ || ended_ || !waiting_.empty(); });
       if (over_ || waiting_.empty()) return;
       Slot* slot = waiting_.front();
       waiting_.pop_front();
@@ -103,10 +103,10 @@ class Pipeline {
   std::vector<Slot> slots_;
   Mutex mutex_;
   Condition changed_;
-  std::vector<Slot*> free_ GUARDED_BY(mutex_);
-  std::deque<Slot*> order_ GUARDED_BY(mutex_), waiting_ GUARDED_BY(mutex_);
-  bool ended_ GUARDED_BY(mutex_) = false, over_ GUARDED_BY(mutex_) = false;
-  std::optional<Error> failure_ GUARDED_BY(mutex_);
+  std::vector<Slot*> free_ REGROUP_GUARDED_BY(mutex_);
+  std::deque<Slot*> order_ REGROUP_GUARDED_BY(mutex_), waiting_ REGROUP_GUARDED_BY(mutex_);
+  bool ended_ REGROUP_GUARDED_BY(mutex_) = false, over_ REGROUP_GUARDED_BY(mutex_) = false;
+  std::optional<Error> failure_ REGROUP_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 
