@@ -1,4 +1,5 @@
-"""Opens a checkpoint directory with the installed transformers: every weight is used, logits are finite, text can be generated.
+"""Opens a checkpoint directory with the installed transformers: every weight is used, logits are finite, text can be
+generated.
 
 Usage: open_with_transformers.py DIR
 """
@@ -15,9 +16,11 @@ def main(directory: str) -> None:
 
     expected = json.loads((pathlib.Path(directory) / "MANIFEST.json").read_text())["shape"]
     config = AutoConfig.from_pretrained(directory)
-    for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
-                "num_local_experts", "num_experts_per_tok", "max_position_embeddings", "tie_word_embeddings", "rms_norm_eps", "sliding_window",
-                "router_aux_loss_coef"):
+    for key in (
+        "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim", "num_local_experts", "num_experts_per_tok", "max_position_embeddings",
+        "tie_word_embeddings", "rms_norm_eps", "sliding_window", "router_aux_loss_coef",
+    ):
         assert getattr(config, key) == expected[key], (key, getattr(config, key), expected[key])
     theta = config.rope_parameters["rope_theta"] if getattr(config, "rope_parameters", None) else config.rope_theta
     assert theta == expected["rope_theta"], theta

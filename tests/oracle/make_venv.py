@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the Python with the real transformers that the oracle tests compare with. Called by ./dev; quick when it is there.
+"""Makes the Python with the real transformers that the oracle tests compare with. Called by ./dev; quick when it is
+there.
 
     make_venv.py VENV LIBTORCH
 
-torch is the LibTorch wheel that the worker links: 530 MB that are there already. Its Python module wants NVIDIA's libraries at load time, 2 GB that
-a CPU never calls; libraries of the same names whose every function ends the process take their place. Another Python than the wheel's gets torch
-from PyPI with all that belongs to it.
+torch is the LibTorch wheel that the worker links: 530 MB that are there already. Its Python module wants NVIDIA's
+libraries at load time, 2 GB that a CPU never calls; libraries of the same names whose every function ends the process
+take their place. Another Python than the wheel's gets torch from PyPI with all that belongs to it.
 """
 import os
 import re
@@ -19,8 +20,16 @@ with open(os.path.join(os.path.dirname(__file__), "../../cmake/libtorch.txt"), e
     TORCH = re.search(r"^torch==(.+)$", wheels.read(), re.M)[1]
 TORCH_NEEDS = ["filelock", "typing-extensions", "sympy", "networkx", "jinja2", "fsspec", "setuptools<82"]
 LIBRARIES = {  # soname: what the names of its functions start with
-    "libcublas.so.13": "cublas(?!Lt)", "libcublasLt.so.13": "cublasLt", "libcudnn.so.9": "cudnn", "libcufft.so.12": "cufft", "libcurand.so.10": "curand",
-    "libcusparse.so.12": "cusparse(?!Lt)", "libcusparseLt.so.0": "cusparseLt", "libnccl.so.2": "nccl", "libcufile.so.0": "cuFile", "libnvshmem_host.so.3": "nvshmem",
+    "libcublas.so.13": "cublas(?!Lt)",
+    "libcublasLt.so.13": "cublasLt",
+    "libcudnn.so.9": "cudnn",
+    "libcufft.so.12": "cufft",
+    "libcurand.so.10": "curand",
+    "libcusparse.so.12": "cusparse(?!Lt)",
+    "libcusparseLt.so.0": "cusparseLt",
+    "libnccl.so.2": "nccl",
+    "libcufile.so.0": "cuFile",
+    "libnvshmem_host.so.3": "nvshmem",
 }
 PRELOAD = '''"""Loaded by regroup_stubs.pth before torch: names of NVIDIA's libraries that a CPU never calls."""
 import ctypes
@@ -39,7 +48,8 @@ def missing_functions(libtorch):
     """name@version of what torch's libraries want from NVIDIA's."""
     wanted = {}
     for library in ("libtorch_python.so", "libtorch_cuda.so", "libtorch_nvshmem.so"):
-        table = subprocess.run(["readelf", "-W", "--dyn-syms", os.path.join(libtorch, "torch/lib", library)], check=True, capture_output=True, text=True).stdout
+        command = ["readelf", "-W", "--dyn-syms", os.path.join(libtorch, "torch/lib", library)]
+        table = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         for line in table.splitlines():
             fields = line.split()
             if len(fields) >= 8 and fields[6] == "UND":
@@ -57,7 +67,8 @@ def make_stubs(libtorch, folder):
         with open(source, "w", encoding="ascii") as file:
             file.write("#include <stdio.h>\n#include <stdlib.h>\n")
             for name in names:
-                file.write(f'void {name}(void) {{ fputs("{name} is a stub of the oracle\'s Python, for the CPU alone\\n", stderr); abort(); }}\n')
+                says = f"{name} is a stub of the oracle's Python, for the CPU alone"
+                file.write(f'void {name}(void) {{ fputs("{says}\\n", stderr); abort(); }}\n')
         versions = {version for version in names.values() if version}
         with open(script, "w", encoding="ascii") as file:
             for version in versions:
@@ -83,7 +94,8 @@ def main():
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     python = os.path.join(venv, "bin/python")
     reuse = sys.version_info[:2] == (3, 11)
-    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PINNED, *(TORCH_NEEDS if reuse else [f"torch=={TORCH}"])], check=True)
+    wanted = [*PINNED, *(TORCH_NEEDS if reuse else [f"torch=={TORCH}"])]
+    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted], check=True)
     if reuse:
         site = os.path.join(venv, "lib/python3.11/site-packages")
         stubs = os.path.join(venv, "stubs")
@@ -93,7 +105,8 @@ def main():
         with open(os.path.join(site, "regroup_stubs.pth"), "w", encoding="utf-8") as file:
             file.write(libtorch + "\nimport regroup_stubs\n")
     with tempfile.TemporaryDirectory() as elsewhere:
-        subprocess.run([python, "-c", "import torch, transformers, safetensors, numpy; assert float(torch.ones(3).sum()) == 3"], check=True, cwd=elsewhere)
+        trial = "import torch, transformers, safetensors, numpy; assert float(torch.ones(3).sum()) == 3"
+        subprocess.run([python, "-c", trial], check=True, cwd=elsewhere)
     with open(mark, "w", encoding="utf-8") as file:
         file.write(recipe)
 

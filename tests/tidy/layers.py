@@ -51,7 +51,8 @@ OUTSIDE = {
     "nccl": "mesh/",
     "spdlog/": "base/log.cpp",
     "prometheus/": "metrics/exporter.cpp",
-    "grpc": "store/etcd/etcd_rpc.cpp store/etcd/etcd_streams.hpp store/etcd/etcd_streams.cpp store/etcd/etcd_wire.hpp store/etcd/etcd_wire.cpp",
+    "grpc": "store/etcd/etcd_rpc.cpp store/etcd/etcd_streams.hpp store/etcd/etcd_streams.cpp"
+    " store/etcd/etcd_wire.hpp store/etcd/etcd_wire.cpp",
     "boost/asio": "metrics/http_server.cpp",
     "boost/beast": "metrics/http_server.cpp",
     "yaml-cpp/": "cli/job/yaml_section.hpp",

@@ -130,12 +130,14 @@ def check_outside(tree):
 
 
 def prose_of(tree, path):
-    """The lines of a page that are no code block and no table."""
-    fenced = False
+    """The lines of a page that are no code block (fenced, or indented by four after an empty line) and no table."""
+    fenced, indented, before = False, False, ""
     for number, line in tree.lines(path):
+        indented = line.startswith("    ") and (indented or not before) or indented and not line
+        before = line
         if line.lstrip().startswith(FENCES):
             fenced = not fenced
-        elif not fenced and not line.lstrip().startswith("|"):
+        elif not fenced and not indented and not line.lstrip().startswith("|"):
             yield number, line
 
 
@@ -212,9 +214,14 @@ def check_units(tree):
             tree.complain(path, 1, f"has no header of its name, and {page} does not say what it is")
 
 
+def exists_below(tree, folder, name):
+    below = [f.removeprefix(folder) for f in tree.files if f.startswith(folder + "/")]
+    return tree.exists(name) or tree.exists(os.path.join(folder, name)) or any(f.endswith("/" + name) for f in below)
+
+
 def check_names(tree):
     """Words between back-ticks: in a table's column `file` those without an ending, and everywhere those that end as
-    sources do. A folder on the same line is looked into."""
+    sources do. They lie at that path from the root, or end so anywhere below the page's folder."""
     for path in tree.having(("/README.md",)):
         folder, in_table = os.path.dirname(path), False
         for number, line in tree.lines(path):
@@ -222,10 +229,8 @@ def check_names(tree):
             in_table = line.startswith("|") and (in_table or cells[1].strip() in ("file", "folder"))
             names = set(re.findall(r"`([\w./-]+\.(?:cpp|hpp|py|proto))`", line))
             names |= set(re.findall(r"`([\w/-]+)`", cells[1])) if in_table else set()
-            places = [folder, "", *(os.path.join(folder, inner) for inner in re.findall(r"`([\w/-]+)/`", line))]
             for name in sorted(names):
-                files = [os.path.join(place, name + end) for place in places for end in ("", ".hpp", ".cpp", ".py")]
-                if not any(map(tree.exists, files)):
+                if not any(exists_below(tree, folder, name + end) for end in ("", ".hpp", ".cpp", ".py")):
                     tree.complain(path, number, f"there is no {name}")
 
 
@@ -244,10 +249,10 @@ def check_paths(tree):
 
 # Page, what it says there, file, what the code says there: all numbers that the first finds are the second's.
 VERSIONS = [
-    ("docs/protocol.md", r"node record \| `\"version\": (\d+)`", "api/records.hpp", r"kProtocolVersion = (\d+);"),
+    ("docs/protocol.md", r"node record \| `version: (\d+)`", "api/records.hpp", r"kProtocolVersion = (\d+);"),
     ("docs/protocol.md", r'"node":"\w+","slots":\d+,"version":(\d+)', "api/records.hpp", r"kProtocolVersion = (\d+);"),
-    ("docs/protocol.md", r"mesh handshake \| `RGH1`, u16 version (\d+)", "mesh/handshake.cpp", r"kVersion = (\d+);"),
-    ("docs/protocol.md", r"HELLO \| dialler \| u16 version = (\d+)", "mesh/handshake.cpp", r"kVersion = (\d+);"),
+    ("docs/protocol.md", r"mesh handshake \| `RGH1`, `version: (\d+)`", "mesh/handshake.cpp", r"kVersion = (\d+);"),
+    ("docs/protocol.md", r"HELLO \| dialler \| u16 `version: (\d+)`", "mesh/handshake.cpp", r"kVersion = (\d+);"),
 ]
 
 

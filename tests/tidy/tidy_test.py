@@ -90,7 +90,10 @@ class Tidy(unittest.TestCase):
         self.expect("lines", "base/CMakeLists.txt", "x" * 41 + "\n", "41 characters")
         self.expect("lines", "base/README.md", "x" * 41 + "\n", "41 characters")
         link, table, block = f"[a]({'x' * 50})\n", f"| {'x' * 50} |\n", f"```\n{'x' * 50}\n```\n"
-        self.assertEqual(self.violations("lines", **{"base/README.md": link + table + block}), [])
+        indented = f"\n    {'x' * 50}\n\n    {'x' * 50}\n"
+        self.assertEqual(self.violations("lines", **{"base/README.md": link + table + block + indented}), [])
+        self.expect("lines", "base/README.md", f"{indented}{'x' * 41}\n", "README.md:5: 41 characters")
+        self.expect("lines", "base/README.md", f"a paragraph\n    {'x' * 41}\n", "45 characters")
         self.expect("lines", "base/a.hpp", "int x; \n", "blanks")
         self.expect("lines", "base/a.hpp", "int x;", "no newline")
 
@@ -112,6 +115,10 @@ class Tidy(unittest.TestCase):
     def test_what_a_folders_readme_names(self):
         self.expect("names", "mesh/README.md", "| file | |\n|---|---|\n| `gone` | |\n", "no gone")
         self.expect("names", "mesh/README.md", "`gone.cpp`, but `words` are free\n", "no gone.cpp")
+        self.expect("names", "mesh/README.md", "`c.cpp` is another folder's\n", "no c.cpp")
+        self.expect("names", "coordinator/README.md", "`re/c.cpp` is half a name\n", "no re/c.cpp")
+        good = "`c.cpp`, `core/c.cpp`, `coordinator/core/c.cpp` and `mesh/b.hpp`\n"
+        self.assertEqual(self.violations("names", **{"coordinator/README.md": good}), [])
 
     def test_paths_in_the_documents(self):
         self.expect("paths", "docs/page.md", "`mesh/gone.cpp`\n", "no mesh/gone.cpp")
@@ -120,13 +127,17 @@ class Tidy(unittest.TestCase):
 
     def test_versions_in_the_documents(self):
         page = (
-            '| node record | `"version": 3` |\n"node":"n1","slots":1,"version":3,\n'
-            "| mesh handshake | `RGH1`, u16 version 2 |\n| 1 HELLO | dialler | u16 version = 2 |\n"
+            '| node record | `version: 3` |\n"node":"n1","slots":1,"version":3,\n'
+            "| mesh handshake | `RGH1`, `version: 2` |\n| 1 HELLO | dialler | u16 `version: 2` (`kVersion`) |\n"
         )
         code = {"api/records.hpp": "kProtocolVersion = 3;", "mesh/handshake.cpp": "kVersion = 2;"}
         self.assertEqual(self.violations("versions", **code, **{"docs/protocol.md": page}), [])
-        found = self.violations("versions", **code, **{"docs/protocol.md": page.replace("version = 2", "version = 1")})
+        older = page.replace("u16 `version: 2", "u16 `version: 1")
+        found = self.violations("versions", **code, **{"docs/protocol.md": older})
         self.assertEqual(found, ["docs/protocol.md:4: says version 1; mesh/handshake.cpp says 2"])
+        found = self.violations("versions", **code, **{"docs/protocol.md": page.replace("version: 3", "number 3")})
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("says nothing like node record", found[0])
         found = self.violations("versions", **(code | {"mesh/handshake.cpp": ""}), **{"docs/protocol.md": page})
         self.assertEqual(len(found), 2, found)
 
