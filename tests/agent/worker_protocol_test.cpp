@@ -60,8 +60,13 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   regrouped.report.steps_lost = 3;
   EXPECT_EQ(there_and_back(regrouped).report.source, StateSource::kSnapshot);
   EXPECT_EQ(there_and_back(regrouped).report.steps_lost, 3);
-  SnapshotTaken taken{
-      {Step(9), Epoch(2), 1, {{0, {0, 128}, 0}, {3, {5, 9}, 4096}}, Step(7), {4, 1}}, true, 4, 2, {{3, {5, 7}, 4096}}};
+  SnapshotTaken taken;
+  taken.info = {Step(9), Epoch(2), 1, {}, Step(7), {4, 1}};
+  taken.info.entries = {{0, {0, 128}, 0}, {3, {5, 9}, 4096}};
+  taken.make_durable = true;
+  taken.num_parts = 4;
+  taken.part = 2;
+  taken.to_write = {{3, {5, 7}, 4096}};
   const auto got = there_and_back(taken);
   EXPECT_EQ(got.info.entries, taken.info.entries);
   EXPECT_EQ(got.info.safe, Step(7));
