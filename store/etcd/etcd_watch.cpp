@@ -22,7 +22,7 @@ class Follower {
 
   void stop() {
     const LockGuard lock(mutex_);
-    stopping_ REGROUP_GUARDED_BY(mutex_) = true;
+    stopping_ = true;
     if (stream_ != nullptr) stream_->cancel();
     wake_.notify_all();
   }
@@ -151,7 +151,7 @@ class Follower {
     {
       const LockGuard lock(mutex_);
       if (stopping_) return End::kCut;
-      stream_ REGROUP_GUARDED_BY(mutex_) = stream.get();
+      stream_ = stream.get();
     }
     const End end = follow(*stream, *endpoint, repair_at - kPause);
     const LockGuard lock(mutex_);
@@ -213,8 +213,8 @@ class Follower {
 
   Mutex mutex_;
   Condition wake_;
-  bool stopping_ = false;
-  WatchStream* stream_ = nullptr;
+  bool stopping_ REGROUP_GUARDED_BY(mutex_) = false;
+  WatchStream* stream_ REGROUP_GUARDED_BY(mutex_) = nullptr;
 };
 
 class EtcdWatch : public Watch {
