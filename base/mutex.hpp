@@ -66,7 +66,6 @@ class Condition {
   bool wait_for(Lock& lock, const Duration& duration, Ready ready) {
     return condition_.wait_for(lock.lock_, duration, std::move(ready));
   }
-  void notify_one() { condition_.notify_one(); }
   void notify_all() { condition_.notify_all(); }
 
  private:

@@ -43,7 +43,7 @@ int prepare_command(PrepareArguments& arguments) {
     if (!tokenizer) return failed("prepare", tokenizer.error());
     arguments.options.tokenizer = *tokenizer;
   }
-  Result<Prepared> made = Error{};
+  Result<PreparedData> made = Error{};
   {
     ProgressLine line;
     arguments.options.progress = [&](const PrepareProgress& progress) {

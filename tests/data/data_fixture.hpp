@@ -58,7 +58,7 @@ class DataTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   [[nodiscard]] std::string prefix() const { return (dir / "out").string(); }
-  Result<Prepared> make(std::vector<std::string> names, bool split_lines = false) const {
+  Result<PreparedData> make(std::vector<std::string> names, bool split_lines = false) const {
     PrepareOptions options;
     for (const auto& name : names) options.inputs.push_back((dir / name).string());
     options.prefix = prefix();

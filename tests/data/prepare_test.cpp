@@ -16,7 +16,7 @@ class PrepareTest : public DataTest {
   PrepareTest() {
     options.complain = [this](const std::string& line) { complaints.push_back(line); };
   }
-  Result<Prepared> run(const std::vector<std::string>& names, const std::string& out = "out") {
+  Result<PreparedData> run(const std::vector<std::string>& names, const std::string& out = "out") {
     options.inputs.clear();
     for (const auto& name : names) options.inputs.push_back(path(name));
     options.prefix = path(out);

@@ -14,6 +14,7 @@ units      a .cpp has a header of its name, or the README of its folder names it
 names      files that the folders' READMEs name exist
 paths      paths between back-ticks in docs/*.md that begin with a folder of this tree exist, and so do their lines
 versions   numbers of versions in the documents are those of the code
+types      no two headers define a type of one name in one namespace
 tests      every folder of tests/ is built, every test source is compiled
 """
 import os
@@ -217,6 +218,23 @@ def check_units(tree):
 def exists_below(tree, folder, name):
     below = [f.removeprefix(folder) for f in tree.files if f.startswith(folder + "/")]
     return tree.exists(name) or tree.exists(os.path.join(folder, name)) or any(f.endswith("/" + name) for f in below)
+
+
+def check_types(tree):
+    """A name means one type in a namespace: two headers that both define it cannot be included together."""
+    defined = {}
+    for path in tree.having((".hpp",)):
+        namespace = ""
+        for number, line in tree.lines(path):
+            opened = re.match(r"(?:inline )?namespace ([\w:]+) \{", line)
+            namespace = opened[1] if opened else namespace
+            found = re.match(r"(?:struct|class|enum(?: class)?) (?:REGROUP_\w+(?:\([^)]*\))? )?(\w+)\b[^;]*$", line)
+            found = found or re.match(r"(?:struct|class|enum(?: class)?) (\w+)[^;]*\{", line)
+            if not found:
+                continue
+            first = defined.setdefault((namespace, found[1]), path)
+            if first != path:
+                tree.complain(path, number, f"{namespace}::{found[1]} is a type of {first}, too")
 
 
 def check_names(tree):

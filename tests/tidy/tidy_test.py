@@ -141,6 +141,16 @@ class Tidy(unittest.TestCase):
         found = self.violations("versions", **(code | {"mesh/handshake.cpp": ""}), **{"docs/protocol.md": page})
         self.assertEqual(len(found), 2, found)
 
+    def test_a_name_is_one_type(self):
+        one = "namespace regroup {\nstruct Lane {\n};\n}\n"
+        elsewhere = one.replace("regroup", "regroup::mesh")
+        self.assertEqual(self.violations("types", **{"base/a.hpp": one, "mesh/b.hpp": elsewhere}), [])
+        found = self.violations("types", **{"base/a.hpp": one, "mesh/b.hpp": one.replace("struct", "enum class")})
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("regroup::Lane is a type of base/a.hpp, too", found[0])
+        forward = "namespace regroup {\nstruct Lane;\n}\n"
+        self.assertEqual(self.violations("types", **{"base/a.hpp": one, "mesh/b.hpp": forward}), [])
+
     def test_every_test_is_built(self):
         found = self.violations("tests", **{"tests/wire/CMakeLists.txt": "", "tests/wire/w_test.cpp": ""})
         self.assertEqual(len(found), 2, found)

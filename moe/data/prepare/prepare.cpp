@@ -35,7 +35,7 @@ const char* word_of(TextFormat format) {
 class Sorter {
  public:
   Sorter(const PrepareOptions& options, const Tokenizer& tokenizer, const std::vector<Input>& inputs, SetWriter& train,
-         SetWriter* validation, Prepared& made)
+         SetWriter* validation, PreparedData& made)
       : options_(options),
         end_(tokenizer.end_of_document()),
         inputs_(inputs),
@@ -97,14 +97,14 @@ class Sorter {
   const std::vector<Input>& inputs_;
   SetWriter& train_;
   SetWriter* validation_;
-  Prepared& made_;
+  PreparedData& made_;
   SetWriter* set_ = nullptr;
   bool lost_ = false;
   std::int64_t document_bytes_ = 0;
 };
 
 std::string record_json(const PrepareOptions& options, const Tokenizer& tokenizer, const MadeSet& set,
-                        const Prepared& made, bool is_validation) {
+                        const PreparedData& made, bool is_validation) {
   const TokenizerRecord record = tokenizer.record();
   nlohmann::ordered_json json;
   json["format"] = 1;
@@ -146,7 +146,7 @@ Result<void> check(const PrepareOptions& options) {
 
 }  // namespace
 
-Result<Prepared> prepare(const PrepareOptions& options) {
+Result<PreparedData> prepare(const PrepareOptions& options) {
   if (auto good = check(options); !good) return good.error();
   auto inputs = list_inputs(options.inputs);
   if (!inputs) return inputs.error();
@@ -163,7 +163,7 @@ Result<Prepared> prepare(const PrepareOptions& options) {
   if (validation)
     if (auto created = validation->create(); !created) return created.error();
 
-  Prepared made;
+  PreparedData made;
   PrepareProgress progress;
   for (const Input& input : *inputs) progress.bytes_total += input.bytes;
   if (std::any_of(inputs->begin(), inputs->end(), [](const Input& input) { return input.path == "-"; }))

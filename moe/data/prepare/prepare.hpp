@@ -44,7 +44,7 @@ struct PrepareOptions {
   std::function<void(const std::string&)> complain;
 };
 
-struct Prepared {
+struct PreparedData {
   MadeSet train;
   std::optional<MadeSet> validation;
   std::int64_t num_empty = 0;   // documents without a token, left out
@@ -54,7 +54,7 @@ struct Prepared {
 
 // kNotFound, kBadInput (what is broken, with file and line; or nothing to learn from), kUnavailable (cannot read or
 // write: which file, why). After an error no file of PREFIX is new.
-Result<Prepared> prepare(const PrepareOptions& options);
+Result<PreparedData> prepare(const PrepareOptions& options);
 
 // The texts of the inputs in order, one document or part of a document a call, until `take` returns false. For what
 // needs text but no tokens. Broken ones as above.
