@@ -16,7 +16,7 @@ bool NodeLease::take(const std::optional<std::string>& node_record) {
 }
 
 std::shared_ptr<Lease> NodeLease::lease() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return lease_;
 }
 
@@ -28,7 +28,7 @@ std::int64_t NodeLease::id() const {
 void NodeLease::leave() {
   std::shared_ptr<Lease> lease;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     left_ = true;
     lease = std::exchange(lease_, nullptr);
   }
@@ -41,7 +41,7 @@ void NodeLease::leave() {
 void NodeLease::drop_lost() {
   std::shared_ptr<Lease> lost;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     if (!lost_ && !(lease_ && lease_->lost())) return;
     lost = std::exchange(lease_, nullptr);
   }
@@ -62,7 +62,7 @@ bool NodeLease::have_lease() {
     log::warn("lease_not_granted", {{"error", to_string(granted.error())}});
     return false;
   }
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (left_) return false;
   lease_ = std::move(*granted);
   return true;

@@ -11,13 +11,13 @@
 #pragma once
 
 #include "base/ids.hpp"
+#include "base/mutex.hpp"
 #include "store/store.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -67,9 +67,9 @@ class NodeLease {
   // Of the thread that takes:
   bool claimed_ = false, refused_ = false;
   std::optional<std::chrono::steady_clock::time_point> conflict_since_;
-  mutable std::mutex mutex_;  // guards the two below
-  std::shared_ptr<Lease> lease_;
-  bool left_ = false;
+  mutable Mutex mutex_;
+  std::shared_ptr<Lease> lease_ REGROUP_GUARDED_BY(mutex_);
+  bool left_ REGROUP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace regroup::agent

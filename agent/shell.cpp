@@ -78,7 +78,7 @@ int AgentShell::run() {
   NodeLeaseEvents events;
   events.refused = [this](const std::string& reason) {
     {
-      const std::lock_guard lock(refused_mutex_);
+      const LockGuard lock(refused_mutex_);
       refused_ = reason;
     }
     inbox_.close();
@@ -116,7 +116,7 @@ int AgentShell::run() {
   watches_.reset();
   workers_.end_all();
   records_->leave();
-  const std::lock_guard lock(refused_mutex_);
+  const LockGuard lock(refused_mutex_);
   if (refused_.empty()) return 0;
   log::error("node_refused", {{"reason", refused_}});
   journal_.quits(refused_);

@@ -14,6 +14,7 @@
 #include "agent/watches.hpp"
 #include "agent/workers.hpp"
 #include "base/inbox.hpp"
+#include "base/mutex.hpp"
 #include "metrics/counters.hpp"
 
 #include <memory>
@@ -72,8 +73,8 @@ class AgentShell {
   Agent core_;
   metrics::Guarded<metrics::AgentCounters> counters_;
   Inbox<Event> inbox_;
-  std::mutex refused_mutex_;  // guards the next
-  std::string refused_;       // another agent has our name; the inbox is closed then
+  Mutex refused_mutex_;
+  std::string refused_ REGROUP_GUARDED_BY(refused_mutex_);  // another agent has our name; the inbox is closed then
   bool quit_ = false;
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;

@@ -13,11 +13,11 @@
 // who waits for room goes on: close before joining threads that post.
 #pragma once
 
+#include "base/mutex.hpp"
+
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <mutex>
 #include <utility>
 
 namespace regroup {
@@ -38,20 +38,20 @@ class Inbox {
   Inbox& operator=(const Inbox&) = delete;
 
   void post(Event event) {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     add(std::move(event));
   }
 
   void post_or_wait(Event event) {
-    std::unique_lock lock(mutex_);
-    room_.wait(lock, [this] { return closed_ || events_.size() < most_; });
+    Lock lock(mutex_);
+    room_.wait(lock, [this]() REGROUP_REQUIRES(mutex_) { return closed_ || events_.size() < most_; });
     add(std::move(event));
   }
 
   // `fold(queued, event) -> Folded`, asked of the newest first. What no waiting event takes up is posted.
   template <class Fold>
   void post_or_fold(Event event, Fold fold) {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     if (events_.size() >= most_) {
       for (auto queued = events_.rbegin(); queued != events_.rend(); ++queued) {
         const Folded folded = fold(*queued, event);
@@ -64,42 +64,42 @@ class Inbox {
 
   // All that came, in order; waits for the first until then.
   std::deque<Event> wait_until(Clock::time_point until) {
-    std::unique_lock lock(mutex_);
-    came_.wait_until(lock, until, [this] { return closed_ || !events_.empty(); });
+    Lock lock(mutex_);
+    came_.wait_until(lock, until, [this]() REGROUP_REQUIRES(mutex_) { return closed_ || !events_.empty(); });
     std::deque<Event> taken = std::exchange(events_, {});
     room_.notify_all();
     return taken;
   }
 
   void close() {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     closed_ = true;
     events_.clear();
     came_.notify_all();
     room_.notify_all();
   }
   [[nodiscard]] bool closed() const {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     return closed_;
   }
   // For threads that try something again until the daemon ends.
   bool wait_closed(std::chrono::milliseconds most) {
-    std::unique_lock lock(mutex_);
-    return room_.wait_for(lock, most, [this] { return closed_; });
+    Lock lock(mutex_);
+    return room_.wait_for(lock, most, [this]() REGROUP_REQUIRES(mutex_) { return closed_; });
   }
 
  private:
-  void add(Event event) {
+  void add(Event event) REGROUP_REQUIRES(mutex_) {
     if (closed_) return;
     events_.push_back(std::move(event));
     came_.notify_all();
   }
 
   const std::size_t most_;
-  mutable std::mutex mutex_;
-  std::condition_variable came_, room_;
-  std::deque<Event> events_;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  Condition came_, room_;
+  std::deque<Event> events_ REGROUP_GUARDED_BY(mutex_);
+  bool closed_ REGROUP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace regroup

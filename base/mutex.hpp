@@ -58,6 +58,10 @@ class Condition {
   void wait_until(Lock& lock, const Time& time) {
     condition_.wait_until(lock.lock_, time);
   }
+  template <class Time, class Ready>
+  bool wait_until(Lock& lock, const Time& time, Ready ready) {
+    return condition_.wait_until(lock.lock_, time, std::move(ready));
+  }
   template <class Ready>
   void wait(Lock& lock, Ready ready) {
     condition_.wait(lock.lock_, std::move(ready));

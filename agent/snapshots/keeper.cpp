@@ -86,7 +86,7 @@ std::string SnapshotKeeper::address() const { return server_->address(); }
 void SnapshotKeeper::work_for(const JobSpec& job) {
   std::shared_ptr<Shelf> before;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     if (shelf_ && shelf_->job() == job) return;
     before = std::exchange(shelf_, std::make_shared<Shelf>(job));
     arenas_.clear();
@@ -97,7 +97,7 @@ void SnapshotKeeper::work_for(const JobSpec& job) {
 void SnapshotKeeper::work_for_none() {
   std::shared_ptr<Shelf> before;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     before = std::exchange(shelf_, nullptr);
     arenas_.clear();
   }
@@ -109,7 +109,7 @@ Result<std::vector<int>> SnapshotKeeper::grant(const WorkerId& worker, int slots
   {
     // Before the new ones are made: what no snapshot lies in makes room for them. A worker that started in the place
     // of another has its slots too.
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     std::erase_if(
         arenas_, [&](const auto& arena) { return arena.first.node == worker.node && arena.first.slot == worker.slot; });
   }
@@ -121,7 +121,7 @@ Result<std::vector<int>> SnapshotKeeper::grant(const WorkerId& worker, int slots
     descriptors.push_back((*region)->fd());
     arena.slots.push_back(std::move(*region));
   }
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   arena.first_place = next_place_;
   next_place_ += static_cast<std::uint64_t>(slots);
   arenas_[worker] = std::move(arena);
@@ -143,7 +143,7 @@ void SnapshotKeeper::take(const TakeRequest& request) {
   std::shared_ptr<Region> memory;
   std::uint64_t place = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     taking.shelf = shelf_;
     const auto arena = arenas_.find(request.worker);
     if (arena != arenas_.end() && taken.info.slot >= 0 &&
@@ -169,7 +169,7 @@ void SnapshotKeeper::take(const TakeRequest& request) {
 void SnapshotKeeper::cancel_saves_before(Epoch epoch) {
   std::string job;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     if (!shelf_) return;
     job = shelf_->job().name;
   }
@@ -179,7 +179,7 @@ void SnapshotKeeper::cancel_saves_before(Epoch epoch) {
 int SnapshotKeeper::saves_under_way() const { return saver_.under_way(); }
 
 std::shared_ptr<Shelf> SnapshotKeeper::shelf_now() {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return shelf_;
 }
 

@@ -20,6 +20,7 @@
 #include "agent/snapshots/taker.hpp"
 #include "api/keeper_reports.hpp"
 #include "api/worker_protocol.hpp"
+#include "base/mutex.hpp"
 
 #include <chrono>
 #include <functional>
@@ -83,10 +84,10 @@ class SnapshotKeeper {
   std::shared_ptr<Shelf> shelf_now();
   void close(const std::shared_ptr<Shelf>& shelf);
 
-  std::mutex mutex_;              // guards the three below
-  std::shared_ptr<Shelf> shelf_;  // of the job that is worked for
-  std::map<WorkerId, Arena> arenas_;
-  std::uint64_t next_place_ = 0;
+  Mutex mutex_;
+  std::shared_ptr<Shelf> shelf_ REGROUP_GUARDED_BY(mutex_);  // of the job that is worked for
+  std::map<WorkerId, Arena> arenas_ REGROUP_GUARDED_BY(mutex_);
+  std::uint64_t next_place_ REGROUP_GUARDED_BY(mutex_) = 0;
   Saver saver_;
   Taker taker_;
   std::unique_ptr<PeerServer> server_;  // last: it reads the rest
