@@ -60,12 +60,18 @@ std::string joined(ProgressState state, const std::string& reason) {
   return kProgressWords(state) + (always || !reason.empty() ? ": " + reason : "");
 }
 
+// A word of another version leaves the rest of the record to be read: its step and epoch count. So does "failed"
+// without a reason, which nobody writes: a job must not end by it.
 void split(const Field& in, ProgressState& state, std::string& reason) {
   const std::string text = in.string();
   const auto colon = text.find(": ");
-  state = in.word(kProgressWords, text.substr(0, colon));
   reason = colon == std::string::npos ? "" : text.substr(colon + 2);
+  state = kProgressWords.find(text.substr(0, colon)).value_or(ProgressState::kUnknown);
+  if (joined(state, reason) != text) state = ProgressState::kUnknown;
 }
+
+// A word of another version accuses as well: the worker is lost to somebody.
+Evidence read_evidence(const Field& in) { return kEvidenceWords.find(in.string()).value_or(Evidence::kEof); }
 
 }  // namespace
 
@@ -124,7 +130,7 @@ Result<SuspectRecord> suspect_from_json(const std::string& text) {
     SuspectRecord record{in["reporter"].string(), in["epoch"].id<Epoch>(), {}};
     for (const Field& s : in["suspicions"].items()) {
       record.suspicions.push_back(
-          {s["whom"].worker(), s["evidence"].word(kEvidenceWords), s["seen_at_ms"].integer<std::int64_t>()});
+          {s["whom"].worker(), read_evidence(s["evidence"]), s["seen_at_ms"].integer<std::int64_t>()});
     }
     return record;
   });

@@ -107,11 +107,7 @@ class Field {
 
   template <class Enum, std::size_t N>
   [[nodiscard]] Enum word(const Words<Enum, N>& words) const {
-    return word(words, string());
-  }
-  // `text`: the part of this value that is the word.
-  template <class Enum, std::size_t N>
-  [[nodiscard]] Enum word(const Words<Enum, N>& words, const std::string& text) const {
+    const std::string text = string();
     if (const auto known = words.find(text)) return *known;
     std::string known;
     for (const char* word : words.words) known += std::string(known.empty() ? "" : ", ") + word;

@@ -149,7 +149,11 @@ void Agent::said(Slot& slot, const Stopped& message) {
   const bool tried = slot.saved && slot.saved->step == message.step;
   progress_.epoch = message.epoch;
   progress_.step = message.step;
-  say(ProgressState::kStopped, tried ? slot.saved->problem : "there was no memory for its copy");
+  std::string not_saved;
+  if (!tried) not_saved = "there was no memory for its copy";
+  if (tried && !slot.saved->committed)
+    not_saved = slot.saved->problem.empty() ? "its checkpoint was not committed" : slot.saved->problem;
+  say(ProgressState::kStopped, not_saved);
   write_progress();
 }
 

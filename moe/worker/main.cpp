@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   using namespace regroup;
   const std::string_view option = argc == 2 ? argv[1] : "";
   if (option == "--version") return std::puts(version_line("regroup-worker").c_str()) < 0;
-  if (option == "--help") return std::fputs(kUsage, stdout) < 0;
+  if (option == "--help" || option == "-h") return std::fputs(kUsage, stdout) < 0;
   if (argc > 1 || fcntl(kWorkerSocket, F_GETFD) < 0) {
     std::fputs(kUsage, stderr);
     return 2;
