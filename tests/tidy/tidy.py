@@ -271,6 +271,15 @@ VERSIONS = [
     ("docs/protocol.md", r'"node":"\w+","slots":\d+,"version":(\d+)', "api/records.hpp", r"kProtocolVersion = (\d+);"),
     ("docs/protocol.md", r"mesh handshake \| `RGH1`, `version: (\d+)`", "mesh/handshake.cpp", r"kVersion = (\d+);"),
     ("docs/protocol.md", r"HELLO \| dialler \| u16 `version: (\d+)`", "mesh/handshake.cpp", r"kVersion = (\d+);"),
+    ("docs/protocol.md", r"mesh frame \| `RGF(\d)`", "mesh/wire.cpp", r'kMagic = \w+;  // "RGF(\d)"'),
+    ("docs/protocol.md", r"peer port \| `RGP(\d)`", "api/snapshots/peer_wire.cpp", r"'R', 'G', 'P', '(\d)'"),
+    ("docs/protocol.md", r"`regroup-checkpoint/(\d+)`", "checkpoint/core/manifest.cpp", r'kFormat = "[a-z-]+/(\d+)"'),
+    ("docs/protocol.md", r"`regroup-checkpoint-part/(\d+)`", "checkpoint/core/manifest.cpp",
+     r'kPartFormat = "[a-z-]+/(\d+)"'),
+    ("docs/protocol.md", r'data \| `"format": (\d+)`', "moe/data/prepare/prepare.cpp", r'\["format"\] = (\d+);'),
+    ("docs/protocol.md", r"Megatron index `version: (\d+)`", "moe/data/index_file.cpp", r"\(version != (\d+)\)"),
+    ("docs/protocol.md", r"`PREFIX.idx`: `MMIDIDX\\0\\0`, u64 `version: (\d+)`", "moe/data/index_file.cpp",
+     r"\(version != (\d+)\)"),
 ]
 
 

@@ -129,8 +129,21 @@ class Tidy(unittest.TestCase):
         page = (
             '| node record | `version: 3` |\n"node":"n1","slots":1,"version":3,\n'
             "| mesh handshake | `RGH1`, `version: 2` |\n| 1 HELLO | dialler | u16 `version: 2` (`kVersion`) |\n"
+            "| mesh frame | `RGF1` |\n| peer port | `RGP1` |\n"
+            "| checkpoint | `regroup-checkpoint/1` |\n| part | `regroup-checkpoint-part/1` |\n"
+            '| data | `"format": 1`, Megatron index `version: 1` |\n'
+            "`PREFIX.idx`: `MMIDIDX\\0\\0`, u64 `version: 1`\n"
         )
-        code = {"api/records.hpp": "kProtocolVersion = 3;", "mesh/handshake.cpp": "kVersion = 2;"}
+        code = {
+            "api/records.hpp": "kProtocolVersion = 3;",
+            "mesh/handshake.cpp": "kVersion = 2;",
+            "mesh/wire.cpp": 'kMagic = 0x31464752;  // "RGF1"',
+            "api/snapshots/peer_wire.cpp": "kMagic[4] = {'R', 'G', 'P', '1'};",
+            "checkpoint/core/manifest.cpp": 'kFormat = "regroup-checkpoint/1";\n'
+            'kPartFormat = "regroup-checkpoint-part/1";',
+            "moe/data/prepare/prepare.cpp": 'json["format"] = 1;',
+            "moe/data/index_file.cpp": "if (version != 1) return;",
+        }
         self.assertEqual(self.violations("versions", **code, **{"docs/protocol.md": page}), [])
         older = page.replace("u16 `version: 2", "u16 `version: 1")
         found = self.violations("versions", **code, **{"docs/protocol.md": older})
@@ -140,6 +153,9 @@ class Tidy(unittest.TestCase):
         self.assertIn("says nothing like node record", found[0])
         found = self.violations("versions", **(code | {"mesh/handshake.cpp": ""}), **{"docs/protocol.md": page})
         self.assertEqual(len(found), 2, found)
+        newer = code | {"api/snapshots/peer_wire.cpp": "kMagic[4] = {'R', 'G', 'P', '2'};"}
+        found = self.violations("versions", **newer, **{"docs/protocol.md": page})
+        self.assertEqual(found, ["docs/protocol.md:6: says version 1; api/snapshots/peer_wire.cpp says 2"])
 
     def test_a_name_is_one_type(self):
         one = "namespace regroup {\nstruct Lane {\n};\n}\n"
