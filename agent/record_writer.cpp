@@ -80,7 +80,7 @@ void RecordWriter::run() {
   }
 }
 
-// The lease and the name; under a new lease everything leased is news.
+// Takes the lease and the node's name. Under a new lease every leased record is to be written again.
 bool RecordWriter::renew(std::unique_lock<std::mutex>& lock) {
   const auto found = leased_.find(node_key_);
   const auto node_record = found == leased_.end() ? std::nullopt : std::optional(found->second);

@@ -30,8 +30,9 @@ struct ShellOptions {
   std::string worker_program;
   bool peer_memory = true;  // see WorkersOptions
   std::chrono::milliseconds lease_ttl{3000};
-  std::chrono::milliseconds tick{1000};      // at least; the core says when it is to be looked at sooner
-  std::chrono::milliseconds drain_tick{50};  // saves that end are not told
+  std::chrono::milliseconds tick{1000};  // at least; the core says when it is to be looked at sooner
+  // The core is not told when a save ends, so while draining it is ticked this often.
+  std::chrono::milliseconds drain_tick{50};
 };
 
 class AgentShell {
@@ -79,7 +80,8 @@ class AgentShell {
   Journal journal_;
   std::unique_ptr<SnapshotKeeper> keeper_;
   Workers workers_;
-  std::unique_ptr<WorkQueue> granting_;  // clears memory for arenas, which takes long
+  // Clears memory for arenas, which takes long. Needs no limit: a worker asks at most once a plan.
+  std::unique_ptr<WorkQueue> granting_;
   std::unique_ptr<RecordWriter> records_;
   std::unique_ptr<Watches> watches_;
 };

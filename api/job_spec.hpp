@@ -40,8 +40,8 @@ struct ElasticSpec {
   int max_nodes = 1024;
   int max_groups = 2;
   std::int64_t worker_memory_bytes = 0;  // 0 = what the node's record says
-  // experts change places when the heaviest rank's load falls by so much, in means; 0 = never: they are placed by count
-  // alone
+  // Experts change places when that lowers the heaviest rank's load by at least this fraction of the mean rank's load;
+  // 0: never.
   double load_gain = 0.05;
   friend bool operator==(const ElasticSpec&, const ElasticSpec&) = default;
 };

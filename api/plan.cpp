@@ -17,7 +17,7 @@ bool keep_alike(const Group& a, const Group& b) {
   return a.expert_member == b.expert_member && a.dense_blocks == b.dense_blocks;
 }
 
-// Who keeps what stands once for all groups whose members keep alike: it is long, and most do.
+// What the members keep is long and the same in most groups, so it is written once for all groups that keep alike.
 void write(const Placement& placement, Json& out) {
   Json groups = Json::array(), keeps = Json::array();
   std::vector<const Group*> written;

@@ -1,5 +1,5 @@
-// words.hpp: what plans, records and reports say in one word out of a list. The words are frozen; readers refuse others
-// by the field's name, where nothing else is said.
+// words.hpp: the enums of plans, records and reports, and their words. The words are frozen. A reader that meets
+// another word refuses it with an error that names the field, unless the enum's comment says otherwise.
 #pragma once
 
 #include "base/words.hpp"

@@ -1,4 +1,5 @@
-// child.hpp: starts another program as a child of this process. The one fork and exec of the project.
+// child.hpp: starts another program as a child of this process. The daemons and the command line fork only here;
+// cli/data_launcher execs in its own place, and a benchmark and tests fork without an exec.
 //
 // A child takes over more than it should: each descriptor that is not close-on-exec (and so the ports and locks of its
 // parent), the parent's signal mask and handlers. Here it gets what is named and nothing else: descriptors 0 to 2, the

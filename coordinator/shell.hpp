@@ -56,6 +56,7 @@ class CoordinatorShell {
   Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged
   std::atomic<bool> leads_{false}, pulse_under_way_{false};
+  // Need no limit: the core has one write of a key and one scan of a job under way, and one pulse is.
   WorkQueue writer_, scanner_, pulse_;
 };
 

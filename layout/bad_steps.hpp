@@ -1,5 +1,5 @@
 // bad_steps.hpp: how many committed steps changed no weight, because their gradients were not finite. Part of the
-// training state, wherever it goes: a function of its history. Pure.
+// training state: saved and moved with it. Pure.
 #pragma once
 
 #include <cstdint>

@@ -67,8 +67,7 @@ void put_in_whole(const TensorSpec& tensor, const float* ours, float* whole);
 // Layers with experts are alike, and so are those without: the embedding, one layer of each kind that there is, and the
 // head are enough to know all sizes.
 std::vector<Unit> one_layer_of_each_kind(const ModelShape& shape);
-// How many units like this one (a unit of one_layer_of_each_kind) the whole model has; for an expert: like it in
-// (expert, slice).
+// How many units of the whole model have this unit's shape; for an expert, only those of the same (expert, slice).
 std::int64_t layers_like(const ModelShape& shape, const Unit& unit);
 
 // Index in make_units(): dense unit of a layer; an expert (slice) of a layer.

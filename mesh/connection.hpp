@@ -1,9 +1,8 @@
 // connection.hpp: one live socket to a peer: frames in, frames out.
 //
 // The I/O thread reads, and writes what is queued. The main thread may write a small message itself when nothing is
-// queued, which saves a vote the trip through the other thread. If something is
-// queued, then either the I/O thread has this connection on its list or it waits for the socket to become writable, so
-// that nothing is forgotten.
+// queued, which saves a vote the trip through the other thread. If something is queued, then either the I/O thread has
+// this connection on its list or it waits for the socket to become writable, so that nothing is forgotten.
 #pragma once
 
 #include "base/mutex.hpp"

@@ -14,8 +14,9 @@
 // Memory: a buffer that was given to send or receive must stay valid until wait() of that operation has returned, with
 // any result, or enter() has. From then on this process does not touch it; a peer of this machine may still read what
 // was being sent, but throws away what it read.
-// Deadlines follow from the heartbeat h. A peer is lost when its connection ends and one redial is refused, or when
-// nothing came from it for 5 h. A peer that sends heartbeats is never lost, however long it computes.
+// Deadlines follow from the heartbeat h. A peer is lost when a connection ends and redialling is refused, or fails four
+// times or for h; when nothing came from it for 5 h; or when it beats without progress beyond the hang limit. A peer
+// that beats and makes progress, or waits, does not expire; a connection that breaks loses its epoch's messages.
 // Errors: kNewerEpoch, kPeerLost (the text names the peer), kTimeout (enter only).
 #pragma once
 

@@ -9,9 +9,10 @@
 // mesh; no payload.
 //
 // Between processes of one machine, on the bulk lane:
-// reach: can you read my memory? epoch = my pid, at address `tag` lies the word `total`. Answered by reachable, or not
-// at all; no payload. offer: as data, but `length` bytes are to be fetched from the sender's memory; the payload is 24
-// bytes: u64 their address | u64 address of a seal | u64 seal.
+// reach: asks whether the receiver can read the sender's memory: epoch = the sender's pid, tag = an address where the
+// word `total` lies. Answered by reachable, or not at all; no payload.
+// offer: as data, but `length` bytes are to be fetched from the sender's memory; the payload is 24 bytes: u64 their
+// address | u64 address of a seal | u64 seal.
 //   The bytes count only if the seal is at its address still once they are read: a sender that takes its buffer back
 //   breaks the seal first.
 // taken: answers an offer, in their order, whatever became of it: it is not read any more; no payload. On the control

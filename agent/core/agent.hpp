@@ -2,8 +2,9 @@
 //
 // Decides when the worker of a slot is started, told a plan, or killed; what the node says of itself in etcd; which
 // snapshot goes to which buddy; when a drained node may go. It makes no plans: it carries out the newest one and
-// ignores lower epochs. A worker is killed in three cases only: its job leaves this node, a newer plan goes on without
-// it, or it says itself that it cannot go on. Never because etcd or a coordinator is away.
+// ignores lower epochs. A worker is killed in three cases only: its job leaves this node and it does not stop when
+// asked, a newer plan goes on without it, or it says itself that it cannot start. (WorkerProcess kills one that sends a
+// malformed message.) Never because etcd or a coordinator is away.
 #pragma once
 
 #include "agent/core/load_mean.hpp"

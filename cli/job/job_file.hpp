@@ -18,8 +18,8 @@ struct JobFile {
   std::vector<std::string> notes;  // what a reader of the file may not expect, one sentence each
 };
 
-// `default_checkpoint_dir` (absolute) is used where the file names none. `steps` above 0 stands in place of the file's:
-// a default that follows from steps follows from these, and warm-up and decay end with them. Data need not be there.
+// `default_checkpoint_dir` (absolute) is used where the file names none. `steps` above 0 replaces the file's: defaults
+// that are computed from steps use it, and warm-up and decay end by it. The data files need not exist.
 // kNotFound, kBadInput ("FILE:LINE: section.key: what is wrong, what is expected"). The result has passed check_job.
 Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir = {},
                          std::int64_t steps = 0);

@@ -27,7 +27,8 @@ std::string make_secret();
 
 enum class Submitted { kNew, kGoesOn };
 
-enum class SubmitWhere { kCluster, kLocal };  // local: nothing of the job runs
+// kLocal: the caller starts the cluster afterwards, so nothing of the job runs while it is submitted.
+enum class SubmitWhere { kCluster, kLocal };
 
 // Creates the job's spec. A job of that name: kConflict, unless it is the same job (but for the secret) and was
 // stopped, having written a checkpoint, or local and not over: kGoesOn.

@@ -17,7 +17,7 @@ void Story::tell(const JournalLine& line, const RunRecord& record) {
                       std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
                       line.at_boundary ? " (at a step boundary)" : "", line.reason));
   } else if (line.event == "suspicion" && record.newest_step().value >= steps_) {
-    return;  // who is done goes
+    return;  // after the last step workers end, and their peers see it: no news
   } else if (line.event == "suspicion" &&
              told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
     note_(fmt::format("noticed   {}: {} (by {})", line.whom, line.evidence, line.node));

@@ -15,8 +15,8 @@ namespace regroup::coordinator {
 
 bool stop_wished(const JobRecords& job);
 
-// When the job is over because of the wish: why, for JobOutcome::reason. Nothing while no stop is wished, or while the
-// members still save. `state`: of the job's last Decision, unknown before there is one.
+// If the job is over because of the wish: the reason, for JobOutcome::reason. Empty while no stop is wished, or while
+// the members still save. `state`: of the job's last Decision, unknown before there is one.
 std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords& job, JobState state, const Now& now);
 
 }  // namespace regroup::coordinator

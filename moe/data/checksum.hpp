@@ -1,5 +1,4 @@
-// checksum.hpp: xxh3 (64 bit): of what comes bit by bit as 16 hex digits, of a piece in memory as a number. Private to
-// moe/data.
+// checksum.hpp: XXH3-64: of a stream, as 16 hex digits; of one buffer, as a number. Private to moe/data.
 #pragma once
 
 #include <cstddef>

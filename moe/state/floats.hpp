@@ -55,7 +55,8 @@ class FloatPool {
     if (!floats.empty()) free_[floats.size()].push_back(std::move(floats));
   }
   void clear() { free_.clear(); }
-  [[nodiscard]] std::int64_t bytes() const {  // given back; once all are, the most that was ever taken at a time
+  // Bytes of the buffers that were given back. Once all are: the most of each size taken at one time, since clear().
+  [[nodiscard]] std::int64_t bytes() const {
     std::int64_t sum = 0;
     for (const auto& [size, free] : free_) sum += size * static_cast<std::int64_t>(sizeof(float) * free.size());
     return sum;
