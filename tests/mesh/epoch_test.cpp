@@ -185,8 +185,8 @@ TEST(MeshEpoch, two_hundred_aborts_in_the_middle_of_bulk_leave_the_next_epoch_in
               << "came although its sender had given up and written over it, round " << round;
           ++whole;
         }
-        for (auto& buffer : in) std::memset(buffer.data(), 0xee, buffer.size());
-        for (auto& buffer : out) std::memset(buffer.data(), 0xdd, buffer.size());
+        for (auto& buffer : in) std::fill(buffer.begin(), buffer.end(), std::byte{0xee});
+        for (auto& buffer : out) std::fill(buffer.begin(), buffer.end(), std::byte{0xdd});
         std::this_thread::yield();
         for (auto& buffer : in)
           ASSERT_TRUE(std::all_of(buffer.begin(), buffer.end(), [](std::byte b) { return b == std::byte{0xee}; }));
