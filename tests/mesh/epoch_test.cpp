@@ -2,7 +2,6 @@
 // kept.
 #include "tests/mesh/world.hpp"
 
-#include <cstring>
 #include <random>
 
 namespace regroup::mesh::test {
