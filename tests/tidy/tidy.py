@@ -80,6 +80,9 @@ def check_layers(tree, may_include=layers.MAY_INCLUDE):
         for name in may:
             if name not in table:
                 tree.complain("tests/tidy/layers.py", 1, f"{folder} may include {name}, which has no line of its own")
+            elif name not in {os.path.dirname(included) for path in tree.having(SOURCES)
+                              if os.path.dirname(path) == folder for _, _, included in includes_of(tree, path)}:
+                tree.complain("tests/tidy/layers.py", 1, f"{folder} may include {name}, and nothing there does")
     below = {folder: set(may) for folder, may in table.items()}
     for _ in table:
         for seen in below.values():

@@ -61,7 +61,8 @@ class Tidy(unittest.TestCase):
         with tempfile.TemporaryDirectory() as root:
             for folder in "abc":
                 os.mkdir(os.path.join(root, folder))
-                open(os.path.join(root, folder, "x.cpp"), "w").close()
+                with open(os.path.join(root, folder, "x.cpp"), "w", encoding="utf-8") as file:
+                    file.write("".join(f'#include "{name}/x.cpp"\n' for name in "abc" if (folder, name) != ("a", "c")))
 
             def found(**table):
                 tree = tidy.Tree(root)
@@ -73,6 +74,7 @@ class Tidy(unittest.TestCase):
             self.assertIn("a may include what includes it", found(a="b", b="c", c="a"))
             self.assertIn("no source in gone/", found(a="", gone="a"))
             self.assertIn("no line of its own", found(a="b"))
+            self.assertIn("a may include c, and nothing there does", found(a="c", c=""))
 
     def test_libraries_stay_where_they_belong(self):
         self.expect("outside", "mesh/b.cpp", "#include <ATen/core/Tensor.h>\n", "belongs to")
