@@ -127,7 +127,10 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
       products = std::max(products, need.products);
     }
     said += static_cast<double>(products);
-    const double peak = measure(c.job, c.groups, own);
+    // Runs differ by some MiB, with when freed memory is used again (258 to 264 MiB of one case were seen): the peak is
+    // the highest of three.
+    double peak = 0;
+    for (int run = 0; run < 3; ++run) peak = std::max(peak, measure(c.job, c.groups, own));
     std::printf("%-52s said %7.1f MiB, peak %7.1f MiB (%+.1f %%)\n", c.what, said / 1048576, peak / 1048576,
                 100 * (said / peak - 1));
     EXPECT_NEAR(said / peak, 1.0, 0.15) << c.what;
