@@ -1,4 +1,5 @@
 #include "api/plan.hpp"
+#include "base/address_text.hpp"
 
 #include <algorithm>
 #include <map>
@@ -10,25 +11,19 @@ namespace {
 
 using Violations = std::vector<std::string>;
 
-bool is_address(const std::string& address) {
-  if (address.starts_with("unix:")) return address.size() > 5;
-  if (!address.starts_with("tcp:")) return false;
-  const auto colon = address.rfind(':');
-  const std::string port = address.substr(colon + 1);
-  return colon > 4 && !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
-}
-
 bool is_node(const NodeId& node) { return !node.value.empty() && node.value.find('/') == std::string::npos; }
+
+void check_address(const std::string& address, const std::string& whose, Violations& out) {
+  if (const auto good = parse_address_text(address); !good) out.push_back(whose + ": " + good.error().context);
+}
 
 void check_participants(const Plan& plan, Violations& out) {
   std::map<std::tuple<NodeId, int>, std::string> seen;  // (node, slot): two lives of one slot are never in one plan
   const auto check = [&](const Participant& p, const std::string& where) {
     if (!is_node(p.worker.node))
       out.push_back(where + ": the node id '" + p.worker.node.value + "' is empty or holds a slash");
-    if (!is_address(p.address))
-      out.push_back(where + ": the address '" + p.address + "' is neither unix:PATH nor tcp:HOST:PORT");
-    if (!is_address(p.agent_address))
-      out.push_back(where + ": the agent's address '" + p.agent_address + "' is neither unix:PATH nor tcp:HOST:PORT");
+    check_address(p.address, where, out);
+    check_address(p.agent_address, where + ": its agent", out);
     const auto [other, added] = seen.try_emplace({p.worker.node, p.worker.slot}, where);
     if (!added)
       out.push_back(where + ": slot " + std::to_string(p.worker.slot) + " of node " + p.worker.node.value + " is " +
@@ -41,9 +36,7 @@ void check_participants(const Plan& plan, Violations& out) {
   for (const SnapshotDonor& donor : plan.snapshot_donors) {
     const std::string where = "snapshot donor " + donor.node.value;
     if (!is_node(donor.node)) out.push_back(where + ": the node id is empty or holds a slash");
-    if (!is_address(donor.agent_address))
-      out.push_back(where + ": the agent's address '" + donor.agent_address +
-                    "' is neither unix:PATH nor tcp:HOST:PORT");
+    check_address(donor.agent_address, where + ": its agent", out);
     if (!nodes.insert(donor.node).second) out.push_back(where + " is named twice");
     if (donor.through.value < 0 || donor.through.value >= static_cast<int>(plan.members.size())) {
       out.push_back(where + ": rank " + std::to_string(donor.through.value) + ", which speaks for it, is not a member");

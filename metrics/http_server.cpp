@@ -1,6 +1,6 @@
 #include "metrics/http_server.hpp"
 
-#include "base/log.hpp"
+#include "base/address_text.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -13,7 +13,6 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
-#include <charconv>
 #include <thread>
 
 namespace regroup::metrics {
@@ -135,44 +134,29 @@ HttpServer::~HttpServer() {
 
 int HttpServer::port() const { return impl_->port; }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& host, int port, HttpPages pages) {
-  const std::string where = host + ":" + std::to_string(port);
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& address, HttpPages pages) {
+  const auto bad = [&](const std::string& why) {
+    return Error{Code::kBadInput, "cannot serve metrics on " + address + ": " + why};
+  };
+  const auto at = parse_host_port(address);
+  if (!at) return bad("give HOST:PORT, such as 127.0.0.1:9100, and a port of 0 to 65535");
   error_code error;
-  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';  // of an IPv6 address
-  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1"
-                                              : brackets          ? host.substr(1, host.size() - 2)
-                                                                  : host,
-                                              error);
-  if (error || port < 0 || port > 65535)
-    return Error{Code::kBadInput, "cannot serve metrics on " + where + ": give an IP address and a port of 0 to 65535"};
+  const auto ip = asio::ip::make_address(at->host == "localhost" ? "127.0.0.1" : at->host, error);
+  if (error) return bad("give an IP address, or localhost");
   auto impl = std::make_unique<Impl>();
   impl->pages = std::move(pages);
-  const tcp::endpoint endpoint(address, static_cast<unsigned short>(port));
+  const tcp::endpoint endpoint(ip, at->port);
   impl->acceptor.open(endpoint.protocol(), error);
   if (!error) impl->acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) impl->acceptor.bind(endpoint, error);
   if (!error) impl->acceptor.listen(64, error);
   if (error == asio::error::address_in_use)
-    return Error{Code::kBadInput,
-                 "cannot serve metrics on " + where +
-                     ": the port is in use; choose another one (0 = any free one) or stop what listens there"};
-  if (error) return Error{Code::kBadInput, "cannot serve metrics on " + where + ": " + error.message()};
+    return bad("the port is in use; choose another one (0 = any free one) or stop what listens there");
+  if (error) return bad(error.message());
   impl->port = impl->acceptor.local_endpoint().port();
   asio::co_spawn(impl->context, impl->accept(), asio::detached);
   impl->thread = std::thread([at = impl.get()] { at->context.run(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
-}
-
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const std::string& address, HttpPages pages) {
-  const auto colon = address.rfind(':');
-  const char* end = address.data() + address.size();
-  int port = -1;
-  const auto parsed = colon == std::string::npos ? std::from_chars_result{end, std::errc::invalid_argument}
-                                                 : std::from_chars(address.data() + colon + 1, end, port);
-  if (parsed.ec != std::errc() || parsed.ptr != end)
-    return Error{Code::kBadInput,
-                 "'" + address + "' is no address to serve metrics on: give HOST:PORT, such as 127.0.0.1:9100"};
-  return start(address.substr(0, colon), port, std::move(pages));
 }
 
 }  // namespace regroup::metrics

@@ -27,9 +27,8 @@ struct HttpPages {
 
 class HttpServer {
  public:
-  // Port 0 = a free one. kBadInput: the address is none, or the port is in use; says which and what to do.
-  static Result<std::unique_ptr<HttpServer>> start(const std::string& host, int port, HttpPages pages);
-  // `address` = HOST:PORT, as a user writes it.
+  // `address` = HOST:PORT, as a user writes it: an IP address or localhost; port 0 = a free one. kBadInput: the address
+  // is none, or the port is in use; says which and what to do.
   static Result<std::unique_ptr<HttpServer>> start(const std::string& address, HttpPages pages);
   ~HttpServer();  // no callback runs afterwards
   HttpServer(const HttpServer&) = delete;

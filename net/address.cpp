@@ -1,5 +1,7 @@
 #include "net/address.hpp"
 
+#include "base/address_text.hpp"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -10,17 +12,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <string_view>
+#include <variant>
 
 namespace regroup {
 namespace {
 
 constexpr int kLargeBufferBytes = 4 << 20;
 constexpr int kBacklog = 1024;
-
-Error bad(const std::string& text, const char* why) {
-  return {Code::kBadInput, "the address '" + text + "' " + why + "; use unix:PATH or tcp:HOST:PORT"};
-}
 
 Error failed(const std::string& text, const char* what) {
   return {errno == EADDRINUSE ? Code::kConflict : Code::kUnavailable,
@@ -40,30 +38,22 @@ bool is_stale(const SocketAddress& address) {
 }  // namespace
 
 Result<SocketAddress> parse_address(const std::string& text) {
+  const auto parsed = parse_address_text(text);
+  if (!parsed) return parsed.error();
   SocketAddress result;
-  if (text.starts_with("unix:")) {
-    const std::string path = text.substr(5);
+  if (const auto* local = std::get_if<UnixPath>(&*parsed)) {
     auto* un = reinterpret_cast<sockaddr_un*>(&result.storage);
-    if (path.empty()) return bad(text, "has no path");
-    if (path.size() >= sizeof(un->sun_path)) return bad(text, "has a path longer than 107 bytes");
     un->sun_family = AF_UNIX;
-    std::memcpy(un->sun_path, path.c_str(), path.size() + 1);
-    result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+    std::memcpy(un->sun_path, local->path.c_str(), local->path.size() + 1);
+    result.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + local->path.size() + 1);
     return result;
   }
-  if (!text.starts_with("tcp:")) return bad(text, "is of neither kind");
-  const std::size_t colon = text.rfind(':');
-  const std::string port = colon == 3 ? "" : text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos ||
-      std::stoi(port) > 65535)
-    return bad(text, "has no port of 0 to 65535");
-  std::string host = text.substr(4, colon - 4);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto& at = std::get<HostPort>(*parsed);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  const int rc = ::getaddrinfo(at.host.c_str(), std::to_string(at.port).c_str(), &hints, &found);
   if (rc != 0)
     return Error{rc == EAI_AGAIN ? Code::kUnavailable : Code::kNotFound,
                  "the address '" + text + "': " + ::gai_strerror(rc)};
@@ -71,10 +61,6 @@ Result<SocketAddress> parse_address(const std::string& text) {
   result.length = found->ai_addrlen;
   ::freeaddrinfo(found);
   return result;
-}
-
-std::string host_in_address(const std::string& host) {
-  return host.find(':') != std::string::npos && !host.starts_with('[') ? "[" + host + "]" : host;
 }
 
 void tune_socket(int fd, int family, Buffers buffers) {

@@ -1,7 +1,7 @@
 // address.hpp: "unix:PATH" and "tcp:HOST:PORT" as sockets that listen and that connect.
 //
-// Every address of Regroup is one of these: where a worker's mesh listens, and an agent's peer port. HOST is a name, an
-// IPv4 address or an IPv6 address in brackets. All sockets are non-blocking and close on exec. Any thread.
+// Every address of Regroup is one of these: where a worker's mesh listens, and an agent's peer port; as texts
+// they are read in base/address_text.hpp. All sockets are non-blocking and close on exec. Any thread.
 #pragma once
 
 #include "base/result.hpp"
@@ -18,11 +18,9 @@ struct SocketAddress {
   [[nodiscard]] int family() const { return storage.ss_family; }
 };
 
-// Resolves host names, which may block. kBadInput: not of either form, or too long; kNotFound: no such host;
+// Resolves host names, which may block. kBadInput: of neither form, or too long; kNotFound: no such host;
 // kUnavailable: the name server did not answer.
 Result<SocketAddress> parse_address(const std::string& text);
-// A host as it stands in an address: an IPv6 address gets its brackets.
-std::string host_in_address(const std::string& host);
 
 // kLarge holds a few pieces of bulk and is for the few connections of a mesh; the system's grow with the traffic.
 enum class Buffers { kSystem, kLarge };

@@ -1,5 +1,6 @@
 #include "store/etcd/etcd_rpc.hpp"
 
+#include "base/address_text.hpp"
 #include "base/log.hpp"
 #include "base/random_bytes.hpp"
 #include "etcd.grpc.pb.h"
@@ -215,10 +216,9 @@ Result<std::shared_ptr<EtcdRpc>> EtcdRpc::open(const std::string& endpoints, con
   for (std::string name; std::getline(in, name, ',');) {
     for (const char* scheme : {"http://", "https://"})
       if (name.starts_with(scheme)) name = name.substr(std::string_view(scheme).size());
-    const std::size_t colon = name.rfind(':');
-    if (colon == std::string::npos || colon == 0 ||
-        name.find_first_not_of("0123456789", colon + 1) != std::string::npos || colon + 1 == name.size())
-      return Error{Code::kBadInput, "the etcd endpoint \"" + name + "\" is not HOST:PORT"};
+    const auto at = parse_host_port(name);
+    if (!at) return Error{Code::kBadInput, "the etcd endpoint \"" + name + "\" is not HOST:PORT"};
+    name = to_string(*at);
     Endpoint endpoint{name, grpc::CreateCustomChannel(name, *credentials, arguments), nullptr, nullptr, nullptr};
     endpoint.kv = etcdserverpb::KV::NewStub(endpoint.channel);
     endpoint.watch = etcdserverpb::Watch::NewStub(endpoint.channel);

@@ -138,11 +138,11 @@ struct Served {
   std::unique_ptr<HttpServer> server;
   Served() {
     counters.change([](AgentCounters& agent) { agent = busy_agent(); });
-    auto started = HttpServer::start("127.0.0.1", 0,
-                                     {[this] {
-                                        return to_prometheus(counters.copy(), {"regroup-agent", "1.2.3"});
-                                      },
-                                      [this] { return health; }, [] { return std::string("{\"step\":1}"); }});
+    auto started =
+        HttpServer::start("127.0.0.1:0", {[this] {
+                                            return to_prometheus(counters.copy(), {"regroup-agent", "1.2.3"});
+                                          },
+                                          [this] { return health; }, [] { return std::string("{\"step\":1}"); }});
     if (started) server = std::move(*started);
   }
 };
@@ -199,7 +199,7 @@ TEST(HttpServer, a_head_has_the_length_and_not_the_body) {
 
 TEST(HttpServer, an_ipv6_address_may_have_its_brackets) {
   for (const char* address : {"[::1]:0", "::1:0"}) {
-    const auto started = HttpServer::start(std::string(address), {});
+    const auto started = HttpServer::start(address, {});
     if (started) {
       EXPECT_GT((*started)->port(), 0);
     } else {  // the machine may have no IPv6; the address is one all the same
@@ -226,12 +226,22 @@ TEST(HttpServer, connections_that_say_nothing_do_not_keep_others_out) {
 TEST(HttpServer, a_port_in_use_is_named_with_what_to_do) {
   const Served served;
   ASSERT_TRUE(served.server);
-  const auto second = HttpServer::start("127.0.0.1", served.server->port(), {});
+  const auto second = HttpServer::start("127.0.0.1:" + std::to_string(served.server->port()), {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Code::kBadInput);
   EXPECT_NE(second.error().context.find(std::to_string(served.server->port())), std::string::npos);
   EXPECT_NE(second.error().context.find("in use"), std::string::npos);
-  EXPECT_FALSE(HttpServer::start("no address", 0, {}));
+}
+
+TEST(HttpServer, what_is_no_address_is_refused_with_what_to_give) {
+  for (const char* address : {"", "9100", "127.0.0.1", ":9100", "[]:9100", "[::1:9100", "127.0.0.1:", "127.0.0.1:99999",
+                              "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1:9100 ", "127.0.0.1:http"}) {
+    const auto started = HttpServer::start(address, {});
+    ASSERT_FALSE(started) << address;
+    EXPECT_EQ(started.error().code, Code::kBadInput);
+    EXPECT_NE(started.error().context.find("give HOST:PORT"), std::string::npos) << started.error().context;
+  }
+  EXPECT_NE(HttpServer::start("some-host:0", {}).error().context.find("give an IP address"), std::string::npos);
 }
 
 }  // namespace

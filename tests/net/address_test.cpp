@@ -62,13 +62,6 @@ TEST(Address, what_listens_is_reached_at_the_address_it_gives) {
   }
 }
 
-TEST(Address, a_host_gets_brackets_only_if_its_colons_need_them) {
-  EXPECT_EQ(host_in_address("::1"), "[::1]");
-  EXPECT_EQ(host_in_address("[::1]"), "[::1]");
-  EXPECT_EQ(host_in_address("10.0.0.1"), "10.0.0.1");
-  EXPECT_EQ(host_in_address("node-1"), "node-1");
-}
-
 TEST(Address, a_socket_file_is_its_owners_alone_and_goes_with_the_listener) {
   const TempDir dir;
   auto listener = listen_on(dir.socket(), Buffers::kSystem);
