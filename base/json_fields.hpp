@@ -105,6 +105,14 @@ class Field {
     return value_->get<std::string>();
   }
 
+  // An enum that is a number on the wire: 0 to `last`.
+  template <class Enum>
+  [[nodiscard]] Enum number_of(Enum last) const {
+    const int number = integer<int>();
+    if (number < 0 || number > static_cast<int>(last)) fail("is " + std::to_string(number) + ", which is unknown");
+    return static_cast<Enum>(number);
+  }
+
   template <class Enum, std::size_t N>
   [[nodiscard]] Enum word(const Words<Enum, N>& words) const {
     const std::string text = string();

@@ -1,66 +1,18 @@
 #include "metrics/exporter.hpp"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
+#include "metrics/page.hpp"
+
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <sstream>
 
 namespace regroup::metrics {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-// Collects families in the order in which they are named.
-class Page {
- public:
-  void gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
-    ClientMetric& metric = add(name, help, MetricType::Gauge, std::move(labels));
-    metric.gauge.value = value;
-  }
-  void counter(const std::string& name, const std::string& help, double value, Labels labels = {}) {
-    ClientMetric& metric = add(name, help, MetricType::Counter, std::move(labels));
-    metric.counter.value = value;
-  }
-  void histogram(const std::string& name, const std::string& help, const Histogram& from, Labels labels = {}) {
-    ClientMetric& metric = add(name, help, MetricType::Histogram, std::move(labels));
-    metric.histogram.sample_count = from.count;
-    metric.histogram.sample_sum = from.sum;
-    std::uint64_t below = 0;
-    for (std::size_t i = 0; i < kBuckets.size(); ++i) {
-      below += from.counts[i];
-      metric.histogram.bucket.push_back({below, kBuckets[i]});
-    }
-    metric.histogram.bucket.push_back({from.count, std::numeric_limits<double>::infinity()});
-  }
-  [[nodiscard]] std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
-
- private:
-  ClientMetric& add(const std::string& name, const std::string& help, MetricType type, Labels labels) {
-    for (MetricFamily& family : families_) {
-      if (family.name != name) continue;
-      family.metric.emplace_back();
-      family.metric.back().label = std::move(labels);
-      return family.metric.back();
-    }
-    MetricFamily& family = families_.emplace_back();
-    family.name = name;
-    family.help = help;
-    family.type = type;
-    family.metric.emplace_back();
-    family.metric.back().label = std::move(labels);
-    return family.metric.back();
-  }
-
-  std::vector<MetricFamily> families_;
-};
+using Labels = Page::Labels;
 
 Labels with(const Labels& labels, const std::string& name, const std::string& value) {
   Labels all = labels;

@@ -1,5 +1,5 @@
-// exporter.hpp: counters as Prometheus text (format 0.0.4). Its .cpp is the only file that knows prometheus-cpp. Pure
-// but for /proc/self; any thread.
+// exporter.hpp: counters as Prometheus text (format 0.0.4): every metric, its name and its help. Pure but for
+// /proc/self; any thread.
 #pragma once
 
 #include "metrics/counters.hpp"

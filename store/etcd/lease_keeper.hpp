@@ -9,6 +9,8 @@
 
 namespace regroup {
 
+struct LeaseRenewal;
+
 class LeaseKeeper {
  public:
   LeaseKeeper(std::shared_ptr<EtcdRpc> rpc, std::chrono::milliseconds timeout);
@@ -16,10 +18,8 @@ class LeaseKeeper {
 
   Result<std::unique_ptr<Lease>> grant(std::chrono::milliseconds ttl, std::function<void()> on_lost);
 
-  struct Impl;
-
  private:
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<LeaseRenewal> renewal_;  // its threads share it
 };
 
 }  // namespace regroup

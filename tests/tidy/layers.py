@@ -49,13 +49,13 @@ OUTSIDE = {
     "cuda": "moe/ops/",
     "nccl": "mesh/",
     "spdlog/": "base/log.cpp",
-    "prometheus/": "metrics/exporter.cpp",
+    "prometheus/": "metrics/page.cpp",
     "grpc": "store/etcd/etcd_rpc.cpp store/etcd/etcd_streams.hpp store/etcd/etcd_streams.cpp"
     " store/etcd/etcd_wire.hpp store/etcd/etcd_wire.cpp",
     "boost/asio": "metrics/http_server.cpp",
     "boost/beast": "metrics/http_server.cpp",
     "yaml-cpp/": "cli/job/yaml_section.hpp",
-    "CLI/": "cli/ coordinator/main.cpp agent/main.cpp tests/checkpoint/cli_test.cpp",
+    "CLI/": "cli/ coordinator/main.cpp agent/options.hpp tests/checkpoint/cli_test.cpp",
     "openssl/": "base/ net/",
     "gtest/": "tests/",
 }

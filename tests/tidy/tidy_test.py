@@ -79,7 +79,7 @@ class Tidy(unittest.TestCase):
     def test_libraries_stay_where_they_belong(self):
         self.expect("outside", "mesh/b.cpp", "#include <ATen/core/Tensor.h>\n", "belongs to")
         self.expect("outside", "mesh/b.cpp", "#include <spdlog/spdlog.h>\n", "belongs to base/log.cpp")
-        self.expect("outside", "mesh/b.cpp", "#include <prometheus/metric.h>\n", "belongs to metrics/exporter.cpp")
+        self.expect("outside", "mesh/b.cpp", "#include <prometheus/metric.h>\n", "belongs to metrics/page.cpp")
         self.expect("outside", "moe/step/x.cpp", "#include <torch/torch.h>\n", "whole library")
 
     def test_cores_are_pure(self):
