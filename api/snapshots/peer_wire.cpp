@@ -24,6 +24,12 @@ std::string proof(const std::string& secret, const char* side, const std::string
       secret, std::string("regroup peer 1 ") + side + '\n' + server_nonce + '\n' + client_nonce + '\n' + job));
 }
 
+struct ClientHello {
+  std::string job, nonce, proof;
+};
+
+ClientHello read_hello(const Field& in) { return {in["job"].string(), in["nonce"].string(), in["proof"].string()}; }
+
 const Error kRefused{Code::kBadInput, "the peer refused us: the job is unknown there or the secret is wrong"};
 
 }  // namespace
@@ -41,9 +47,12 @@ Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const s
   if (!done) return done;
   auto reply = socket.read_frame(kPeerMaxHello);
   if (!reply) return reply.error();
-  auto answer = Json::parse(*reply, nullptr, false);
-  if (!answer.is_object() || !answer.contains("proof") || !answer["proof"].is_string()) return kRefused;
-  if (!same_proof(answer["proof"].get<std::string>(), proof(secret, "server", theirs, mine, job)))
+  const auto proved = json::read_json(*reply, "the peer's answer to our proof", [](const Field& in) {
+    return in.has("error") ? std::nullopt : std::optional(in["proof"].string());
+  });
+  if (!proved) return proved.error();
+  if (!*proved) return kRefused;
+  if (!same_proof(**proved, proof(secret, "server", theirs, mine, job)))
     return Error{Code::kBadInput, "the peer does not know the job's secret"};
   return {};
 }
@@ -56,22 +65,20 @@ Result<std::string> admit_client(PeerSocket& socket,
   if (!done) return done.error();
   auto hello = socket.read_frame(kPeerMaxHello);
   if (!hello) return hello.error();
-  auto said = Json::parse(*hello, nullptr, false);
-  auto text = [&said](const char* key) {
-    return said.is_object() && said.contains(key) && said[key].is_string() ? said[key].get<std::string>()
-                                                                           : std::string();
-  };
-  const std::string job = text("job");
-  const std::string secret = secret_of(job);
-  // A job without a secret, or one unknown here, admits nobody; the comparison is made all the same.
-  const bool right = same_proof(text("proof"), proof(secret, "client", mine, text("nonce"), job));
-  if (!right || secret.empty() || text("nonce").size() != 2 * kNonceBytes) {
+  const auto refuse = [&socket](const Error& why) {
     (void)socket.write_frame(error_json(kRefused));
-    return kRefused;
-  }
-  done = socket.write_frame(Json{{"ok", true}, {"proof", proof(secret, "server", mine, text("nonce"), job)}}.dump());
+    return why;
+  };
+  const auto said = json::read_json(*hello, "the peer's proof", read_hello);
+  if (!said) return refuse(said.error());
+  const std::string secret = secret_of(said->job);
+  // A job without a secret, or one unknown here, admits nobody; the comparison is made all the same.
+  const bool right = same_proof(said->proof, proof(secret, "client", mine, said->nonce, said->job));
+  if (!right || secret.empty() || said->nonce.size() != 2 * kNonceBytes) return refuse(kRefused);
+  done =
+      socket.write_frame(Json{{"ok", true}, {"proof", proof(secret, "server", mine, said->nonce, said->job)}}.dump());
   if (!done) return done.error();
-  return job;
+  return said->job;
 }
 
 std::string error_json(const Error& error) {

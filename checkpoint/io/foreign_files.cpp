@@ -1,9 +1,9 @@
 #include "checkpoint/io/foreign_files.hpp"
 
+#include "base/json_fields.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,21 +13,23 @@ namespace {
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-// Tensor -> file name, as the index says. Empty keys and names that leave the directory are refused.
-Result<std::map<std::string, std::string>> read_index(const std::string& path) {
+using TensorFiles = std::map<std::string, std::string>;  // tensor -> file name
+
+TensorFiles read_weight_map(const json::Field& in) {
+  TensorFiles files;
+  for (const auto& [tensor, file] : in["weight_map"].members()) {
+    const std::string name = file.string();
+    if (name.empty() || name.find('/') != std::string::npos) file.fail("is '" + name + "', which is no file name");
+    files[tensor] = name;
+  }
+  if (files.empty()) in["weight_map"].fail("names no tensor");
+  return files;
+}
+
+Result<TensorFiles> read_index(const std::string& path) {
   auto text = read_small_file(path);
   if (!text) return text.error();
-  const auto index = nlohmann::json::parse(*text, nullptr, false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    return Error{Code::kBadInput, path + " has no weight_map"};
-  std::map<std::string, std::string> map;
-  for (const auto& [name, file] : index["weight_map"].items()) {
-    if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos || file.get<std::string>().empty())
-      return Error{Code::kBadInput, path + ": " + name + " lies in " + file.dump() + ", which is no file name"};
-    map[name] = file.get<std::string>();
-  }
-  if (map.empty()) return Error{Code::kBadInput, path + " names no tensor"};
-  return map;
+  return json::read_json(*text, path, read_weight_map);
 }
 
 Result<SafetensorsHeader> read_header(const std::string& path) {

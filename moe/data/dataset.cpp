@@ -1,11 +1,10 @@
 #include "moe/data/dataset.hpp"
 
 #include "base/check.hpp"
+#include "base/json_fields.hpp"
 #include "moe/data/checksum.hpp"
 #include "moe/data/index_file.hpp"
 #include "moe/data/mapped_file.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -22,28 +21,35 @@ struct Record {
   std::string tokenizer;                      // kind and checksum; "" = not said
 };
 
-Result<Record> read_record(const MappedFile& file) {
-  const auto json = nlohmann::json::parse(file.bytes().begin(), file.bytes().end(), nullptr, false);
-  const auto damaged = [&](const char* what) {
-    return Error{Code::kCorrupt, file.path() + ": " + what + "; prepare the data again"};
+Record read_fields(const json::Field& in) {
+  const auto count = [&](const char* key) {
+    const auto value = in[key].integer<std::int64_t>();
+    if (value < 0) in[key].fail("is below 0");
+    return value;
   };
-  if (!json.is_object()) return damaged("it is not a JSON object: it was cut or damaged");
-  Record record;
-  const auto number = [&](const char* key) {
-    return json.contains(key) && json[key].is_number_integer() ? json[key].get<std::int64_t>() : -1;
+  const auto checksum = [&](const char* key) {
+    auto text = in[key].string();
+    if (text.empty()) in[key].fail("is empty");
+    return text;
   };
   const auto text = [&](const char* key) {
-    return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : std::string();
+    const auto found = in.find(key);
+    return found ? found->string() : std::string();
   };
-  record.num_tokens = number("num_tokens");
-  record.max_token = number("max_token");
-  record.vocab_size = number("vocab_size");
-  record.bin_xxh3 = text("bin_xxh3");
-  record.tokenizer = text("tokenizer") + (text("tokenizer_xxh3").empty() ? "" : " " + text("tokenizer_xxh3"));
-  record.idx_xxh3 = text("idx_xxh3");
+  Record record;
+  record.num_tokens = count("num_tokens");
+  record.max_token = count("max_token");
+  if (const auto found = in.find("vocab_size")) record.vocab_size = found->integer<std::int64_t>();
+  record.bin_xxh3 = checksum("bin_xxh3");
+  record.idx_xxh3 = checksum("idx_xxh3");
   record.sums_xxh3 = text("sums_xxh3");
-  if (record.num_tokens < 0 || record.max_token < 0 || record.bin_xxh3.empty() || record.idx_xxh3.empty())
-    return damaged("num_tokens, max_token, bin_xxh3 or idx_xxh3 is missing");
+  record.tokenizer = text("tokenizer") + (text("tokenizer_xxh3").empty() ? "" : " " + text("tokenizer_xxh3"));
+  return record;
+}
+
+Result<Record> read_record(const MappedFile& file) {
+  auto record = json::read_json({file.bytes().data(), file.bytes().size()}, file.path(), read_fields, Code::kCorrupt);
+  if (!record) return Error{Code::kCorrupt, record.error().context + "; it was cut or damaged: prepare the data again"};
   return record;
 }
 

@@ -87,6 +87,20 @@ TEST(PeerPort, what_strangers_send_ends_their_connection_alone) {
   EXPECT_EQ(node.listed(), std::vector<std::string>{});
 }
 
+TEST(PeerPort, a_proof_that_lacks_a_field_is_refused_as_a_wrong_one) {
+  KeeperNode node;
+  for (const char* hello : {"{}", "[]", "no JSON", R"({"job": 1, "nonce": "", "proof": ""})"}) {
+    PeerSocket socket = dial(node);
+    char greeting[36];
+    ASSERT_TRUE(socket.read(greeting, sizeof greeting));
+    ASSERT_TRUE(socket.write_frame(hello));
+    const auto reply = socket.read_frame(kPeerMaxHello);
+    ASSERT_TRUE(reply) << hello;
+    EXPECT_NE(reply->find("the job is unknown there or the secret is wrong"), std::string::npos) << *reply;
+    expect_hang_up(socket);
+  }
+}
+
 TEST(PeerPort, a_stranger_who_says_nothing_is_let_go) {
   KeeperNode node(test_job(), 100ms);
   PeerSocket socket = dial(node);

@@ -248,8 +248,12 @@ TEST_F(ForeignWeightsTest, files_that_are_missing_cut_off_or_not_as_the_index_sa
   EXPECT_SAYS(complaint(), second);
   std::ofstream(dir_.path() + "/model.safetensors.index.json") << R"({"weight_map": {"a": "../x"}})";
   EXPECT_SAYS(complaint(), "no file name");
+  std::ofstream(dir_.path() + "/model.safetensors.index.json") << R"({"weight_map": {"a": 5}})";
+  EXPECT_SAYS(complaint(), "/model.safetensors.index.json: weight_map.a must be a string");
   std::ofstream(dir_.path() + "/model.safetensors.index.json") << "{}";
-  EXPECT_SAYS(complaint(), "has no weight_map");
+  EXPECT_SAYS(complaint(), "/model.safetensors.index.json: weight_map is missing");
+  std::ofstream(dir_.path() + "/model.safetensors.index.json") << "{";
+  EXPECT_SAYS(complaint(), "/model.safetensors.index.json: this is not JSON");
 }
 
 }  // namespace

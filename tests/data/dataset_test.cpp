@@ -125,6 +125,14 @@ TEST_F(DataTest, damage_is_named) {
   }
   write("out.json", json.substr(0, 30));
   expect("out.json", "cut or damaged");
+  write("out.json", "{}");
+  expect("out.json", "num_tokens is missing");
+  write("out.json", R"({"num_tokens": -1})");
+  expect("out.json", "num_tokens is below 0");
+  write("out.json", R"({"num_tokens": "9"})");
+  expect("out.json", "num_tokens must be a whole number");
+  write("out.json", R"({"num_tokens": 9, "max_token": 1, "bin_xxh3": ""})");
+  expect("out.json", "bin_xxh3 is empty");
   fs::remove(dir / "out.bin");
   expect("out.bin", "No such file");
   fs::remove(dir / "out.idx");
