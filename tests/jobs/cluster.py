@@ -1,5 +1,5 @@
 """etcd, coordinators and agents as a user starts them by hand, and what the scripts beside this file need of them:
-bad_input.py, bad_storage.py, user_runs.py. Listens on 127.0.0.1 only.
+bad_input.py, bad_storage.py, user_runs.py, local_runs.py. Listens on 127.0.0.1 only.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any
 from jobs import Runner, Scenario, job_text, job_with
 
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
+CONSTANT = dict(schedule="constant")  # the first steps of a long job are those of a short one
 
 
 class Skip(Exception):
