@@ -21,6 +21,14 @@ std::optional<StrongId> number(std::string_view text) {
   return id;
 }
 
+constexpr std::string_view kDrainWish = "drain-";
+
+key::Wish parse_wish(std::string job, std::string_view id) {
+  key::Wish wish{std::move(job), std::string(id)};
+  if (id.starts_with(kDrainWish)) wish.drained = NodeId(std::string(id.substr(kDrainWish.size())));
+  return wish;
+}
+
 std::optional<Key> parse_below_job(std::string job, std::string_view what) {
   if (what == "spec") return key::Spec{std::move(job)};
   if (what == "plan/current") return key::CurrentPlan{std::move(job)};
@@ -30,7 +38,7 @@ std::optional<Key> parse_below_job(std::string job, std::string_view what) {
   const auto parts = cut(what);
   if (!parts || parts->second.find('/') != std::string_view::npos) return std::nullopt;
   const auto [kind, name] = *parts;
-  if (kind == "wishes") return key::Wish{std::move(job), std::string(name)};
+  if (kind == "wishes") return parse_wish(std::move(job), name);
   if (kind == "progress") return key::Progress{std::move(job), NodeId(std::string(name))};
   if (kind == "load") return key::Load{std::move(job), NodeId(std::string(name))};
   if (kind == "plan") {
@@ -43,6 +51,8 @@ std::optional<Key> parse_below_job(std::string job, std::string_view what) {
 }
 
 }  // namespace
+
+std::string drain_wish(const NodeId& node) { return std::string(kDrainWish) + node.value; }
 
 const std::string* job_in(const Key& key) {
   return std::visit(

@@ -49,6 +49,7 @@ struct Born {
 struct Wish {
   std::string job;
   std::string id;
+  std::optional<NodeId> drained = {};  // the node that this wishes to drain
 };
 struct Progress {
   std::string job;
@@ -124,8 +125,7 @@ class Keys {
   std::string root_;
 };
 
-// A wish to drain a node has this before the node's id, so that wishing twice is wishing once.
-inline constexpr std::string_view kDrainWish = "drain-";
-inline std::string drain_wish(const NodeId& node) { return std::string(kDrainWish) + node.value; }
+// The id of the wish to drain a node: one for each node, so that wishing twice is wishing once.
+std::string drain_wish(const NodeId& node);
 
 }  // namespace regroup

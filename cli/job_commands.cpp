@@ -1,29 +1,26 @@
 #include "api/job_status.hpp"
 #include "api/records.hpp"
+#include "cli/cluster_connection.hpp"
 #include "cli/commands.hpp"
 #include "cli/job/cluster_status.hpp"
 #include "cli/job/job_file.hpp"
 #include "cli/job/progress_line.hpp"
 #include "cli/job/submit.hpp"
-#include "store/etcd/etcd_store.hpp"
-#include "store/etcd/tls_options.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
-#include <fstream>
 #include <memory>
 
 namespace regroup::cli {
 namespace {
 
 struct Arguments {
-  std::string etcd = "127.0.0.1:2379", cluster = "default", dir;
+  ClusterChoice cluster;
   bool json = false, undo = false, now = false;
   std::string job, job_file, node;
   int nodes = 0;
   ProfileSpec profile;
-  EtcdOptions etcd_options;
 };
 
 int fail(const char* command, const std::string& what) {
@@ -34,36 +31,6 @@ int fail(const char* command, const std::string& what) {
 int fail_of_file(const char* command, const Error& error) {
   (void)fail(command, error.context);
   return exit_of(error);
-}
-
-// DIR of `regroup local` holds cluster.json: where its etcd listens.
-Result<void> find_local_cluster(Arguments& arguments) {
-  if (arguments.dir.empty()) return {};
-  std::ifstream in(arguments.dir + "/cluster.json");
-  const auto json = nlohmann::json::parse(in, nullptr, false);
-  if (!json.is_object() || !json.contains("etcd") || !json.contains("cluster"))
-    return Error{Code::kNotFound,
-                 arguments.dir + "/cluster.json cannot be read: is this the directory of a `regroup local`?"};
-  arguments.etcd = json["etcd"].get<std::string>();
-  arguments.cluster = json["cluster"].get<std::string>();
-  return {};
-}
-
-Result<std::unique_ptr<Store>> connect(Arguments& arguments) {
-  if (auto found = find_local_cluster(arguments); !found) return found.error();
-  if (!is_key_part(arguments.cluster))
-    return Error{Code::kBadInput, "--cluster '" + arguments.cluster + "': a name has no slash, colon or blank"};
-  auto store = EtcdStore::open(arguments.etcd, arguments.etcd_options);
-  if (!store) return store.error();
-  // Asked first, so that every command says the same when it is away.
-  auto there = (*store)->get(Keys(arguments.cluster).leader());
-  if (!there && there.error().code != Code::kNotFound)
-    return Error{there.error().code,
-                 "etcd at " + arguments.etcd + " does not answer; start it, or say where it is: " +
-                     (arguments.dir.empty() ? "--etcd HOST:PORT, with --etcd-ca and a certificate where it speaks TLS, "
-                                              "or --dir DIR of a running `regroup local`"
-                                            : "the `regroup local` of " + arguments.dir + " seems to be over")};
-  return std::unique_ptr<Store>(std::move(*store));
 }
 
 void print_done(const Arguments& arguments, const nlohmann::ordered_json& json, const std::string& text) {
@@ -83,9 +50,9 @@ int submit_command(Arguments& arguments) {
   ProgressLine line;
   if (auto pinned = pin_weights(file->job, shown_in(line, "initial weights")); !pinned)
     return fail_of_file("submit", pinned.error());
-  auto store = connect(arguments);
-  if (!store) return fail("submit", store.error().context);
-  auto submitted = submit(**store, Keys(arguments.cluster), file->job, SubmitWhere::kCluster);
+  auto cluster = connect(arguments.cluster);
+  if (!cluster) return fail("submit", cluster.error().context);
+  auto submitted = submit(*cluster->store, cluster->keys, file->job, SubmitWhere::kCluster);
   if (!submitted) return fail("submit", submitted.error().context);
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   const bool goes_on = *submitted == Submitted::kGoesOn;
@@ -97,9 +64,9 @@ int submit_command(Arguments& arguments) {
 }
 
 int status_command(Arguments& arguments) {
-  auto store = connect(arguments);
-  if (!store) return fail("status", store.error().context);
-  auto status = read_cluster_status(**store, Keys(arguments.cluster));
+  auto cluster = connect(arguments.cluster);
+  if (!cluster) return fail("status", cluster.error().context);
+  auto status = read_cluster_status(*cluster->store, cluster->keys);
   if (!status) return fail("status", status.error().context);
   std::printf("%s\n", (arguments.json ? status_json(*status) : status_text(*status)).c_str());
   return 0;
@@ -108,15 +75,15 @@ int status_command(Arguments& arguments) {
 // A wish lies under a name of its own kind: wishing twice is wishing once, the last one holds.
 int wish_command(Arguments& arguments, const char* command, const std::string& id, const WishRecord& wish,
                  const std::string& text) {
-  auto store = connect(arguments);
-  if (!store) return fail(command, store.error().context);
-  const Keys keys(arguments.cluster);
+  auto cluster = connect(arguments.cluster);
+  if (!cluster) return fail(command, cluster.error().context);
+  const auto& [store, keys] = *cluster;
   const Compare not_over{keys.outcome(arguments.job), Compare::Target::kCreateRevision, 0, {}};
-  auto spec = (*store)->get(keys.spec(arguments.job));
+  auto spec = store->get(keys.spec(arguments.job));
   if (!spec && spec.error().code == Code::kNotFound)
     return fail(command, "there is no job named " + arguments.job + "; `regroup status` lists them");
   if (!spec) return fail(command, spec.error().context);
-  auto done = (*store)->txn({not_over}, {{Op::Kind::kPut, keys.wish(arguments.job, id), to_json(wish), 0}});
+  auto done = store->txn({not_over}, {{Op::Kind::kPut, keys.wish(arguments.job, id), to_json(wish), 0}});
   if (!done) return fail(command, done.error().context);
   if (!done->succeeded) return fail(command, "the job " + arguments.job + " is over");
   print_done(arguments, {{"job", arguments.job}, {"wish", id}}, text);
@@ -125,14 +92,14 @@ int wish_command(Arguments& arguments, const char* command, const std::string& i
 
 // The one job that a node works for.
 Result<std::string> job_of_node(Arguments& arguments) {
-  auto store = connect(arguments);
-  if (!store) return store.error();
-  const Keys keys(arguments.cluster);
-  auto node = (*store)->get(keys.node(NodeId(arguments.node)));
+  auto cluster = connect(arguments.cluster);
+  if (!cluster) return cluster.error();
+  const auto& [store, keys] = *cluster;
+  auto node = store->get(keys.node(NodeId(arguments.node)));
   if (!node && node.error().code == Code::kNotFound)
     return Error{Code::kNotFound, "there is no node named " + arguments.node + "; `regroup status` lists them"};
   if (!node) return node.error();
-  auto assignment = (*store)->get(keys.assignment(NodeId(arguments.node)));
+  auto assignment = store->get(keys.assignment(NodeId(arguments.node)));
   if (!assignment) return Error{Code::kNotFound, arguments.node + " works for no job"};
   auto record = assignment_from_json(assignment->value);
   if (!record) return record.error();
@@ -141,17 +108,17 @@ Result<std::string> job_of_node(Arguments& arguments) {
 
 // Takes back the drain of a node, in every job that has one.
 int undo_drain_command(Arguments& arguments) {
-  auto store = connect(arguments);
-  if (!store) return fail("drain", store.error().context);
-  const Keys keys(arguments.cluster);
-  auto listing = (*store)->list(keys.jobs());
+  auto cluster = connect(arguments.cluster);
+  if (!cluster) return fail("drain", cluster.error().context);
+  const auto& [store, keys] = *cluster;
+  auto listing = store->list(keys.jobs());
   if (!listing) return fail("drain", listing.error().context);
   int undone = 0;
   for (const KeyValue& kv : listing->keys) {
     const auto key = keys.parse(kv.key);
     const auto* wish = key ? std::get_if<key::Wish>(&*key) : nullptr;
-    if (wish == nullptr || wish->id != drain_wish(NodeId(arguments.node))) continue;
-    auto removed = (*store)->erase(kv.key);
+    if (wish == nullptr || wish->drained != NodeId(arguments.node)) continue;
+    auto removed = store->erase(kv.key);
     if (!removed) return fail("drain", removed.error().context);
     ++undone;
   }
@@ -172,22 +139,11 @@ int drain_command(Arguments& arguments) {
                       arguments.node + " leaves " + arguments.job + " at the next step boundary");
 }
 
-void add_cluster_options(CLI::App* command, const std::shared_ptr<Arguments>& arguments) {
-  command->add_option("--etcd", arguments->etcd, "of etcd")->capture_default_str()->type_name("HOST:PORT[,...]");
-  command->add_option("--cluster", arguments->cluster, "name of the cluster: the part of etcd's keys that is its own")
-      ->capture_default_str()
-      ->type_name("NAME");
-  add_tls_options(*command, arguments->etcd_options);
-  command
-      ->add_option("--dir", arguments->dir, "directory of a running `regroup local`, in place of --etcd and --cluster")
-      ->type_name("DIR");
-  command->add_flag("--json", arguments->json, "print JSON alone on standard output");
-}
-
 CLI::App* add_command(CLI::App& app, std::function<int()>* run, const char* name, const char* text,
                       const std::shared_ptr<Arguments>& arguments, std::function<int(Arguments&)> body) {
   CLI::App* command = app.add_subcommand(name, text);
-  add_cluster_options(command, arguments);
+  add_cluster_options(*command, arguments->cluster);
+  command->add_flag("--json", arguments->json, "print JSON alone on standard output");
   command->callback(
       [run, arguments, body = std::move(body)] { *run = [arguments, body] { return body(*arguments); }; });
   return command;

@@ -59,7 +59,7 @@ Result<void> RunningJob::look() {
   }
   if (!record_.contradiction().empty())
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
-  for (const auto& end : cluster_->unexpected_ends()) last_end_ = end;
+  for (const auto& end : cluster_->unexpected_ends()) last_end_ = end.text;
   for (std::size_t i = 0; i < due_.size();) {
     if (due_[i].at_ms > wall_ms()) {
       ++i;

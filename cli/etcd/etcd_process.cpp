@@ -66,7 +66,7 @@ Result<std::unique_ptr<EtcdProcess>> EtcdProcess::start(const EtcdProcessOptions
     if (ready) return process;
     // A port that was free may be taken by the time etcd binds it: draw again if we drew it.
     const bool ours = options.client_port == 0 && options.peer_port == 0;
-    if (!ours || attempt == 2 || ready.error().context.find("in use") == std::string::npos) return ready.error();
+    if (!ours || attempt == 2 || ready.error().code != Code::kConflict) return ready.error();
   }
 }
 
@@ -75,7 +75,7 @@ Result<void> EtcdProcess::spawn() {
   if (program.empty()) return Error{Code::kBadInput, "etcd is not installed; install Debian's package etcd-server"};
   for (const int port : {options_.client_port, options_.peer_port})
     if (!is_free(port))
-      return Error{Code::kBadInput, "the port " + std::to_string(port) +
+      return Error{Code::kConflict, "the port " + std::to_string(port) +
                                         " for etcd is in use; choose another one or stop what listens there"};
   const int log = open(options_.log_file.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0)
@@ -138,7 +138,7 @@ Result<void> EtcdProcess::wait_ready() {
     if (!alive()) {
       const std::string words = last_words();
       if (words.find("address already in use") != std::string::npos)
-        return Error{Code::kBadInput, "a port for etcd (" + std::to_string(options_.client_port) + " or " +
+        return Error{Code::kConflict, "a port for etcd (" + std::to_string(options_.client_port) + " or " +
                                           std::to_string(options_.peer_port) +
                                           ") is in use; choose another one or stop what listens there"};
       return Error{Code::kBadInput, "etcd ended at its start, see " + options_.log_file + ": " + words};

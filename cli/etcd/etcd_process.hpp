@@ -29,8 +29,8 @@ struct EtcdProcessOptions {
 
 class EtcdProcess {
  public:
-  // Returns when it answers. kBadInput: no etcd installed, a port in use, a directory that cannot be written. kTimeout:
-  // it does not answer.
+  // Returns when it answers. kBadInput: no etcd installed, a directory that cannot be written. kConflict: a port is
+  // in use. kTimeout: it does not answer.
   static Result<std::unique_ptr<EtcdProcess>> start(const EtcdProcessOptions& options = {});
   // As start, but returns before it answers: a member waits for the others.
   static Result<std::unique_ptr<EtcdProcess>> launch(const EtcdProcessOptions& options);

@@ -13,6 +13,24 @@
 namespace regroup::cli {
 namespace {
 
+// Every record under a prefix whose keys are all of one kind.
+template <class Kind, class Parse, class Take>
+Result<void> read_records(Store& store, const Keys& keys, const std::string& prefix, ClusterStatus& status, Parse parse,
+                          Take take) {
+  auto listing = store.list(prefix);
+  if (!listing) return listing.error();
+  for (const KeyValue& kv : listing->keys) {
+    const auto key = keys.parse(kv.key);
+    const auto* at = key ? std::get_if<Kind>(&*key) : nullptr;
+    if (const auto record = parse(kv.value); at != nullptr && record) {
+      take(*at, *record);
+    } else {
+      status.unreadable.push_back(kv.key);
+    }
+  }
+  return {};
+}
+
 struct ListedJob {
   std::int64_t created = 0;  // revision of its spec; 0: there is none
   JobLine line;
@@ -45,7 +63,7 @@ void read_job_key(const Key& key, const KeyValue& kv, ListedJob& job, ClusterSta
                    });
                  },
                  [&](const key::Wish& at) {
-                   if (at.id.starts_with(kDrainWish)) status.drained_from[at.id.substr(kDrainWish.size())] = at.job;
+                   if (at.drained) status.drained_from[at.drained->value] = at.job;
                  },
                  [](const auto&) {},
              },
@@ -86,27 +104,17 @@ std::string job_reason(const JobLine& job) {
 
 Result<ClusterStatus> read_cluster_status(Store& store, const Keys& keys) {
   ClusterStatus status;
-  auto nodes = store.list(keys.nodes());
-  if (!nodes) return nodes.error();
-  for (const KeyValue& kv : nodes->keys) {
-    if (auto node = node_from_json(kv.value)) {
-      status.nodes.push_back(*node);
-    } else {
-      status.unreadable.push_back(kv.key);
-    }
-  }
-  auto assignments = store.list(keys.assignments());
-  if (!assignments) return assignments.error();
-  for (const KeyValue& kv : assignments->keys) {
-    const auto key = keys.parse(kv.key);
-    const auto* at = key ? std::get_if<key::Assignment>(&*key) : nullptr;
-    const auto record = assignment_from_json(kv.value);
-    if (at != nullptr && record) status.job_of[at->node.value] = record->job;
-  }
-  auto notices = store.list(keys.notices());
-  if (!notices) return notices.error();
-  for (const KeyValue& kv : notices->keys)
-    if (auto notice = notice_from_json(kv.value)) status.notices.push_back(*notice);
+  const auto take_node = [&](const key::Node&, const NodeRecord& node) { status.nodes.push_back(node); };
+  const auto take_assignment = [&](const key::Assignment& at, const AssignmentRecord& assignment) {
+    status.job_of[at.node.value] = assignment.job;
+  };
+  const auto take_notice = [&](const key::Notice&, const NoticeRecord& notice) { status.notices.push_back(notice); };
+  auto read = read_records<key::Node>(store, keys, keys.nodes(), status, node_from_json, take_node);
+  if (read)
+    read =
+        read_records<key::Assignment>(store, keys, keys.assignments(), status, assignment_from_json, take_assignment);
+  if (read) read = read_records<key::Notice>(store, keys, keys.notices(), status, notice_from_json, take_notice);
+  if (!read) return read.error();
   auto leaders = store.list(keys.leader() + "/");
   if (!leaders) return leaders.error();
   const auto first = std::min_element(leaders->keys.begin(), leaders->keys.end(), [](const auto& a, const auto& b) {

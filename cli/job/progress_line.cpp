@@ -1,6 +1,6 @@
 #include "cli/job/progress_line.hpp"
 
-#include "cli/job/bytes_text.hpp"
+#include "base/bytes_text.hpp"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>

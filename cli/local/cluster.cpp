@@ -167,23 +167,23 @@ Result<void> Cluster::start_control_plane() {
   return {};
 }
 
-std::vector<std::string> Cluster::unexpected_ends() {
-  std::vector<std::string> ends;
-  const auto note = [&](std::map<std::string, int>& processes, const ChildEnd& end) {
+std::vector<UnexpectedEnd> Cluster::unexpected_ends() {
+  std::vector<UnexpectedEnd> ends;
+  const auto note = [&](UnexpectedEnd::Of of, std::map<std::string, int>& processes, const ChildEnd& end) {
     for (auto it = processes.begin(); it != processes.end(); ++it) {
       if (it->second != end.pid) continue;
       if (expected_.count(end.pid) == 0)
-        ends.push_back(it->first + " ended by itself " +
-                       (end.status >= 128 ? "by signal " + std::to_string(end.status - 128)
-                                          : "with status " + std::to_string(end.status)) +
-                       "; the last line of " + log_of(it->first) + ": " + last_line_of(log_of(it->first)));
+        ends.push_back({of, it->first + " ended by itself " +
+                                (end.status >= 128 ? "by signal " + std::to_string(end.status - 128)
+                                                   : "with status " + std::to_string(end.status)) +
+                                "; the last line of " + log_of(it->first) + ": " + last_line_of(log_of(it->first))});
       processes.erase(it);
       return;
     }
   };
   for (const ChildEnd& end : collect_children()) {
-    note(nodes_, end);
-    note(coordinators_, end);
+    note(UnexpectedEnd::Of::kNode, nodes_, end);
+    note(UnexpectedEnd::Of::kCoordinator, coordinators_, end);
     expected_.erase(end.pid);
   }
   return ends;

@@ -23,6 +23,13 @@ struct ClusterOptions {
   bool metrics = false;  // /metrics on free ports, listed in DIR/metrics.json
 };
 
+// A process that ended without being asked to.
+struct UnexpectedEnd {
+  enum class Of { kNode, kCoordinator };
+  Of of = Of::kNode;
+  std::string text;  // a sentence, with the last line of its log
+};
+
 class Cluster {
  public:
   // kNotFound when a program is missing.
@@ -51,9 +58,7 @@ class Cluster {
   void kill_everything();                                       // agents, workers, coordinators, etcd
   Result<void> start_control_plane();                           // etcd and all coordinators, after kill_everything
 
-  // Ends of processes that nobody asked for, one sentence each, with the last line of the log. Call often: collects the
-  // dead.
-  std::vector<std::string> unexpected_ends();
+  std::vector<UnexpectedEnd> unexpected_ends();  // call often: collects the dead
   // SIGTERM, then SIGKILL after `seconds` (0: at once, no drain begins); returns when every process below us is gone.
   void shut_down(double seconds);
 

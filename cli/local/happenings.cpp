@@ -19,9 +19,9 @@ constexpr std::int64_t kCoordinatorBackAfterMs = 1000;
 
 }  // namespace
 
-void Happenings::injected(const ScenarioEvent& event, const std::string& what) {
-  world_.record.inject({wall_ms(), name_of(event.deed), what, world_.record.newest_step()});
-  world_.note(fmt::format("event     step {}: {} {}", world_.record.newest_step().value, name_of(event.deed), what));
+void Happenings::injected(Deed deed, const std::string& what) {
+  world_.record.inject({wall_ms(), deed, what, world_.record.newest_step()});
+  world_.note(fmt::format("event     step {}: {} {}", world_.record.newest_step().value, to_string(deed), what));
 }
 
 void Happenings::later(double seconds, std::function<Result<void>()> what) {
@@ -54,8 +54,7 @@ Result<void> Happenings::kill_leader() {
                 ", which led, is dead already and nobody leads yet, nothing done");
     return {};
   }
-  world_.record.inject({wall_ms(), "kill-coordinator", id, world_.record.newest_step()});
-  world_.note("event     step " + std::to_string(world_.record.newest_step().value) + ": kill-coordinator " + id);
+  injected(Deed::kKillCoordinator, id);
   world_.cluster.kill_coordinator(id);
   due_.push_back({wall_ms() + kCoordinatorBackAfterMs, [this, id] { return world_.cluster.start_coordinator(id); }});
   return {};
@@ -64,10 +63,10 @@ Result<void> Happenings::kill_leader() {
 Result<void> Happenings::disturb_node(const ScenarioEvent& event) {
   const std::string node = choose_node(event);
   if (!world_.cluster.runs(node)) {
-    world_.note(fmt::format("event     {} {}: it does not run, nothing done", name_of(event.deed), node));
+    world_.note(fmt::format("event     {} {}: it does not run, nothing done", to_string(event.deed), node));
     return {};
   }
-  injected(event, node);
+  injected(event.deed, node);
   if (event.deed == Deed::kKillWorker) world_.cluster.signal_workers(node, SIGKILL);
   if (event.deed == Deed::kStopWorker) world_.cluster.signal_workers(node, SIGSTOP);
   if (event.deed == Deed::kKillNode) world_.cluster.kill_node(node);
@@ -82,7 +81,7 @@ Result<void> Happenings::join(const ScenarioEvent& event) {
     world_.note("event     join " + name + ": it runs already, nothing done");
     return {};
   }
-  injected(event, name);
+  injected(event.deed, name);
   return world_.start_node(name);
 }
 
@@ -90,14 +89,14 @@ Result<void> Happenings::scale(const ScenarioEvent& event) {
   WishRecord wish;
   wish.kind = WishKind::kScale;
   wish.nodes = event.count;
-  injected(event, "to " + std::to_string(event.count));
-  auto put = world_.store.put(world_.keys.wishes(world_.job) + "scale", to_json(wish));
+  injected(event.deed, "to " + std::to_string(event.count));
+  auto put = world_.store.put(world_.keys.wish(world_.job, "scale"), to_json(wish));
   if (!put) return put.error().within("the wish to scale");
   return {};
 }
 
 Result<void> Happenings::stop_etcd(const ScenarioEvent& event) {
-  injected(event, fmt::format("for {:g} s", event.seconds));
+  injected(event.deed, fmt::format("for {:g} s", event.seconds));
   world_.cluster.etcd().kill();
   later(event.seconds, [this]() -> Result<void> {
     if (auto up = world_.cluster.etcd().restart(); !up) return up;
@@ -108,7 +107,7 @@ Result<void> Happenings::stop_etcd(const ScenarioEvent& event) {
 }
 
 Result<void> Happenings::freeze_etcd(const ScenarioEvent& event) {
-  injected(event, fmt::format("for {:g} s", event.seconds));
+  injected(event.deed, fmt::format("for {:g} s", event.seconds));
   world_.cluster.etcd().pause();
   later(event.seconds, [this]() -> Result<void> {
     world_.cluster.etcd().resume();
@@ -119,7 +118,7 @@ Result<void> Happenings::freeze_etcd(const ScenarioEvent& event) {
 }
 
 Result<void> Happenings::restart_all(const ScenarioEvent& event) {
-  injected(event, "with " + std::to_string(event.count));
+  injected(event.deed, "with " + std::to_string(event.count));
   world_.cluster.kill_everything();
   while (!children_of(::getpid()).empty()) {  // SIGKILL is on its way to each
     world_.cluster.unexpected_ends();

@@ -54,7 +54,7 @@ class Happenings {
   Result<void> stop_etcd(const ScenarioEvent& event);
   Result<void> freeze_etcd(const ScenarioEvent& event);
   Result<void> restart_all(const ScenarioEvent& event);
-  void injected(const ScenarioEvent& event, const std::string& what);
+  void injected(Deed deed, const std::string& what);
   void later(double seconds, std::function<Result<void>()> what);
 
   const std::vector<ScenarioEvent>& events_;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace regroup::cli {
@@ -125,6 +126,20 @@ std::vector<std::string> FileTail::read_new_lines() {
     begin = end + 1;
   }
   rest_.erase(0, begin);
+  return lines;
+}
+
+void Journals::follow(const std::string& path) {
+  const auto [at, is_new] = tails_.try_emplace(path, path);
+  if (is_new) at->second.read_new_lines();
+}
+
+std::vector<JournalLine> Journals::read_new_lines() {
+  std::vector<JournalLine> lines;
+  for (auto& [path, tail] : tails_)
+    for (const auto& text : tail.read_new_lines())
+      if (auto line = parse_journal_line(text)) lines.push_back(std::move(*line));
+  std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
   return lines;
 }
 

@@ -6,6 +6,7 @@
 #include "base/ids.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,6 +63,17 @@ class FileTail {
   std::string path_, rest_;
   int fd_ = -1;
   std::int64_t offset_ = 0;
+};
+
+// The journals of several agents as one.
+class Journals {
+ public:
+  // From here on: what an earlier run left in the file is not read. Once is enough for each file.
+  void follow(const std::string& path);
+  std::vector<JournalLine> read_new_lines();  // in order of time
+
+ private:
+  std::map<std::string, FileTail> tails_;  // by path
 };
 
 }  // namespace regroup::cli

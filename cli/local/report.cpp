@@ -1,6 +1,6 @@
 #include "cli/local/report.hpp"
 
-#include "cli/job/bytes_text.hpp"
+#include "base/bytes_text.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -38,7 +38,8 @@ std::string event_table(const std::vector<EventRow>& rows, const std::vector<Reg
         out += row_text(next->cause == Cause::kStart ? "the beginning" : "  (follows)", *next);
   };
   for (const EventRow& row : rows) {
-    const std::string name = fmt::format("step {:<4} {} {}", row.event.step.value, row.event.deed, row.event.what);
+    const std::string name =
+        fmt::format("step {:<4} {} {}", row.event.step.value, to_string(row.event.deed), row.event.what);
     if (row.regroup != nullptr) {
       untold_before(row.regroup->epoch);
       out += row_text(name, *row.regroup);
@@ -86,7 +87,7 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   for (const auto& regroup : regroups) out["regroups"].push_back(regroup_json(regroup));
   out["events"] = nlohmann::json::array();
   for (const EventRow& row : record.event_rows(regroups)) {
-    nlohmann::ordered_json entry = {{"deed", row.event.deed},
+    nlohmann::ordered_json entry = {{"deed", to_string(row.event.deed)},
                                     {"what", row.event.what},
                                     {"step", row.event.step.value},
                                     {"at_ms", row.event.at_ms},

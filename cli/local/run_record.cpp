@@ -8,13 +8,26 @@ namespace regroup::cli {
 namespace {
 
 // Does a plan with this cause answer an event of this kind?
-bool answers(std::optional<Cause> cause, const std::string& deed) {
-  if (deed == "join") return cause == Cause::kJoin;
-  if (deed == "drain") return cause == Cause::kDrain;
-  if (deed == "scale") return cause == Cause::kScale || cause == Cause::kJoin;
-  if (deed == "kill-worker" || deed == "stop-worker" || deed == "kill-node" || deed == "stop-node")
-    return cause && is_loss(*cause);
-  if (deed == "restart-all") return true;
+bool answers(std::optional<Cause> cause, Deed deed) {
+  switch (deed) {
+    case Deed::kJoin:
+      return cause == Cause::kJoin;
+    case Deed::kDrain:
+      return cause == Cause::kDrain;
+    case Deed::kScale:
+      return cause == Cause::kScale || cause == Cause::kJoin;
+    case Deed::kKillWorker:
+    case Deed::kStopWorker:
+    case Deed::kKillNode:
+    case Deed::kStopNode:
+      return cause && is_loss(*cause);
+    case Deed::kRestartAll:
+      return true;
+    case Deed::kKillCoordinator:
+    case Deed::kStopEtcd:
+    case Deed::kFreezeEtcd:
+      return false;
+  }
   return false;
 }
 
@@ -128,7 +141,7 @@ std::map<std::size_t, Epoch> RunRecord::match_injected() const {
   std::set<Epoch> taken;
   for (std::size_t i = 0; i < injected_.size(); ++i) {
     for (const auto& [epoch, plan] : plans_) {
-      if (injected_[i].deed == "join") {
+      if (injected_[i].deed == Deed::kJoin) {
         if (plan.decided_at_ms < injected_[i].at_ms || !has_node(plan, injected_[i].what)) continue;
         matched[i] = epoch;
         break;

@@ -2,6 +2,7 @@
 // lost, regroups with their times. Pure. Rules: README.md.
 #pragma once
 
+#include "cli/local/deed.hpp"
 #include "cli/local/journal_reader.hpp"
 
 #include <map>
@@ -13,9 +14,9 @@ namespace regroup::cli {
 
 struct Injected {
   std::int64_t at_ms = 0;  // wall clock
-  std::string deed;        // kill-worker, ...
-  std::string what;        // node-2, the leading coordinator, etcd for 3 s, ...
-  Step step;               // committed by then
+  Deed deed = Deed::kKillWorker;
+  std::string what;  // node-2, the leading coordinator, etcd for 3 s, ...
+  Step step;         // committed by then
 };
 
 struct RegroupRecord {

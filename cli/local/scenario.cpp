@@ -11,34 +11,15 @@
 namespace regroup::cli {
 namespace {
 
-struct Kind {
-  const char* name;
-  Deed deed;
-};
-constexpr Kind kKinds[] = {{"kill-worker", Deed::kKillWorker},
-                           {"stop-worker", Deed::kStopWorker},
-                           {"kill-node", Deed::kKillNode},
-                           {"stop-node", Deed::kStopNode},
-                           {"join", Deed::kJoin},
-                           {"drain", Deed::kDrain},
-                           {"scale", Deed::kScale},
-                           {"kill-coordinator", Deed::kKillCoordinator},
-                           {"stop-etcd", Deed::kStopEtcd},
-                           {"freeze-etcd", Deed::kFreezeEtcd},
-                           {"restart-all", Deed::kRestartAll}};
-
 ScenarioEvent read_event(YamlSection section) {
   ScenarioEvent event;
-  std::vector<std::string> names;
-  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
   section.require("at_step", event.at_step);
   if (event.at_step < 0) section.refuse("at_step", "must be at least 0");
   section.read("at_epoch", event.at_epoch);
   if (event.at_epoch < 0) section.refuse("at_epoch", "must be at least 0");
   if (!section.find("do")) section.refuse("do", "is missing");
-  const std::string word = section.read_word("do", "", names);
-  for (const Kind& kind : kKinds)
-    if (word == kind.name) event.deed = kind.deed;
+  const std::string word = section.read_word("do", "", {kDeedWords.words.begin(), kDeedWords.words.end()});
+  event.deed = *kDeedWords.find(word);
   section.read("node", event.node);
   section.read("nodes", event.count);
   section.read("seconds", event.seconds);
@@ -60,12 +41,6 @@ std::vector<std::string> split(const std::string& line) {
 }
 
 }  // namespace
-
-std::string name_of(Deed deed) {
-  for (const Kind& kind : kKinds)
-    if (kind.deed == deed) return kind.name;
-  return "?";
-}
 
 Result<std::vector<ScenarioEvent>> load_events(const std::string& path) {
   try {

@@ -2,28 +2,13 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "cli/local/deed.hpp"
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace regroup::cli {
-
-enum class Deed {
-  kKillWorker,       // SIGKILL of a worker
-  kStopWorker,       // SIGSTOP of a worker
-  kKillNode,         // SIGKILL of an agent and its worker
-  kStopNode,         // SIGSTOP of both
-  kJoin,             // a new node, or one that was killed, starts
-  kDrain,            // SIGTERM of an agent
-  kScale,            // a wish for `count` nodes
-  kKillCoordinator,  // SIGKILL of the leader; another takes its place after a second
-  kStopEtcd,         // SIGKILL of etcd, started again after `seconds`
-  kFreezeEtcd,       // SIGSTOP for `seconds`
-  kRestartAll,       // SIGKILL of everything, then `count` nodes
-};
-
-std::string name_of(Deed deed);  // as in the file: kill-worker
 
 struct ScenarioEvent {
   std::int64_t at_step = -1;  // once this step is committed; -1: by time

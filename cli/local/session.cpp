@@ -4,15 +4,14 @@
 #include "base/log.hpp"
 #include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
+#include "cli/job/cluster_file.hpp"
 #include "cli/job/submit.hpp"
 #include "store/etcd/etcd_store.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 namespace regroup::cli {
@@ -62,9 +61,8 @@ Result<void> LocalSession::start() {
   auto started = Cluster::start(cluster);
   if (!started) return started.error();
   cluster_ = std::move(*started);
-  std::ofstream(options_.dir + "/cluster.json")
-      << nlohmann::json{{"etcd", cluster_->endpoint()}, {"cluster", kCluster}, {"job", options_.job.name}}.dump()
-      << "\n";
+  if (auto written = write_cluster_file(options_.dir, {cluster_->endpoint(), kCluster, options_.job.name}); !written)
+    return written;
 
   auto store = EtcdStore::open(cluster_->endpoint());
   if (!store) return store.error();
@@ -99,11 +97,7 @@ Result<void> LocalSession::start_node(const std::string& node) {
   std::error_code error;
   fs::create_directories(cluster_->node_dir(node), error);
   wakeup_.watch_directory(cluster_->node_dir(node));
-  if (journals_.count(node) == 0) {
-    FileTail tail(cluster_->node_dir(node) + "/journal.jsonl");
-    tail.read_new_lines();  // of an earlier run in this directory
-    journals_.emplace(node, std::move(tail));
-  }
+  journals_.follow(cluster_->node_dir(node) + "/journal.jsonl");
   return cluster_->start_node(node);
 }
 
@@ -115,11 +109,7 @@ void LocalSession::wait_until_something_happens() {
 }
 
 void LocalSession::read_journals() {
-  std::vector<JournalLine> lines;
-  for (auto& [node, tail] : journals_)
-    for (const auto& text : tail.read_new_lines())
-      if (auto line = parse_journal_line(text)) lines.push_back(std::move(*line));
-  std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.at_ms < b.at_ms; });
+  const std::vector<JournalLine> lines = journals_.read_new_lines();
   for (const auto& line : lines) {
     record_.add(line);
     story_.tell(line, record_);
@@ -130,10 +120,10 @@ void LocalSession::read_journals() {
 
 Result<void> LocalSession::check_progress() {
   for (const auto& end : cluster_->unexpected_ends()) {
-    note("ended     " + end);
-    if (cluster_->nodes().empty() && happenings_->over()) return Error{Code::kInternal, "no node is left: " + end};
-    if (record_.first_commit_at_ms() == 0 && end.rfind("coordinator", 0) == 0 && options_.coordinators == 1)
-      return Error{Code::kInternal, end};
+    note("ended     " + end.text);
+    if (cluster_->nodes().empty() && happenings_->over()) return Error{Code::kInternal, "no node is left: " + end.text};
+    const bool only_coordinator = end.of == UnexpectedEnd::Of::kCoordinator && options_.coordinators == 1;
+    if (record_.first_commit_at_ms() == 0 && only_coordinator) return Error{Code::kInternal, end.text};
   }
   if (!record_.contradiction().empty())
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};

@@ -18,7 +18,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <map>
 #include <memory>
 #include <optional>
 
@@ -58,7 +57,7 @@ class LocalSession {
   std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<JobWatch> watch_;
-  std::map<std::string, FileTail> journals_;
+  Journals journals_;
   RunRecord record_;
   Story story_;
   std::optional<Happenings> happenings_;

@@ -1,6 +1,6 @@
 #include "cli/plan/what_if_text.hpp"
 
-#include "cli/job/bytes_text.hpp"
+#include "base/bytes_text.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

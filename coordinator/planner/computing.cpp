@@ -1,5 +1,6 @@
 #include "coordinator/planner/computing.hpp"
 
+#include "base/bytes_text.hpp"
 #include "coordinator/planner/memory_need.hpp"
 
 #include <algorithm>
@@ -58,7 +59,8 @@ std::string too_little_memory(const World& world, const JobSpec& job) {
   std::int64_t largest = 0;
   for (const Candidate* c : world.workers) largest = std::max(largest, memory_of(job, *c));
   return "one copy of the training state does not fit: on " + std::to_string(world.size()) + " workers each needs " +
-         mib(memory_needed(job, world.size())) + ", the largest has " + mib(largest) + "; add workers or memory";
+         memory_text(memory_needed(job, world.size())) + ", the largest has " + memory_text(largest) +
+         "; add workers or memory";
 }
 
 }  // namespace regroup::planning

@@ -131,8 +131,6 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   return need;
 }
 
-std::string mib(std::int64_t bytes) { return std::to_string((bytes + (1 << 19)) >> 20) + " MiB"; }
-
 std::int64_t memory_needed(const JobSpec& job, int members) {
   return memory_need(job, members, job.elastic.max_groups).total();
 }

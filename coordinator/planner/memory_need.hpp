@@ -34,6 +34,4 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups);
 // The total for a group of `members` ranks, with as many groups as the job may have: what the planner asks of a worker.
 std::int64_t memory_needed(const JobSpec& job, int members);
 
-std::string mib(std::int64_t bytes);  // "12 MiB", to the nearest
-
 }  // namespace regroup::planning

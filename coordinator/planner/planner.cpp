@@ -1,5 +1,6 @@
 #include "coordinator/planner/planner.hpp"
 
+#include "base/bytes_text.hpp"
 #include "base/check.hpp"
 #include "coordinator/planner/computing.hpp"
 #include "coordinator/planner/even_out.hpp"
@@ -86,7 +87,7 @@ PlanningResult finish(const World& world, const StateShape& shape, Placement pla
   planned.bytes_bound = sum.fewest * kStateBytesPerElement;
   planned.reason = sizes_text(placement);
   if (computing < world.size()) planned.reason += ", " + std::to_string(world.size() - computing) + " spare";
-  planned.reason += "; " + why + "; " + mib(planned.bytes_to_move) + " to move";
+  planned.reason += "; " + why + "; " + bytes_text(planned.bytes_to_move) + " to move";
   planned.placement = std::move(placement);
   PlanningResult result;
   result.reason = planned.reason;

@@ -57,6 +57,15 @@ TEST(Keys, each_that_is_written_is_parsed_back) {
   }
 }
 
+TEST(Keys, a_wish_to_drain_says_which_node) {
+  const auto drained_by = [](const std::string& id) {
+    return std::get<key::Wish>(kKeys.parse(kKeys.wish("tiny", id)).value()).drained;
+  };
+  EXPECT_EQ(drained_by(drain_wish(NodeId("node-1"))), NodeId("node-1"));
+  EXPECT_EQ(drained_by("scale"), std::nullopt);
+  EXPECT_EQ(drained_by("stop"), std::nullopt);
+}
+
 TEST(Keys, a_strange_one_is_none) {
   const std::string root = kKeys.root();
   for (const std::string& text : {std::string(),

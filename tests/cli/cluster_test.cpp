@@ -80,7 +80,7 @@ TEST_F(ClusterTest, a_killed_node_takes_its_worker_along_and_is_no_surprise) {
   EXPECT_FALSE((*cluster)->runs("node-1"));
   std::vector<std::string> ends;
   EXPECT_TRUE(eventually([&] {
-    for (auto& end : (*cluster)->unexpected_ends()) ends.push_back(end);
+    for (auto& end : (*cluster)->unexpected_ends()) ends.push_back(end.text);
     return ::kill(worker, 0) != 0;
   }));
   EXPECT_TRUE(ends.empty());
@@ -92,7 +92,7 @@ TEST_F(ClusterTest, a_process_that_ends_by_itself_is_told_with_its_last_words) {
   ASSERT_TRUE(cluster) << cluster.error().context;
   std::vector<std::string> ends;
   ASSERT_TRUE(eventually([&] {
-    for (auto& end : (*cluster)->unexpected_ends()) ends.push_back(end);
+    for (auto& end : (*cluster)->unexpected_ends()) ends.push_back(end.text);
     return !ends.empty();
   }));
   EXPECT_NE(ends[0].find("coordinator-1 ended by itself with status 3"), std::string::npos) << ends[0];

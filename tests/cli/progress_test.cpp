@@ -1,4 +1,4 @@
-#include "cli/job/bytes_text.hpp"
+#include "base/bytes_text.hpp"
 #include "cli/job/progress_line.hpp"
 
 #include <fcntl.h>

@@ -80,7 +80,7 @@ TEST(RunRecord, a_loss_without_lost_steps_is_timed_from_the_event) {
   record.add(committed("a", 1, 1, 1000, 5.0));
   record.add(committed("b", 1, 1, 1001, 5.0));
   record.add(committed("a", 1, 2, 2000, 4.0));
-  record.inject({2100, "kill-worker", "node-2", Step(2)});
+  record.inject({2100, Deed::kKillWorker, "node-2", Step(2)});
   record.add(plan(2, "worker_lost", 2104, 2107));
   record.add(committed("a", 2, 3, 2200, 3.0));
   record.add(regrouped("a", 2, "worker_lost", 2, 8, 100));
@@ -141,9 +141,9 @@ TEST(RunRecord, digests_that_differ_are_a_contradiction) {
 
 TEST(RunRecord, each_event_is_answered_by_a_plan_of_its_own_kind) {
   RunRecord record;
-  record.inject({100, "join", "node-5", Step(1)});
-  record.inject({110, "kill-worker", "node-2", Step(1)});
-  record.inject({120, "kill-coordinator", "coordinator-1", Step(1)});
+  record.inject({100, Deed::kJoin, "node-5", Step(1)});
+  record.inject({110, Deed::kKillWorker, "node-2", Step(1)});
+  record.inject({120, Deed::kKillCoordinator, "coordinator-1", Step(1)});
   record.add(plan(2, "worker_lost", 112, 113));
   record.add(plan(3, "join", 150, 151, R"("node-1/7/0/0","node-5/8/0/0")"));
   record.add(regrouped("a", 2, "worker_lost", 1, 1, 0));
@@ -158,9 +158,9 @@ TEST(RunRecord, each_event_is_answered_by_a_plan_of_its_own_kind) {
 
 TEST(RunRecord, one_plan_answers_several_joins_and_a_later_one_none_of_them) {
   RunRecord record;
-  record.inject({100, "join", "node-5", Step(1)});
-  record.inject({110, "join", "node-6", Step(1)});
-  record.inject({120, "join", "node-7", Step(1)});
+  record.inject({100, Deed::kJoin, "node-5", Step(1)});
+  record.inject({110, Deed::kJoin, "node-6", Step(1)});
+  record.inject({120, Deed::kJoin, "node-7", Step(1)});
   record.add(plan(2, "join", 150, 151, R"("node-1/7/0/0","node-5/8/0/0","node-6/8/0/0")"));
   record.add(plan(3, "join", 300, 301, R"("node-1/7/0/0","node-5/8/0/0","node-6/8/0/0","node-8/8/0/0")"));
   for (int epoch : {2, 3}) record.add(regrouped("a", epoch, "join", epoch, 1, 0));

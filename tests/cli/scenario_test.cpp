@@ -61,7 +61,7 @@ std::string told(const TracePlay& play) {
   std::string text;
   for (const auto& node : play.at_start) text += "start " + node + "\n";
   for (const auto& event : play.events)
-    text += std::to_string(event.at_ms) + " " + name_of(event.deed) + " " + event.node + "\n";
+    text += std::to_string(event.at_ms) + " " + to_string(event.deed) + " " + event.node + "\n";
   return text;
 }
 

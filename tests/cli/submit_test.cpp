@@ -1,10 +1,14 @@
 #include "cli/job/submit.hpp"
 
+#include "cli/job/cluster_file.hpp"
 #include "cli/job/cluster_status.hpp"
 #include "tests/etcd/memory_store.hpp"
 #include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace regroup::cli {
 namespace {
@@ -118,6 +122,18 @@ TEST(Submit, data_that_is_not_there_is_named) {
   EXPECT_NE(pin_data(job).error().context.find("/nowhere/text.idx"), std::string::npos);
 }
 
+TEST(ClusterFile, is_read_back_and_a_wrong_one_is_named_with_its_key) {
+  const std::string dir = ::testing::TempDir() + "cluster-file";
+  std::filesystem::create_directories(dir);
+  ASSERT_TRUE(write_cluster_file(dir, {"127.0.0.1:2379", "local", "tiny"}));
+  const auto file = read_cluster_file(dir);
+  ASSERT_TRUE(file) << file.error().context;
+  EXPECT_EQ(file->etcd + " " + file->cluster + " " + file->job, "127.0.0.1:2379 local tiny");
+  std::ofstream(dir + "/cluster.json") << R"({"etcd": 2379})";
+  EXPECT_EQ(read_cluster_file(dir).error().context, dir + "/cluster.json: etcd must be a string");
+  EXPECT_EQ(read_cluster_file(dir + "/nowhere").error().code, Code::kNotFound);
+}
+
 TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
   MemoryStore store;
   const Keys keys("c");
@@ -131,6 +147,13 @@ TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
   ASSERT_TRUE(store.put(keys.node(node.node), to_json(node)));
   ASSERT_TRUE(store.put(keys.node(NodeId("node-2")), "garbage"));
   ASSERT_TRUE(store.put(keys.assignment(node.node), to_json(AssignmentRecord{"a"})));
+  ASSERT_TRUE(store.put(keys.nodes() + "a/b", to_json(node)));
+  ASSERT_TRUE(store.put(keys.assignment(NodeId("node-3")), "garbage"));
+  NoticeRecord notice;
+  notice.node = node.node;
+  ASSERT_TRUE(store.put(keys.notice(node.node), to_json(notice)));
+  ASSERT_TRUE(store.put(keys.notice(NodeId("node-4")), "garbage"));
+  ASSERT_TRUE(store.put(keys.wish("a", drain_wish(node.node)), to_json(WishRecord{WishKind::kDrain, 0, node.node})));
   ASSERT_TRUE(store.put(keys.leader() + "/1", "coordinator-1"));
   ASSERT_TRUE(submit(store, keys, small_job("b"), SubmitWhere::kCluster));
   ASSERT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kCluster));
@@ -145,7 +168,11 @@ TEST(ClusterStatusTest, shows_leader_nodes_jobs_and_what_cannot_be_read) {
   EXPECT_EQ(status->jobs[0].name, "b");  // submitted first
   EXPECT_EQ(status->jobs[1].progress->step, Step(4));
   const std::string text = status_text(*status);
-  for (const char* part : {"coordinator-1 leads", "node-1", "training", "4/10", "2.5000", "nodes/node-2"})
+  EXPECT_EQ(status->unreadable,
+            (std::vector<std::string>{keys.nodes() + "a/b", keys.node(NodeId("node-2")),
+                                      keys.assignment(NodeId("node-3")), keys.notice(NodeId("node-4"))}));
+  for (const char* part : {"coordinator-1 leads", "node-1", "training", "4/10", "2.5000", "nodes/node-2",
+                           "leaves: drain", "drained from a (regroup drain --undo)"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   EXPECT_NE(status_json(*status).find("\"tokens_per_second\""), std::string::npos);
 }

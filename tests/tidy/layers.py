@@ -34,7 +34,7 @@ MAY_INCLUDE = {
     "cli/etcd": "base",
     "cli/data": "base moe/data moe/data/prepare cli/job",
     "cli/checkpoint": "checkpoint/io cli/job",
-    "cli/plan": "base layout api coordinator/planner cli/job",
+    "cli/plan": "base layout api coordinator/planner",
     "cli/local": "base store store/etcd net api checkpoint/io cli/job cli/etcd",
     "cli": "base store/etcd api cli/job cli/checkpoint cli/plan cli/local",
     "tests": "*",

@@ -1,10 +1,10 @@
-#include "cli/job/bytes_text.hpp"
+#include "base/bytes_text.hpp"
 
 #include <fmt/format.h>
 
 #include <utility>
 
-namespace regroup::cli {
+namespace regroup {
 
 std::string bytes_text(std::int64_t bytes) {
   if (bytes < 1000) return fmt::format("{} B", bytes);
@@ -21,4 +21,4 @@ std::string memory_text(std::int64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-}  // namespace regroup::cli
+}  // namespace regroup
