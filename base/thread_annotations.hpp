@@ -18,4 +18,5 @@
 #define REGROUP_REQUIRES(...) REGROUP_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
 #define REGROUP_ACQUIRE(...) REGROUP_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
 #define REGROUP_RELEASE(...) REGROUP_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define REGROUP_NO_THREAD_SAFETY_ANALYSIS REGROUP_THREAD_ANNOTATION(no_thread_safety_analysis)
 #define REGROUP_TRY_ACQUIRE(...) REGROUP_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))

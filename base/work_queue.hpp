@@ -15,18 +15,27 @@ namespace regroup {
 
 class WorkQueue {
  public:
-  WorkQueue();
-  ~WorkQueue();  // finishes what runs, drops the rest
+  // What the destructor does with the work that waits. It always lets end what runs.
+  enum class AtEnd { kDropsTheRest, kRunsTheRest };
+
+  explicit WorkQueue(AtEnd at_end = AtEnd::kDropsTheRest);
+  ~WorkQueue();
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
-  void post(std::function<void()> work);  // any thread
+  // Any thread.
+  void post(std::function<void()> work);
+  [[nodiscard]] bool idle() const;  // nothing runs or waits
 
  private:
-  Mutex mutex_;
+  void run();
+
+  const AtEnd at_end_;
+  mutable Mutex mutex_;
   Condition changed_;
   std::deque<std::function<void()>> work_ REGROUP_GUARDED_BY(mutex_);
+  bool busy_ REGROUP_GUARDED_BY(mutex_) = false;
   bool stopped_ REGROUP_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::thread thread_;  // last: it uses the rest
 };
 
 }  // namespace regroup
