@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 namespace regroup::coordinator {
 namespace {
@@ -86,7 +87,7 @@ void CoordinatorShell::run() {
       }
     }
     {
-      const std::lock_guard core_lock(core_mutex_);
+      const LockGuard core_lock(core_mutex_);
       for (Event& event : events) {
         if (auto* gained = std::get_if<LeadershipGained>(&event)) {
           gained->key = election.fence().key;
@@ -99,8 +100,8 @@ void CoordinatorShell::run() {
       }
       tell_contact();
       if (ticks) {
-        counters_.change([&](auto& c) {
-          core_.fill(c);
+        counters_.change([&, core = std::cref(core_)](auto& c) {
+          core.get().fill(c);
           c.store_connected = connected_;
         });
       }
@@ -211,7 +212,7 @@ void CoordinatorShell::tell_contact() {
 }
 
 std::string CoordinatorShell::status_json() const {
-  const std::lock_guard core_lock(core_mutex_);
+  const LockGuard core_lock(core_mutex_);
   nlohmann::json status = {{"id", options_.id},
                            {"cluster", options_.cluster},
                            {"leading", core_.leads()},

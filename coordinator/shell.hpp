@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/inbox.hpp"
+#include "base/mutex.hpp"
 #include "base/work_queue.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "coordinator/election.hpp"
@@ -19,7 +20,6 @@
 #include "store/store.hpp"
 
 #include <atomic>
-#include <mutex>
 #include <string>
 
 namespace regroup::coordinator {
@@ -45,13 +45,13 @@ class CoordinatorShell {
   void perform(const Action& action);
   void transact(const Write& write);  // on the writer's thread, and so is read_back
   WriteFinished read_back(const Write& write);
-  void scan(const ScanCheckpoints& request);  // on the scanner's thread
-  void tell_contact();                        // when it changed
+  void scan(const ScanCheckpoints& request);          // on the scanner's thread
+  void tell_contact() REGROUP_REQUIRES(core_mutex_);  // when it changed
 
   Store& store_;
   CoordinatorOptions options_;
-  mutable std::mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
-  Coordinator core_;
+  mutable Mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
+  Coordinator core_ REGROUP_GUARDED_BY(core_mutex_);
   metrics::Guarded<metrics::CoordinatorCounters> counters_;
   Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged

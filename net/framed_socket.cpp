@@ -6,7 +6,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <mutex>
 
 static_assert(std::endian::native == std::endian::little, "the length of a frame is little-endian");
 
@@ -34,11 +33,7 @@ Result<void> read_rest(int fd, char* into, std::size_t bytes) {
 
 }  // namespace
 
-struct FramedSocket::Lock {
-  std::mutex mutex;
-};
-
-FramedSocket::FramedSocket(int fd) : fd_(fd), lock_(std::make_unique<Lock>()) {}
+FramedSocket::FramedSocket(int fd) : fd_(fd) {}
 
 FramedSocket::~FramedSocket() {
   if (fd_ >= 0) ::close(fd_);
@@ -50,7 +45,7 @@ Result<void> FramedSocket::send(const std::string& json, int fd) {
   if (json.size() > kMaxFrameBytes)
     return Error{Code::kBadInput,
                  "a message of " + std::to_string(json.size()) + " bytes is longer than a frame may be"};
-  const std::lock_guard lock(lock_->mutex);
+  const LockGuard lock(sending_);
   auto length = static_cast<std::uint32_t>(json.size());
   iovec parts[2] = {{&length, sizeof length}, {const_cast<char*>(json.data()), json.size()}};
   msghdr message{};

@@ -2,10 +2,10 @@
 // many bytes; a descriptor goes with the first byte of its frame (SCM_RIGHTS).
 #pragma once
 
+#include "base/mutex.hpp"
 #include "base/result.hpp"
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <utility>
 
@@ -28,8 +28,7 @@ class FramedSocket {
 
  private:
   int fd_;
-  struct Lock;
-  std::unique_ptr<Lock> lock_;  // one sender at a time
+  Mutex sending_;  // one frame at a time goes out
 };
 
 }  // namespace regroup
