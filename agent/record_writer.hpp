@@ -12,11 +12,10 @@
 #pragma once
 
 #include "agent/node_lease.hpp"
+#include "base/mutex.hpp"
 
 #include <chrono>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -39,21 +38,23 @@ class RecordWriter {
 
  private:
   void run();
-  bool renew(std::unique_lock<std::mutex>& lock);
-  void write_some(std::unique_lock<std::mutex>& lock);
-  void pause(std::unique_lock<std::mutex>& lock);
+  bool wait_for_news();
+  bool renew();
+  bool write_some();
+  void pause();
 
   Store& store_;
   const std::string node_key_;
   const std::chrono::milliseconds retry_;
-  std::mutex mutex_;  // guards the five below; not held during a call to etcd
-  std::condition_variable changed_;
-  std::map<std::string, std::string> leased_;                      // what shall stand
-  std::map<std::string, std::optional<std::string>> leased_news_;  // not written yet under this lease; none: erase
-  std::map<std::string, std::string> lasting_news_;
-  bool stopped_ = false;
-  NodeLease lease_;  // after what its callback touches
-  std::int64_t written_under_ = 0;
+  Mutex mutex_;  // not held during a call to etcd
+  Condition changed_;
+  std::map<std::string, std::string> leased_ REGROUP_GUARDED_BY(mutex_);  // what shall stand
+  // Not written yet under this lease; none: erase.
+  std::map<std::string, std::optional<std::string>> leased_news_ REGROUP_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> lasting_news_ REGROUP_GUARDED_BY(mutex_);
+  bool stopped_ REGROUP_GUARDED_BY(mutex_) = false;
+  NodeLease lease_;                 // after what its callback touches
+  std::int64_t written_under_ = 0;  // the thread's
   std::thread thread_;
 };
 

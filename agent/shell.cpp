@@ -86,9 +86,11 @@ int AgentShell::run() {
     counters_.change([](auto& c) { ++c.lease_losses; });
     journal_.lease_lost();
   };
+  auto made = std::make_unique<RecordWriter>(store_, lease, events);
+  RecordWriter& records = *made;
   {
-    const std::lock_guard core_lock(core_mutex_);
-    records_ = std::make_unique<RecordWriter>(store_, lease, events);
+    const LockGuard core_lock(core_mutex_);
+    records_ = std::move(made);
   }
   watches_ = std::make_unique<Watches>(store_, keys_, options_.facts.node,
                                        [this](Event event) { inbox_.post_or_fold(std::move(event), replaces); });
@@ -101,7 +103,7 @@ int AgentShell::run() {
       last_tick = Clock::now();
     }
     {
-      const std::lock_guard core_lock(core_mutex_);
+      const LockGuard core_lock(core_mutex_);
       for (const Event& event : happened) {
         observe(event);
         for (const Action& action : core_.step(read_clocks(), event)) perform(action);
@@ -114,7 +116,7 @@ int AgentShell::run() {
   inbox_.close();
   watches_.reset();
   workers_.end_all();
-  records_->leave();
+  records.leave();
   const LockGuard lock(refused_mutex_);
   if (refused_.empty()) return 0;
   log::error("node_refused", {{"reason", refused_}});
@@ -124,7 +126,7 @@ int AgentShell::run() {
 
 metrics::AgentCounters AgentShell::counters() const {
   metrics::AgentCounters counters = counters_.copy();
-  const std::lock_guard core_lock(core_mutex_);
+  const LockGuard core_lock(core_mutex_);
   counters.workers = static_cast<int>(
       std::count_if(core_.slots().begin(), core_.slots().end(), [](const Slot& slot) { return slot.running; }));
   counters.registered = registered();
@@ -133,7 +135,7 @@ metrics::AgentCounters AgentShell::counters() const {
 }
 
 std::string AgentShell::status_json() const {
-  const std::lock_guard core_lock(core_mutex_);
+  const LockGuard core_lock(core_mutex_);
   nlohmann::json status = {{"node", options_.facts.node.value},
                            {"cluster", options_.facts.cluster},
                            {"registered", registered()},

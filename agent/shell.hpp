@@ -18,7 +18,6 @@
 #include "metrics/counters.hpp"
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace regroup::agent {
@@ -46,12 +45,12 @@ class AgentShell {
   // Any thread; made when asked for.
   [[nodiscard]] metrics::AgentCounters counters() const;
   [[nodiscard]] std::string status_json() const;
-  [[nodiscard]] bool registered() const { return records_ && records_->registered(); }
 
  private:
   AgentShell(Store& store, ShellOptions options);
-  void observe(const Event& event);
-  void perform(const Action& action);
+  [[nodiscard]] bool registered() const REGROUP_REQUIRES(core_mutex_) { return records_ && records_->registered(); }
+  void observe(const Event& event) REGROUP_REQUIRES(core_mutex_);
+  void perform(const Action& action) REGROUP_REQUIRES(core_mutex_);
   void do_one(const FollowJob& action);
   void do_one(const WorkFor& action);
   void do_one(const StartWorker& action);
@@ -61,17 +60,17 @@ class AgentShell {
   void do_one(const GrantArena& action);
   void do_one(const TakeSnapshot& action);
   void do_one(const CancelSaves& action);
-  void do_one(const PutLeased& action);
-  void do_one(const EraseLeased& action);
-  void do_one(const PutLasting& action);
+  void do_one(const PutLeased& action) REGROUP_REQUIRES(core_mutex_);
+  void do_one(const EraseLeased& action) REGROUP_REQUIRES(core_mutex_);
+  void do_one(const PutLasting& action) REGROUP_REQUIRES(core_mutex_);
   void do_one(const Refused& action);
   void do_one(const Quit& action);
 
   Store& store_;
   ShellOptions options_;
   Keys keys_;
-  mutable std::mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
-  Agent core_;
+  mutable Mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
+  Agent core_ REGROUP_GUARDED_BY(core_mutex_);
   metrics::Guarded<metrics::AgentCounters> counters_;
   Inbox<Event> inbox_;
   Mutex refused_mutex_;
@@ -82,7 +81,7 @@ class AgentShell {
   Workers workers_;
   // Clears memory for arenas, which takes long. Needs no limit: a worker asks at most once a plan.
   std::unique_ptr<WorkQueue> granting_;
-  std::unique_ptr<RecordWriter> records_;
+  std::unique_ptr<RecordWriter> records_ REGROUP_GUARDED_BY(core_mutex_);  // once run() has begun
   std::unique_ptr<Watches> watches_;
 };
 

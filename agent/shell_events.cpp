@@ -54,7 +54,7 @@ void AgentShell::observe(const Event& event) {
 }
 
 void AgentShell::perform(const Action& action) {
-  std::visit([this](const auto& one) { do_one(one); }, action);
+  std::visit([this](const auto& one) REGROUP_REQUIRES(core_mutex_) { do_one(one); }, action);
 }
 
 void AgentShell::do_one(const FollowJob& action) {
