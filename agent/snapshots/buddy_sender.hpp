@@ -8,14 +8,15 @@
 
 #include "agent/snapshots/shelf.hpp"
 #include "api/snapshots/peer_wire.hpp"
+#include "base/one_writer.hpp"
+#include "base/work_queue.hpp"
+#include "net/peer_socket.hpp"
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
-#include <thread>
 
 namespace regroup::agent {
 
@@ -30,24 +31,20 @@ class BuddySender {
   BuddySender(std::string address, std::chrono::milliseconds idle);
   ~BuddySender();
   void send(Sending sending);  // any thread
-  [[nodiscard]] bool idle() const;
+  [[nodiscard]] bool idle() const { return queue_.idle(); }
 
  private:
-  void work();
+  Result<void> try_to_send(const Sending& sending);
   Result<void> put(const Sending& sending);
   Result<void> connect(const std::shared_ptr<Shelf>& shelf);
   void hang_up();
 
   const std::string address_;
   const std::chrono::milliseconds idle_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Sending> queue_;
-  bool busy_ = false;
-  bool stopping_ = false;
-  std::optional<PeerSocket> socket_;  // set and reset under the lock, used by the thread alone
-  std::shared_ptr<Shelf> connected_for_;
-  std::thread thread_;  // last: it uses the rest
+  std::atomic<bool> stopping_{false};
+  OneWriter<std::unique_ptr<PeerSocket>> socket_;    // used by the queue's thread, shut down by any
+  std::shared_ptr<Shelf> connected_for_;             // the queue's thread alone
+  WorkQueue queue_{WorkQueue::AtEnd::kRunsTheRest};  // last: its work uses the rest
 };
 
 }  // namespace regroup::agent

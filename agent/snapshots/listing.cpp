@@ -3,10 +3,10 @@
 #include "api/json_values.hpp"
 #include "base/json_fields.hpp"
 #include "base/log.hpp"
+#include "base/mutex.hpp"
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <system_error>
 #include <thread>
 
@@ -52,39 +52,39 @@ class Checker {
     if (threads_.empty()) work();
   }
   std::vector<SnapshotPtr> wait(const std::function<void()>& still_at_it) {
-    std::unique_lock lock(mutex_);
-    while (
-        !done_.wait_for(lock, kBetweenSigns, [this] { return done_count_ == threads_.size() || threads_.empty(); })) {
-      lock.unlock();
-      still_at_it();
-      lock.lock();
-    }
-    lock.unlock();
+    while (!done_soon()) still_at_it();
     for (std::thread& thread : threads_) thread.join();
+    const LockGuard lock(mutex_);
     return std::move(torn_);
   }
 
  private:
+  bool done_soon() {
+    Lock lock(mutex_);
+    return done_.wait_for(lock, kBetweenSigns, [this]() REGROUP_REQUIRES(mutex_) {
+      return done_count_ == threads_.size() || threads_.empty();
+    });
+  }
   void work() {
     for (;;) {
       const std::size_t at = next_.fetch_add(1);
       if (at >= checks_.size()) break;
       const Check& check = checks_[at];
       if (still_matches(*check.snapshot, *check.entry, check.entry->blocks)) continue;
-      const std::lock_guard lock(mutex_);
+      const LockGuard lock(mutex_);
       torn_.push_back(check.snapshot);
     }
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     ++done_count_;
     done_.notify_all();
   }
 
   const std::vector<Check> checks_;
   std::atomic<std::size_t> next_{0};
-  std::mutex mutex_;
-  std::condition_variable done_;
-  std::size_t done_count_ = 0;
-  std::vector<SnapshotPtr> torn_;
+  Mutex mutex_;
+  Condition done_;
+  std::size_t done_count_ REGROUP_GUARDED_BY(mutex_) = 0;
+  std::vector<SnapshotPtr> torn_ REGROUP_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -30,8 +30,6 @@ constexpr std::chrono::minutes kMostRest{10};  // a buddy's connection is kept f
 struct PeerServer::Connection {
   Connection(int fd, std::chrono::milliseconds idle) : socket(fd, idle) {}
   PeerSocket socket;
-  std::optional<Clock::time_point> resting_since;  // between two requests; guarded by the server
-  bool done = false;                               // guarded by the server
   std::thread thread;
 };
 
@@ -49,7 +47,7 @@ PeerServer::~PeerServer() {
   (void)!::write(stop_, &one, sizeof one);
   acceptor_.join();
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     for (Connection& connection : connections_) ::shutdown(connection.socket.fd(), SHUT_RDWR);
   }
   for (Connection& connection : connections_) connection.thread.join();
@@ -78,7 +76,7 @@ void PeerServer::accept_loop() {
 void PeerServer::admit(int fd) {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, which needs none
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (connections_.size() >= kMostConnections && !make_room_locked()) {
     ::close(fd);
     return;
@@ -94,32 +92,29 @@ void PeerServer::admit(int fd) {
 
 void PeerServer::run(Connection& connection) {
   serve(connection);
-  const std::lock_guard lock(mutex_);
-  connection.done = true;
-  connection.resting_since.reset();
+  const LockGuard lock(mutex_);
+  done_.insert(&connection);
+  resting_.erase(&connection);
   // the peer learns at once; the descriptor goes when the thread is joined
   ::shutdown(connection.socket.fd(), SHUT_RDWR);
 }
 
 bool PeerServer::make_room_locked() {
-  Connection* oldest = nullptr;
-  for (Connection& connection : connections_) {
-    if (connection.resting_since && (oldest == nullptr || *connection.resting_since < *oldest->resting_since))
-      oldest = &connection;
-  }
-  if (oldest == nullptr) return false;
-  ::shutdown(oldest->socket.fd(), SHUT_RDWR);
-  oldest->resting_since.reset();
+  const auto oldest = std::min_element(resting_.begin(), resting_.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (oldest == resting_.end()) return false;
+  ::shutdown(oldest->first->socket.fd(), SHUT_RDWR);
+  resting_.erase(oldest);
   return true;
 }
 
 void PeerServer::reap() {
   std::list<Connection> ended;
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     for (auto it = connections_.begin(); it != connections_.end();) {
       const auto next = std::next(it);
-      if (it->done) ended.splice(ended.end(), connections_, it);
+      if (done_.erase(&*it) > 0) ended.splice(ended.end(), connections_, it);
       it = next;
     }
   }
@@ -149,19 +144,18 @@ void PeerServer::serve(Connection& connection) {
 }
 
 bool PeerServer::rest(Connection& connection) {
-  set_resting(connection, Clock::now());
+  {
+    const LockGuard lock(mutex_);
+    resting_[&connection] = Clock::now();
+  }
   pollfd entry{connection.socket.fd(), POLLIN, 0};
   int ready = 0;
   do {
     ready = ::poll(&entry, 1, static_cast<int>(std::chrono::milliseconds(kMostRest).count()));
   } while (ready < 0 && errno == EINTR);
-  set_resting(connection, std::nullopt);
+  const LockGuard lock(mutex_);
+  resting_.erase(&connection);
   return ready > 0;
-}
-
-void PeerServer::set_resting(Connection& connection, std::optional<Clock::time_point> since) {
-  const std::lock_guard lock(mutex_);
-  connection.resting_since = since;
 }
 
 Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen, std::chrono::milliseconds idle,

@@ -7,14 +7,15 @@
 #pragma once
 
 #include "agent/snapshots/shelf.hpp"
+#include "base/mutex.hpp"
 #include "net/address.hpp"
 
 #include <chrono>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -40,20 +41,22 @@ class PeerServer {
   void accept_loop();
   void admit(int fd);
   void run(Connection& connection);
-  bool make_room_locked();
+  bool make_room_locked() REGROUP_REQUIRES(mutex_);
   void reap();
   void serve(Connection& connection);
   bool rest(Connection& connection);
-  void set_resting(Connection& connection, std::optional<std::chrono::steady_clock::time_point> since);
 
   ListeningSocket listener_;
   const int stop_;  // an eventfd that ends the acceptor's wait
   const std::chrono::milliseconds idle_;
   const std::function<std::shared_ptr<Shelf>()> shelf_now_;
   const std::shared_ptr<RegionPool> copies_;
-  std::mutex mutex_;
-  std::list<Connection> connections_;
-  std::thread acceptor_;  // last: it uses the rest
+  Mutex mutex_;
+  std::list<Connection> connections_ REGROUP_GUARDED_BY(mutex_);
+  // Those between two requests, and since when.
+  std::map<const Connection*, std::chrono::steady_clock::time_point> resting_ REGROUP_GUARDED_BY(mutex_);
+  std::set<const Connection*> done_ REGROUP_GUARDED_BY(mutex_);  // their threads end
+  std::thread acceptor_;                                         // last: it uses the rest
 };
 
 }  // namespace regroup::agent

@@ -7,38 +7,24 @@
 namespace regroup::agent {
 
 Saver::Saver(std::chrono::milliseconds commit_wait, std::function<void(const CheckpointSaved&)> on_saved)
-    : commit_wait_(commit_wait),
-      on_saved_(std::move(on_saved)),
-      writer_([this] { run(to_write_, &Saver::write); }),
-      committer_([this] { run(to_commit_, &Saver::commit_and_prune); }) {}
+    : commit_wait_(commit_wait), on_saved_(std::move(on_saved)) {}
 
 Saver::~Saver() {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const SavingPtr& saving : under_way_) checkpoint::CancelFlag(saving->cancel).cancel();
-    to_write_.ends = true;
-  }
-  changed_.notify_all();
-  writer_.join();
-  {
-    const std::lock_guard lock(mutex_);
-    to_commit_.ends = true;  // the writer hands nothing over any more
-  }
-  changed_.notify_all();
-  committer_.join();
+  const LockGuard lock(mutex_);
+  for (const SavingPtr& saving : under_way_) checkpoint::CancelFlag(saving->cancel).cancel();
 }
 
 void Saver::save(Saving saving) {
+  const auto kept = std::make_shared<const Saving>(std::move(saving));
   {
-    const std::lock_guard lock(mutex_);
-    under_way_.push_back(std::make_shared<const Saving>(std::move(saving)));
-    to_write_.waiting.push_back(under_way_.back());
+    const LockGuard lock(mutex_);
+    under_way_.push_back(kept);
   }
-  changed_.notify_all();
+  writer_.post([this, kept] { write(kept); });
 }
 
 void Saver::cancel_before(const std::string& job, Epoch epoch) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   for (const SavingPtr& saving : under_way_) {
     if (saving->request.info.job == job && saving->request.info.epoch < epoch)
       checkpoint::CancelFlag(saving->cancel).cancel();
@@ -46,22 +32,8 @@ void Saver::cancel_before(const std::string& job, Epoch epoch) {
 }
 
 int Saver::under_way() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return static_cast<int>(under_way_.size());
-}
-
-void Saver::run(Queue& queue, void (Saver::*work)(const SavingPtr&)) {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return queue.ends || !queue.waiting.empty(); });
-    if (queue.waiting.empty()) return;
-    SavingPtr saving = std::move(queue.waiting.front());
-    queue.waiting.pop_front();
-    lock.unlock();
-    (this->*work)(saving);
-    saving.reset();
-    lock.lock();
-  }
 }
 
 void Saver::write(const SavingPtr& saving) {
@@ -79,11 +51,7 @@ void Saver::write(const SavingPtr& saving) {
     saved.bytes = written->bytes;
     return report(saving, saved);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    to_commit_.waiting.push_back(saving);
-  }
-  changed_.notify_all();
+  committer_.post([this, saving] { commit_and_prune(saving); });
 }
 
 void Saver::commit_and_prune(const SavingPtr& saving) {
@@ -115,7 +83,7 @@ void Saver::report(const SavingPtr& saving, CheckpointSaved saved) {
   saved.epoch = saving->request.info.epoch;
   saved.seconds = seconds_since(saving->since);
   {
-    const std::lock_guard lock(mutex_);
+    const LockGuard lock(mutex_);
     under_way_.remove(saving);
   }
   on_saved_(saved);

@@ -8,13 +8,11 @@
 
 #include "agent/snapshots/region.hpp"
 #include "api/keeper_reports.hpp"
+#include "base/mutex.hpp"
+#include "base/work_queue.hpp"
 #include "checkpoint/io/save.hpp"
 
-#include <condition_variable>
-#include <deque>
 #include <list>
-#include <mutex>
-#include <thread>
 
 namespace regroup::agent {
 
@@ -39,24 +37,16 @@ class Saver {
 
  private:
   using SavingPtr = std::shared_ptr<const Saving>;
-  struct Queue {
-    std::deque<SavingPtr> waiting;
-    bool ends = false;
-  };
-  void run(Queue& queue, void (Saver::*work)(const SavingPtr&));
   void write(const SavingPtr& saving);
   void commit_and_prune(const SavingPtr& saving);
   void report(const SavingPtr& saving, CheckpointSaved saved);
 
   const std::chrono::milliseconds commit_wait_;
   const std::function<void(const CheckpointSaved&)> on_saved_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::list<SavingPtr> under_way_;
-  Queue to_write_;
-  Queue to_commit_;
-  std::thread writer_;
-  std::thread committer_;
+  mutable Mutex mutex_;
+  std::list<SavingPtr> under_way_ REGROUP_GUARDED_BY(mutex_);
+  WorkQueue committer_{WorkQueue::AtEnd::kRunsTheRest};
+  WorkQueue writer_{WorkQueue::AtEnd::kRunsTheRest};  // goes first: it hands over to the committer
 };
 
 }  // namespace regroup::agent

@@ -7,43 +7,15 @@
 namespace regroup::agent {
 
 Taker::Taker(std::chrono::milliseconds idle, std::function<void(const SnapshotKept&)> on_kept)
-    : idle_(idle), on_kept_(std::move(on_kept)), thread_([this] { work(); }) {}
+    : idle_(idle), on_kept_(std::move(on_kept)) {}
 
-Taker::~Taker() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
-  senders_.clear();
-}
+Taker::~Taker() { stopping_ = true; }
 
 void Taker::take(Taking taking) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(taking));
-  }
-  changed_.notify_all();
-}
-
-void Taker::work() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    Taking taking = std::move(queue_.front());
-    queue_.pop_front();
-    const bool stopping = stopping_;
-    lock.unlock();
-    if (stopping) {
-      report(taking, "this agent stops");
-    } else {
-      finish(taking);
-    }
-    taking = {};
-    lock.lock();
-  }
+  queue_.post([this, taking = std::move(taking)] {
+    if (stopping_) return report(taking, "this agent stops");
+    finish(taking);
+  });
 }
 
 void Taker::finish(const Taking& taking) {

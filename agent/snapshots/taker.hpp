@@ -9,7 +9,9 @@
 
 #include "agent/snapshots/buddy_sender.hpp"
 #include "api/keeper_reports.hpp"
+#include "base/work_queue.hpp"
 
+#include <atomic>
 #include <map>
 
 namespace regroup::agent {
@@ -36,19 +38,15 @@ class Taker {
   void take(Taking taking);
 
  private:
-  void work();
   void finish(const Taking& taking);
   void send(Taking taking);
   void report(const Taking& taking, const std::string& problem) const;
 
   const std::chrono::milliseconds idle_;
   const std::function<void(const SnapshotKept&)> on_kept_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Taking> queue_;
-  bool stopping_ = false;
-  std::map<std::string, std::unique_ptr<BuddySender>> senders_;  // the thread's
-  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  std::map<std::string, std::unique_ptr<BuddySender>> senders_;  // the queue's thread alone
+  WorkQueue queue_{WorkQueue::AtEnd::kRunsTheRest};              // last: its work uses the rest
 };
 
 }  // namespace regroup::agent
