@@ -25,8 +25,7 @@ struct EpollTarget {
 };
 
 struct MeshCounters {
-  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, bytes_fetched{0}, messages_sent{0}, messages_received{0},
-      refused{0}, stale_dropped{0};
+  std::atomic<std::uint64_t> bytes_received{0}, bytes_fetched{0}, refused{0}, stale_dropped{0};
 };
 
 // Where bytes go that have no place of their own; one for an I/O thread.

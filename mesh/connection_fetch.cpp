@@ -46,7 +46,7 @@ Connection::Read Connection::fetch(const Offer& offer) {
     }
   }
   finish_piece();
-  const auto& control = link->lanes[static_cast<std::size_t>(Lane::kControl)];
+  const auto& control = link->at(Lane::kControl);
   if (!control) return Read::kBadFrame;
   control->send_frame({FrameType::kTaken});
   return Read::kMore;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -17,9 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 constexpr std::size_t kMostStrangers = 4096;  // handshakes of others under way; more are turned away
 constexpr std::array<Lane, 2> kLanes = {Lane::kControl, Lane::kBulk};
-
-std::shared_ptr<Connection>& lane_of(Link& link, Lane lane) { return link.lanes[static_cast<std::size_t>(lane)]; }
-Attempt& attempt_of(Link& link, Lane lane) { return link.attempts[static_cast<std::size_t>(lane)]; }
 
 }  // namespace
 
@@ -51,9 +47,9 @@ void Connector::want(const std::shared_ptr<Link>& link, Link::Wish wish, Time no
   link->wish = wish;
   wanted_.insert(link);
   for (Lane lane : kLanes) {
-    attempt_of(*link, lane).failures = 0;
-    attempt_of(*link, lane).next = now;
-    if (!lane_of(*link, lane) && !attempt_of(*link, lane).active) dial(link, lane, now);
+    link->attempt(lane).failures = 0;
+    link->attempt(lane).next = now;
+    if (!link->at(lane) && !link->attempt(lane).active) dial(link, lane, now);
   }
 }
 
@@ -75,13 +71,13 @@ void Connector::dial(const std::shared_ptr<Link>& link, Lane lane, Time now) {
   socket->deadline = now + std::max(5 * heartbeat_, milliseconds(1000));
   epoll_event event{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.ptr = static_cast<EpollTarget*>(socket.get())}};
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event);
-  attempt_of(*link, lane).active = socket.get();
+  link->attempt(lane).active = socket.get();
   sockets_.emplace(socket.get(), std::move(socket));
 }
 
 void Connector::failed(const std::shared_ptr<Link>& link, Lane lane, Time now, bool refused,
                        const std::string& reason) {
-  Attempt& attempt = attempt_of(*link, lane);
+  Attempt& attempt = link->attempt(lane);
   ++attempt.failures;
   attempt.next = now + std::min(milliseconds(1 << std::min(attempt.failures, 10)), heartbeat_);
   // A listener that closes without a word is one that is just dying: the next try is refused.
@@ -114,14 +110,6 @@ void Connector::on_listener(Time now) {
   }
 }
 
-bool Connector::flush(HandshakeSocket* socket) {
-  std::string& output = socket->handshake.output();
-  if (output.empty()) return true;
-  const ssize_t n = ::send(socket->fd, output.data(), output.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n > 0) output.erase(0, static_cast<std::size_t>(n));
-  return output.empty();  // a fresh socket takes a few hundred bytes, or it is broken
-}
-
 void Connector::on_event(HandshakeSocket* socket, std::uint32_t, Time now) {
   if (!sockets_.contains(socket)) return;
   if (socket->connecting) {
@@ -142,98 +130,6 @@ void Connector::on_event(HandshakeSocket* socket, std::uint32_t, Time now) {
     flush(socket);
   }
   advance(socket, now);
-}
-
-void Connector::advance(HandshakeSocket* socket, Time now) {
-  using Next = Handshake::Next;
-  char buffer[4096];
-  for (;;) {
-    const ssize_t n = ::recv(socket->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-    const bool dialler = socket->link != nullptr;
-    const auto link = socket->link;
-    const Lane lane = socket->handshake.lane();
-    if (n <= 0) {
-      if (!dialler) ++counters_.refused;
-      drop_socket(socket);
-      if (dialler) failed(link, lane, now, false, "closed during the handshake");
-      return;
-    }
-    Next next = socket->handshake.feed({buffer, static_cast<std::size_t>(n)});
-    if (next == Next::kHello) {
-      on_hello(socket);
-      flush(socket);
-      next = socket->handshake.feed({});
-    }
-    if (next == Next::kProve) {
-      if (lane_of(*link, lane)) return drop_socket(socket);
-      socket->handshake.prove();
-      flush(socket);
-      next = socket->handshake.feed({});
-    }
-    if (next == Next::kMore) continue;
-    if (next == Next::kAccepted) return accepted(socket);
-    if (next == Next::kDecide && decide(socket, now)) return;
-    if (next == Next::kYield) {
-      drop_socket(socket);
-      attempt_of(*link, lane).next = now + milliseconds(10);
-      return;
-    }
-    if (next == Next::kRefused) {
-      const auto count = ++counters_.refused;
-      flush(socket);
-      const std::string reason = socket->handshake.reason();
-      if (std::has_single_bit(count)) {  // strangers must not fill the log
-        log::warn("mesh_peer_refused", {{"peer", to_string(socket->handshake.peer())},
-                                        {"dialled", dialler},
-                                        {"reason", reason},
-                                        {"refused_so_far", count}});
-      }
-      drop_socket(socket);
-      if (dialler) failed(link, lane, now, true, reason);
-      return;
-    }
-  }
-}
-
-void Connector::on_hello(HandshakeSocket* socket) {
-  const auto link = owner_.find_link(socket->handshake.peer());
-  const auto live = link ? lane_of(*link, socket->handshake.lane()) : nullptr;
-  socket->seen_instance = live ? live->instance : 0;
-}
-
-bool Connector::decide(HandshakeSocket* socket, Time) {
-  const Lane lane = socket->handshake.lane();
-  const auto link = owner_.make_link(socket->handshake.peer());
-  Attempt& own = attempt_of(*link, lane);
-  const auto& live = lane_of(*link, lane);
-  const bool own_dial_wins = self_ > link->id && own.active && own.active->hello_sent;
-  const bool came_meanwhile = self_ > link->id && live && live->instance != socket->seen_instance;
-  if (own_dial_wins || came_meanwhile) {
-    socket->handshake.decide(Handshake::Verdict::kYield);
-    flush(socket);
-    drop_socket(socket);
-    return true;
-  }
-  if (own.active) drop_socket(own.active);
-  socket->handshake.decide(Handshake::Verdict::kAccepted);
-  if (!flush(socket)) {
-    drop_socket(socket);
-    return true;
-  }
-  const std::string first = socket->handshake.leftover();
-  const int fd = release_socket(socket);
-  owner_.on_connection(link, lane, fd, first);
-  return true;
-}
-
-void Connector::accepted(HandshakeSocket* socket) {
-  const auto link = socket->link;
-  const Lane lane = socket->handshake.lane();
-  const std::string first = socket->handshake.leftover();
-  const int fd = release_socket(socket);
-  owner_.on_connection(link, lane, fd, first);
 }
 
 int Connector::release_socket(HandshakeSocket* socket) {
@@ -277,8 +173,8 @@ void Connector::tick(Time now) {
       continue;
     }
     for (Lane lane : kLanes) {
-      Attempt& attempt = attempt_of(*link, lane);
-      if (!lane_of(*link, lane) && !attempt.active && now >= attempt.next) dial(link, lane, now);
+      Attempt& attempt = link->attempt(lane);
+      if (!link->at(lane) && !attempt.active && now >= attempt.next) dial(link, lane, now);
     }
   }
 }
@@ -287,8 +183,9 @@ Connector::Time Connector::next_tick() const {
   Time soonest = Time::max();
   for (const auto& link : wanted_) {
     if (link->wish == Link::Wish::kRedial) soonest = std::min(soonest, link->redial_until);
-    for (std::size_t lane = 0; lane < 2; ++lane) {
-      if (!link->lanes[lane] && !link->attempts[lane].active) soonest = std::min(soonest, link->attempts[lane].next);
+    for (Lane lane : kLanes) {
+      const Attempt& attempt = link->attempt(lane);
+      if (!link->at(lane) && !attempt.active) soonest = std::min(soonest, attempt.next);
     }
   }
   for (const auto& [raw, socket] : sockets_) soonest = std::min(soonest, socket->deadline);

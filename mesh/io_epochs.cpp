@@ -20,8 +20,8 @@ void IoThread::on(Enter& command) {
   finish_enter(newer_epoch(request->epoch));  // one that timed out
   const bool passed = state_.newest > request->epoch.value;
   cut_all(request->epoch, newer_epoch(request->epoch));
-  for (auto& [id, link] : links_) {
-    for (auto& connection : link->lanes) {
+  for (const auto& [id, link] : links_.mine()) {
+    for (const auto& connection : link->lanes.mine()) {
       // of the same epoch, entered anew
       if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));
     }
@@ -39,13 +39,8 @@ void IoThread::on(Enter& command) {
     link->pulse.restart(running_);
     links.push_back(link);
   }
-  for (auto& [id, link] : links_) link->inbox.open(entered_, link->takes_part);
-  {
-    std::lock_guard lock(request->mutex);
-    request->links = std::move(links);
-    request->begun = true;
-  }
-  request->changed.notify_all();
+  for (const auto& [id, link] : links_.mine()) link->inbox.open(entered_, link->takes_part);
+  request->begin(std::move(links));
   entering_ = request;
   if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
   want(request->peers);
@@ -57,9 +52,9 @@ void IoThread::on(Enter& command) {
 
 void IoThread::cut_all(Epoch below, const Error& why) {
   floor_ = std::max(floor_, below);
-  for (auto& [id, link] : links_) {
+  for (const auto& [id, link] : links_.mine()) {
     link->inbox.close_below(below, why);
-    for (auto& connection : link->lanes) {
+    for (const auto& connection : link->lanes.mine()) {
       if (connection) connection->cut(below, why);
     }
   }
@@ -69,19 +64,14 @@ void IoThread::cut_all(Epoch below, const Error& why) {
 
 void IoThread::finish_enter(Result<void> outcome) {
   if (!entering_) return;
-  {
-    std::lock_guard lock(entering_->mutex);
-    entering_->done = true;
-    entering_->outcome = std::move(outcome);
-  }
-  entering_->changed.notify_all();
+  entering_->end(std::move(outcome));
   entering_.reset();
 }
 
 void IoThread::check_enter() {
   if (!entering_) return;
-  for (const auto& link : entering_->links) {
-    if (link && !link->connected()) return;
+  for (const auto& [id, link] : links_.mine()) {
+    if (link->takes_part && !link->connected()) return;
   }
   finish_enter({});
 }

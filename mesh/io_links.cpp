@@ -3,6 +3,7 @@
 #include "mesh/io_thread.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace regroup::mesh {
 namespace {
@@ -12,8 +13,8 @@ using std::chrono::milliseconds;
 }  // namespace
 
 std::shared_ptr<Link> IoThread::find_link(const WorkerId& id) {
-  const auto found = links_.find(id);
-  return found == links_.end() ? nullptr : found->second;
+  const auto found = links_.mine().find(id);
+  return found == links_.mine().end() ? nullptr : found->second;
 }
 
 std::shared_ptr<Link> IoThread::make_link(const WorkerId& id) {
@@ -21,20 +22,15 @@ std::shared_ptr<Link> IoThread::make_link(const WorkerId& id) {
   auto link = std::make_shared<Link>(id, state_.unmatched);
   link->inbox.close_below(floor_, newer_epoch(floor_));
   link->inbox.open(entered_, false);
-  std::lock_guard lock(links_mutex_);
-  links_.emplace(id, link);
+  links_.change([&](auto& links) { links.emplace(id, link); });
   return link;
 }
 
 void IoThread::on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) {
-  auto& place = link->lanes[static_cast<std::size_t>(lane)];
-  if (place) disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " connected anew"});
+  if (link->at(lane)) disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " connected anew"});
   const auto connection = std::make_shared<Connection>(epoll_, fd, lane, link, options_, state_.counters);
-  {
-    std::lock_guard lock(link->mutex);
-    place = connection;
-  }
-  link->attempts[static_cast<std::size_t>(lane)].failures = 0;
+  link->lanes.change([&](auto& lanes) { lanes[static_cast<std::size_t>(lane)] = connection; });
+  link->attempt(lane).failures = 0;
   connection->readable = true;  // bytes may have come before epoll watched it as a connection
   connection->start();
   if (link->connected()) {
@@ -57,7 +53,7 @@ void IoThread::on_broken(const std::shared_ptr<Connection>& connection, const st
   const auto link = connection->link;
   const bool was_connected = link->connected();
   // What still lies on the other lane came before the end and counts.
-  const auto other = link->lanes[connection->lane == Lane::kControl ? 1 : 0];
+  const auto other = link->at(connection->lane == Lane::kControl ? Lane::kBulk : Lane::kControl);
   if (other && !other->paused) {
     std::size_t bytes = 1;
     for (int i = 0; i < 256 && bytes > 0; ++i) {
@@ -79,18 +75,18 @@ void IoThread::on_broken(const std::shared_ptr<Connection>& connection, const st
 
 void IoThread::disconnect(const std::shared_ptr<Link>& link, const Error& why) {
   lose_transfers(link, why);
-  std::lock_guard lock(link->mutex);
-  for (auto& connection : link->lanes) {
-    if (!connection) continue;
-    connection->close(why);
-    closed_.push_back(std::move(connection));  // events of this batch may still point at it
-    connection.reset();
-  }
+  link->lanes.change([&](auto& lanes) {
+    for (auto& connection : lanes) {
+      if (!connection) continue;
+      connection->close(why);
+      closed_.push_back(std::exchange(connection, nullptr));  // events of this batch may still point at it
+    }
+  });
 }
 
 void IoThread::lose_transfers(const std::shared_ptr<Link>& link, const Error& why) {
   link->inbox.lose(entered_, why);
-  for (auto& connection : link->lanes) {
+  for (const auto& connection : link->lanes.mine()) {
     if (connection) connection->cut(Epoch{~0ull}, why);
   }
 }
@@ -114,7 +110,7 @@ void IoThread::report_lost(const std::shared_ptr<Link>& link, Evidence evidence)
 }
 
 void IoThread::want(const std::vector<ResolvedPeer>& peers) {
-  for (auto& [id, link] : links_) {
+  for (const auto& [id, link] : links_.mine()) {
     if (link->wish == Link::Wish::kWanted) connector_->stop(link);
   }
   for (const ResolvedPeer& peer : peers) {
@@ -127,17 +123,17 @@ void IoThread::want(const std::vector<ResolvedPeer>& peers) {
 
 // Links of nobody we talk to, so that a long life among short ones needs no growing memory.
 void IoThread::forget_strangers() {
-  for (auto it = links_.begin(); it != links_.end();) {
+  for (auto it = links_.mine().begin(); it != links_.mine().end();) {
     const auto link = it->second;
     const bool silent = link->connected() && link->pulse.silent();
-    if (link->takes_part || link->wish != Link::Wish::kNone || ((link->lanes[0] || link->lanes[1]) && !silent) ||
-        link->attempts[0].active || link->attempts[1].active) {
+    const bool open = link->at(Lane::kControl) || link->at(Lane::kBulk);
+    const bool dials = link->attempt(Lane::kControl).active || link->attempt(Lane::kBulk).active;
+    if (link->takes_part || link->wish != Link::Wish::kNone || (open && !silent) || dials) {
       ++it;
       continue;
     }
     disconnect(link, {Code::kPeerLost, "peer " + to_string(link->id) + " takes no part and is silent"});
-    std::lock_guard lock(links_mutex_);
-    it = links_.erase(it);
+    it = links_.change([&](auto& links) { return links.erase(it); });
   }
 }
 
@@ -148,23 +144,25 @@ void IoThread::tick() {
     send_beats();
   }
   std::vector<std::shared_ptr<Link>> links;
-  for (auto& [id, link] : links_) links.push_back(link);
+  for (const auto& [id, link] : links_.mine()) links.push_back(link);
   for (const auto& link : links) judge(link);
 }
 
 void IoThread::send_beats() {
   const Frame beat{FrameType::kBeat, entered_.value, state_.progress.load(), state_.waiting.load() ? 1u : 0u, 0, 0};
-  for (auto& [id, link] : links_) {
-    if (!link->lanes[0]) continue;
-    link->lanes[0]->queue_beat(beat);
-    list(link->lanes[0]);
+  for (const auto& [id, link] : links_.mine()) {
+    const auto& control = link->at(Lane::kControl);
+    if (!control) continue;
+    control->queue_beat(beat);
+    list(control);
   }
 }
 
 void IoThread::judge(const std::shared_ptr<Link>& link) {
   if (!link->connected()) return;
   // it is we who do not read
-  if (link->lanes[0]->paused || link->lanes[0]->readable || link->lanes[1]->readable) link->pulse.heard(running_);
+  const auto &control = *link->at(Lane::kControl), &bulk = *link->at(Lane::kBulk);
+  if (control.paused || control.readable || bulk.readable) link->pulse.heard(running_);
   const auto hang_limit =
       link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
   switch (link->pulse.check(running_, 5 * options_.heartbeat, hang_limit)) {

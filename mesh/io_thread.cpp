@@ -58,9 +58,9 @@ IoThread::~IoThread() {
   }
   const Error closed{Code::kPeerLost, "the mesh was closed"};
   take_commands();
-  for (auto& [id, link] : links_) disconnect(link, closed);
+  for (const auto& [id, link] : links_.mine()) disconnect(link, closed);
   finish_enter(closed);
-  for (auto& [id, link] : links_) link->lanes = {};
+  for (const auto& [id, link] : links_.mine()) link->lanes.change([](auto& lanes) { lanes = {}; });
   connector_.reset();
   if (wake_ >= 0) ::close(wake_);
   if (epoll_ >= 0) ::close(epoll_);
@@ -79,15 +79,11 @@ void IoThread::submit(Command command) {
 }
 
 bool IoThread::connected(const WorkerId& peer) {
-  std::shared_ptr<Link> link;
-  {
-    std::lock_guard lock(links_mutex_);
-    const auto found = links_.find(peer);
-    if (found == links_.end()) return false;
-    link = found->second;
-  }
-  std::lock_guard lock(link->mutex);
-  return link->lanes[0] && link->lanes[1];
+  const auto link = links_.look([&](const auto& links) {
+    const auto found = links.find(peer);
+    return found == links.end() ? nullptr : found->second;
+  });
+  return link && link->lanes.look([](const auto& lanes) { return lanes[0] && lanes[1]; });
 }
 
 void IoThread::run() {
@@ -140,7 +136,7 @@ void IoThread::wait_and_dispatch() {
         break;
       case EpollTarget::Kind::kConnection: {
         auto* raw = static_cast<Connection*>(target);
-        const auto connection = raw->link->lanes[static_cast<std::size_t>(raw->lane)];
+        const auto connection = raw->link->at(raw->lane);
         if (connection.get() != raw) break;  // closed within this batch
         if (events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) connection->readable = true;
         if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) connection->hung_up = true;
@@ -171,7 +167,7 @@ void IoThread::on(Warm& command) { want(command.peers); }
 void IoThread::on(SendLarge& command) {
   Error why;
   if (command.link->inbox.over(command.send->epoch, why)) return command.send->fail(why);
-  const auto connection = command.link->lanes[static_cast<std::size_t>(command.lane)];
+  const auto connection = command.link->at(command.lane);
   if (!connection) return command.send->fail({Code::kPeerLost, to_string(command.link->id) + " is not connected"});
   connection->queue_large(std::move(command.send));
   list(connection);
@@ -186,86 +182,8 @@ void IoThread::on(Resume&) {
   const auto paused = std::exchange(paused_, {});
   num_paused_ = 0;
   for (const auto& connection : paused) {
-    if (connection->link->lanes[static_cast<std::size_t>(connection->lane)] == connection) list(connection);
+    if (connection->link->at(connection->lane) == connection) list(connection);
   }
-}
-
-void IoThread::list(const std::shared_ptr<Connection>& connection) {
-  if (connection->listed) return;
-  connection->listed = true;
-  (connection->lane == Lane::kControl ? ready_control_ : ready_bulk_).push_back(connection);
-}
-
-void IoThread::serve(std::vector<std::shared_ptr<Connection>>& ready, int most_reads, int most_writes) {
-  const auto batch = std::exchange(ready, {});
-  for (const auto& connection : batch) {
-    connection->listed = false;
-    if (connection->link->lanes[static_cast<std::size_t>(connection->lane)] != connection) continue;
-    if (serve_one(connection, most_reads, most_writes)) list(connection);
-  }
-}
-
-bool IoThread::serve_one(const std::shared_ptr<Connection>& connection, int most_reads, int most_writes) {
-  bool more = false;
-  if (connection->readable) {
-    if (!read_from(connection, most_reads)) return false;
-    more = connection->readable && !connection->paused;
-  }
-  Outbox::Write result = Outbox::Write::kMore;
-  for (int i = 0; i < most_writes && result == Outbox::Write::kMore; ++i)
-    result = connection->write_some(options_.piece_bytes);
-  if (result == Outbox::Write::kBroken) {
-    connection->readable = connection->hung_up = true;  // reading finds the end, after what still lies there
-    return true;
-  }
-  return more || result == Outbox::Write::kMore;
-}
-
-// False when the connection is gone.
-bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most_reads) {
-  for (int i = 0; i < most_reads; ++i) {
-    std::size_t bytes = 0;
-    const Connection::Read result = connection->read_some(scratch_, bytes);
-    if (bytes > 0) connection->link->pulse.heard(running_);
-    take_beat(*connection);
-    if (!take_answers(*connection)) {
-      ++state_.counters.refused;
-      on_broken(connection, "answered an offer that was not made");
-      return false;
-    }
-    switch (result) {
-      case Connection::Read::kMore:
-        break;
-      case Connection::Read::kDrained:
-        connection->readable = false;
-        return true;
-      case Connection::Read::kPaused:
-        paused_.push_back(connection);
-        num_paused_ = static_cast<int>(paused_.size());
-        return true;
-      case Connection::Read::kEof:
-        on_broken(connection, "the connection was closed");
-        return false;
-      case Connection::Read::kBadFrame:
-        ++state_.counters.refused;
-        on_broken(connection, "sent a malformed or oversize frame");
-        return false;
-    }
-  }
-  return true;
-}
-
-bool IoThread::take_answers(Connection& connection) {
-  const int answers = connection.take_answers();
-  if (answers == 0) return true;
-  const auto& bulk = connection.link->lanes[static_cast<std::size_t>(Lane::kBulk)];
-  if (!bulk || !bulk->taken(answers)) return false;
-  list(bulk);
-  return true;
-}
-
-void IoThread::take_beat(Connection& connection) {
-  if (const auto beat = connection.take_beat()) connection.link->pulse.beat(running_, beat->tag, beat->total != 0);
 }
 
 }  // namespace regroup::mesh

@@ -4,34 +4,19 @@
 // Everything that ends a transfer early happens on this thread, a newer epoch as well as a lost peer. So no transfer
 // can end while its buffer is being read or written, and once it has ended nobody touches the buffer.
 //
-// The class has three files: io_thread.cpp (the loop, reading and writing), io_epochs.cpp (how an epoch is entered and
-// older ones are cut off) and io_links.cpp (how peers become connected, prove to be alive, and get lost).
+// The class has four files: io_thread.cpp (the loop and its commands), io_serve.cpp (reading and writing),
+// io_epochs.cpp (how an epoch is entered and older ones are cut off) and io_links.cpp (how peers become connected,
+// prove to be alive, and get lost).
 #pragma once
 
 #include "base/mutex.hpp"
 #include "mesh/connector.hpp"
+#include "mesh/enter_request.hpp"
 
-#include <condition_variable>
 #include <thread>
 #include <variant>
 
 namespace regroup::mesh {
-
-struct ResolvedPeer {
-  WorkerId id;
-  std::optional<SocketAddress> address;  // none: it must dial us
-};
-
-// enter() under way: filled by the I/O thread, waited for by the main thread.
-struct EnterRequest {
-  Epoch epoch;
-  std::vector<ResolvedPeer> peers;  // index = rank; self included
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool begun = false, done = false;          // begun: nothing of older epochs is touched any more
-  Result<void> outcome;                      // once done
-  std::vector<std::shared_ptr<Link>> links;  // once begun; null for self
-};
 
 // What both threads look at.
 struct MeshState {
@@ -88,6 +73,7 @@ class IoThread final : public Connector::Owner {
   void on(SendSmall& command);
   void on(Resume& command);
 
+  // How connections are read and written (io_serve.cpp).
   void list(const std::shared_ptr<Connection>& connection);
   void serve(std::vector<std::shared_ptr<Connection>>& ready, int most_reads, int most_writes);
   bool serve_one(const std::shared_ptr<Connection>& connection, int most_reads, int most_writes);
@@ -123,8 +109,7 @@ class IoThread final : public Connector::Owner {
   EpollTarget wake_target_{EpollTarget::Kind::kWake};
   std::unique_ptr<Connector> connector_;
 
-  std::mutex links_mutex_;  // guards changing links_, and reading it outside the I/O thread
-  std::map<WorkerId, std::shared_ptr<Link>> links_;
+  OneWriter<std::map<WorkerId, std::shared_ptr<Link>>> links_;  // the I/O thread writes
 
   Mutex commands_mutex_;
   std::vector<Command> commands_ REGROUP_GUARDED_BY(commands_mutex_);

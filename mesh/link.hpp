@@ -1,6 +1,7 @@
 // link.hpp: everything about one peer: its two connections, its messages, its pulse, and whether we dial it.
 #pragma once
 
+#include "base/one_writer.hpp"
 #include "mesh/connection.hpp"
 #include "mesh/pulse.hpp"
 #include "net/address.hpp"
@@ -30,8 +31,7 @@ struct Link {
   const WorkerId id;
   Inbox inbox;
 
-  std::mutex mutex;                                  // guards writing `lanes`, and reading it outside the I/O thread
-  std::array<std::shared_ptr<Connection>, 2> lanes;  // by Lane
+  OneWriter<std::array<std::shared_ptr<Connection>, 2>> lanes;  // by Lane; the I/O thread writes
 
   // I/O thread only.
   std::optional<SocketAddress> address;
@@ -40,13 +40,12 @@ struct Link {
   std::chrono::steady_clock::time_point redial_until{};
   Pulse pulse;
   bool takes_part = false;  // in the epoch entered last
-  bool announced = false;   // on_connected was said
 
-  [[nodiscard]] std::shared_ptr<Connection> connection(Lane lane) {
-    std::lock_guard lock(mutex);
-    return lanes[static_cast<std::size_t>(lane)];
+  [[nodiscard]] const std::shared_ptr<Connection>& at(Lane lane) const {
+    return lanes.mine()[static_cast<std::size_t>(lane)];
   }
-  [[nodiscard]] bool connected() const { return lanes[0] && lanes[1]; }  // I/O thread
+  [[nodiscard]] Attempt& attempt(Lane lane) { return attempts[static_cast<std::size_t>(lane)]; }
+  [[nodiscard]] bool connected() const { return lanes.mine()[0] && lanes.mine()[1]; }
 };
 
 }  // namespace regroup::mesh

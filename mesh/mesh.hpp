@@ -113,8 +113,7 @@ class Mesh {
   virtual Result<std::vector<std::byte>> wait_message(const TransferPtr& transfer) = 0;
 
   struct Counters {
-    std::uint64_t bytes_sent = 0, bytes_received = 0, bytes_fetched = 0, messages_sent = 0, messages_received = 0,
-                  refused = 0, stale_dropped = 0;
+    std::uint64_t bytes_received = 0, bytes_fetched = 0, refused = 0, stale_dropped = 0;
   };
   // fetched: those of the received that were copied from the peer's memory
   [[nodiscard]] virtual Counters counters() const = 0;

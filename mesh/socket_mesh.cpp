@@ -97,24 +97,18 @@ Result<void> SocketMesh::enter(Epoch epoch, const std::vector<Peer>& participant
   while (seen < epoch.value && !state_.newest.compare_exchange_weak(seen, epoch.value)) {
   }
   const Waiting waiting(state_.waiting);
-  const auto request = std::make_shared<EnterRequest>();
-  request->epoch = epoch;
-  request->peers = std::move(*peers);
+  const auto request = std::make_shared<EnterRequest>(epoch, std::move(*peers));
   io_->submit(IoThread::Enter{request});
-  std::unique_lock lock(request->mutex);
-  request->changed.wait(lock, [&] { return request->begun; });  // from here on no buffer of an older epoch is touched
+  auto links = request->wait_begun();  // from here on no buffer of an older epoch is touched
   epoch_ = epoch;
   self_ = Rank{static_cast<int>(own - participants.begin())};
-  links_ = request->links;
-  if (!request->changed.wait_for(lock, timeout, [&] { return request->done; })) {
-    std::string missing;
-    for (const auto& link : links_) {
-      if (link && !io_->connected(link->id)) missing += (missing.empty() ? "" : ", ") + to_string(link->id);
-    }
-    return Error{Code::kTimeout,
-                 "entering epoch " + std::to_string(epoch.value) + ": not connected in time: " + missing};
+  links_ = std::move(links);
+  if (const auto outcome = request->wait_ended(timeout)) return *outcome;
+  std::string missing;
+  for (const auto& link : links_) {
+    if (link && !io_->connected(link->id)) missing += (missing.empty() ? "" : ", ") + to_string(link->id);
   }
-  return request->outcome;
+  return Error{Code::kTimeout, "entering epoch " + std::to_string(epoch.value) + ": not connected in time: " + missing};
 }
 
 Link& SocketMesh::link(Rank rank) const {
@@ -134,7 +128,6 @@ TransferPtr SocketMesh::send(Rank to, Tag tag, std::span<const std::byte> bytes,
   } else if (peer.inbox.over(epoch_, why)) {
     transfer->fail(why);
   } else {
-    ++state_.counters.messages_sent;
     if (bytes.size() <= kSmallBytes) {
       send_small(peer, transfer, lane);
     } else {
@@ -145,7 +138,7 @@ TransferPtr SocketMesh::send(Rank to, Tag tag, std::span<const std::byte> bytes,
 }
 
 void SocketMesh::send_small(Link& to, const TransferPtr& transfer, Lane lane) {
-  const auto connection = to.connection(lane);
+  const auto connection = to.lanes.look([&](const auto& lanes) { return lanes[static_cast<std::size_t>(lane)]; });
   if (!connection) return transfer->fail({Code::kPeerLost, "peer " + to_string(to.id) + " is not connected"});
   const auto size = transfer->out.size();
   std::array<std::byte, kFrameBytes> frame;
@@ -208,8 +201,7 @@ Result<std::vector<std::byte>> SocketMesh::wait_message(const TransferPtr& trans
 
 Mesh::Counters SocketMesh::counters() const {
   const MeshCounters& c = state_.counters;
-  return {c.bytes_sent,        c.bytes_received, c.bytes_fetched, c.messages_sent,
-          c.messages_received, c.refused,        c.stale_dropped};
+  return {c.bytes_received, c.bytes_fetched, c.refused, c.stale_dropped};
 }
 
 }  // namespace regroup::mesh
