@@ -1,13 +1,10 @@
 #include "moe/worker/agent_link.hpp"
 
-#include "base/check.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 
 namespace regroup {
@@ -28,7 +25,7 @@ void AgentLink::read_loop() {
 }
 
 void AgentLink::handle(const ToWorker& message, int fd) {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   if (const auto* welcome = std::get_if<Welcome>(&message)) {
     welcome_ = *welcome;
   } else if (const auto* dial = std::get_if<DialPeers>(&message)) {
@@ -48,25 +45,9 @@ void AgentLink::handle(const ToWorker& message, int fd) {
       if (mesh_ != nullptr && plan_->when == When::kNow) mesh_->announce(plan_->epoch);
     }
   } else if (const auto* grant = std::get_if<ArenaGrant>(&message)) {
-    if (grant->bytes != slot_bytes_asked_ || grant->slot < 0) {
-      // The agent has no memory for it; or it answers a request that a later one replaced.
-      if (grant->bytes == slot_bytes_asked_) slots_asked_ = 0;
-      if (fd >= 0) close(fd);
-      changed_.notify_all();
-      return;
-    }
-    void* memory =
-        mmap(nullptr, static_cast<std::size_t>(grant->bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-    REGROUP_CHECK(memory != MAP_FAILED, "cannot map the agent's arena of", grant->bytes, "bytes");
-    close(fd);
-    arenas_.push_back({grant->slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant->bytes)}});
+    take_grant(*grant, fd);
   } else if (const auto* answer = std::get_if<SnapshotAnswer>(&message)) {
-    if (const auto found = snapshots_.find({answer->step, answer->epoch}); found != snapshots_.end()) {
-      if (answer->news == SnapshotNews::kSaveEnded) found->second.being_saved = false;
-      if (answer->news != SnapshotNews::kSaveEnded) found->second.kept = true;
-      if (answer->news == SnapshotNews::kSafe) found->second.safe = true;
-      ++answers_;
-    }
+    take_answer(*answer);
   } else if (const auto* stop = std::get_if<StopWorker>(&message)) {
     log::info("worker_stops", {{"reason", stop->reason}});
     _exit(0);
@@ -75,75 +56,79 @@ void AgentLink::handle(const ToWorker& message, int fd) {
 }
 
 Welcome AgentLink::wait_welcome() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return welcome_.has_value(); });
+  Lock lock(mutex_);
+  changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return welcome_.has_value(); });
   return *welcome_;
 }
 
 void AgentLink::attach(mesh::Mesh* mesh) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   mesh_ = mesh;
 }
 
 Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
-  std::unique_lock lock(mutex_);
-  const auto ready = [&] { return plan_ && plan_->epoch > above; };
+  Lock lock(mutex_);
   // Do not overwrite kWarm with kWaiting: the coordinator admits only workers that report kWarm.
-  if (!ready() && !reason.empty() && state_ != WorkerState::kWarm)
+  if (!planned_above(above) && !reason.empty() && state_ != WorkerState::kWarm)
     state_locked(WorkerState::kWaiting, entered_, reason);
-  changed_.wait(lock, ready);
+  changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return planned_above(above); });
   return *plan_;
 }
 
+bool AgentLink::planned_above(Epoch epoch) const { return plan_ && plan_->epoch > epoch; }
+
+bool AgentLink::replaced_locked() const { return planned_above(entered_) && !plan_->ends; }
+
 Epoch AgentLink::planned() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return plan_ ? plan_->epoch : Epoch(0);
 }
 
 bool AgentLink::must_stop(Epoch current) const {
-  const std::lock_guard lock(mutex_);
-  return plan_ && plan_->epoch > current && plan_->when == When::kNow;
+  const LockGuard lock(mutex_);
+  return planned_above(current) && plan_->when == When::kNow;
 }
 
 bool AgentLink::ends(Epoch epoch) const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return plan_ && plan_->epoch == epoch && plan_->ends;
 }
 
 std::chrono::steady_clock::time_point AgentLink::planned_at() const {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   return planned_at_;
 }
 
 void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   entered_ = epoch;
   counted_on_ = counted_on;
   // Withdrawn: suspicions of peers outside this epoch, of peers that are connected again, and those about a hang or a
   // fault, which the new epoch observes anew. A peer that is still cut off remains a suspect.
+  const mesh::Mesh& connections = *mesh_;
   std::erase_if(suspicions_, [&](const auto& entry) {
     const bool cut_off = entry.second.evidence == Evidence::kEof || entry.second.evidence == Evidence::kSilence;
-    return !counted_on.contains(entry.first) || !cut_off || mesh_->connected(entry.first);
+    return !counted_on.contains(entry.first) || !cut_off || connections.connected(entry.first);
   });
   send_suspects_locked();
 }
 
 void AgentLink::count_on(const std::set<WorkerId>& workers) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   counted_on_ = workers;
   if (std::erase_if(suspicions_, [&](const auto& entry) { return !workers.contains(entry.first); }) > 0)
     send_suspects_locked();
 }
 
 void AgentLink::peer_lost(const WorkerId& whom, Evidence evidence) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (!counted_on_.contains(whom)) return;
   suspicions_[whom] = {whom, evidence, wall_ms()};
   send_suspects_locked();
 }
 
 void AgentLink::peer_connected(const WorkerId& whom) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   if (suspicions_.erase(whom) > 0) send_suspects_locked();
   check_warm_locked();
 }
@@ -171,7 +156,7 @@ void AgentLink::send(const FromWorker& message) {
 }
 
 void AgentLink::state(WorkerState state, const std::string& text) {
-  const std::lock_guard lock(mutex_);
+  const LockGuard lock(mutex_);
   state_locked(state, entered_, text);
 }
 
@@ -179,73 +164,6 @@ void AgentLink::state(WorkerState state, const std::string& text) {
 void AgentLink::state_locked(WorkerState state, Epoch epoch, const std::string& text) {
   state_ = state;
   send(StateChanged{state, epoch, text});
-}
-
-void AgentLink::ask_for_arena(int slots, std::int64_t bytes) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Arena& arena : arenas_) munmap(arena.memory.data(), arena.memory.size());
-    arenas_.clear();
-    slots_asked_ = slots;
-    slot_bytes_asked_ = bytes;
-  }
-  send(NeedArena{slots, bytes});
-}
-
-std::vector<Arena> AgentLink::granted_arena(bool wait) {
-  std::unique_lock lock(mutex_);
-  const auto granted = [&] { return slots_asked_ > 0 && static_cast<int>(arenas_.size()) >= slots_asked_; };
-  if (wait) changed_.wait(lock, [&] { return granted() || slots_asked_ == 0 || replaced_locked(); });
-  return granted() ? arenas_ : std::vector<Arena>{};
-}
-
-void AgentLink::expect_answer(const SnapshotName& snapshot, bool durable) {
-  const std::lock_guard lock(mutex_);
-  snapshots_[snapshot] = {.being_saved = durable};
-}
-
-void AgentLink::drop(const SnapshotName& snapshot) {
-  const std::lock_guard lock(mutex_);
-  snapshots_.erase(snapshot);
-}
-
-bool AgentLink::safe(const SnapshotName& snapshot) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = snapshots_.find(snapshot);
-  return found != snapshots_.end() && found->second.safe;
-}
-
-bool AgentLink::settled(const SnapshotName& snapshot) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = snapshots_.find(snapshot);
-  return found == snapshots_.end() || (found->second.kept && !found->second.being_saved);
-}
-
-std::uint64_t AgentLink::answers() const {
-  const std::lock_guard lock(mutex_);
-  return answers_;
-}
-
-bool AgentLink::wait_answer(std::uint64_t seen) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return answers_ != seen || replaced_locked(); });
-  return !replaced_locked();
-}
-
-bool AgentLink::saving() const {
-  const std::lock_guard lock(mutex_);
-  return saving_locked();
-}
-
-bool AgentLink::replaced_locked() const { return plan_ && plan_->epoch > entered_ && !plan_->ends; }
-
-bool AgentLink::saving_locked() const {
-  return std::any_of(snapshots_.begin(), snapshots_.end(), [](const auto& entry) { return entry.second.being_saved; });
-}
-
-void AgentLink::wait_durable() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !saving_locked() || replaced_locked(); });
 }
 
 }  // namespace regroup

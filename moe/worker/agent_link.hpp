@@ -4,16 +4,17 @@
 // When the agent closes the socket or says StopWorker, the reader ends the process at once: every state that outlives
 // a worker is in other workers, in the agent's memory or on disk.
 // Threads: functions that wait: the main thread. Everything else: any thread.
+//
+// The class has two files: agent_link.cpp (messages, plans, peers) and agent_link_snapshots.cpp (slots, snapshots).
 #pragma once
 
 #include "api/worker_protocol.hpp"
+#include "base/mutex.hpp"
 #include "mesh/mesh.hpp"
 #include "net/framed_socket.hpp"
 
 #include <chrono>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -79,32 +80,36 @@ class AgentLink {
  private:
   void read_loop();
   void handle(const ToWorker& message, int fd);
-  void send_suspects_locked();
-  void check_warm_locked();
-  void state_locked(WorkerState state, Epoch epoch, const std::string& text);
-  [[nodiscard]] bool saving_locked() const;
-  [[nodiscard]] bool replaced_locked() const;  // a newer plan is to be entered
+  void take_grant(const ArenaGrant& grant, int fd) REGROUP_REQUIRES(mutex_);
+  void take_answer(const SnapshotAnswer& answer) REGROUP_REQUIRES(mutex_);
+  void send_suspects_locked() REGROUP_REQUIRES(mutex_);
+  void check_warm_locked() REGROUP_REQUIRES(mutex_);
+  void state_locked(WorkerState state, Epoch epoch, const std::string& text) REGROUP_REQUIRES(mutex_);
+  [[nodiscard]] bool planned_above(Epoch epoch) const REGROUP_REQUIRES(mutex_);
+  [[nodiscard]] bool granted_locked() const REGROUP_REQUIRES(mutex_);
+  [[nodiscard]] bool saving_locked() const REGROUP_REQUIRES(mutex_);
+  [[nodiscard]] bool replaced_locked() const REGROUP_REQUIRES(mutex_);  // a newer plan is to be entered
 
   FramedSocket socket_;
-  mesh::Mesh* mesh_ = nullptr;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Welcome> welcome_;
-  std::optional<Plan> plan_;
-  std::chrono::steady_clock::time_point planned_at_{};
-  Epoch entered_;
-  std::set<WorkerId> counted_on_;
-  std::map<WorkerId, Suspicion> suspicions_;
-  std::optional<DialPeers> dialling_;
-  WorkerState state_ = WorkerState::kStarting;
-  std::vector<Arena> arenas_;
-  int slots_asked_ = 0;
-  std::int64_t slot_bytes_asked_ = 0;
+  mutable Mutex mutex_;
+  Condition changed_;
+  mesh::Mesh* mesh_ REGROUP_GUARDED_BY(mutex_) = nullptr;
+  std::optional<Welcome> welcome_ REGROUP_GUARDED_BY(mutex_);
+  std::optional<Plan> plan_ REGROUP_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point planned_at_ REGROUP_GUARDED_BY(mutex_){};
+  Epoch entered_ REGROUP_GUARDED_BY(mutex_);
+  std::set<WorkerId> counted_on_ REGROUP_GUARDED_BY(mutex_);
+  std::map<WorkerId, Suspicion> suspicions_ REGROUP_GUARDED_BY(mutex_);
+  std::optional<DialPeers> dialling_ REGROUP_GUARDED_BY(mutex_);
+  WorkerState state_ REGROUP_GUARDED_BY(mutex_) = WorkerState::kStarting;
+  std::vector<Arena> arenas_ REGROUP_GUARDED_BY(mutex_);
+  int slots_asked_ REGROUP_GUARDED_BY(mutex_) = 0;
+  std::int64_t slot_bytes_asked_ REGROUP_GUARDED_BY(mutex_) = 0;
   struct Expected {
     bool kept = false, safe = false, being_saved = false;
   };
-  std::map<SnapshotName, Expected> snapshots_;
-  std::uint64_t answers_ = 0;
+  std::map<SnapshotName, Expected> snapshots_ REGROUP_GUARDED_BY(mutex_);
+  std::uint64_t answers_ REGROUP_GUARDED_BY(mutex_) = 0;
   std::thread reader_;
 };
 
