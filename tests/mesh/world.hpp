@@ -82,6 +82,10 @@ struct Told {
     std::unique_lock lock(mutex);
     return changed.wait_for(lock, timeout, condition);
   }
+  int so_far(Evidence evidence) {
+    std::lock_guard lock(mutex);
+    return count(evidence);
+  }
   int count(Evidence evidence) {  // under wait_for
     int n = 0;
     for (const auto& [whom, what] : lost) n += what == evidence;
