@@ -8,6 +8,7 @@ outside    headers of libraries stay where they belong; pure folders stay pure
 lines      no line is longer than .clang-format's limit (in .md: outside tables, code blocks and links), no tabs,
            no blanks at the end, a newline at the end
 format     clang-format 14 would change nothing
+mutexes    the product's mutexes are those of base/mutex.hpp, which clang checks
 leftovers  no TODO, FIXME, XXX, debugging output or conflict marks
 readme     what README.md names exists; links in every .md lead somewhere
 units      a .cpp has a header of its name, or the README of its folder names it
@@ -173,6 +174,18 @@ def check_format(tree):
         found = re.match(r"(?:\./)?([\w./-]+):(\d+):\d+: error: ", line)
         if found:
             tree.complain(found[1], int(found[2]), "clang-format lays this out otherwise (./dev fmt)")
+
+
+def check_mutexes(tree):
+    # A std::recursive_mutex may stay: Mutex is none.
+    plain = re.compile(r"\bstd::((timed_|shared_)?mutex|condition_variable|(lock_guard|unique_lock)\b(?!<std::rec))\b")
+    for path in tree.having(SOURCES):
+        if path.startswith(("tests/", "bench/")) or path == "base/mutex.hpp":
+            continue
+        for number, line in tree.lines(path):
+            found = plain.search(line.split("//")[0])
+            if found:
+                tree.complain(path, number, f"{found[0]}: clang cannot check it; base/mutex.hpp has one that it can")
 
 
 def check_leftovers(tree):

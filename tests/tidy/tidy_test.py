@@ -99,6 +99,14 @@ class Tidy(unittest.TestCase):
         self.expect("lines", "base/a.hpp", "int x; \n", "blanks")
         self.expect("lines", "base/a.hpp", "int x;", "no newline")
 
+    def test_a_mutex_is_one_that_clang_checks(self):
+        self.expect("mutexes", "mesh/b.hpp", "std::mutex m;\n", "mesh/b.hpp:1: std::mutex: clang cannot check it")
+        self.expect("mutexes", "mesh/b.hpp", "int b;\nstd::condition_variable c;\n", ":2: std::condition_variable")
+        self.expect("mutexes", "base/a.hpp", "const std::lock_guard lock(m);\n", "std::lock_guard")
+        for path, text in (("base/mutex.hpp", "std::mutex m;\n"), ("tests/mesh/b_test.cpp", "std::mutex m;\n"),
+                           ("mesh/b.hpp", "int m;  // no std::mutex\n"), ("mesh/b.hpp", "std::recursive_mutex m;\n")):
+            self.assertEqual(self.violations("mutexes", **{path: text}), [], text)
+
     def test_leftovers(self):
         self.expect("leftovers", "mesh/b.cpp", "// TO" "DO later\n", "TO" "DO")
         self.expect("leftovers", "mesh/b.cpp", "std::cerr << 1;\n", "prints")
