@@ -105,10 +105,10 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   counted_on_ = counted_on;
   // Withdrawn: suspicions of peers outside this epoch, of peers that are connected again, and those about a hang or a
   // fault, which the new epoch observes anew. A peer that is still cut off remains a suspect.
-  const mesh::Mesh& connections = *mesh_;
+  const mesh::Mesh* connections = mesh_;
   std::erase_if(suspicions_, [&](const auto& entry) {
     const bool cut_off = entry.second.evidence == Evidence::kEof || entry.second.evidence == Evidence::kSilence;
-    return !counted_on.contains(entry.first) || !cut_off || connections.connected(entry.first);
+    return !counted_on.contains(entry.first) || !cut_off || connections->connected(entry.first);
   });
   send_suspects_locked();
 }
