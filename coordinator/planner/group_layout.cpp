@@ -2,6 +2,7 @@
 
 #include "base/check.hpp"
 #include "coordinator/planner/heavy_shares.hpp"
+#include "coordinator/planner/owners.hpp"
 #include "layout/units.hpp"
 
 #include <algorithm>
@@ -12,53 +13,12 @@
 namespace regroup::planning {
 namespace {
 
-constexpr int kNobody = -1;
-
-// Chooses one owner among the holders of each item, so that loads come out even: items with a single holder first, then
-// each of the others goes to its least loaded holder. `holders`: (item, member) pairs, ascending.
-std::vector<int> choose_owners(const std::vector<std::pair<int, int>>& holders, int num_items, int num_members) {
-  std::vector<int> owner(static_cast<std::size_t>(num_items), kNobody);
-  std::vector<int> load(static_cast<std::size_t>(num_members));
-  const auto each_item = [&](auto&& use) {
-    for (std::size_t i = 0; i < holders.size();) {
-      std::size_t end = i;
-      while (end < holders.size() && holders[end].first == holders[i].first) ++end;
-      use(holders[i].first, i, end);
-      i = end;
-    }
-  };
-  each_item([&](int item, std::size_t begin, std::size_t end) {
-    if (end - begin > 1) return;
-    owner[item] = holders[begin].second;
-    ++load[owner[item]];
-  });
-  each_item([&](int item, std::size_t begin, std::size_t end) {
-    if (end - begin == 1) return;
-    for (std::size_t i = begin; i < end; ++i) {
-      if (owner[item] == kNobody || load[holders[i].second] < load[owner[item]]) owner[item] = holders[i].second;
-    }
-    ++load[owner[item]];
-  });
-  return owner;
-}
-
-// Sorts (item, member) pairs that are ascending by member so that they ascend by item, then member. A counting sort,
-// because there may be millions of them.
-std::vector<std::pair<int, int>> by_item(const std::vector<std::pair<int, int>>& by_member, int num_items) {
-  std::vector<std::size_t> next(static_cast<std::size_t>(num_items) + 1);
-  for (const auto& holder : by_member) ++next[static_cast<std::size_t>(holder.first) + 1];
-  std::partial_sum(next.begin(), next.end(), next.begin());
-  std::vector<std::pair<int, int>> out(by_member.size());
-  for (const auto& holder : by_member) out[next[static_cast<std::size_t>(holder.first)]++] = holder;
-  return out;
-}
-
 std::vector<int> expert_owners(const StateShape& shape, const std::vector<const Kept*>& held) {
   std::vector<std::pair<int, int>> holders;
   for (std::size_t m = 0; m < held.size(); ++m) {
     for (int slot : held[m]->experts) holders.emplace_back(slot, static_cast<int>(m));
   }
-  return choose_owners(by_item(holders, shape.num_experts()), shape.num_experts(), static_cast<int>(held.size()));
+  return choose_owners(holders, shape.num_experts(), static_cast<int>(held.size()));
 }
 
 std::vector<int> block_owners(const std::vector<const Kept*>& held) {
@@ -68,7 +28,7 @@ std::vector<int> block_owners(const std::vector<const Kept*>& held) {
       for (int block = run.lo; block < run.hi; ++block) holders.emplace_back(block, static_cast<int>(m));
     }
   }
-  return choose_owners(by_item(holders, kBlocksPerUnit), kBlocksPerUnit, static_cast<int>(held.size()));
+  return choose_owners(holders, kBlocksPerUnit, static_cast<int>(held.size()));
 }
 
 // One layer's experts: members give up what is above their share, those below it take what is free, both in the order
