@@ -1,11 +1,11 @@
 #include "coordinator/planner/memory_need.hpp"
 
+#include "coordinator/planner/tree_buffers.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/head_pieces.hpp"
 #include "layout/units.hpp"
 
 #include <algorithm>
-#include <bit>
 
 namespace regroup::planning {
 namespace {
@@ -15,9 +15,10 @@ constexpr std::int64_t kFloat = 4;
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 struct Elements {
-  std::int64_t dense = 0;       // of all dense units, padded
-  std::int64_t dense_form = 0;  // bytes of what is computed with
-  std::int64_t expert = 0;      // of one slice of an expert
+  std::int64_t dense = 0;          // of all dense units, padded
+  std::int64_t dense_form = 0;     // bytes of what is computed with
+  std::int64_t dense_at_work = 0;  // of the embedding, the head and one layer of each kind
+  std::int64_t expert = 0;         // of one slice of an expert
   std::int64_t expert_form = 0;
 };
 
@@ -30,6 +31,7 @@ Elements count_elements(const JobSpec& job) {
       elements.expert_form = form;
     } else {
       elements.dense += unit.padded_numel() * layers_like(job.model, unit);
+      elements.dense_at_work += unit.padded_numel();
       elements.dense_form += form * layers_like(job.model, unit);
     }
   }
@@ -72,18 +74,23 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   const Elements elements = count_elements(job);
   const std::int64_t num_sparse = model.num_sparse_layers(),
                      num_dense = static_cast<std::int64_t>(model.dense_layers.size());
+  // Weight gradients are computed while rows are under way (moe/step/weight_gradients.hpp).
+  const bool postpones = members > 1 && job.recompute == Recompute::kNone;
   const std::int64_t held_experts = ceil_div(num_sparse * model.num_local_experts * model.expert_slices, members);
   const std::int64_t dense_share = ceil_div(kBlocksPerUnit, members) * (elements.dense / kBlocksPerUnit);
   const std::int64_t share = dense_share + held_experts * elements.expert;
   MemoryNeed need;
   need.weights = share * kFloat + (rounds ? held_experts * elements.expert_form : 0);
   need.moments = 2 * share * kFloat;
-  // One accumulator for the chain that is being added up, and one node of the tree for each level that waits for its
-  // other half. With other groups also the sum, in memory that is free by then, and one node from each of them.
-  const std::int64_t chains = ceil_div(std::max(1, job.chains), std::max(1, groups));
-  const std::int64_t own = std::bit_width(static_cast<std::uint64_t>(chains));
-  const std::int64_t levels = groups > 1 ? std::max<std::int64_t>(own, 2) + groups - 1 : own;
-  need.gradients = share * levels * kFloat;
+  // A unit is at work from the first gradient that the last wave adds to it until its sum is complete. That is one
+  // layer at a time, unless weight gradients are postponed: then any layer's may wait half done for the next.
+  const TreeBuffers buffers = tree_buffers(job, members, groups);
+  const std::int64_t layers_at_work = postpones ? num_sparse : std::min<std::int64_t>(1, num_sparse);
+  const std::int64_t experts_of_layer = ceil_div(model.num_local_experts * model.expert_slices, members);
+  const std::int64_t at_work =
+      std::min(share, ceil_div(kBlocksPerUnit, members) * (elements.dense_at_work / kBlocksPerUnit) +
+                          layers_at_work * experts_of_layer * elements.expert);
+  need.gradients = (share * buffers.of_all + dense_share * buffers.of_dense + at_work * buffers.at_work) * kFloat;
   need.dense = elements.dense * kFloat;  // gradients of one microbatch
   if (members > 1 || rounds) need.dense += elements.dense_form;
   if (members > 1) need.dense += (members - 1) * dense_share * kFloat;
@@ -108,12 +115,16 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
   // the peak that costs as much as one layer's dispatched rows and outputs (measured: tests/train/memory_test.cpp).
   if (job.recompute != Recompute::kNone) per_token += 2 * k * h * size;
   need.activations = tokens * per_token;
+  // A step's first accumulators are taken before its activations, the other buffers of gradients during its backwards:
+  // small ones between activations, into holes that these have left. The next microbatch's activations must then go
+  // elsewhere (measured as above).
+  if (elements.expert * kFloat < tokens * k * h * size)
+    need.activations += std::min(need.activations, need.gradients - share * kFloat);
   const std::int64_t segment = ceil_div(tokens * k, model.num_local_experts);  // rows of an expert, for an even load
   const std::int64_t travelling = members > 1 ? tokens * (copies + slices) * k * h * (members - 1) / members : 0;
   // While rows are under way, a layer's weight gradients wait to be computed. Until then three intermediates of a row
   // are kept where the forward saved two. Later layers wait with no more than their attention has freed.
-  const std::int64_t waiting =
-      members > 1 && job.recompute == Recompute::kNone ? tokens * k * model.intermediate_size : 0;
+  const std::int64_t waiting = postpones ? tokens * k * model.intermediate_size : 0;
   const std::int64_t expert_backward =
       tokens * 2 * k * h + travelling + waiting +
       segment * (job.recompute == Recompute::kExperts ? 6 : 4) * model.intermediate_size / slices;

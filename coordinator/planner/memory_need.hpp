@@ -19,8 +19,9 @@ struct MemoryNeed {
   std::int64_t gradients = 0;
   // the dense weights gathered for the step, one microbatch's gradients of them, and what arrives of the others'
   std::int64_t dense = 0;
-  std::int64_t activations = 0;  // one microbatch, kept for the backward; the experts' part for an even load
-  std::int64_t buffers = 0;      // what one layer's backward, or the head, needs on top
+  // one microbatch, kept for the backward, and the heap's holes between them; the experts' part for an even load
+  std::int64_t activations = 0;
+  std::int64_t buffers = 0;   // what one layer's backward, or the head, needs on top
   std::int64_t products = 0;  // bf16, with AVX-512: what oneDNN keeps of every shape of product that a process has met
   [[nodiscard]] std::int64_t total() const {
     return weights + moments + gradients + dense + activations + buffers + products;

@@ -86,7 +86,7 @@ TEST(Memory, a_plans_figure_is_within_15_percent_of_the_peak) {
        with(job_of(directory + "/data", 128, 128, 8, 256), Recompute::kFull),
        {3}},
       {"bf16, mostly state, one worker",
-       with(job_of(directory + "/data", 256, 1024, 1, 128), Recompute::kNone, Precision::kBf16),
+       with(job_of(directory + "/data", 256, 512, 1, 128), Recompute::kNone, Precision::kBf16),
        {1}},
       {"bf16, mostly activations, one worker",
        with(job_of(directory + "/data", 128, 128, 16, 256), Recompute::kNone, Precision::kBf16),
