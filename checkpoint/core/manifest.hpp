@@ -97,8 +97,4 @@ std::string to_json(const PartRecord& record);
 Result<Manifest> manifest_from_json(std::string_view text);
 Result<PartRecord> part_record_from_json(std::string_view text);
 
-// kCorrupt unless the extents cover all data of all files, each byte once; names the file and the first byte that is
-// missing or there twice.
-Result<void> check_cover(const std::vector<ManifestFile>& files, const std::vector<Extent>& sorted_extents);
-
 }  // namespace regroup::checkpoint

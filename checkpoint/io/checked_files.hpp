@@ -14,6 +14,9 @@
 
 namespace regroup::checkpoint {
 
+// How much is read at once where pieces touch. A multiple of kChecksumBytes: no piece lies in two batches.
+inline constexpr std::int64_t kBatchBytes = std::int64_t{4} << 20;
+
 class CheckedFiles {
  public:
   explicit CheckedFiles(std::int64_t most_at_once);  // bytes of the largest read

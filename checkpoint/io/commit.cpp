@@ -1,6 +1,7 @@
 // The commit: all parts' records -> one manifest. The rename of MANIFEST.json is the moment from which the directory is
 // a checkpoint.
 #include "base/now.hpp"
+#include "checkpoint/core/cover.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/extent_checksums.hpp"

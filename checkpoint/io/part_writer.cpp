@@ -9,23 +9,19 @@
 // so the two ways never meet in a page.
 #include "base/now.hpp"
 #include "checkpoint/core/file_plan.hpp"
-#include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/core/part_pieces.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
+#include "checkpoint/io/part_files.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "checkpoint/io/save_files.hpp"
 #include "checkpoint/io/stream_copy.hpp"
 #include "checkpoint/io/write_behind.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 
 namespace regroup::checkpoint {
@@ -34,25 +30,15 @@ namespace {
 // shorter runs are not worth a write of their own past the cache
 constexpr std::int64_t kLeastDirect = std::int64_t{256} << 10;
 
-struct OutputFile {
-  std::string path;
-  FileHandle buffered;
-  FileHandle direct;  // none where the file system has no O_DIRECT
-};
-
 class PartWriter {
  public:
   PartWriter(const SaveRequest& request, const FilePlan& plan, std::string directory, const CancelFlag& cancel)
-      : request_(request),
-        plan_(plan),
-        directory_(std::move(directory)),
-        cancel_(cancel),
-        files_(plan.files().size()) {}
+      : request_(request), directory_(std::move(directory)), cancel_(cancel), files_(plan, directory_) {}
 
   Result<PartRecord> write(const std::vector<PartPiece>& pieces) {
     if (request_.part == 0) {
-      if (auto ok = write_headers(); !ok) return ok.error();
-      if (auto ok = write_model_files(); !ok) return ok.error();
+      if (auto ok = files_.write_headers(); !ok) return ok.error();
+      if (auto ok = files_.write_model_files(request_.model_directory); !ok) return ok.error();
     }
     pass(request_, "files_made");
     PartRecord record{request_.info, request_.part, request_.num_parts, {}};
@@ -68,75 +54,14 @@ class PartWriter {
     if (auto ok = behind_.drain(); !ok) return ok.error();
     if (auto ok = write_edges(); !ok) return ok.error();
     pass(request_, "data_written");
-    for (const std::vector<OutputFile>* files : {&files_, &model_files_})
-      for (const OutputFile& file : *files)
-        if (file.buffered)
-          if (auto ok = sync_file(file.buffered.fd(), file.path); !ok) return ok.error();
-    if (auto ok = sync_directory(directory_); !ok) return ok.error();
+    if (auto ok = files_.sync(); !ok) return ok.error();
     pass(request_, "data_synced");
     return record;
   }
 
  private:
-  Result<OutputFile*> output(int index) {
-    OutputFile& file = files_[static_cast<std::size_t>(index)];
-    if (file.buffered) return &file;
-    const PlannedFile& planned = plan_.files()[static_cast<std::size_t>(index)];
-    file.path = directory_ + "/" + planned.name;
-    auto opened = open_file(file.path, O_RDWR | O_CREAT);
-    if (!opened) return opened.error();
-    auto size = file_size(*opened, file.path);
-    if (!size) return size.error();
-    if (*size > planned.bytes)
-      return Error{
-          Code::kConflict,
-          file.path + " is larger than this model's file: the directory is of another model; choose another directory"};
-    if (*size < planned.bytes) {
-      // Whoever comes first makes the file as large as it will be; all of its blocks at once, so that a full disk is
-      // found before the writing.
-      int failed = ::posix_fallocate(opened->fd(), 0, planned.bytes);
-      if (failed == EOPNOTSUPP || failed == EINVAL) failed = ::ftruncate(opened->fd(), planned.bytes) == 0 ? 0 : errno;
-      if (failed != 0) return file_error("make room for", file.path, failed);
-    }
-    file.buffered = std::move(*opened);
-    if (auto direct = open_file(file.path, O_WRONLY | O_DIRECT)) file.direct = std::move(*direct);
-    return &file;
-  }
-
-  Result<void> write_headers() {
-    for (std::size_t i = 0; i < files_.size(); ++i) {
-      auto file = output(static_cast<int>(i));
-      if (!file) return file.error();
-      if (auto ok =
-              write_at((*file)->buffered.fd(), (*file)->path, std::as_bytes(std::span(plan_.files()[i].header)), 0);
-          !ok)
-        return ok;
-    }
-    return {};
-  }
-
-  // What makes the directory a Hugging Face model. Durable with the rest: a sync of each at the end of the save would
-  // be time in which the disk does nothing else.
-  Result<void> write_model_files() {
-    std::string origin;
-    if (!request_.model_directory.empty())
-      if (auto text = read_small_file(request_.model_directory + "/config.json")) origin = *text;
-    const std::pair<const char*, std::string> texts[] = {{"config.json", config_json(request_.info.shape, origin)},
-                                                         {"generation_config.json", generation_config_json(origin)},
-                                                         {"model.safetensors.index.json", weights_index_json(plan_)}};
-    for (const auto& [name, text] : texts) {
-      OutputFile& file = model_files_.emplace_back();
-      file.path = directory_ + "/" + name;
-      auto opened = open_file(file.path, O_WRONLY | O_CREAT | O_TRUNC);
-      if (!opened) return opened.error();
-      file.buffered = std::move(*opened);
-      if (auto ok = write_at(file.buffered.fd(), file.path, std::as_bytes(std::span(text)), 0); !ok) return ok;
-    }
-    return {};
-  }
-
   Result<Extent> write_strided(const PartPiece& piece) {
-    auto file = output(piece.file);
+    auto file = files_.output(piece.file);
     if (!file) return file.error();
     Extent extent{piece.file, piece.offset, piece.bytes, {}, piece.rows, piece.from};
     checksums_.start(extent);
@@ -159,7 +84,7 @@ class PartWriter {
 
   // Pieces that follow one another in one file.
   Result<Extent> write_run(std::span<const PartPiece> run) {
-    auto file = output(run.front().file);
+    auto file = files_.output(run.front().file);
     if (!file) return file.error();
     Extent extent{
         run.front().file, run.front().offset, run.back().offset + run.back().bytes - run.front().offset, {}, {}, 0};
@@ -239,11 +164,9 @@ class PartWriter {
   };
 
   const SaveRequest& request_;
-  const FilePlan& plan_;
   std::string directory_;
   const CancelFlag& cancel_;
-  std::vector<OutputFile> files_;  // of the plan
-  std::vector<OutputFile> model_files_;
+  PartFiles files_;
   ExtentChecksums checksums_;
   std::span<const PartPiece> source_;  // what is left of the run
   std::int64_t taken_ = 0;             // bytes of source_.front() that are copied

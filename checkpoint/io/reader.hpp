@@ -8,8 +8,8 @@
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/manifest.hpp"
 #include "checkpoint/io/checked_files.hpp"
+#include "checkpoint/io/file_stream.hpp"
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,7 +34,7 @@ class CheckpointReader {
   Result<void> read(int unit, Interval blocks, StateArray array, std::span<float> into);
 
   // Calls `take` with the verified bytes of a file in order, header included. An error of `take` ends it.
-  Result<void> stream_file(int file, const std::function<Result<void>(std::span<const std::byte>)>& take);
+  Result<void> stream_file(int file, const TakeBytes& take);
 
   // from files, headers and manifest included
   [[nodiscard]] std::int64_t bytes_read() const { return manifest_bytes_ + files_.bytes_read(); }
@@ -47,9 +47,6 @@ class CheckpointReader {
   Result<void> read_fragments(std::vector<Fragment>& fragments);  // of both kinds
   Result<void> read_runs(std::span<Fragment> fragments);
   Result<void> read_strided(std::span<Fragment> fragments);
-  // A whole tensor that slices share: all its strided extents, in the manifest's order.
-  Result<void> stream_strided(std::span<const Extent> tensor,
-                              const std::function<Result<void>(std::span<const std::byte>)>& take);
 
   std::string directory_;
   Manifest manifest_;

@@ -1,3 +1,4 @@
+#include "checkpoint/core/cover.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/manifest.hpp"
 #include "checkpoint/core/retention.hpp"
