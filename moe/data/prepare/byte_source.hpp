@@ -1,24 +1,13 @@
 // byte_source.hpp: the bytes of one input, unpacked where its first bytes say gzip or zstd. One thread.
 #pragma once
 
-#include "base/result.hpp"
+#include "moe/data/prepare/inputs.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 namespace regroup {
-
-struct Input {
-  std::string path;        // "-" is standard input
-  std::int64_t bytes = 0;  // on disk; 0 = unknown
-};
-
-// Files, directories (every regular file below), globs and "-", in the order given; what a directory or a glob holds is
-// sorted by path. kNotFound, kBadInput.
-Result<std::vector<Input>> list_inputs(const std::vector<std::string>& names);
 
 class ByteSource {
  public:

@@ -1,5 +1,6 @@
 #include "moe/data/prepare/prepare.hpp"
 
+#include "moe/data/prepare/inputs.hpp"
 #include "moe/data/prepare/pipeline.hpp"
 
 #include <nlohmann/json.hpp>
