@@ -12,6 +12,7 @@
 #include "api/records.hpp"
 #include "base/now.hpp"
 #include "coordinator/core/in_force.hpp"
+#include "coordinator/core/seen.hpp"
 #include "coordinator/core/timing.hpp"
 #include "store/store.hpp"
 
@@ -23,16 +24,6 @@
 #include <vector>
 
 namespace regroup::coordinator {
-
-template <class T>
-struct Seen {
-  T value;
-  std::int64_t create_revision = 0;
-  std::int64_t mod_revision = 0;
-  std::int64_t lease = 0;
-  Instant first_seen{};  // of the key; survives changes of its value
-  Instant last_changed{};
-};
 
 struct Absence {
   Instant since{};

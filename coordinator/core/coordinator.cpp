@@ -2,7 +2,8 @@
 
 #include "base/check.hpp"
 #include "base/overload.hpp"
-#include "coordinator/core/stopping.hpp"
+#include "coordinator/core/outcome.hpp"
+#include "coordinator/core/tidying.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -172,79 +173,28 @@ void Coordinator::put_status(const Now& now, const JobRecords& job, const JobSta
 }
 
 bool Coordinator::put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions) {
-  JobOutcome outcome;
-  for (const auto& [node, progress] : job.progress) {
-    outcome.step = std::max(outcome.step, progress.value.step);
-    if (outcome.state == JobState::kUnknown && progress.value.state == ProgressState::kFailed) {
-      outcome.state = JobState::kFailed;
-      outcome.reason = progress.value.reason;
-    }
-    if (progress.value.state != ProgressState::kFinished || progress.value.weights_sha256.empty()) continue;
-    if (outcome.weights_sha256.empty()) {
-      outcome.state = JobState::kFinished;
-      outcome.weights_sha256 = progress.value.weights_sha256;
-      outcome.reason = "all " + std::to_string(progress.value.step.value) + " steps are committed";
-    } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
-      outcome.state = JobState::kFailed;
-      outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " +
-                       progress.value.weights_sha256 + " (of " + node.value + ")";
-    }
-  }
-  if (outcome.state == JobState::kUnknown) {
-    const auto why = why_stopped(view_, job, state, now);
-    if (!why) return false;
-    outcome.state = JobState::kStopped;
-    outcome.reason = *why;
-  }
+  const auto outcome = outcome_of(view_, job, state, now);
+  if (!outcome) return false;
   const std::string key = view_.keys().outcome(job.name);
   if (busy(now, key)) return true;
   Write& write = start(Write::Kind::kOutcome, job.name, key, actions);
   write.when.push_back(same_create(key, 0));
   write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
-  write.value = to_json(outcome);
+  write.value = to_json(*outcome);
   write.then.push_back(put(key, write.value));
-  write.reason = to_string(outcome.state) + ": " + outcome.reason;
+  write.reason = to_string(outcome->state) + ": " + outcome->reason;
   return true;
 }
 
 void Coordinator::tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
-  for (const std::string& key : spent_wishes(view_, job)) {
+  for (const Removal& removal : removals(view_, job)) {
+    const std::string& key = removal.keys.front();
     if (busy(now, key)) continue;
     Write& write = start(Write::Kind::kRemove, job.name, key, actions);
-    write.then.push_back(remove(key));
-    write.reason = "the wish is done or overtaken";
+    if (removal.mod_revision) write.when.push_back(same_mod(key, *removal.mod_revision));
+    for (const std::string& gone : removal.keys) write.then.push_back(remove(gone));
+    write.reason = removal.reason;
   }
-  for (const auto& [node, load] : job.loads) {  // all but the newest are of agents that had rank 0 before
-    const std::string key = view_.keys().load(job.name, node);
-    if (job.newest_load() == &load || busy(now, key)) continue;
-    Write& write = start(Write::Kind::kRemove, job.name, key, actions);
-    write.when.push_back(same_mod(key, load.mod_revision));
-    write.then.push_back(remove(key));
-    write.reason = "an old load";
-  }
-  drop_oldest(now, job, actions);
-}
-
-// Two lists of a job grow without end: its plans and the index of its checkpoints. Once one has 32 entries its oldest
-// are removed, so that 16 stay (Timing::keep_plans): one transaction for every 16 additions. Nothing is lost with them.
-// Of older plans only the current one's parent is read again (recover.cpp). Of the index only the newest checkpoint
-// goes into plans; the directory is the truth, and which of its files are deleted is decided by the agents, not here.
-void Coordinator::drop_oldest(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
-  const auto keep = static_cast<std::size_t>(view_.timing().keep_plans);
-  const auto drop = [&](const auto& entries, const auto& key_of, const char* reason) {
-    if (entries.size() < 2 * keep) return;
-    const std::string oldest = key_of(entries.begin()->first);
-    if (busy(now, oldest)) return;
-    Write& write = start(Write::Kind::kRemove, job.name, oldest, actions);
-    write.reason = reason;
-    auto old = entries.begin();
-    for (std::size_t i = 0; i + keep < entries.size(); ++i, ++old) write.then.push_back(remove(key_of(old->first)));
-  };
-  const Keys& keys = view_.keys();
-  drop(
-      job.checkpoints, [&](Step step) { return keys.checkpoint(job.name, step); }, "old checkpoints");
-  drop(
-      job.history, [&](std::uint64_t epoch) { return keys.plan(job.name, Epoch(epoch)); }, "old plans");
 }
 
 void Coordinator::assign(const Now& now, std::vector<Action>& actions) {

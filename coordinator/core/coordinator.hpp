@@ -100,7 +100,6 @@ class Coordinator {
   // True when the job is over, or about to be. `state`: of the decision just made; unknown before there is one.
   bool put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions);
   void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
-  void drop_oldest(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);
   [[nodiscard]] bool busy(const Now& now, const std::string& key) const;
   Write& start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions);

@@ -1,0 +1,37 @@
+#include "coordinator/core/outcome.hpp"
+
+#include "coordinator/core/stopping.hpp"
+
+#include <algorithm>
+
+namespace regroup::coordinator {
+
+std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& job, JobState state, const Now& now) {
+  JobOutcome outcome;
+  for (const auto& [node, progress] : job.progress) {
+    outcome.step = std::max(outcome.step, progress.value.step);
+    if (outcome.state == JobState::kUnknown && progress.value.state == ProgressState::kFailed) {
+      outcome.state = JobState::kFailed;
+      outcome.reason = progress.value.reason;
+    }
+    if (progress.value.state != ProgressState::kFinished || progress.value.weights_sha256.empty()) continue;
+    if (outcome.weights_sha256.empty()) {
+      outcome.state = JobState::kFinished;
+      outcome.weights_sha256 = progress.value.weights_sha256;
+      outcome.reason = "all " + std::to_string(progress.value.step.value) + " steps are committed";
+    } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
+      outcome.state = JobState::kFailed;
+      outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " +
+                       progress.value.weights_sha256 + " (of " + node.value + ")";
+    }
+  }
+  if (outcome.state == JobState::kUnknown) {
+    const auto why = why_stopped(view, job, state, now);
+    if (!why) return std::nullopt;
+    outcome.state = JobState::kStopped;
+    outcome.reason = *why;
+  }
+  return outcome;
+}
+
+}  // namespace regroup::coordinator
