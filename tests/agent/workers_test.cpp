@@ -1,48 +1,61 @@
 // What a worker is told first, by a stand-in that writes down what comes over its socket.
 #include "agent/workers.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 namespace regroup::agent {
 namespace {
-
-using namespace std::chrono_literals;
 
 class Scribe {
  public:
   Scribe() {
     char name[] = "/tmp/workers_test_XXXXXX";
     directory_ = ::mkdtemp(name);
-    std::ofstream(program()) << "#!/bin/sh\nexec cat <&3 >" << directory_ << "/heard\n";
+    const std::string pipe = directory_ + "/heard";
+    EXPECT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    pipe_ = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);  // both ends: it neither waits for the other nor ends
+    std::ofstream(program()) << "#!/bin/sh\nexec cat <&3 >" << pipe << "\n";
     ::chmod(program().c_str(), 0700);
   }
-  ~Scribe() { std::filesystem::remove_all(directory_); }
+  ~Scribe() {
+    ::close(pipe_);
+    std::filesystem::remove_all(directory_);
+  }
   [[nodiscard]] std::string program() const { return directory_ + "/worker"; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
-  // The first frame.
+  // The first frame; empty when it does not come.
   [[nodiscard]] std::string heard() const {
-    for (const auto until = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < until;) {
-      std::ifstream in(directory_ + "/heard", std::ios::binary);
-      const std::string all((std::istreambuf_iterator<char>(in)), {});
-      std::uint32_t length = 0;
-      if (all.size() > sizeof length) {
-        all.copy(reinterpret_cast<char*>(&length), sizeof length);
-        if (all.size() >= sizeof length + length) return all.substr(sizeof length, length);
-      }
-      std::this_thread::sleep_for(5ms);
-    }
-    return {};
+    std::uint32_t length = 0;
+    const std::string header = read(sizeof length);
+    if (header.size() < sizeof length) return {};
+    std::memcpy(&length, header.data(), sizeof length);
+    return read(length);
   }
 
  private:
+  [[nodiscard]] std::string read(std::size_t size) const {
+    std::string all(size, '\0');
+    for (std::size_t have = 0; have < size;) {
+      pollfd waiting{pipe_, POLLIN, 0};
+      if (::poll(&waiting, 1, 30'000) != 1) return {};
+      const ssize_t n = ::read(pipe_, all.data() + have, size - have);
+      if (n <= 0) return {};
+      have += static_cast<std::size_t>(n);
+    }
+    return all;
+  }
+
   std::string directory_;
+  int pipe_ = -1;
 };
 
 Welcome welcome_of(bool peer_memory) {
