@@ -2,9 +2,8 @@
 //
 // Each sequence of the microbatch attends within itself, or each document where they are named: its tiles start at its
 // own first row, so what lies before it costs nothing and changes none of its sums. Positions count from the sequence's
-// start either way: rotated scores depend on distances alone, so restarting them would change rounding only. Scores are
-// made tile by tile (kQueryTile rows, a constant of the job) and made again in the backward: memory does not grow with
-// the square of the sequence.
+// start either way: rotated scores depend on distances alone, so restarting them would change rounding only. Memory
+// does not grow with the square of the sequence (attend.hpp).
 #pragma once
 
 #include "moe/ops/qk_norm.hpp"
@@ -14,8 +13,6 @@
 #include <vector>
 
 namespace regroup::ops {
-
-inline constexpr std::int64_t kQueryTile = 64;
 
 // Rotary tables, fp32: angle(t, j) = t * theta^(-2j / head_dim).
 struct Rope {

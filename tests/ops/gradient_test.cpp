@@ -1,4 +1,5 @@
 // Each operator's backward, and the whole model's, against autograd in fp64.
+#include "moe/ops/attend.hpp"
 #include "moe/ops/attention.hpp"
 #include "moe/ops/embedding.hpp"
 #include "moe/ops/expert.hpp"
