@@ -106,6 +106,7 @@ bool RecordWriter::write_some() {
   std::map<std::string, std::string> lasting;
   {
     const LockGuard lock(mutex_);
+    if (stopped_) return true;  // leave() came while the lease was being taken: nothing more is written under it
     while (!leased_news_.empty() && ops.size() < kOpsPerTransaction) {
       auto node = leased_news_.extract(leased_news_.begin());
       ops.push_back(node.mapped() ? Op{Op::Kind::kPut, node.key(), *node.mapped(), written_under_}
