@@ -18,6 +18,7 @@ int become_data_program(std::vector<std::string> arguments) {
   const std::string program = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "regroup-data").string();
   arguments.insert(arguments.begin(), program);
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   ::execv(program.c_str(), pointers.data());

@@ -139,7 +139,7 @@ Result<Incoming> prepare_put(const Shelf& shelf, RegionPool& copies, const Put& 
   return Incoming{std::move(snapshot), request.safe};
 }
 
-Result<void> receive_put(PeerSocket& socket, Shelf& shelf, Incoming incoming) {
+Result<void> receive_put(PeerSocket& socket, Shelf& shelf, const Incoming& incoming) {
   KeptSnapshot& snapshot = *incoming.snapshot;
   bool matches = true;
   for (const KeptEntry& entry : snapshot.entries) {
@@ -167,7 +167,7 @@ Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const 
   if (!incoming) return socket.write_frame(error_json(incoming.error()));
   auto sent = socket.write_frame(R"({"ok":true})");
   if (!sent) return sent;
-  return receive_put(socket, shelf, std::move(*incoming));
+  return receive_put(socket, shelf, *incoming);
 }
 
 Result<void> await_ok(PeerSocket& socket, const std::string& who) {

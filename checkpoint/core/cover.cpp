@@ -17,7 +17,7 @@ Error not_once(const std::string& file, std::int64_t byte, bool twice) {
 // byte of every row once. Where the tensor ends; `next` moves behind its extents.
 Result<std::int64_t> end_of_strided(const std::string& file, std::int64_t at, const std::vector<Extent>& extents,
                                     std::size_t& next) {
-  const Extent first = extents[next];
+  const Extent& first = extents[next];
   if (first.rows.stride % first.rows.run != 0) return corrupt(file + ": a row is no whole number of slices");
   std::int64_t whole = 0;  // bytes of each slice
   for (std::int64_t column = at; column < at + first.rows.stride; column += first.rows.run) {

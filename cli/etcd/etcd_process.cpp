@@ -26,7 +26,7 @@ std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders((path == nullptr ? "" : std::string(path)) + ":/usr/bin:/usr/local/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string file = folder + "/" + name;
+    std::string file = folder + "/" + name;
     if (!folder.empty() && access(file.c_str(), X_OK) == 0) return file;
   }
   return {};
@@ -179,7 +179,7 @@ void EtcdProcess::resume() {
 
 Result<void> EtcdProcess::restart() {
   kill();
-  const Result<void> spawned = spawn();
+  Result<void> spawned = spawn();
   if (!spawned) return spawned;
   return wait_ready();
 }

@@ -45,8 +45,8 @@ std::string nearest(const std::string& word, const std::vector<std::string>& kno
   return best;
 }
 
-YamlSection::YamlSection(std::string file, std::string path, YAML::Node node)
-    : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)) {
+YamlSection::YamlSection(std::string file, std::string path, const YAML::Node& node)
+    : file_(std::move(file)), path_(std::move(path)), node_(node) {
   if (!node_.IsMap()) {
     throw Refused{file_ + (node_.Mark().is_null() ? "" : ":" + std::to_string(node_.Mark().line + 1)) + ": " +
                   (path_.empty() ? "the file" : path_) + " must be a mapping (key: value)"};

@@ -27,7 +27,7 @@ class YamlSection {
  public:
   // `path` as the user would say it: "" for the file's root, "optimizer", "events[3]". `node` must be a mapping without
   // a key twice.
-  YamlSection(std::string file, std::string path, YAML::Node node);
+  YamlSection(std::string file, std::string path, const YAML::Node& node);
 
   // Leave `value` as it is where the key is absent. Asking makes the key known.
   void read(const char* key, std::string& value);
