@@ -9,10 +9,10 @@ namespace regroup::agent {
 void AgentShell::observe(const Event& event) {
   const std::int64_t wall_ms = read_clocks().wall_ms;
   const JobSpec* job = core_.job() ? &*core_.job() : nullptr;
+  const Plan* plan = core_.plan() ? &*core_.plan() : nullptr;
   if (const auto* says = std::get_if<WorkerSays>(&event)) {
     journal_.said(says->worker, says->message);
-    counters_.change(
-        [&](auto& c) { account(c, job, core_.plan() ? &*core_.plan() : nullptr, says->message, wall_ms); });
+    counters_.change([&](auto& c) { account(c, job, plan, says->message, wall_ms); });
   } else if (const auto* kept = std::get_if<SnapshotKept>(&event)) {
     journal_.kept(*kept);
     counters_.change([&](auto& c) { account(c, *kept, wall_ms); });
