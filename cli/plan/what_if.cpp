@@ -50,16 +50,16 @@ bool live_copies_remain(const Placement& placement, const ImaginedCluster& clust
   return complete_copy_remains(placement, alive);
 }
 
-std::string state_from(const JobSpec& job, const Placement& placement, const ImaginedCluster& cluster, int first,
-                       int count) {
-  if (live_copies_remain(placement, cluster, first, count)) return "live copies";
-  // A snapshot has a copy on one other node.
-  if (job.snapshots.snapshot_every_steps > 0 && count == 1 && cluster.nodes > 1) return "snapshots";
-  const char* durable = job.snapshots.checkpoint_dir.empty() ? "nowhere" : "a checkpoint";
-  if (job.snapshots.snapshot_every_steps > 0 && count < cluster.nodes)
-    return job.snapshots.checkpoint_dir.empty() ? "snapshots, if no node went together with its buddy"
-                                                : "snapshots, or a checkpoint if a node went together with its buddy";
-  return durable;
+StateFrom state_from(const JobSpec& job, const Placement& placement, const ImaginedCluster& cluster, int first,
+                     int count) {
+  if (live_copies_remain(placement, cluster, first, count)) return StateFrom::kLive;
+  const bool has_checkpoints = !job.snapshots.checkpoint_dir.empty();
+  if (job.snapshots.snapshot_every_steps > 0 && count < cluster.nodes) {
+    // A snapshot has a copy on one other node.
+    if (count == 1) return StateFrom::kSnapshots;
+    return has_checkpoints ? StateFrom::kSnapshotsOrCheckpoint : StateFrom::kSnapshotsOrNowhere;
+  }
+  return has_checkpoints ? StateFrom::kCheckpoint : StateFrom::kNowhere;
 }
 
 NodesGone lose(const JobSpec& job, const ImaginedCluster& cluster, const Plan& before, int first, int count) {
@@ -92,11 +92,10 @@ NodesGone lose(const JobSpec& job, const ImaginedCluster& cluster, const Plan& b
 }
 
 int badness(const NodesGone& loss) {
-  return (loss.trains ? 0 : 1000) +
-         (loss.state_from == "live copies" ? 0
-          : loss.state_from == "snapshots" ? 100
-                                           : 200) +
-         static_cast<int>(100 * (loss.slower - 1));
+  const int worse_state = loss.state_from == StateFrom::kLive        ? 0
+                          : loss.state_from == StateFrom::kSnapshots ? 100
+                                                                     : 200;
+  return (loss.trains ? 0 : 1000) + worse_state + static_cast<int>(100 * (loss.slower - 1));
 }
 
 }  // namespace

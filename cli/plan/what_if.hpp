@@ -4,6 +4,7 @@
 
 #include "api/job_spec.hpp"
 #include "base/result.hpp"
+#include "base/words.hpp"
 #include "coordinator/planner/memory_need.hpp"
 #include "layout/placement.hpp"
 
@@ -42,11 +43,16 @@ struct Traffic {
 };
 Traffic traffic_of_step(const JobSpec& job, const Placement& placement, int workers_per_node);
 
+// Where the state that went with its nodes comes from; of two, the latter if a node went together with its buddy.
+enum class StateFrom { kLive, kSnapshots, kSnapshotsOrCheckpoint, kSnapshotsOrNowhere, kCheckpoint, kNowhere };
+inline constexpr Words<StateFrom, 6> kStateFromWords{
+    {"live copies", "snapshots", "snapshots or a checkpoint", "snapshots or nowhere", "a checkpoint", "nowhere"}};
+
 // After `nodes` neighbouring nodes went, at the worst place.
 struct NodesGone {
   int nodes = 0;
-  int first = 0;           // the worst place: nodes first, first + 1 ...
-  std::string state_from;  // "live copies", "snapshots", "a checkpoint", "nowhere"
+  int first = 0;  // the worst place: nodes first, first + 1 ...
+  StateFrom state_from = StateFrom::kNowhere;
   bool trains = false;
   std::string reason;       // why not, or what the first plan is
   std::vector<int> groups;  // sizes, in the plan that commits soonest and in the balanced one that follows

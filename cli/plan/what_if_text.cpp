@@ -35,7 +35,9 @@ std::vector<int> sizes_of(const Placement& placement) {
 }
 
 std::string gone_text(const NodesGone& gone) {
-  std::string text = fmt::format("{:>3} gone  state from {}", gone.nodes, gone.state_from);
+  std::string text = fmt::format("{:>3} gone  state from {}", gone.nodes, kStateFromWords(gone.state_from));
+  if (gone.state_from == StateFrom::kSnapshotsOrCheckpoint || gone.state_from == StateFrom::kSnapshotsOrNowhere)
+    text += " (if a node went together with its buddy)";
   if (!gone.trains) return text + "; " + gone.reason;
   return text +
          fmt::format(
@@ -103,7 +105,7 @@ std::string what_if_json(const WhatIf& r) {
   for (const NodesGone& gone : r.losses)
     losses.push_back({{"nodes", gone.nodes},
                       {"first", gone.first},
-                      {"state_from", gone.state_from},
+                      {"state_from", kStateFromWords(gone.state_from)},
                       {"trains", gone.trains},
                       {"reason", gone.reason},
                       {"groups", gone.groups},

@@ -89,7 +89,7 @@ TEST(WhatIf, losses_say_where_the_state_comes_from) {
   job.chains = 4;
   const WhatIf two_groups = what_if(job, {4, 1, 0}, 4).value();
   ASSERT_EQ(two_groups.losses.size(), 4u);
-  EXPECT_EQ(two_groups.losses[0].state_from, "live copies");
+  EXPECT_EQ(two_groups.losses[0].state_from, StateFrom::kLive);
   EXPECT_TRUE(two_groups.losses[0].trains);
   EXPECT_EQ(std::accumulate(two_groups.losses[0].groups.begin(), two_groups.losses[0].groups.end(), 0), 3);
   EXPECT_GT(two_groups.losses[0].bytes_to_move, 0);
@@ -97,11 +97,14 @@ TEST(WhatIf, losses_say_where_the_state_comes_from) {
   EXPECT_FALSE(two_groups.losses[3].trains) << "nobody is left";
   job.elastic.max_groups = 1;
   const NodesGone from_snapshots = what_if(job, {4, 1, 0}, 1)->losses[0];
-  EXPECT_EQ(from_snapshots.state_from, "snapshots");
+  EXPECT_EQ(from_snapshots.state_from, StateFrom::kSnapshots);
   EXPECT_GT(from_snapshots.bytes_at_once, 0) << "what the lost node kept";
   EXPECT_EQ(two_groups.losses[0].bytes_at_once, 0) << "an intact group moves nothing";
+  const WhatIf two_at_once = what_if(job, {4, 1, 0}, 2).value();
+  EXPECT_EQ(two_at_once.losses[1].state_from, StateFrom::kSnapshotsOrNowhere);
+  EXPECT_NE(what_if_text(job, {4, 1, 0}, two_at_once).find("buddy"), std::string::npos);
   job.snapshots.snapshot_every_steps = 0;
-  EXPECT_EQ(what_if(job, {4, 1, 0}, 1)->losses[0].state_from, "nowhere");
+  EXPECT_EQ(what_if(job, {4, 1, 0}, 1)->losses[0].state_from, StateFrom::kNowhere);
   job.elastic.min_nodes = 4;
   EXPECT_NE(what_if(job, {4, 1, 0}, 1)->losses[0].reason.find("min_nodes"), std::string::npos);
 }
