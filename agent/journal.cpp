@@ -1,5 +1,6 @@
 #include "agent/journal.hpp"
 
+#include "api/journal_event.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
 
@@ -17,8 +18,8 @@ using nlohmann::ordered_json;
 
 struct Journal::Line {
   ordered_json fields;
-  Line(const char* event) : fields{{"event", event}} {}
-  Line(const char* event, const WorkerId& worker) : fields{{"event", event}, {"worker", to_string(worker)}} {}
+  Line(JournalEvent event) : fields{{"event", to_string(event)}} {}
+  Line(JournalEvent event, const WorkerId& worker) : Line(event) { fields["worker"] = to_string(worker); }
   ordered_json& operator[](const char* key) { return fields[key]; }
 };
 
@@ -39,7 +40,7 @@ void Journal::write(const Line& line) {
 }
 
 void Journal::plan(const Plan& plan) {
-  Line line("plan");
+  Line line(JournalEvent::kPlan);
   line["epoch"] = plan.epoch.value;
   line["cause"] = to_string(plan.cause);
   line["reason"] = plan.reason;
@@ -52,13 +53,13 @@ void Journal::plan(const Plan& plan) {
 }
 
 void Journal::refused(const std::string& text) {
-  Line line("plan_refused");
+  Line line(JournalEvent::kPlanRefused);
   line["text"] = text;
   write(line);
 }
 
 void Journal::started(const WorkerId& worker, int pid) {
-  Line line("worker_started", worker);
+  Line line(JournalEvent::kWorkerStarted, worker);
   line["pid"] = pid;
   write(line);
 }
@@ -69,12 +70,12 @@ struct Journal::Said {
   const WorkerId& worker;
 
   void operator()(const Hello& hello) const {
-    Line line("worker_ready", worker);
+    Line line(JournalEvent::kWorkerReady, worker);
     line["pid"] = hello.pid;
     journal.write(line);
   }
   void operator()(const StateChanged& state) const {
-    Line line("state", worker);
+    Line line(JournalEvent::kState, worker);
     line["state"] = to_string(state.state);
     line["epoch"] = state.epoch.value;
     line["text"] = state.text;
@@ -82,7 +83,7 @@ struct Journal::Said {
   }
   void operator()(const Suspects& suspects) const {
     for (const Suspicion& suspicion : suspects.suspicions) {
-      Line line("suspicion", worker);
+      Line line(JournalEvent::kSuspicion, worker);
       line["epoch"] = suspects.epoch.value;
       line["whom"] = to_string(suspicion.whom);
       line["evidence"] = to_string(suspicion.evidence);
@@ -91,7 +92,7 @@ struct Journal::Said {
   }
   void operator()(const Committed& committed) const {
     const CommitReport& r = committed.report;
-    Line line("committed", worker);
+    Line line(JournalEvent::kCommitted, worker);
     line["epoch"] = r.epoch.value;
     line["step"] = r.step.value;
     line["loss"] = r.loss;
@@ -108,7 +109,7 @@ struct Journal::Said {
   }
   void operator()(const Regrouped& regrouped) const {
     const RegroupReport& r = regrouped.report;
-    Line line("regrouped", worker);
+    Line line(JournalEvent::kRegrouped, worker);
     line["epoch"] = r.epoch.value;
     line["cause"] = to_string(r.cause);
     line["reason"] = r.reason;
@@ -129,13 +130,13 @@ struct Journal::Said {
   void operator()(const SnapshotTaken&) const {}  // what becomes of it is a line: kept, saved
   void operator()(const Finished& finished) const {
     if (finished.weights_sha256.empty()) return;  // one member computes the digest
-    Line line("finished", worker);
+    Line line(JournalEvent::kFinished, worker);
     line["step"] = finished.step.value;
     line["weights_sha256"] = finished.weights_sha256;
     journal.write(line);
   }
   void operator()(const Validated& validated) const {
-    Line line("validated", worker);
+    Line line(JournalEvent::kValidated, worker);
     line["epoch"] = validated.epoch.value;
     line["step"] = validated.step.value;
     line["loss"] = validated.loss;
@@ -144,19 +145,19 @@ struct Journal::Said {
     journal.write(line);
   }
   void operator()(const GaveUp& gave_up) const {
-    Line line("gave_up", worker);
+    Line line(JournalEvent::kGaveUp, worker);
     line["step"] = gave_up.step.value;
     line["text"] = gave_up.reason;
     journal.write(line);
   }
   void operator()(const Stopped& stopped) const {
-    Line line("stopped", worker);
+    Line line(JournalEvent::kStopped, worker);
     line["epoch"] = stopped.epoch.value;
     line["step"] = stopped.step.value;
     journal.write(line);
   }
   void operator()(const Fault& fault) const {
-    Line line("fault", worker);
+    Line line(JournalEvent::kFault, worker);
     line["text"] = fault.text;
     journal.write(line);
   }
@@ -165,7 +166,7 @@ struct Journal::Said {
 void Journal::said(const WorkerId& worker, const FromWorker& message) { std::visit(Said{*this, worker}, message); }
 
 void Journal::ended(const WorkerId& worker, int signal, int status, bool asked, const std::string& text) {
-  Line line("worker_exited", worker);
+  Line line(JournalEvent::kWorkerExited, worker);
   line["signal"] = signal;
   line["status"] = status;
   line["asked"] = asked;
@@ -174,7 +175,7 @@ void Journal::ended(const WorkerId& worker, int signal, int status, bool asked, 
 }
 
 void Journal::kept(const SnapshotKept& kept) {
-  Line line(kept.problem.empty() ? "snapshot_kept" : "snapshot_failed", kept.worker);
+  Line line(kept.problem.empty() ? JournalEvent::kSnapshotKept : JournalEvent::kSnapshotFailed, kept.worker);
   line["step"] = kept.step.value;
   line["bytes"] = kept.bytes;
   line["seconds"] = kept.seconds;
@@ -185,9 +186,9 @@ void Journal::kept(const SnapshotKept& kept) {
 
 void Journal::saved(const CheckpointSaved& saved) {
   // Of a good save the commit is what counts; a failed part is told by whoever failed.
-  Line line(!saved.problem.empty() ? "checkpoint_failed"
-            : saved.committed      ? "checkpoint_durable"
-                                   : "checkpoint_part",
+  Line line(!saved.problem.empty() ? JournalEvent::kCheckpointFailed
+            : saved.committed      ? JournalEvent::kCheckpointDurable
+                                   : JournalEvent::kCheckpointPart,
             saved.worker);
   line["step"] = saved.step.value;
   line["epoch"] = saved.epoch.value;
@@ -197,10 +198,10 @@ void Journal::saved(const CheckpointSaved& saved) {
   write(line);
 }
 
-void Journal::lease_lost() { write(Line("lease_lost")); }
+void Journal::lease_lost() { write(Line(JournalEvent::kLeaseLost)); }
 
 void Journal::quits(const std::string& reason) {
-  Line line("quits");
+  Line line(JournalEvent::kQuits);
   line["text"] = reason;
   write(line);
 }

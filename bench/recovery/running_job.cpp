@@ -54,8 +54,8 @@ Result<void> RunningJob::look() {
   for (const auto& line : lines) {
     timeline_.add(line);
     record_.add(line);
-    if (line.event == "worker_ready") worker_pids_[line.node] = line.pid;
-    if (line.event == "worker_exited") worker_pids_.erase(line.node);
+    if (line.event == JournalEvent::kWorkerReady) worker_pids_[line.node] = line.pid;
+    if (line.event == JournalEvent::kWorkerExited) worker_pids_.erase(line.node);
   }
   if (!record_.contradiction().empty())
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};

@@ -7,12 +7,12 @@
 namespace regroup::bench {
 
 void Timeline::add(const cli::JournalLine& line) {
-  if (line.event == "committed") {
+  if (line.event == JournalEvent::kCommitted) {
     const auto [it, is_new] = commits_[line.epoch].try_emplace(line.step, Commit{line.at_ms, line.seconds});
     if (line.at_ms < it->second.at_ms) it->second = {line.at_ms, line.seconds};
-  } else if (line.event == "plan") {
+  } else if (line.event == JournalEvent::kPlan) {
     plans_.try_emplace(line.epoch, line);
-  } else if (line.event == "regrouped") {
+  } else if (line.event == JournalEvent::kRegrouped) {
     reports_[line.epoch].push_back(line);
   }
 }
@@ -93,7 +93,7 @@ std::optional<Recovery> Timeline::recovery(std::int64_t kill_ms, Epoch before) c
   out.plans = static_cast<int>(std::distance(plans_.upper_bound(before), plans_.upper_bound(first->epoch)));
   if (const auto plan = plans_.find(first->epoch); plan != plans_.end()) out.cause = kCauseWords(plan->second.cause);
   if (const auto reports = reports_.find(first->epoch); reports != reports_.end() && !reports->second.empty())
-    out.source = reports->second.front().source;
+    out.source = kStateSourceWords(reports->second.front().source);
   out.phases = phases_of(first->epoch, kill_ms, first->commit.at_ms, out.step_s);
   return out;
 }

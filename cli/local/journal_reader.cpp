@@ -35,7 +35,7 @@ struct Fields {
 JournalLine read_line(const Field& in) {
   const Fields f{in};
   JournalLine out;
-  out.event = in["event"].string();
+  out.event = in["event"].word(kJournalEventWords);
   out.node = f.text("node");
   out.at_ms = f.whole("at_ms");
   out.worker = f.text("worker");
@@ -50,7 +50,7 @@ JournalLine read_line(const Field& in) {
   out.bad_in_a_row = f.whole("bad_in_a_row");
   out.cause = kCauseWords.find(f.text("cause"));
   out.reason = f.text("reason");
-  out.source = f.text("source");
+  out.source = kStateSourceWords.find(f.text("source"));
   // Of a plan all members; of a regroup their number.
   if (const auto members = in.find("members"); members && members->raw().is_array()) {
     for (const Field& member : members->items()) out.members.push_back(member.string());
@@ -74,7 +74,7 @@ JournalLine read_line(const Field& in) {
   out.status = static_cast<int>(f.whole("status"));
   out.asked = f.yes("asked");
   out.whom = f.text("whom");
-  out.evidence = f.text("evidence");
+  out.evidence = kEvidenceWords.find(f.text("evidence"));
   out.weights_sha256 = f.text("weights_sha256");
   out.text = f.text("text");
   return out;
@@ -84,7 +84,7 @@ JournalLine read_line(const Field& in) {
 
 std::optional<JournalLine> parse_journal_line(const std::string& line) {
   auto read = json::read_json(line, "journal", read_line);
-  if (!read || read->event.empty()) return std::nullopt;
+  if (!read) return std::nullopt;
   return std::move(*read);
 }
 

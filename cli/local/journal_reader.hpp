@@ -2,8 +2,11 @@
 // at_ms, node and event.
 #pragma once
 
+#include "api/journal_event.hpp"
 #include "api/words.hpp"
+#include "base/evidence.hpp"
 #include "base/ids.hpp"
+#include "base/state_source.hpp"
 
 #include <cstdint>
 #include <map>
@@ -15,9 +18,7 @@ namespace regroup::cli {
 
 // One line; fields that its event does not have keep their defaults.
 struct JournalLine {
-  // plan, worker_started, worker_ready, worker_exited, suspicion, committed, regrouped, finished, fault, snapshot_kept,
-  // checkpoint_durable, ...
-  std::string event;
+  JournalEvent event = JournalEvent::kPlan;
   std::string node;
   std::int64_t at_ms = 0;  // wall clock
   std::string worker;      // text form of the worker's id
@@ -28,7 +29,8 @@ struct JournalLine {
   std::int64_t tokens = 0, bad_steps = 0, bad_in_a_row = 0;
   // plan, regrouped
   std::optional<Cause> cause;
-  std::string reason, source;
+  std::string reason;
+  std::optional<StateSource> source;
   std::vector<std::string> members;
   int num_members = 0, num_groups = 0;
   std::int64_t detected_at_ms = 0, decided_at_ms = 0;
@@ -39,13 +41,14 @@ struct JournalLine {
   int pid = 0, signal = 0, status = 0;
   bool asked = false;
   // suspicion
-  std::string whom, evidence;
+  std::string whom;
+  std::optional<Evidence> evidence;
   // finished
   std::string weights_sha256;
   std::string text;  // fault, failures
 };
 
-// nothing for what is not such a line.
+// nothing for what is not such a line, or of an event that is not known here.
 std::optional<JournalLine> parse_journal_line(const std::string& line);
 
 // Follows one file that may not exist yet, or is made anew; gives whole lines only.

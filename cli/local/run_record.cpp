@@ -41,7 +41,7 @@ bool same_bits(double a, double b) { return a == b || (std::isnan(a) && std::isn
 }  // namespace
 
 void RunRecord::add(const JournalLine& line) {
-  if (line.event == "committed") {
+  if (line.event == JournalEvent::kCommitted) {
     auto& by_epoch = commits_[line.step];
     for (const auto& [epoch, commit] : by_epoch) {
       if (!same_bits(commit.loss, line.loss) || !same_bits(commit.aux_loss, line.aux_loss) ||
@@ -60,16 +60,16 @@ void RunRecord::add(const JournalLine& line) {
     last_commit_at_ms_ = std::max(last_commit_at_ms_, line.at_ms);
     newest_ = std::max(newest_, line.step);
     newest_epoch_ = std::max(newest_epoch_, line.epoch);
-  } else if (line.event == "validated") {
+  } else if (line.event == JournalEvent::kValidated) {
     const auto [it, is_new] = validations_.try_emplace(line.step, line.loss);
     if (!same_bits(it->second, line.loss))
       contradiction_ = "the validation loss after step " + std::to_string(line.step.value) + " is another on " +
                        line.worker + " than what was said first";
-  } else if (line.event == "plan") {
+  } else if (line.event == JournalEvent::kPlan) {
     plans_.try_emplace(line.epoch, line);
-  } else if (line.event == "regrouped") {
+  } else if (line.event == JournalEvent::kRegrouped) {
     reports_[line.epoch][line.worker] = line;
-  } else if (line.event == "finished") {
+  } else if (line.event == JournalEvent::kFinished) {
     if (!weights_sha256_.empty() && weights_sha256_ != line.weights_sha256)
       contradiction_ =
           line.worker + " finished with the digest " + line.weights_sha256 + ", another with " + weights_sha256_;
@@ -175,8 +175,8 @@ std::vector<RegroupRecord> RunRecord::regroups() const {
       record.first_commit_ms = std::max(record.first_commit_ms, report.first_commit_ms);
       record.bytes_moved += report.bytes_moved;
       record.bytes_from_own_agents += report.bytes_from_own_agent;
-      if (record.source.find(report.source) == std::string::npos)
-        record.source += (record.source.empty() ? "" : "+") + report.source;
+      if (const std::string source = kStateSourceWords(report.source); record.source.find(source) == std::string::npos)
+        record.source += (record.source.empty() ? "" : "+") + source;
     }
     const auto plan = plans_.find(epoch);
     if (plan != plans_.end()) {

@@ -113,7 +113,7 @@ void LocalSession::read_journals() {
   for (const auto& line : lines) {
     record_.add(line);
     story_.tell(line, record_);
-    if (line.event == "committed") last_progress_ms_ = wall_ms();
+    if (line.event == JournalEvent::kCommitted) last_progress_ms_ = wall_ms();
   }
   if (!lines.empty()) story_.tell_new_epochs(record_);
 }

@@ -10,38 +10,38 @@
 namespace regroup::cli {
 
 void Story::tell(const JournalLine& line, const RunRecord& record) {
-  if (line.event == "plan" && told_plans_.insert(line.epoch).second) {
+  if (line.event == JournalEvent::kPlan && told_plans_.insert(line.epoch).second) {
     note_(fmt::format("decided   epoch {}: {} member{} in {} group{}, {} ms after the first evidence{}: {}",
                       line.epoch.value, line.num_members, line.num_members == 1 ? "" : "s", line.num_groups,
                       line.num_groups == 1 ? "" : "s",
                       std::max<std::int64_t>(0, line.decided_at_ms - line.detected_at_ms),
                       line.at_boundary ? " (at a step boundary)" : "", line.reason));
-  } else if (line.event == "suspicion" && record.newest_step().value >= steps_) {
+  } else if (line.event == JournalEvent::kSuspicion && record.newest_step().value >= steps_) {
     return;  // after the last step workers end, and their peers see it: no news
-  } else if (line.event == "suspicion" &&
+  } else if (line.event == JournalEvent::kSuspicion &&
              told_suspicions_.insert(std::to_string(line.epoch.value) + line.whom).second) {
-    note_(fmt::format("noticed   {}: {} (by {})", line.whom, line.evidence, line.node));
-  } else if (line.event == "worker_exited" && !line.asked) {
+    note_(fmt::format("noticed   {}: {} (by {})", line.whom, kEvidenceWords(line.evidence), line.node));
+  } else if (line.event == JournalEvent::kWorkerExited && !line.asked) {
     note_(fmt::format(
         "exited    worker {} {}{}", line.worker,
         line.signal > 0 ? "by signal " + std::to_string(line.signal) : "with status " + std::to_string(line.status),
         line.text.empty() ? "" : ": " + line.text));
-  } else if (line.event == "fault") {
+  } else if (line.event == JournalEvent::kFault) {
     last_fault_ = line.worker + ": " + line.text;
     note_("fault     " + last_fault_);
-  } else if (line.event == "validated") {
+  } else if (line.event == JournalEvent::kValidated) {
     if (validation_told_ < line.step)
       note_(fmt::format("validated step {}: loss {:.4f}, perplexity {:.2f}", line.step.value, line.loss,
                         std::exp(line.loss)));
     validation_told_ = std::max(validation_told_, line.step);
-  } else if (line.event == "checkpoint_durable") {
+  } else if (line.event == JournalEvent::kCheckpointDurable) {
     last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= steps_;
     note_(fmt::format("saved     step {} in {:.2f} s", line.step.value, line.seconds));
-  } else if (line.event == "checkpoint_failed") {
+  } else if (line.event == JournalEvent::kCheckpointFailed) {
     last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= steps_;
     note_(fmt::format("not saved step {}: {}", line.step.value, line.text));
-  } else if (line.event == "snapshot_failed" || line.event == "plan_refused") {
-    note_(fmt::format("{} on {}: {}", line.event, line.node, line.text));
+  } else if (line.event == JournalEvent::kSnapshotFailed || line.event == JournalEvent::kPlanRefused) {
+    note_(fmt::format("{} on {}: {}", to_string(line.event), line.node, line.text));
   }
 }
 

@@ -1,6 +1,7 @@
 #include "api/words.hpp"
 
 #include "api/job_status.hpp"
+#include "api/journal_event.hpp"
 #include "api/records.hpp"
 #include "base/state_source.hpp"
 #include "tests/support/tiny_job.hpp"
@@ -29,6 +30,10 @@ TEST(Words, are_frozen_and_in_the_order_of_their_enumerators) {
   EXPECT_EQ(all_of(kProgressWords), "training waiting finished failed stopped");
   EXPECT_EQ(all_of(kWishWords), "scale drain undrain stop");
   EXPECT_EQ(all_of(kNoticeWords), "drain spot maintenance other");
+  EXPECT_EQ(all_of(kJournalEventWords),
+            "plan plan_refused worker_started worker_ready worker_exited state suspicion committed regrouped validated "
+            "finished gave_up stopped fault snapshot_kept snapshot_failed checkpoint_part checkpoint_durable "
+            "checkpoint_failed lease_lost quits");
   EXPECT_EQ(to_string(Evidence::kSelf), "self");
   EXPECT_EQ(to_string(StateSource::kFresh), "fresh");
   EXPECT_EQ(to_string(Cause::kStop), "stop");

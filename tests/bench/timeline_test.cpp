@@ -7,7 +7,7 @@ namespace {
 
 cli::JournalLine plan(int epoch, int members, int groups, std::int64_t detected = 0, std::int64_t decided = 0) {
   cli::JournalLine line;
-  line.event = "plan";
+  line.event = JournalEvent::kPlan;
   line.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   line.num_members = members;
   line.num_groups = groups;
@@ -18,7 +18,7 @@ cli::JournalLine plan(int epoch, int members, int groups, std::int64_t detected 
 
 cli::JournalLine committed(int epoch, int step, std::int64_t at_ms, double seconds) {
   cli::JournalLine line;
-  line.event = "committed";
+  line.event = JournalEvent::kCommitted;
   line.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   line.step = Step(step);
   line.at_ms = at_ms;
@@ -28,7 +28,7 @@ cli::JournalLine committed(int epoch, int step, std::int64_t at_ms, double secon
 
 cli::JournalLine regrouped(int epoch, std::int64_t seen, double agree, double move) {
   cli::JournalLine line;
-  line.event = "regrouped";
+  line.event = JournalEvent::kRegrouped;
   line.epoch = Epoch(static_cast<std::uint64_t>(epoch));
   line.plan_seen_at_ms = seen;
   line.agree_ms = agree;

@@ -40,7 +40,8 @@ JournalLine regrouped(const std::string& worker, int epoch, const std::string& c
 }
 
 TEST(JournalLines, what_is_no_line_is_ignored) {
-  for (const char* text : {"", "{", "[]", "{\"at_ms\":1}", "null"}) EXPECT_FALSE(parse_journal_line(text)) << text;
+  for (const char* text : {"", "{", "[]", R"({"at_ms":1})", R"({"event":"of another version"})", "null"})
+    EXPECT_FALSE(parse_journal_line(text)) << text;
 }
 
 TEST(JournalLines, a_loss_that_is_not_a_number_stays_one) {
