@@ -46,7 +46,7 @@ void Journal::plan(const Plan& plan) {
   line["reason"] = plan.reason;
   for (const Participant& member : plan.members) line["members"].push_back(to_string(member.worker));
   line["groups"] = plan.placement.groups.size();
-  line["when"] = plan.when == When::kNow ? "now" : "boundary";
+  line["when"] = kWhenWords(plan.when);
   line["detected_at_ms"] = plan.detected_at_ms;
   line["decided_at_ms"] = plan.decided_at_ms;
   write(line);
@@ -100,7 +100,8 @@ struct Journal::Said {
     line["z_loss"] = r.z_loss;
     line["tokens"] = r.tokens;
     line["seconds"] = r.seconds;
-    line["phases"] = r.phases;
+    line["phases"] = ordered_json::object();
+    for (const auto& [phase, seconds] : r.phases) line["phases"][to_string(phase)] = seconds;
     line["rank_load"] = r.rank_load;
     line["bad_steps"] = r.bad.total;
     line["bad_in_a_row"] = r.bad.in_a_row;

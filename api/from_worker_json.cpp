@@ -50,23 +50,19 @@ Json encode(const Suspects& m) {
         {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
   return {{"type", "suspects"}, {"epoch", m.epoch.value}, {"suspicions", std::move(list)}};
 }
+Json phases_value(const std::map<StepPhase, double>& phases) {
+  Json out = Json::object();
+  for (const auto& [phase, seconds] : phases) out[to_string(phase)] = seconds;
+  return out;
+}
 Json encode(const Committed& m) {
   const CommitReport& r = m.report;
-  return {{"type", "committed"},
-          {"epoch", r.epoch.value},
-          {"step", r.step.value},
-          {"loss", r.loss},
-          {"aux_loss", r.aux_loss},
-          {"z_loss", r.z_loss},
-          {"grad_norm", r.grad_norm},
-          {"learning_rate", r.learning_rate},
-          {"tokens", r.tokens},
-          {"seconds", r.seconds},
-          {"phases", r.phases},
-          {"expert_load", r.expert_load},
-          {"rank_load", r.rank_load},
-          {"bad", to_value(r.bad)},
-          {"checkpoint_left_out", r.checkpoint_left_out}};
+  return {
+      {"type", "committed"},      {"epoch", r.epoch.value},           {"step", r.step.value},
+      {"loss", r.loss},           {"aux_loss", r.aux_loss},           {"z_loss", r.z_loss},
+      {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate}, {"tokens", r.tokens},
+      {"seconds", r.seconds},     {"phases", phases_value(r.phases)}, {"expert_load", r.expert_load},
+      {"rank_load", r.rank_load}, {"bad", to_value(r.bad)},           {"checkpoint_left_out", r.checkpoint_left_out}};
 }
 Json encode(const Regrouped& m) {
   const RegroupReport& r = m.report;
@@ -118,7 +114,11 @@ CommitReport read_commit(const Field& in) {
   r.learning_rate = in["learning_rate"].real_or_nan();
   r.tokens = in["tokens"].integer<std::int64_t>();
   r.seconds = in["seconds"].real_or_nan();
-  for (const auto& [name, seconds] : in["phases"].members()) r.phases[name] = seconds.real_or_nan();
+  for (const auto& [word, seconds] : in["phases"].members()) {
+    const auto phase = kStepPhaseWords.find(word);
+    if (!phase) seconds.fail("is of an unknown phase");
+    r.phases[*phase] = seconds.real_or_nan();
+  }
   r.expert_load = in["expert_load"].integers<std::int64_t>();
   r.rank_load = in["rank_load"].real_or_nan();
   r.checkpoint_left_out = in["checkpoint_left_out"].boolean();

@@ -8,10 +8,6 @@ namespace {
 using json::Field;
 using json::Json;
 
-constexpr Words<ScheduleKind, 4> kScheduleWords{{"constant", "linear", "cosine", "wsd"}};
-constexpr Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
-constexpr Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
-
 Json to_value(const ModelShape& shape) {
   return {{"model_type", info_of(shape.architecture).model_type},
           {"vocab_size", shape.vocab_size},

@@ -4,6 +4,7 @@
 
 #include "api/source.hpp"
 #include "base/result.hpp"
+#include "base/words.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/model_shape.hpp"
 
@@ -16,10 +17,12 @@ namespace regroup {
 // What a layer's forward keeps for its backward; the rest is made again, with the same bits. kExperts: all but the
 // experts' inner products; kFull: its input alone.
 enum class Recompute { kNone, kExperts, kFull };
+inline constexpr Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
 
 // After the warm-up: kept, linear or half a cosine down to min_learning_rate at the last step, or kept and then linear
 // down to it over the last decay_steps.
 enum class ScheduleKind { kConstant, kLinear, kCosine, kWsd };
+inline constexpr Words<ScheduleKind, 4> kScheduleWords{{"constant", "linear", "cosine", "wsd"}};
 
 struct OptimizerSpec {
   double learning_rate = 3e-4;

@@ -11,7 +11,6 @@ using json::Field;
 using json::Json;
 
 constexpr Words<Origin, 2> kOriginWords{{"fresh", "resume"}};
-constexpr Words<When, 2> kWhenWords{{"now", "boundary"}};
 
 bool keep_alike(const Group& a, const Group& b) {
   return a.expert_member == b.expert_member && a.dense_blocks == b.dense_blocks;

@@ -15,6 +15,7 @@ namespace regroup {
 
 enum class Origin { kFresh, kResume };
 enum class When { kNow, kBoundary };  // abort the step under way, or switch after a committed one
+inline constexpr Words<When, 2> kWhenWords{{"now", "boundary"}};
 
 struct Participant {
   WorkerId worker;

@@ -11,6 +11,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/state_source.hpp"
+#include "base/step_phase.hpp"
 #include "layout/bad_steps.hpp"
 
 #include <cstdint>
@@ -70,7 +71,7 @@ struct CommitReport {
   double learning_rate = 0;
   std::int64_t tokens = 0;                // of the whole step
   double seconds = 0;                     // of this step on this worker
-  std::map<std::string, double> phases;   // seconds: gather, compute, dispatch, reduce, vote, update, snapshot
+  std::map<StepPhase, double> phases;     // seconds
   std::vector<std::int64_t> expert_load;  // [layer * experts + expert] tokens of the whole step
   double rank_load = 1;  // of this group's ranks: tokens that the experts of each layer's heaviest get, over the mean
   BadSteps bad;          // up to this step

@@ -124,7 +124,7 @@ void CoordinatorShell::perform(const Action& action) {
                                {"cause", to_string(plan.cause)},
                                {"members", plan.members.size()},
                                {"groups", plan.placement.groups.size()},
-                               {"when", plan.when == When::kNow ? "now" : "boundary"},
+                               {"when", kWhenWords(plan.when)},
                                {"reason", plan.reason}});
   } else {
     log::info("write", {{"what", word_of(write.kind)}, {"key", write.key}, {"reason", write.reason}});

@@ -5,6 +5,7 @@
 // travels as one piece in either form.
 #pragma once
 
+#include "base/words.hpp"
 #include "layout/units.hpp"
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 namespace regroup {
 
 enum class Precision { kFp32, kBf16 };
+inline constexpr Words<Precision, 2> kPrecisionWords{{"fp32", "bf16"}};
 // of a matrix or an activation
 constexpr std::int64_t element_bytes(Precision precision) { return precision == Precision::kBf16 ? 2 : 4; }
 

@@ -8,6 +8,7 @@
 #include "base/evidence.hpp"
 #include "base/mutex.hpp"
 #include "base/state_source.hpp"
+#include "base/step_phase.hpp"
 
 #include <array>
 #include <cstddef>
@@ -41,8 +42,6 @@ struct Histogram {
 // The words that label a metric. Fixed, so that each series exists from the start with 0 and a rate sees its first
 // event. decide, total: from the first evidence
 inline constexpr std::array<const char*, 6> kRegroupPhases{"decide", "stop", "agree", "move", "first_commit", "total"};
-inline constexpr std::array<const char*, 7> kStepPhases{"gather", "compute", "dispatch", "reduce",
-                                                        "vote",   "update",  "snapshot"};
 
 // Loads of the experts of one layer: what the last step routed to each, in tokens, and the heaviest over the mean.
 struct ExpertLoad {
@@ -80,7 +79,7 @@ struct Training {
   double validation_loss = 0;
   double validation_seconds = 0;
   Histogram step_seconds;
-  std::map<std::string, Histogram> phase_seconds;    // by kStepPhases
+  std::map<StepPhase, Histogram> phase_seconds;
   std::map<std::string, std::uint64_t> regroups;     // by cause
   std::map<std::string, Histogram> regroup_seconds;  // by kRegroupPhases
   std::map<StateSource, std::uint64_t> bytes_moved;

@@ -36,11 +36,11 @@ void by_word(const Words& words, const Values& values, const Add& add) {
 }
 
 // Every word of an enum.
-template <class Enum, std::size_t N, class Add>
-void by_word(const Words<Enum, N>& words, const std::map<Enum, std::uint64_t>& values, const Add& add) {
+template <class Enum, std::size_t N, class Value, class Add>
+void by_word(const Words<Enum, N>& words, const std::map<Enum, Value>& values, const Add& add) {
   for (std::size_t i = 0; i < N; ++i) {
     const auto it = values.find(static_cast<Enum>(i));
-    add(std::string(words.words[i]), it == values.end() ? 0 : it->second);
+    add(std::string(words.words[i]), it == values.end() ? Value{} : it->second);
   }
 }
 
@@ -155,7 +155,7 @@ void add_training(Page& page, const Training& training) {
                job);
   }
   page.histogram("regroup_step_duration_seconds", "Time of a step on this node.", training.step_seconds, job);
-  by_word(kStepPhases, training.phase_seconds, [&](const std::string& phase, const Histogram& histogram) {
+  by_word(kStepPhaseWords, training.phase_seconds, [&](const std::string& phase, const Histogram& histogram) {
     page.histogram("regroup_step_phase_duration_seconds", "Time of each phase of a step on this node.", histogram,
                    with(job, "phase", phase));
   });

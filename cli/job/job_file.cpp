@@ -31,11 +31,7 @@ void read_optimizer(YamlSection section, std::int64_t steps, OptimizerSpec& opti
   section.read("weight_decay", optimizer.weight_decay);
   section.read("clip_norm", optimizer.clip_norm);
   section.read("warmup_steps", optimizer.warmup_steps);
-  const std::string schedule = section.read_word("schedule", "cosine", {"constant", "linear", "cosine", "wsd"});
-  optimizer.schedule = schedule == "constant" ? ScheduleKind::kConstant
-                       : schedule == "linear" ? ScheduleKind::kLinear
-                       : schedule == "wsd"    ? ScheduleKind::kWsd
-                                              : ScheduleKind::kCosine;
+  section.read_word("schedule", kScheduleWords, optimizer.schedule);
   if (optimizer.schedule == ScheduleKind::kWsd)
     optimizer.decay_steps = static_cast<int>(std::max<std::int64_t>(1, steps / 10));
   section.read("decay_steps", optimizer.decay_steps);
@@ -135,11 +131,8 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   job.model = model.shape;
   job.initial_weights = model.initial_weights;
   file.notes = std::move(model.notes);
-  job.precision = root.read_word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::kBf16 : Precision::kFp32;
-  const std::string recompute = root.read_word("recompute", "none", {"none", "experts", "full"});
-  job.recompute = recompute == "full"      ? Recompute::kFull
-                  : recompute == "experts" ? Recompute::kExperts
-                                           : Recompute::kNone;
+  root.read_word("precision", kPrecisionWords, job.precision);
+  root.read_word("recompute", kRecomputeWords, job.recompute);
   root.read("max_bad_steps", job.max_bad_steps);
   root.read("router_z_loss_coef", job.router_z_loss_coef);
   root.read("seed", job.seed);

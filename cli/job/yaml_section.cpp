@@ -125,8 +125,7 @@ void YamlSection::read_bytes(const char* key, std::int64_t& value) {
   refuse(key, "is '" + text + "', " + expected);
 }
 
-std::string YamlSection::read_word(const char* key, const std::string& otherwise,
-                                   const std::vector<std::string>& words) {
+std::string YamlSection::one_of(const char* key, const std::string& otherwise, const std::vector<std::string>& words) {
   std::string word = otherwise;
   read(key, word);
   if (std::find(words.begin(), words.end(), word) == words.end()) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/words.hpp"
 
 #include <yaml-cpp/yaml.h>
 
@@ -37,7 +38,10 @@ class YamlSection {
   void read(const char* key, double& value);
   void read(const char* key, bool& value);
   void read_bytes(const char* key, std::int64_t& value);  // 1073741824, "512MiB", "2GiB", "80GB"
-  std::string read_word(const char* key, const std::string& otherwise, const std::vector<std::string>& words);
+  template <class Enum, std::size_t N>
+  void read_word(const char* key, const Words<Enum, N>& words, Enum& value) {
+    value = *words.find(one_of(key, words(value), {words.words.begin(), words.words.end()}));
+  }
   std::optional<YAML::Node> find(const char* key);  // any kind
   YamlSection section(const char* key);             // empty mapping where absent
   template <class T>
@@ -53,6 +57,7 @@ class YamlSection {
  private:
   template <class T>
   void read_as(const char* key, T& value, const char* expected);
+  std::string one_of(const char* key, const std::string& otherwise, const std::vector<std::string>& words);
   [[nodiscard]] std::string where(const std::string& key) const;
 
   std::string file_, path_;

@@ -1,5 +1,6 @@
 #include "cli/local/journal_reader.hpp"
 
+#include "api/plan.hpp"
 #include "base/json_fields.hpp"
 
 #include <fcntl.h>
@@ -61,7 +62,7 @@ JournalLine read_line(const Field& in) {
   out.num_groups = static_cast<int>(f.whole("groups"));
   out.detected_at_ms = f.whole("detected_at_ms");
   out.decided_at_ms = f.whole("decided_at_ms");
-  out.at_boundary = f.text("when") == "boundary";
+  out.at_boundary = kWhenWords.find(f.text("when")) == When::kBoundary;
   out.stop_ms = f.number("stop_ms");
   out.agree_ms = f.number("agree_ms");
   out.move_ms = f.number("move_ms");

@@ -18,8 +18,7 @@ ScenarioEvent read_event(YamlSection section) {
   section.read("at_epoch", event.at_epoch);
   if (event.at_epoch < 0) section.refuse("at_epoch", "must be at least 0");
   if (!section.find("do")) section.refuse("do", "is missing");
-  const std::string word = section.read_word("do", "", {kDeedWords.words.begin(), kDeedWords.words.end()});
-  event.deed = *kDeedWords.find(word);
+  section.read_word("do", kDeedWords, event.deed);
   section.read("node", event.node);
   section.read("nodes", event.count);
   section.read("seconds", event.seconds);
@@ -27,9 +26,9 @@ ScenarioEvent read_event(YamlSection section) {
   const bool counts = event.deed == Deed::kScale || event.deed == Deed::kRestartAll;
   const bool lasts = event.deed == Deed::kStopEtcd || event.deed == Deed::kFreezeEtcd;
   if (counts && event.count < 1) section.refuse("nodes", "must say how many, at least 1");
-  if (!counts && event.count != 0) section.refuse("nodes", "means nothing for " + word);
+  if (!counts && event.count != 0) section.refuse("nodes", "means nothing for " + to_string(event.deed));
   if (lasts && event.seconds <= 0) section.refuse("seconds", "must say for how long");
-  if (!lasts && event.seconds != 0) section.refuse("seconds", "means nothing for " + word);
+  if (!lasts && event.seconds != 0) section.refuse("seconds", "means nothing for " + to_string(event.deed));
   return event;
 }
 

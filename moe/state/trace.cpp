@@ -19,8 +19,8 @@ std::int64_t now_ns() {
 std::int64_t steady_ns() { return now_ns<std::chrono::steady_clock>(); }
 
 const char* category_of(const std::string& name) {
-  if (name == "gather" || name == "dispatch" || name == "reduce" || name == "vote" || name == "snapshot")
-    return "exchange";
+  const auto phase = kStepPhaseWords.find(name);
+  if (phase && *phase != StepPhase::kCompute && *phase != StepPhase::kUpdate) return "exchange";
   return name == "step" ? "step" : "compute";
 }
 

@@ -7,6 +7,7 @@
 
 #include "api/job_spec.hpp"
 #include "base/ids.hpp"
+#include "base/step_phase.hpp"
 
 #include <cstdint>
 #include <string>
@@ -56,6 +57,8 @@ class TracedSpan {
  public:
   TracedSpan(Trace* trace, const char* name) : TracedSpan(trace, name, trace != nullptr ? trace->layer : -1) {}
   TracedSpan(Trace* trace, const char* name, int layer);
+  TracedSpan(Trace* trace, StepPhase phase)
+      : TracedSpan(trace, kStepPhaseWords.words.at(static_cast<std::size_t>(phase))) {}
   ~TracedSpan();
   TracedSpan(const TracedSpan&) = delete;
   TracedSpan& operator=(const TracedSpan&) = delete;

@@ -65,7 +65,7 @@ void DenseGather::begin(Step step) {
 std::byte* DenseGather::weights(int unit) {
   Gathered& gathered = gathered_[static_cast<std::size_t>(unit)];
   if (!gathered.receives.empty()) {
-    const TracedSpan span(trace_, "gather");
+    const TracedSpan span(trace_, StepPhase::kGather);
     const auto start = std::chrono::steady_clock::now();
     for (const mesh::TransferPtr& receive : gathered.receives) must(mesh_.wait(receive));
     gathered.receives.clear();

@@ -168,7 +168,7 @@ void Model::backward(int wave, at::Tensor dx, std::int64_t targets) {
 
 void Model::reduce(int index, int wave) {
   point_();
-  const TracedSpan span(trace_, "reduce");
+  const TracedSpan span(trace_, StepPhase::kReduce);
   reduction_.add_leaves(index, wave);
   if (wave + 1 == view_.waves()) reduction_.unit_done(index);
 }

@@ -52,7 +52,7 @@ void RowExchange::begin_wave(int wave, std::vector<int> microbatches) {
 
 void RowExchange::wait(const mesh::TransferPtr& transfer) {
   while (!mesh_.ready(transfer) && meanwhile_()) continue;
-  const TracedSpan span(trace_, "dispatch");
+  const TracedSpan span(trace_, StepPhase::kDispatch);
   const auto start = std::chrono::steady_clock::now();
   must(mesh_.wait(transfer));
   seconds_waited_ += seconds_since(start);

@@ -54,20 +54,20 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
     if (hooks_.trace != nullptr) hooks_.trace->wave = hooks_.trace->microbatch = -1;
     const double compute = phase.lap();
     {
-      const TracedSpan span(hooks_.trace, "reduce");
+      const TracedSpan span(hooks_.trace, StepPhase::kReduce);
       reduction_->finish();
       gather_->end();
     }
-    report.phases["gather"] = gather_->seconds_waited();
-    report.phases["dispatch"] = experts_->seconds_waited();
-    report.phases["reduce"] = reduction_->seconds_waited();
-    report.phases["compute"] = compute - gather_->seconds_waited() - experts_->seconds_waited();
+    report.phases[StepPhase::kGather] = gather_->seconds_waited();
+    report.phases[StepPhase::kDispatch] = experts_->seconds_waited();
+    report.phases[StepPhase::kReduce] = reduction_->seconds_waited();
+    report.phases[StepPhase::kCompute] = compute - gather_->seconds_waited() - experts_->seconds_waited();
     phase.lap();
   }
   const VoteRecord record = vote();
-  report.phases["vote"] = phase.lap();
+  report.phases[StepPhase::kVote] = phase.lap();
   update(record);
-  report.phases["update"] = phase.lap();
+  report.phases[StepPhase::kUpdate] = phase.lap();
   const JobSpec& spec = view_.job->spec;
   report.epoch = view_.plan.epoch;
   report.step = step;
@@ -117,7 +117,7 @@ Vote StepRunner::make_vote() const {
 
 VoteRecord StepRunner::vote() {
   hooks_.interrupt();
-  const TracedSpan span(hooks_.trace, "vote");
+  const TracedSpan span(hooks_.trace, StepPhase::kVote);
   vote_bytes_ = to_bytes(make_vote());
   // Before the first byte leaves: from then on another member may have all votes and commit, so that this step must not
   // be forgotten here, whatever becomes of the exchange.
@@ -143,9 +143,9 @@ Prepared StepRunner::prepared() {
 }
 
 void StepRunner::update(const VoteRecord& record) {
-  const TracedSpan span(hooks_.trace, "update");
+  const TracedSpan span(hooks_.trace, StepPhase::kUpdate);
   {
-    const TracedSpan wait(hooks_.trace, "snapshot");
+    const TracedSpan wait(hooks_.trace, StepPhase::kSnapshot);
     hooks_.before_update();
   }
   const JobSpec& spec = view_.job->spec;

@@ -105,7 +105,7 @@ void Worker::train() {
     state_.record = record;
     state_.bad = current_->runner->bad();
     committed_ = step.value;
-    report.phases["snapshot"] = snapshots_.last_pause();
+    report.phases[StepPhase::kSnapshot] = snapshots_.last_pause();
     if (current_->view.group_index >= 0)
       report.rank_load = heaviest_over_mean(current_->view.group(), spec.model, report.expert_load);
     if (report_open_) {

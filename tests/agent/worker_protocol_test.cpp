@@ -32,8 +32,12 @@ Message there_and_back(const Message& message) {
 TEST(WorkerProtocol, a_commit_with_a_loss_that_is_no_number_arrives) {
   Committed sent;
   const BadSteps bad{5, 2};
-  sent.report = {Epoch(7), Step(41), std::numeric_limits<double>::quiet_NaN(), 0.25,      0.125, 1.5, 3e-4,
-                 4096,     0.5,      {{"gather", 0.1}, {"vote", 0.002}},       {1, 2, 3}, 1.25,  bad};
+  const std::map<StepPhase, double> phases{{StepPhase::kGather, 0.1}, {StepPhase::kVote, 0.002}};
+  sent.report = {Epoch(7), Step(41),  std::numeric_limits<double>::quiet_NaN(),
+                 0.25,     0.125,     1.5,
+                 3e-4,     4096,      0.5,
+                 phases,   {1, 2, 3}, 1.25,
+                 bad};
   const auto got = there_and_back(sent).report;
   EXPECT_TRUE(std::isnan(got.loss));
   EXPECT_EQ(got.epoch, Epoch(7));

@@ -58,7 +58,7 @@ AgentCounters busy_agent() {
   agent.training.bad_in_a_row = 2;
   agent.training.step_seconds.observe(0.07);
   agent.training.step_seconds.observe(100);
-  agent.training.phase_seconds["gather"].observe(0.01);
+  agent.training.phase_seconds[StepPhase::kGather].observe(0.01);
   agent.training.regroups["worker_lost"] = 1;
   agent.training.regroup_seconds["move"].observe(0.02);
   agent.training.bytes_moved[StateSource::kLive] = 4096;
