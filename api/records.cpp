@@ -11,8 +11,6 @@ using json::Field;
 using json::Json;
 using json::read_json;
 
-constexpr Words<WorkerState, 7> kStateWords{{"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
-
 // As in worker ids: 64 bits do not survive tools that read JSON numbers as doubles.
 std::uint64_t read_hex(const Field& in) {
   const auto value = from_hex(in.string());
@@ -25,7 +23,7 @@ WorkerRecord read_worker(const Field& in) {
   worker.id = in["id"].worker();
   worker.job = in["job"].string();
   worker.address = in["address"].string();
-  worker.state = in["state"].word(kStateWords);
+  worker.state = in["state"].word(kWorkerStateWords);
   worker.epoch = in["epoch"].id<Epoch>();
   worker.fingerprint = in["fingerprint"].string();
   worker.text = in["text"].string();
@@ -75,15 +73,13 @@ Evidence read_evidence(const Field& in) { return kEvidenceWords.find(in.string()
 
 }  // namespace
 
-std::string to_string(WorkerState state) { return kStateWords(state); }
-
 std::string to_json(const NodeRecord& record) {
   Json workers = Json::array();
   for (const WorkerRecord& worker : record.workers) {
     workers.push_back({{"id", to_string(worker.id)},
                        {"job", worker.job},
                        {"address", worker.address},
-                       {"state", kStateWords(worker.state)},
+                       {"state", kWorkerStateWords(worker.state)},
                        {"epoch", worker.epoch.value},
                        {"fingerprint", worker.fingerprint},
                        {"text", worker.text}});

@@ -19,7 +19,9 @@ namespace regroup {
 inline constexpr int kProtocolVersion = 3;  // a record with another one is refused by name
 
 enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
-std::string to_string(WorkerState state);  // starting, ready, ...
+inline constexpr Words<WorkerState, 7> kWorkerStateWords{
+    {"starting", "ready", "warm", "training", "waiting", "finished", "failed"}};
+inline std::string to_string(WorkerState state) { return kWorkerStateWords(state); }
 
 struct WorkerRecord {
   WorkerId id;
