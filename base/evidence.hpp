@@ -7,7 +7,7 @@ namespace regroup {
 
 enum class Evidence {
   kExit,     // its agent saw the process end
-  kEof,      // a connection to it broke
+  kEof,      // a connection to it broke, and with it the messages of its epoch (mesh/README.md)
   kSilence,  // no beat came from it for too long
   kHang,     // it beats and waits for nobody, but its progress stands still
   kSelf,     // it says so itself

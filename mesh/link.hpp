@@ -23,7 +23,7 @@ struct Link {
   enum class Wish {
     kNone,    // not dialled
     kWanted,  // dialled until connected
-    kRedial,  // was connected: one try tells whether it is gone
+    kRedial,  // was connected: gone if a dial is refused, or has failed four times or for one heartbeat
   };
 
   Link(WorkerId who, Unmatched& unmatched) : id(std::move(who)), inbox(unmatched) {}
