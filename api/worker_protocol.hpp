@@ -1,7 +1,7 @@
 // worker_protocol.hpp: what an agent and the worker it started say to each other, over the Unix stream socket that the
 // worker inherits as file descriptor 3.
 //
-// Frame: u32 little-endian length, then that many bytes of JSON {"type": ..., ...}; a kArena frame carries one memfd by
+// Frame: u32 little-endian length, then that many bytes of JSON {"type": ..., ...}; an arena_grant carries one memfd by
 // SCM_RIGHTS. The end of the stream means the other side is gone: a worker exits at once.
 #pragma once
 
