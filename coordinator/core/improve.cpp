@@ -36,8 +36,7 @@ void restore_balance(Look& look, const Newcomers& found) {
 }
 
 void move_by_load(Look& look, const Newcomers& found) {
-  const auto waits = 2 * look.view.timing().load_wait;  // a worker that is on its way longer than this may never come
-  if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < waits) return;
+  if (found.on_the_way > 0 && look.now.at - look.job.in_force.since() < look.view.timing().arrival_wait) return;
   look.decision.plan = rebalance(look.view, look.job, look.memory.load, look.now);
   if (look.decision.plan) return look.say(JobState::kRegrouping, look.decision.plan->reason);
   if (!look.memory.load.finding.empty()) look.note(look.memory.load.finding);

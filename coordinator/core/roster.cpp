@@ -68,12 +68,12 @@ const JobRecords* find_job(const ClusterView& view, const std::string& name) {
   return found == view.jobs().end() ? nullptr : &found->second;
 }
 
-// Workers of a finished job still compute the digest and keep the last snapshot. They get five seconds for it.
+// Workers of a finished job still compute the digest and keep the last snapshot.
 bool may_let_go(const ClusterView& view, const JobRecords* job, const NodeId& id, const Now& now) {
   if (job == nullptr || !job->outcome) return true;
   const auto outcome = job_outcome_from_json(job->outcome->value);
   if (!outcome || outcome->state != JobState::kFinished) return true;
-  if (now.at - job->outcome->first_seen >= Span{5000}) return true;
+  if (now.at - job->outcome->first_seen >= view.timing().last_work) return true;
   const NodeRecord* record = view.node(id);
   if (record == nullptr) return true;
   return std::all_of(record->workers.begin(), record->workers.end(), [&](const WorkerRecord& worker) {

@@ -22,11 +22,13 @@ struct Timing {
   // A plan is in force for this long before experts are moved by their load; twice as long after each such move among
   // the same members.
   Span load_wait{10000};
+  Span arrival_wait{20000};  // ... and a worker on its way, which would change them, is waited for; it may never come
 
   Span stop_wait{5000};     // a job that shall stop and save first ends unsaved after this long without training
   Span stop_limit{300000};  // ... and after this long in any case
   Span retry{200};          // after a refused or failed write
   Span scan_again{5000};    // a checkpoint directory that cannot be used is looked at again
+  Span last_work{5000};     // a finished job's workers get this to compute the digest and keep the last snapshot
   Span forget_node{60000};  // an absent node keeps its assignment this long
 
   int keep_plans = 16;  // keys plan/<epoch>, and keys of the checkpoint index, that a job keeps
