@@ -17,22 +17,23 @@ constexpr std::chrono::milliseconds kPause{100};  // between two attempts to get
 struct Election::Impl {
   Store& store;
   const ElectionOptions options;
-  const std::function<void(std::int64_t)> on_gained;
+  const OnGained on_gained;
   const std::function<void()> on_lost;
 
-  mutable Mutex mutex;
+  Mutex mutex;
   Condition wake;
   bool stopping REGROUP_GUARDED_BY(mutex) = false;
   bool lease_lost REGROUP_GUARDED_BY(mutex) = false;
   bool changed REGROUP_GUARDED_BY(mutex) = false;                        // `candidates`
   std::map<std::string, KeyValue> candidates REGROUP_GUARDED_BY(mutex);  // by key, as the watch tells
+  std::thread thread;
+  // Its own:
   std::shared_ptr<Lease> lease;
   std::string key;            // ours; empty = no campaign
   std::int64_t revision = 0;  // create revision of it
-  bool leading REGROUP_GUARDED_BY(mutex) = false;
-  std::thread thread;
+  bool leading = false;
 
-  Impl(Store& s, ElectionOptions o, std::function<void(std::int64_t)> gained, std::function<void()> lost)
+  Impl(Store& s, ElectionOptions o, OnGained gained, std::function<void()> lost)
       : store(s), options(std::move(o)), on_gained(std::move(gained)), on_lost(std::move(lost)) {}
 
   void apply(const WatchUpdate& update) {
@@ -89,10 +90,10 @@ struct Election::Impl {
       (void)(*granted)->revoke();
       return false;
     }
-    const LockGuard lock(mutex);
     lease = std::move(*granted);
     key = mine;
     revision = created;
+    const LockGuard lock(mutex);
     changed = true;
     return true;
   }
@@ -113,27 +114,20 @@ struct Election::Impl {
       leading = true;
       lock.unlock();
       log::info("leadership_gained", {{"revision", revision}, {"name", options.name}});
-      on_gained(revision);
+      on_gained({key, Compare::Target::kCreateRevision, revision, ""});
       lock.lock();
     }
   }
 
   void leave() {
-    std::shared_ptr<Lease> old;
-    bool led = false;
-    {
-      const LockGuard lock(mutex);
-      old = std::move(lease);
-      lease = nullptr;
-      led = leading;
-      leading = false;
-      key.clear();
-    }
-    if (led) {
+    if (leading) {
       log::info("leadership_lost", {{"revision", revision}, {"name", options.name}});
       on_lost();
     }
-    if (old) (void)old->revoke();
+    leading = false;
+    key.clear();
+    (void)lease->revoke();
+    lease = nullptr;
   }
 
   void run() {
@@ -151,31 +145,12 @@ struct Election::Impl {
   }
 };
 
-Election::Election(Store& store, ElectionOptions options, std::function<void(std::int64_t)> on_gained,
-                   std::function<void()> on_lost)
+Election::Election(Store& store, ElectionOptions options, OnGained on_gained, std::function<void()> on_lost)
     : impl_(std::make_unique<Impl>(store, std::move(options), std::move(on_gained), std::move(on_lost))) {
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
 Election::~Election() { resign(); }
-
-std::optional<std::int64_t> Election::leader_revision() const {
-  const LockGuard lock(impl_->mutex);
-  if (!impl_->leading || impl_->lease_lost || impl_->lease == nullptr || impl_->lease->lost()) return std::nullopt;
-  return impl_->revision;
-}
-
-Compare Election::fence() const {
-  const LockGuard lock(impl_->mutex);
-  if (!impl_->leading) return {impl_->options.prefix + "/nobody", Compare::Target::kCreateRevision, -1, ""};
-  return {impl_->key, Compare::Target::kCreateRevision, impl_->revision, ""};
-}
-
-std::string Election::leader() const {
-  const LockGuard lock(impl_->mutex);
-  const KeyValue* least = impl_->first();
-  return least == nullptr ? "" : least->value;
-}
 
 void Election::resign() {
   {

@@ -57,9 +57,10 @@ void CoordinatorShell::run() {
       store_.watch(keys.root(), [this](const WatchUpdate& update) { inbox_.post_or_fold(StoreUpdate{update}, joins); });
   Election election(
       store_, {keys.leader(), options_.id, options_.leader_ttl},
-      [&](std::int64_t revision) {
+      [&](const Compare& fence) {
         leads_ = true;
-        inbox_.post(LeadershipGained{{}, revision});
+        counters_.change([](auto& c) { ++c.leaderships; });
+        inbox_.post(LeadershipGained{fence.key, fence.number});
       },
       [&] {
         leads_ = false;
@@ -88,14 +89,7 @@ void CoordinatorShell::run() {
     }
     {
       const LockGuard core_lock(core_mutex_);
-      for (Event& event : events) {
-        if (auto* gained = std::get_if<LeadershipGained>(&event)) {
-          gained->key = election.fence().key;
-          log::info("leadership_gained", {{"id", options_.id}, {"revision", gained->create_revision}});
-          counters_.change([](auto& c) { ++c.leaderships; });
-        } else if (std::holds_alternative<LeadershipLost>(event)) {
-          log::warn("leadership_lost", {{"id", options_.id}});
-        }
+      for (const Event& event : events) {
         for (const Action& action : core_.step(read_clocks(), event)) perform(action);
       }
       tell_contact();

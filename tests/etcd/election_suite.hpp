@@ -10,12 +10,12 @@ struct Candidate {
   Candidate(Store& store, const std::string& name, std::chrono::milliseconds ttl = std::chrono::seconds(2))
       : election(
             store, {"/leader", name, ttl},
-            [this](std::int64_t at) {
-              revision = at;
+            [this](const Compare& compare) {
+              fence = compare;
               gained.set();
             },
             [this] { lost.set(); }) {}
-  std::atomic<std::int64_t> revision{0};
+  Compare fence;  // read after `gained`
   Signal gained;
   Signal lost;
   coordinator::Election election;
@@ -41,42 +41,39 @@ TYPED_TEST_P(ElectionSuite, one_candidate_leads_and_the_next_follows_when_it_res
   Candidate second(this->other_, "second");
   wait_for_candidates(this->store_, 2);
   EXPECT_EQ(second.gained.count(), 0);
-  EXPECT_EQ(first.election.leader_revision(), first.revision.load());
-  EXPECT_FALSE(second.election.leader_revision());
   first.election.resign();
   EXPECT_EQ(first.lost.count(), 1);
-  EXPECT_FALSE(first.election.leader_revision());
   ASSERT_TRUE(second.gained.wait());
-  EXPECT_GT(second.revision.load(), first.revision.load());
-  EXPECT_EQ(second.election.leader(), "second");
+  EXPECT_GT(second.fence.number, first.fence.number);
+  EXPECT_EQ(this->store_.get(second.fence.key)->value, "second");
 }
 
 TYPED_TEST_P(ElectionSuite, a_deposed_leader_cannot_write_and_campaigns_again) {
   Candidate first(this->store_, "first");
   ASSERT_TRUE(first.gained.wait());
-  const Compare old = first.election.fence();
+  const Compare old = first.fence;
   ASSERT_TRUE(this->store_.txn({old}, {{Op::Kind::kPut, "/plan", "1", 0}})->succeeded);
   Candidate second(this->other_, "second");
   wait_for_candidates(this->store_, 2);
   this->world_.drop_lease(std::stoll(old.key.substr(old.key.rfind('/') + 1), nullptr, 16));
   ASSERT_TRUE(second.gained.wait());
   EXPECT_FALSE(this->store_.txn({old}, {{Op::Kind::kPut, "/plan", "stale", 0}})->succeeded);
-  EXPECT_TRUE(this->other_.txn({second.election.fence()}, {{Op::Kind::kPut, "/plan", "2", 0}})->succeeded);
+  EXPECT_TRUE(this->other_.txn({second.fence}, {{Op::Kind::kPut, "/plan", "2", 0}})->succeeded);
   EXPECT_EQ(this->store_.get("/plan")->value, "2");
   ASSERT_TRUE(first.lost.wait());
   second.election.resign();
   ASSERT_TRUE(first.gained.wait(2));
-  EXPECT_TRUE(this->store_.txn({first.election.fence()}, {{Op::Kind::kPut, "/plan", "3", 0}})->succeeded);
+  EXPECT_TRUE(this->store_.txn({first.fence}, {{Op::Kind::kPut, "/plan", "3", 0}})->succeeded);
 }
 
 TYPED_TEST_P(ElectionSuite, a_leader_whose_key_was_removed_leads_no_more) {
   Candidate first(this->store_, "first");
   ASSERT_TRUE(first.gained.wait());
-  const Compare fence = first.election.fence();
-  ASSERT_TRUE(this->other_.erase(fence.key));
+  const Compare old = first.fence;
+  ASSERT_TRUE(this->other_.erase(old.key));
   ASSERT_TRUE(first.lost.wait());
   ASSERT_TRUE(first.gained.wait(2));
-  EXPECT_NE(first.election.fence().key, fence.key);
+  EXPECT_NE(first.fence.key, old.key);
 }
 
 REGISTER_TYPED_TEST_SUITE_P(ElectionSuite, one_candidate_leads_and_the_next_follows_when_it_resigns,
