@@ -39,8 +39,8 @@ struct NodeRecord {
   NodeId node;
   std::uint64_t incarnation = 0;
   int version = kProtocolVersion;
-  std::string agent_address;  // peer port of the agent: "unix:PATH" or "tcp:HOST:PORT"
-  std::string metrics_address;
+  std::string agent_address;    // peer port of the agent: "unix:PATH" or "tcp:HOST:PORT"
+  std::string metrics_address;  // for people
   int slots = 1;
   std::int64_t memory_bytes = 0;
   std::string device = "cpu";
@@ -54,7 +54,7 @@ struct NodeRecord {
 struct NoticeRecord {
   NodeId node;
   NoticeKind kind = NoticeKind::kDrain;
-  std::int64_t deadline_ms = 0;  // wall clock; 0 = none
+  std::int64_t deadline_ms = 0;  // wall clock; 0 = none; for people
 };
 
 // suspects/<reporter worker or node>: what a reporter saw, level-triggered.

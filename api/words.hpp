@@ -51,8 +51,8 @@ enum class ProgressState { kUnknown, kTraining, kWaiting, kFinished, kFailed, kS
 inline constexpr Words<ProgressState, 6> kProgressWords{{"", "training", "waiting", "finished", "failed", "stopped"}};
 inline std::string to_string(ProgressState state) { return kProgressWords(state); }
 
-enum class WishKind { kScale, kDrain, kUndrain, kStop };
-inline constexpr Words<WishKind, 4> kWishWords{{"scale", "drain", "undrain", "stop"}};
+enum class WishKind { kScale, kDrain, kStop };
+inline constexpr Words<WishKind, 3> kWishWords{{"scale", "drain", "stop"}};
 inline std::string to_string(WishKind kind) { return kWishWords(kind); }
 
 // Why a node will go away. A notice with any other word counts as well, as `other`: the node goes all the same.

@@ -61,15 +61,6 @@ int num_waves(const Group& group, int num_microbatches, int num_chains) {
   return (microbatches_of(group, num_microbatches, num_chains).size() + members - 1) / members;
 }
 
-Turn turn_of(const Group& group, int num_microbatches, int num_chains, int microbatch) {
-  const MicrobatchRange range = microbatches_of(group, num_microbatches, num_chains);
-  CHECK(microbatch >= range.first && microbatch < range.end, "microbatch", microbatch, "is not in", range.first,
-        range.end);
-  const int members = static_cast<int>(group.ranks.size());
-  const int offset = microbatch - range.first;
-  return {offset / members, offset % members};
-}
-
 double heaviest_over_mean(const Group& group, const ModelShape& shape, const std::vector<std::int64_t>& expert_load) {
   double heaviest = 0, mean = 0;
   for (std::int64_t layer = 0; layer < shape.num_hidden_layers; ++layer) {

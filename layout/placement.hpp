@@ -34,12 +34,7 @@ struct Placement {
 // Blocks of a unit that a rank keeps.
 IntervalSet blocks_kept(const Placement& placement, const Unit& unit, const ModelShape& shape, Rank rank);
 
-// The member of `group` that computes microbatch `microbatch`, and in which wave: microbatches go round the members in
-// order.
-struct Turn {
-  int wave = 0;
-  int member = 0;
-};
+// What a group computes of a step. Its microbatches go round the members in order: a wave is one for each.
 struct MicrobatchRange {
   int first = 0;
   int end = 0;
@@ -47,7 +42,6 @@ struct MicrobatchRange {
 };
 MicrobatchRange microbatches_of(const Group& group, int num_microbatches, int num_chains);
 int num_waves(const Group& group, int num_microbatches, int num_chains);
-Turn turn_of(const Group& group, int num_microbatches, int num_chains, int microbatch);
 
 // Tokens' experts (or the part of one that a slice is) that the heaviest member of each layer computes, over the mean
 // of the members: a layer ends when its heaviest has answered, so the members are busy for the inverse of this.

@@ -1,6 +1,7 @@
 #include "metrics/http_server.hpp"
 
 #include "base/address_text.hpp"
+#include "metrics/exporter.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -55,8 +56,7 @@ Answer answer_to(const http::request_header<>& request, const HttpPages& pages) 
     return out;
   }
   const auto path = request.target().substr(0, request.target().find('?'));
-  if (path == "/metrics" && pages.metrics)
-    return answer(http::status::ok, "text/plain; version=0.0.4; charset=utf-8", pages.metrics());
+  if (path == "/metrics" && pages.metrics) return answer(http::status::ok, kContentType, pages.metrics());
   if (path == "/status" && pages.status) return fresh_answer(http::status::ok, "application/json", pages.status());
   if (path == "/healthz" && pages.health) {
     const Health health = pages.health();

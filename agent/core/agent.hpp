@@ -122,7 +122,7 @@ struct PutLasting {
   std::string value;
 };
 
-// A plan or message that is not carried out: for the log.
+// A plan that is not carried out: for the log.
 struct Refused {
   std::string text;
 };

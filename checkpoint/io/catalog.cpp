@@ -89,11 +89,6 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
     if (!other.empty())
       return Error{Code::kBadInput,
                    "checkpoint " + path + " cannot be resumed from: " + other + "; choose another directory"};
-    if (wanted.verify_all)
-      if (auto verified = verify_checkpoint(path); !verified) {
-        skipped.push_back(path + ": " + verified.error().context);
-        continue;
-      }
     return FoundCheckpoint{path, (*reader)->manifest(), std::move(skipped)};
   }
   std::string context = root + " holds no complete checkpoint";

@@ -36,7 +36,6 @@ struct CheckpointWanted {
   std::optional<ModelShape> shape;
   std::string data_digest;
   std::vector<std::string> not_these;  // paths found damaged while reading
-  bool verify_all = false;             // read every byte before choosing
 };
 
 // The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another

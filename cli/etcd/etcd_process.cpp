@@ -84,22 +84,12 @@ Result<void> EtcdProcess::spawn() {
   const std::string client = "http://127.0.0.1:" + std::to_string(options_.client_port);
   const std::string peer = "http://127.0.0.1:" + std::to_string(options_.peer_port);
   std::vector<std::string> arguments{
-      program,
-      "--name=" + options_.name,
-      "--data-dir=" + options_.data_dir + "/data",
-      "--listen-client-urls=" + client,
-      "--advertise-client-urls=" + client,
-      "--listen-peer-urls=" + peer,
-      "--initial-advertise-peer-urls=" + peer,
+      program, "--name=" + options_.name, "--data-dir=" + options_.data_dir + "/data", "--listen-client-urls=" + client,
+      "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
       "--initial-cluster=" + (options_.initial_cluster.empty() ? options_.name + "=" + peer : options_.initial_cluster),
-      "--logger=zap",
-      "--log-level=warn",
-      "--auto-compaction-mode=periodic",
-      "--auto-compaction-retention=1h"};
-  if (options_.fast) {
-    arguments.emplace_back("--heartbeat-interval=50");
-    arguments.emplace_back("--election-timeout=500");
-  }
+      "--logger=zap", "--log-level=warn", "--auto-compaction-mode=periodic", "--auto-compaction-retention=1h",
+      // leases of 1 s are possible, and a restart takes well under a second
+      "--heartbeat-interval=50", "--election-timeout=500"};
   const auto pid = start_child({.arguments = std::move(arguments), .output = log});
   close(log);
   if (!pid) return pid.error();
@@ -182,53 +172,6 @@ Result<void> EtcdProcess::restart() {
   Result<void> spawned = spawn();
   if (!spawned) return spawned;
   return wait_ready();
-}
-
-Result<std::string> EtcdProcess::etcdctl(const std::vector<std::string>& given) const {
-  const std::string program = find_program("etcdctl");
-  if (program.empty()) return Error{Code::kBadInput, "etcdctl is not installed; install Debian's package etcd-client"};
-  std::vector<std::string> arguments{program, "--endpoints=" + endpoint()};
-  arguments.insert(arguments.end(), given.begin(), given.end());
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0)
-    return Error{Code::kInternal, std::string("no pipe for etcdctl: ") + std::strerror(errno)};
-  const auto pid = start_child({.arguments = std::move(arguments), .output = pipe_ends[1], .own_group = false});
-  close(pipe_ends[1]);
-  std::string output;
-  char buffer[4096];
-  for (ssize_t got = 0; (got = read(pipe_ends[0], buffer, sizeof buffer)) > 0;)
-    output.append(buffer, static_cast<std::size_t>(got));
-  close(pipe_ends[0]);
-  int status = 0;
-  if (!pid) return pid.error();
-  if (waitpid(*pid, &status, 0) != *pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return Error{Code::kInternal, "etcdctl failed: " + output};
-  return output;
-}
-
-Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members) {
-  const std::vector<int> ports = free_ports(2 * members);
-  if (static_cast<int>(ports.size()) < 2 * members)
-    return Error{Code::kBadInput, "not enough free ports for an etcd cluster"};
-  std::string cluster;
-  for (int i = 0; i < members; ++i)
-    cluster += (i == 0 ? "m" : ",m") + std::to_string(i) + "=http://127.0.0.1:" + std::to_string(ports[2 * i + 1]);
-  std::vector<std::unique_ptr<EtcdProcess>> all;
-  for (int i = 0; i < members; ++i) {
-    EtcdProcessOptions options;
-    options.name = "m" + std::to_string(i);
-    options.client_port = ports[2 * i];
-    options.peer_port = ports[2 * i + 1];
-    options.initial_cluster = cluster;
-    auto member = EtcdProcess::launch(options);
-    if (!member) return member.error();
-    all.push_back(std::move(*member));
-  }
-  for (const auto& member : all) {
-    const Result<void> ready = member->wait_ready();
-    if (!ready) return ready.error();
-  }
-  return all;
 }
 
 }  // namespace regroup::cli

@@ -20,8 +20,6 @@ struct EtcdProcessOptions {
   int client_port = 0;   // 0 = a free one
   int peer_port = 0;
   std::string log_file;  // appended to; empty = <data_dir>/etcd.log
-  // heartbeat 50 ms, election 500 ms: leases of 1 s are possible and a restart takes well under a second
-  bool fast = true;
   std::string name = "regroup";
   std::string initial_cluster;  // name=http://127.0.0.1:PEERPORT,...; empty = alone
   std::chrono::milliseconds ready_timeout{20'000};
@@ -47,8 +45,6 @@ class EtcdProcess {
   void pause();            // SIGSTOP
   void resume();           // SIGCONT
   Result<void> restart();  // after kill or stop: same directory and ports; returns when it answers
-  // Runs etcdctl with these arguments against this member. Output of it; kInternal with its message when it fails.
-  [[nodiscard]] Result<std::string> etcdctl(const std::vector<std::string>& arguments) const;
 
  private:
   explicit EtcdProcess(EtcdProcessOptions options, bool own_dir) : options_(std::move(options)), own_dir_(own_dir) {}
@@ -61,8 +57,5 @@ class EtcdProcess {
   int pid_ = 0;
   long log_start_ = 0;
 };
-
-// A cluster of members that know each other, all ready.
-Result<std::vector<std::unique_ptr<EtcdProcess>>> start_etcd_cluster(int members);
 
 }  // namespace regroup::cli

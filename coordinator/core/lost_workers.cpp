@@ -114,14 +114,9 @@ class Findings {
     WorkerId as_worker;
     const bool is_worker = parse_worker_id(text, as_worker);
     const NodeId as_node(record.value.reporter);
-    int reporter = is_worker ? index_of(as_worker) : -1;
-    if (!is_worker) {  // an agent accuses another node's worker: counted as a report of a worker on its own node
-      for (std::size_t i = 0; i < watched_.size() && reporter < 0; ++i) {
-        if (watched_[i].id.node == as_node) reporter = static_cast<int>(i);
-      }
-    }
+    const int reporter = is_worker ? index_of(as_worker) : -1;  // an agent speaks of its own workers alone
     const bool current = epoch_counts(record.value.epoch);
-    if (reporter >= 0 && is_worker && current) spoken_ = std::max(spoken_, record.value.epoch);
+    if (reporter >= 0 && current) spoken_ = std::max(spoken_, record.value.epoch);
     for (const Suspicion& suspicion : record.value.suspicions) {
       const int accused = index_of(suspicion.whom);
       if (accused < 0) continue;

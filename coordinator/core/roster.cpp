@@ -19,20 +19,12 @@ bool has_notice(const ClusterView& view, const NodeId& id) {
          notice->second.mod_revision >= node->second.create_revision;
 }
 
-// The newest of a job's drain and undrain wishes for a node.
-const Seen<WishRecord>* newest_drain(const JobRecords& job, const NodeId& id) {
-  const Seen<WishRecord>* newest = nullptr;
-  for (const auto& [key, wish] : job.wishes) {
-    const bool about =
-        (wish.value.kind == WishKind::kDrain || wish.value.kind == WishKind::kUndrain) && wish.value.node == id;
-    if (about && (newest == nullptr || wish.mod_revision > newest->mod_revision)) newest = &wish;
-  }
-  return newest;
-}
-
+// Until whoever wished for it takes the wish back.
 bool is_drained(const JobRecords& job, const NodeId& id) {
-  const auto* wish = newest_drain(job, id);
-  return wish != nullptr && wish->value.kind == WishKind::kDrain;
+  return std::any_of(job.wishes.begin(), job.wishes.end(), [&](const auto& entry) {
+    const WishRecord& wish = entry.second.value;
+    return wish.kind == WishKind::kDrain && wish.node == id;
+  });
 }
 
 const Seen<WishRecord>* newest_scale(const JobRecords& job) {
@@ -188,8 +180,6 @@ std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords&
     bool done = job.outcome.has_value();
     if (record.kind == WishKind::kScale) {
       done = done || newest_scale(job) != &wish;
-    } else if (record.kind == WishKind::kDrain || record.kind == WishKind::kUndrain) {
-      done = done || newest_drain(job, record.node) != &wish || record.kind == WishKind::kUndrain;
     } else if (!record.kind) {
       done = true;  // a word nobody knows
     }

@@ -35,7 +35,8 @@ struct Planned {
   Placement placement;
   std::string reason;              // for people: how many groups, why these, and what could not be done
   std::int64_t bytes_to_move = 0;  // state (master and moments) that ranks keep now and did not before
-  // sum over ranks of max(0, balanced share - held before): no balanced plan moves less, and one by load may move more
+  // sum over ranks of max(0, balanced share - held before): no balanced plan moves less, and one by load may move
+  // more. For tests and bench/moved.
   std::int64_t bytes_bound = 0;
   std::optional<RankLoad> rank_load;  // where experts are placed by load
 };

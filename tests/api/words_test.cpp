@@ -28,7 +28,7 @@ TEST(Words, are_frozen_and_in_the_order_of_their_enumerators) {
   EXPECT_EQ(all_of(kJobStateWords), "waiting starting regrouping training stopping finished stopped failed");
   EXPECT_EQ(kProgressWords(ProgressState::kUnknown), "");
   EXPECT_EQ(all_of(kProgressWords), "training waiting finished failed stopped");
-  EXPECT_EQ(all_of(kWishWords), "scale drain undrain stop");
+  EXPECT_EQ(all_of(kWishWords), "scale drain stop");
   EXPECT_EQ(all_of(kNoticeWords), "drain spot maintenance other");
   EXPECT_EQ(all_of(kJournalEventWords),
             "plan plan_refused worker_started worker_ready worker_exited state suspicion committed regrouped validated "

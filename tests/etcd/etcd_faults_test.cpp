@@ -58,7 +58,7 @@ TEST(EtcdFaults, a_watch_resumes_after_a_kill_and_restart_without_a_gap_or_a_rep
 }
 
 TEST(EtcdFaults, what_changed_while_a_watch_was_cut_is_told_as_it_happened) {
-  const auto members = cli::start_etcd_cluster(3);
+  const auto members = start_etcd_cluster(3);
   ASSERT_TRUE(members) << members.error().context;
   const auto cut_off = open_store((*members)[0]->endpoint());  // knows one member only
   const auto writer = open_store((*members)[1]->endpoint() + "," + (*members)[2]->endpoint());
@@ -82,7 +82,7 @@ TEST(EtcdFaults, what_changed_while_a_watch_was_cut_is_told_as_it_happened) {
 }
 
 TEST(EtcdFaults, a_watch_whose_revision_was_compacted_lists_again_and_tells_what_is_gone) {
-  const auto members = cli::start_etcd_cluster(3);
+  const auto members = start_etcd_cluster(3);
   ASSERT_TRUE(members) << members.error().context;
   const auto cut_off = open_store((*members)[0]->endpoint());
   const auto writer = open_store((*members)[1]->endpoint() + "," + (*members)[2]->endpoint());
@@ -96,7 +96,7 @@ TEST(EtcdFaults, a_watch_whose_revision_was_compacted_lists_again_and_tells_what
   erase_at_last(*writer, "/w/goes");
   put_at_last(*writer, "/w/new", "1");
   const std::int64_t last = put_at_last(*writer, "/w/stays", "2");
-  const auto compacted = (*members)[1]->etcdctl({"compact", std::to_string(last)});
+  const auto compacted = etcdctl(*(*members)[1], {"compact", std::to_string(last)});
   ASSERT_TRUE(compacted) << compacted.error().context;
   ASSERT_TRUE((*members)[0]->restart());
   ASSERT_TRUE(log.wait_reset(2));
@@ -119,7 +119,7 @@ TEST(EtcdFaults, compaction_under_a_live_watch_disturbs_nothing) {
   for (int i = 0; i < 40; ++i) {
     last = *world.store().put("/w/a", std::to_string(i));
     if (i % 10 != 9) continue;
-    ASSERT_TRUE(world.etcd().etcdctl({"compact", std::to_string(last)}));
+    ASSERT_TRUE(etcdctl(world.etcd(), {"compact", std::to_string(last)}));
   }
   ASSERT_TRUE(log.wait_value("/w/a", "39"));
   const auto events = log.events();
@@ -242,7 +242,7 @@ TEST(EtcdFaults, an_etcd_that_was_frozen_past_every_lease_is_used_again_under_ne
 }
 
 TEST(EtcdFaults, with_three_members_each_may_die_in_turn) {
-  const auto members = cli::start_etcd_cluster(3);
+  const auto members = start_etcd_cluster(3);
   ASSERT_TRUE(members) << members.error().context;
   std::string endpoints;
   for (const auto& member : *members) endpoints += (endpoints.empty() ? "" : ",") + member->endpoint();
@@ -266,7 +266,7 @@ TEST(EtcdFaults, with_three_members_each_may_die_in_turn) {
 }
 
 TEST(EtcdFaults, with_three_members_a_frozen_one_is_left_for_another) {
-  const auto members = cli::start_etcd_cluster(3);
+  const auto members = start_etcd_cluster(3);
   ASSERT_TRUE(members) << members.error().context;
   std::string endpoints;
   for (const auto& member : *members) endpoints += (endpoints.empty() ? "" : ",") + member->endpoint();

@@ -4,6 +4,7 @@
 #include "base/check.hpp"
 #include "cli/etcd/etcd_process.hpp"
 #include "store/etcd/etcd_store.hpp"
+#include "tests/etcd/etcd_tools.hpp"
 
 #include <cstdio>
 
@@ -32,7 +33,7 @@ class EtcdWorld {
   void drop_lease(std::int64_t id) {
     char hex[20];
     std::snprintf(hex, sizeof hex, "%llx", static_cast<unsigned long long>(id));
-    const auto done = etcd_->etcdctl({"lease", "revoke", hex});
+    const auto done = etcdctl(*etcd_, {"lease", "revoke", hex});
     CHECK(done.has_value(), done.has_error() ? done.error().context : "");
   }
 
