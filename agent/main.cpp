@@ -66,14 +66,14 @@ int main(int argc, char** argv) {
   const std::string peer_port = sockets ? "unix:" + sockets->path() + "/agent" : options.shell.sockets + ":0";
 
   const agent::NodeFacts& facts = options.shell.facts;
-  log::start("agent " + facts.node.value, log::level_of(options.log_level), options.log_file);
+  log::start("agent " + facts.node.value, log::level_of(options.daemon.log_level), options.daemon.log_file);
   block_termination();
 
   auto store = EtcdStore::open(options.etcd, options.etcd_options);
   if (!store) return fail("--etcd " + options.etcd + ": " + store.error().context);
   auto shell = agent::AgentShell::open(**store, options.shell, peer_port);
   if (!shell) return fail(shell.error().context);
-  const auto server = serve_pages(**shell, options.metrics_address);
+  const auto server = serve_pages(**shell, options.daemon.metrics_address);
   if (!server) return fail("--metrics: " + server.error().context);
 
   log::info("agent_started", {{"cluster", facts.cluster},

@@ -6,10 +6,7 @@
 
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 namespace regroup::agent {
 namespace {
@@ -68,12 +65,8 @@ void add_options(CLI::App& app, Options& o) {
                  "after SIGTERM: leave at the latest then, even if the job has not let the node go")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--metrics", o.metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
   add_tls_options(app, o.etcd_options);
-  app.add_option("--log-file", o.log_file, "append the log there instead of stderr");
-  app.add_option("--log-level", o.log_level, "debug, info, warn or error")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  add_daemon_options(app, o.daemon);
 }
 
 Result<void> complete_options(Options& o) {
@@ -85,13 +78,12 @@ Result<void> complete_options(Options& o) {
     return wrong("--node '" + facts.node.value + "': a name has no slash, colon or blank");
   if (!is_key_part(facts.cluster))
     return wrong("--cluster '" + facts.cluster + "': a name has no slash, colon or blank");
-  if (!o.log_file.empty() && !std::ofstream(o.log_file, std::ios::app))
-    return wrong("cannot write --log-file " + o.log_file + ": " + std::strerror(errno));
+  if (auto good = check_daemon_options(o.daemon); !good) return good;
   facts.incarnation = random_word();
   facts.memory_bytes = static_cast<std::int64_t>(o.memory_bytes);
   if (facts.memory_bytes == 0)
     facts.memory_bytes = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
-  facts.metrics_address = o.metrics_address;
+  facts.metrics_address = o.daemon.metrics_address;
   facts.drain_limit = milliseconds_of(o.drain_seconds);
   if (auto good = add_labels(o, facts.labels); !good) return good;
   o.shell.lease_ttl = milliseconds_of(o.lease_seconds);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/shell.hpp"
+#include "base/daemon_options.hpp"
 #include "base/result.hpp"
 #include "store/etcd/etcd_store.hpp"
 
@@ -15,7 +16,8 @@ namespace regroup::agent {
 
 struct Options {
   ShellOptions shell;  // complete after complete_options, but for `sockets`
-  std::string node, etcd = "127.0.0.1:2379", directory, address, metrics_address, log_file, log_level = "info";
+  std::string node, etcd = "127.0.0.1:2379", directory, address;
+  DaemonOptions daemon;
   std::vector<std::string> labels;
   std::uint64_t memory_bytes = 0;
   double lease_seconds = 3, drain_seconds = 120;

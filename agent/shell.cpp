@@ -1,6 +1,7 @@
 #include "agent/shell.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -10,8 +11,6 @@
 
 namespace regroup::agent {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // More than a healthy loop ever lets wait; then workers are held up, and etcd's news become one each.
 constexpr std::size_t kMostEvents = 4096;

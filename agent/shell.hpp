@@ -13,6 +13,7 @@
 #include "agent/snapshots/keeper.hpp"
 #include "agent/watches.hpp"
 #include "agent/workers.hpp"
+#include "base/guarded.hpp"
 #include "base/inbox.hpp"
 #include "base/mutex.hpp"
 #include "metrics/counters.hpp"
@@ -71,7 +72,7 @@ class AgentShell {
   Keys keys_;
   mutable Mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Agent core_ REGROUP_GUARDED_BY(core_mutex_);
-  metrics::Guarded<metrics::AgentCounters> counters_;
+  Guarded<metrics::AgentCounters> counters_;
   Inbox<Event> inbox_;
   Mutex refused_mutex_;
   std::string refused_ REGROUP_GUARDED_BY(refused_mutex_);  // another agent has our name; the inbox is closed then

@@ -44,11 +44,7 @@ Json encode(const StateChanged& m) {
   return {{"type", "state_changed"}, {"state", static_cast<int>(m.state)}, {"epoch", m.epoch.value}, {"text", m.text}};
 }
 Json encode(const Suspects& m) {
-  Json list = Json::array();
-  for (const auto& s : m.suspicions)
-    list.push_back(
-        {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
-  return {{"type", "suspects"}, {"epoch", m.epoch.value}, {"suspicions", std::move(list)}};
+  return {{"type", "suspects"}, {"epoch", m.epoch.value}, {"suspicions", to_value(m.suspicions)}};
 }
 Json phases_value(const std::map<StepPhase, double>& phases) {
   Json out = Json::object();
@@ -144,22 +140,13 @@ RegroupReport read_regroup(const Field& in) {
   return r;
 }
 
-Suspects read_suspects(const Field& in) {
-  Suspects m{in["epoch"].id<Epoch>(), {}};
-  for (const Field& s : in["suspicions"].items()) {
-    m.suspicions.push_back(
-        {s["whom"].worker(), s["evidence"].word(kEvidenceWords), s["seen_at_ms"].integer<std::int64_t>()});
-  }
-  return m;
-}
-
 FromWorker read_from_worker(const Field& in) {
   const std::string type = in["type"].string();
   if (type == "hello") return Hello{in["address"].string(), in["pid"].integer<int>(), in["fingerprint"].string()};
   if (type == "state_changed") {
     return StateChanged{in["state"].number_of(WorkerState::kFailed), in["epoch"].id<Epoch>(), in["text"].string()};
   }
-  if (type == "suspects") return read_suspects(in);
+  if (type == "suspects") return Suspects{in["epoch"].id<Epoch>(), read_suspicions(in["suspicions"])};
   if (type == "committed") return Committed{read_commit(in)};
   if (type == "regrouped") return Regrouped{read_regroup(in)};
   if (type == "need_arena") return NeedArena{in["slots"].integer<int>(), in["bytes"].integer<std::int64_t>()};

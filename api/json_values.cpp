@@ -21,6 +21,22 @@ std::vector<Participant> read_participants(const Field& in) {
   return out;
 }
 
+Json to_value(const std::vector<Suspicion>& suspicions) {
+  Json list = Json::array();
+  for (const Suspicion& s : suspicions)
+    list.push_back(
+        {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
+  return list;
+}
+
+std::vector<Suspicion> read_suspicions(const Field& in) {
+  std::vector<Suspicion> suspicions;
+  for (const Field& s : in.items())
+    suspicions.push_back({s["whom"].worker(), kEvidenceWords.find(s["evidence"].string()).value_or(Evidence::kEof),
+                          s["seen_at_ms"].integer<std::int64_t>()});
+  return suspicions;
+}
+
 Json to_value(const IntervalSet& blocks) {
   Json out = Json::array();
   for (const Interval& interval : blocks.intervals()) out.push_back({interval.lo, interval.hi});

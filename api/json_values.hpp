@@ -21,6 +21,11 @@ Plan read_plan(const json::Field& in);
 json::Json to_value(const std::vector<Participant>& participants);
 std::vector<Participant> read_participants(const json::Field& in);
 
+// [{"whom", "evidence", "seen_at_ms"}, ...]. Evidence of another version accuses as well, as kEof: the worker is lost
+// to somebody.
+json::Json to_value(const std::vector<Suspicion>& suspicions);
+std::vector<Suspicion> read_suspicions(const json::Field& in);
+
 // [[lo, hi], ...]
 json::Json to_value(const IntervalSet& blocks);
 IntervalSet read_blocks(const json::Field& in);

@@ -61,6 +61,17 @@ Placement read_placement(const Field& in) {
 
 }  // namespace
 
+bool any_on(const std::vector<Participant>& participants, const NodeId& node) {
+  return std::any_of(participants.begin(), participants.end(),
+                     [&](const Participant& participant) { return participant.worker.node == node; });
+}
+
+bool names_node(const Plan& plan, const NodeId& node) {
+  return any_on(plan.members, node) || any_on(plan.donors, node) ||
+         std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(),
+                     [&](const SnapshotDonor& donor) { return donor.node == node; });
+}
+
 Plan read_plan(const Field& in) {
   Plan plan;
   plan.epoch = in["epoch"].id<Epoch>();

@@ -52,6 +52,11 @@ struct Plan {
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 
+// One of them is on this node.
+bool any_on(const std::vector<Participant>& participants, const NodeId& node);
+// As a member's node, a donor's or a snapshot donor's.
+bool names_node(const Plan& plan, const NodeId& node);
+
 // Violations, each one sentence; empty = good. Run before publishing, on receipt, in every test.
 std::vector<std::string> check_plan(const Plan& plan, const JobSpec& job);
 

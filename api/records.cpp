@@ -68,9 +68,6 @@ void split(const Field& in, ProgressState& state, std::string& reason) {
   if (joined(state, reason) != text) state = ProgressState::kUnknown;
 }
 
-// A word of another version accuses as well: the worker is lost to somebody.
-Evidence read_evidence(const Field& in) { return kEvidenceWords.find(in.string()).value_or(Evidence::kEof); }
-
 }  // namespace
 
 std::string to_json(const NodeRecord& record) {
@@ -114,21 +111,13 @@ Result<NoticeRecord> notice_from_json(const std::string& text) {
 }
 
 std::string to_json(const SuspectRecord& record) {
-  Json suspicions = Json::array();
-  for (const Suspicion& s : record.suspicions)
-    suspicions.push_back(
-        {{"whom", to_string(s.whom)}, {"evidence", kEvidenceWords(s.evidence)}, {"seen_at_ms", s.seen_at_ms}});
-  return dump({{"reporter", record.reporter}, {"epoch", record.epoch.value}, {"suspicions", std::move(suspicions)}});
+  return dump(
+      {{"reporter", record.reporter}, {"epoch", record.epoch.value}, {"suspicions", to_value(record.suspicions)}});
 }
 
 Result<SuspectRecord> suspect_from_json(const std::string& text) {
   return read_json(text, "suspect record", [](const Field& in) {
-    SuspectRecord record{in["reporter"].string(), in["epoch"].id<Epoch>(), {}};
-    for (const Field& s : in["suspicions"].items()) {
-      record.suspicions.push_back(
-          {s["whom"].worker(), read_evidence(s["evidence"]), s["seen_at_ms"].integer<std::int64_t>()});
-    }
-    return record;
+    return SuspectRecord{in["reporter"].string(), in["epoch"].id<Epoch>(), read_suspicions(in["suspicions"])};
   });
 }
 

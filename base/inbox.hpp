@@ -14,6 +14,7 @@
 #pragma once
 
 #include "base/mutex.hpp"
+#include "base/now.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -32,7 +33,6 @@ enum class Folded {
 template <class Event>
 class Inbox {
  public:
-  using Clock = std::chrono::steady_clock;
   explicit Inbox(std::size_t most) : most_(most) {}
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;

@@ -8,7 +8,8 @@
 
 namespace regroup {
 
-using Instant = std::chrono::steady_clock::time_point;
+using Clock = std::chrono::steady_clock;
+using Instant = Clock::time_point;
 using Span = std::chrono::milliseconds;
 
 struct Now {
@@ -30,7 +31,7 @@ class Stopwatch {
   double lap();
 
  private:
-  Instant last_ = std::chrono::steady_clock::now();
+  Instant last_ = Clock::now();
 };
 
 }  // namespace regroup

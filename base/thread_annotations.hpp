@@ -1,7 +1,7 @@
 // thread_annotations.hpp: what a mutex guards, said so that clang checks it (-Wthread-safety); nothing for others.
 //
 // REGROUP_GUARDED_BY(m) after a member: touched only while m is held. REGROUP_REQUIRES(m) after a function: the caller
-// holds m. REGROUP_NO_THREAD_SAFETY_ANALYSIS: clang leaves this function out (OneWriter's, base/one_writer.hpp). The
+// holds m. REGROUP_NO_THREAD_SAFETY_ANALYSIS: clang leaves this function out (OneWriter's, base/guarded.hpp). The
 // mutex is a Mutex (base/mutex.hpp), since libstdc++'s own says nothing to clang.
 //
 // The names begin with REGROUP_ because abseil, which gRPC brings, takes the short ones.

@@ -12,10 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 
 int main(int argc, char** argv) {
   using namespace regroup;
@@ -23,7 +20,8 @@ int main(int argc, char** argv) {
   char host[256] = "coordinator";
   gethostname(host, sizeof host - 1);
   options.id = host;
-  std::string etcd = "127.0.0.1:2379", metrics_address, log_file, log_level = "info";
+  std::string etcd = "127.0.0.1:2379";
+  DaemonOptions daemon;
   EtcdOptions etcd_options;
   CLI::App app{
       "Watches a cluster in etcd and publishes the plan of every job: who trains, who holds what.\n"
@@ -33,12 +31,8 @@ int main(int argc, char** argv) {
   app.add_option("--etcd", etcd, "endpoints, separated by commas")->capture_default_str();
   app.add_option("--cluster", options.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--id", options.id, "name of this coordinator, for people")->capture_default_str();
-  app.add_option("--metrics", metrics_address, "HOST:PORT for /metrics, /healthz and /status (none if left out)");
   add_tls_options(app, etcd_options);
-  app.add_option("--log-file", log_file, "append the log there instead of stderr");
-  app.add_option("--log-level", log_level, "debug, info, warn or error")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  add_daemon_options(app, daemon);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -50,16 +44,15 @@ int main(int argc, char** argv) {
   };
   if (!is_key_part(options.cluster))
     return fail("--cluster '" + options.cluster + "': a name has no slash, colon or blank");
-  if (!log_file.empty() && !std::ofstream(log_file, std::ios::app))
-    return fail("cannot write --log-file " + log_file + ": " + std::strerror(errno));
-  log::start("coordinator " + options.id, log::level_of(log_level), log_file);
+  if (auto good = check_daemon_options(daemon); !good) return fail(good.error().context);
+  log::start("coordinator " + options.id, log::level_of(daemon.log_level), daemon.log_file);
   block_termination();
 
   auto store = EtcdStore::open(etcd, etcd_options);
   if (!store) return fail("--etcd " + etcd + ": " + store.error().context);
   coordinator::CoordinatorShell shell(**store, options);
   std::unique_ptr<metrics::HttpServer> server;
-  if (!metrics_address.empty()) {
+  if (!daemon.metrics_address.empty()) {
     metrics::HttpPages pages;
     pages.metrics = [&] { return metrics::to_prometheus(shell.counters(), {"regroup-coordinator", version()}); };
     pages.health = [&] {
@@ -69,7 +62,7 @@ int main(int argc, char** argv) {
                                                            : "etcd does not answer"};
     };
     pages.status = [&] { return shell.status_json(); };
-    auto started = metrics::HttpServer::start(metrics_address, pages);
+    auto started = metrics::HttpServer::start(daemon.metrics_address, pages);
     if (!started) return fail("--metrics: " + started.error().context);
     server = std::move(*started);
     log::info("metrics_served", {{"port", server->port()}});

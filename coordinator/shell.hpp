@@ -11,6 +11,7 @@
 // the election says is rare, and writes, scans and signs of life are answers to what this loop has asked for.
 #pragma once
 
+#include "base/guarded.hpp"
 #include "base/inbox.hpp"
 #include "base/mutex.hpp"
 #include "base/work_queue.hpp"
@@ -52,7 +53,7 @@ class CoordinatorShell {
   CoordinatorOptions options_;
   mutable Mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Coordinator core_ REGROUP_GUARDED_BY(core_mutex_);
-  metrics::Guarded<metrics::CoordinatorCounters> counters_;
+  Guarded<metrics::CoordinatorCounters> counters_;
   Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged
   std::atomic<bool> leads_{false}, pulse_under_way_{false};

@@ -9,7 +9,9 @@
 // prove to be alive, and get lost).
 #pragma once
 
+#include "base/guarded.hpp"
 #include "base/mutex.hpp"
+#include "base/now.hpp"
 #include "mesh/connector.hpp"
 #include "mesh/enter_request.hpp"
 
@@ -61,8 +63,6 @@ class IoThread final : public Connector::Owner {
   [[nodiscard]] bool any_paused() const { return num_paused_ > 0; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   void run();
   void wait_and_dispatch();
   void take_commands();

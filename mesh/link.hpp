@@ -1,7 +1,7 @@
 // link.hpp: everything about one peer: its two connections, its messages, its pulse, and whether we dial it.
 #pragma once
 
-#include "base/one_writer.hpp"
+#include "base/guarded.hpp"
 #include "mesh/connection.hpp"
 #include "mesh/pulse.hpp"
 #include "net/address.hpp"

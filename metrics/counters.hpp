@@ -1,12 +1,11 @@
 // counters.hpp: what the daemons count, as plain values. Filled by the shells and cores, read at a scrape; nothing here
 // knows Prometheus.
 //
-// Names and units are those of the exported metrics (see README.md). Not synchronised: the owner guards its struct, see
-// Guarded.
+// Names and units are those of the exported metrics (see README.md). Not synchronised: the owner guards its struct
+// (base/guarded.hpp).
 #pragma once
 
 #include "base/evidence.hpp"
-#include "base/mutex.hpp"
 #include "base/state_source.hpp"
 #include "base/step_phase.hpp"
 
@@ -121,25 +120,6 @@ struct CoordinatorCounters {
   std::uint64_t store_errors = 0;
   bool store_connected = false;
   std::map<std::string, JobCounters> jobs;  // by name; removed when the job is
-};
-
-// A struct that one thread changes and another reads.
-template <class Counters>
-class Guarded {
- public:
-  template <class Change>
-  void change(const Change& change) {
-    const LockGuard lock(mutex_);
-    change(counters_);
-  }
-  [[nodiscard]] Counters copy() const {
-    const LockGuard lock(mutex_);
-    return counters_;
-  }
-
- private:
-  mutable Mutex mutex_;
-  Counters counters_ REGROUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::metrics

@@ -1,5 +1,6 @@
 #include "net/peer_socket.hpp"
 
+#include "base/now.hpp"
 #include "net/address.hpp"
 
 #include <fcntl.h>
@@ -14,8 +15,6 @@
 
 namespace regroup {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 Error system_error(Code code, const std::string& what) { return {code, what + ": " + std::strerror(errno)}; }
 

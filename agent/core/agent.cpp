@@ -14,14 +14,6 @@ bool counts_on(const Plan& plan, const WorkerId& worker) {
   return holds(plan.members, worker) || holds(plan.donors, worker);
 }
 
-bool knows_node(const Plan& plan, const NodeId& node) {
-  const auto on_node = [&](const Participant& p) { return p.worker.node == node; };
-  return std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
-         std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
-         std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(),
-                     [&](const SnapshotDonor& d) { return d.node == node; });
-}
-
 }  // namespace
 
 Agent::Agent(NodeFacts facts) : facts_(std::move(facts)), keys_(facts_.cluster) {
@@ -85,7 +77,7 @@ void Agent::on(const PlanKnown& event) {
     return act(Refused{"plan " + std::to_string(plan.epoch.value) + ": " + violations.front()});
   if (plan_) {
     const bool node_gone = std::any_of(plan_->members.begin(), plan_->members.end(),
-                                       [&](const Participant& p) { return !knows_node(plan, p.worker.node); });
+                                       [&](const Participant& p) { return !names_node(plan, p.worker.node); });
     if (node_gone) act(CancelSaves{plan.epoch});
   }
   plan_ = plan;

@@ -8,7 +8,7 @@
 
 #include "agent/snapshots/shelf.hpp"
 #include "api/snapshots/peer_wire.hpp"
-#include "base/one_writer.hpp"
+#include "base/guarded.hpp"
 #include "base/work_queue.hpp"
 #include "net/peer_socket.hpp"
 

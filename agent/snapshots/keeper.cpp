@@ -2,13 +2,12 @@
 #include "agent/snapshots/keeper.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 
 #include <utility>
 
 namespace regroup::agent {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 void put_up(const TakeRequest& request, const std::shared_ptr<Region>& memory, std::uint64_t place, Taking& taking) {
   if (!memory) {

@@ -3,6 +3,7 @@
 #include "agent/snapshots/peer_requests.hpp"
 #include "api/snapshots/peer_wire.hpp"
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "net/peer_socket.hpp"
 
 #include <netinet/in.h>
@@ -21,7 +22,6 @@
 namespace regroup::agent {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMostConnections = 64;
 constexpr std::chrono::minutes kMostRest{10};  // a buddy's connection is kept from one snapshot to the next
 

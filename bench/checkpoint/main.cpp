@@ -29,7 +29,6 @@
 namespace regroup::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
 constexpr int kWriters = 4;

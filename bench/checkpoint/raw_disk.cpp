@@ -15,7 +15,6 @@
 namespace regroup::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDirectBytes = std::size_t{4} << 20, kHugePage = std::size_t{2} << 20;

@@ -11,7 +11,7 @@
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using regroup::Clock;
 
 double at(std::vector<double>& values, double share) {
   std::sort(values.begin(), values.end());

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 namespace regroup::checkpoint {
@@ -23,13 +22,10 @@ Error damaged(const std::string& path, std::int64_t lo, std::int64_t hi, const s
 
 CheckedFiles::CheckedFiles(std::int64_t most_at_once)
     : most_at_once_(most_at_once),
-      buffer_(static_cast<std::byte*>(std::aligned_alloc(
-          kFilePage,
-          static_cast<std::size_t>((most_at_once_ + kFilePage - 1) / kFilePage * kFilePage + 2 * kFilePage)))) {
+      buffer_(aligned_memory(kFilePage, static_cast<std::size_t>(
+                                            (most_at_once_ + kFilePage - 1) / kFilePage * kFilePage + 2 * kFilePage))) {
   CHECK(buffer_ != nullptr, "no memory to read into");
 }
-
-void CheckedFiles::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 CheckedFiles::~CheckedFiles() {
   for (int fd : fds_) ::close(fd);

@@ -6,8 +6,8 @@
 
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/manifest.hpp"
+#include "checkpoint/io/aligned_memory.hpp"
 
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,13 +39,10 @@ class CheckedFiles {
   [[nodiscard]] std::int64_t bytes_read() const { return bytes_read_; }  // headers included
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
   const std::int64_t most_at_once_;
   std::vector<std::string> paths_;
   std::vector<int> fds_;  // past the page cache where the file system can
-  std::unique_ptr<std::byte, Free> buffer_;
+  AlignedMemory buffer_;
   std::vector<std::byte> piece_;
   std::int64_t bytes_read_ = 0;
 };

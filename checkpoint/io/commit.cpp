@@ -18,8 +18,6 @@
 namespace regroup::checkpoint {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 Result<PartRecord> wait_for_record(const SaveRequest& request, const std::string& directory, int part,
                                    Clock::time_point deadline, const CancelFlag& cancel) {
   // Shared storage has no notification of other machines' renames; a look at one name is cheap. One that comes soon is

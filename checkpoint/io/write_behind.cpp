@@ -5,8 +5,6 @@
 
 #include <sys/mman.h>
 
-#include <cstdlib>
-
 namespace regroup::checkpoint {
 namespace {
 
@@ -14,11 +12,9 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 }  // namespace
 
-void WriteBehind::Free::operator()(std::byte* memory) const { std::free(memory); }
-
 WriteBehind::WriteBehind() {
   for (auto& buffer : buffers_) {
-    buffer.reset(static_cast<std::byte*>(std::aligned_alloc(kHugePage, kBufferBytes)));
+    buffer = aligned_memory(kHugePage, kBufferBytes);
     CHECK(buffer != nullptr, "no memory for a write buffer");
     ::madvise(buffer.get(), kBufferBytes, MADV_HUGEPAGE);
   }

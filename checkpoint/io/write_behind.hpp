@@ -3,11 +3,11 @@
 
 #include "base/mutex.hpp"
 #include "base/result.hpp"
+#include "checkpoint/io/aligned_memory.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,9 +32,6 @@ class WriteBehind {
   Result<void> drain();
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
   struct Job {
     int fd = -1;
     std::string path;
@@ -43,7 +40,7 @@ class WriteBehind {
   };
   void run();
 
-  std::array<std::unique_ptr<std::byte, Free>, 2> buffers_;
+  std::array<AlignedMemory, 2> buffers_;
   int filling_ = 0;
   Mutex mutex_;
   Condition changed_;

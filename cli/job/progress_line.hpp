@@ -2,6 +2,8 @@
 // in a file. Lines that are said meanwhile go above it. One thread.
 #pragma once
 
+#include "base/now.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -33,7 +35,6 @@ class ProgressLine {
   void clear();
 
  private:
-  using Clock = std::chrono::steady_clock;
   std::FILE* out_;
   bool terminal_;
   Pace pace_;

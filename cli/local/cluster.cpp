@@ -1,6 +1,7 @@
 #include "cli/local/cluster.hpp"
 
 #include "base/child.hpp"
+#include "base/replace_file.hpp"
 #include "cli/etcd/loopback.hpp"
 #include "cli/local/processes.hpp"
 #include "net/socket_directory.hpp"
@@ -59,17 +60,12 @@ void Cluster::serve_metrics(const std::string& name, std::vector<std::string>& a
   int& port = metrics_ports_[name];  // kept over restarts
   if (port == 0) port = free_ports(1).front();
   argv.insert(argv.end(), {"--metrics", "127.0.0.1:" + std::to_string(port)});
-  const std::string path = options_.dir + "/metrics.json";
-  std::ofstream out(path + ".tmp");
-  const char* separator = "[";
-  for (const auto& [instance, at] : metrics_ports_) {
-    out << separator << R"({"targets": ["127.0.0.1:)" << at << R"("], "labels": {"process": ")" << instance << R"("}})";
-    separator = ",\n ";
-  }
-  out << "]\n";
-  out.close();
-  std::error_code ignored;
-  fs::rename(path + ".tmp", path, ignored);
+  using namespace std::string_literals;
+  std::string list;
+  for (const auto& [instance, at] : metrics_ports_)
+    list += (list.empty() ? "[" : ",\n ") + R"({"targets": ["127.0.0.1:)"s + std::to_string(at) +
+            R"("], "labels": {"process": ")" + instance + R"("}})";
+  (void)replace_file(options_.dir + "/metrics.json", list + "]\n");
 }
 
 Result<int> Cluster::start_process(const std::string& name, std::vector<std::string> argv) {

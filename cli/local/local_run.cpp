@@ -1,5 +1,6 @@
 #include "cli/local/local_run.hpp"
 
+#include "base/replace_file.hpp"
 #include "cli/local/merged_profile.hpp"
 #include "cli/local/report.hpp"
 #include "cli/local/session.hpp"
@@ -7,7 +8,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 namespace regroup::cli {
 namespace {
@@ -24,14 +24,6 @@ std::string how_to_go_on(const LocalOptions& options) {
     return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " +
            std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";
   return "goes on from the checkpoint of step " + std::to_string(newest->value) + " with: " + options.go_on_with;
-}
-
-bool write_file(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".tmp";
-  std::ofstream out(temporary);
-  out << text << "\n";
-  out.close();
-  return out.good() && std::rename(temporary.c_str(), path.c_str()) == 0;
 }
 
 }  // namespace
@@ -60,7 +52,7 @@ int run_local(const LocalOptions& options, std::string* summary) {
   frame.seconds = seconds;
   *summary = summary_json(run.record(), frame);
   bool written = true;
-  if (!options.summary_file.empty()) written = write_file(options.summary_file, *summary);
+  if (!options.summary_file.empty()) written = replace_file(options.summary_file, *summary + "\n").has_value();
 
   const RunRecord& record = run.record();
   const auto regroups = record.regroups();

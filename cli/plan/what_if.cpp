@@ -26,12 +26,6 @@ std::vector<planning::Candidate> candidates_of(const ImaginedCluster& cluster, i
   return candidates;
 }
 
-std::vector<int> sizes_of(const Placement& placement) {
-  std::vector<int> sizes;
-  for (const Group& group : placement.groups) sizes.push_back(static_cast<int>(group.ranks.size()));
-  return sizes;
-}
-
 int longest(const JobSpec& job, const Placement& placement) {
   int waves = 0;
   for (const Group& group : placement.groups) waves = std::max(waves, num_waves(group, job.microbatches, job.chains));
@@ -99,6 +93,12 @@ int badness(const NodesGone& loss) {
 }
 
 }  // namespace
+
+std::vector<int> sizes_of(const Placement& placement) {
+  std::vector<int> sizes;
+  for (const Group& group : placement.groups) sizes.push_back(static_cast<int>(group.ranks.size()));
+  return sizes;
+}
 
 Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int most_lost) {
   if (cluster.nodes < 1 || cluster.workers_per_node < 1 || cluster.nodes > 16384 / cluster.workers_per_node)

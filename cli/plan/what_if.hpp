@@ -79,6 +79,9 @@ struct WhatIf {
   std::vector<NodesGone> losses;  // 1, 2 ... nodes
 };
 
+// Of the groups.
+std::vector<int> sizes_of(const Placement& placement);
+
 // kBadInput when the cluster cannot be imagined. No plan is no error: placement is empty, reason says why.
 Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int most_lost);
 

@@ -28,12 +28,6 @@ std::string sizes_text(const std::vector<int>& sizes) {
   return text.empty() ? "none" : text;
 }
 
-std::vector<int> sizes_of(const Placement& placement) {
-  std::vector<int> sizes;
-  for (const Group& group : placement.groups) sizes.push_back(static_cast<int>(group.ranks.size()));
-  return sizes;
-}
-
 std::string gone_text(const NodesGone& gone) {
   std::string text = fmt::format("{:>3} gone  state from {}", gone.nodes, kStateFromWords(gone.state_from));
   if (gone.state_from == StateFrom::kSnapshotsOrCheckpoint || gone.state_from == StateFrom::kSnapshotsOrNowhere)

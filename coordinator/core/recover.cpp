@@ -101,12 +101,7 @@ void bring_help(Look& look) {
   const Newcomers found = look.newcomers();
   std::vector<NodeId> new_agents;
   for (const NodeId& node : look.agents()) {
-    const auto on_node = [&](const auto& p) { return p.worker.node == node; };
-    const bool asked = std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
-                       std::any_of(plan.donors.begin(), plan.donors.end(), on_node) ||
-                       std::any_of(plan.snapshot_donors.begin(), plan.snapshot_donors.end(),
-                                   [&](const SnapshotDonor& d) { return d.node == node; });
-    if (!asked) new_agents.push_back(node);
+    if (!names_node(plan, node)) new_agents.push_back(node);
   }
   const bool checkpoint = !look.job.checkpoints.empty() && plan.checkpoint_step != look.job.checkpoints.rbegin()->first;
   const WorkerRecord* first = look.view.slot_of(plan.members.front().worker);

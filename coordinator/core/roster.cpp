@@ -38,10 +38,8 @@ const Seen<WishRecord>* newest_scale(const JobRecords& job) {
 
 bool in_plan(const JobRecords& job, const NodeId& id) {
   if (!job.plan) return false;
-  const auto on_node = [&](const Participant& p) { return p.worker.node == id; };
   const Plan& plan = job.plan->value;
-  return std::any_of(plan.members.begin(), plan.members.end(), on_node) ||
-         (!job.is_in_force() && std::any_of(plan.donors.begin(), plan.donors.end(), on_node));
+  return any_on(plan.members, id) || (!job.is_in_force() && any_on(plan.donors, id));
 }
 
 // The same for many nodes.

@@ -18,7 +18,6 @@
 namespace regroup {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory that no try at a checkpoint reaches
 
 bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {

@@ -1,22 +1,23 @@
 #include "moe/state/trace.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 #include "base/random.hpp"
+#include "base/replace_file.hpp"
 
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
+#include <iomanip>
+#include <sstream>
 
 namespace regroup {
 namespace {
 
-template <class Clock>
+template <class AnyClock>
 std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(AnyClock::now().time_since_epoch()).count();
 }
-std::int64_t steady_ns() { return now_ns<std::chrono::steady_clock>(); }
+std::int64_t steady_ns() { return now_ns<Clock>(); }
 
 const char* category_of(const std::string& name) {
   const auto phase = kStepPhaseWords.find(name);
@@ -53,38 +54,28 @@ void Trace::end(std::int64_t begin_ns) {
 void Trace::write() const {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(file_).parent_path(), error);
-  const std::string unfinished = file_ + ".tmp";
-  std::FILE* out = std::fopen(unfinished.c_str(), "w");
-  if (out == nullptr) {
-    log::warn("profile_not_written", {{"file", file_}, {"reason", std::strerror(errno)}});
-    return;
-  }
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(3);
   const std::string name = to_string(worker_);
   const auto pid = static_cast<int>(random_key(0, name) & 0x3fffffffu);  // the worker's, on whatever machine
-  std::fprintf(out,
-               "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n{\"name\": \"process_name\", \"ph\": \"M\", \"pid\": "
-               "%d, \"tid\": 0, \"args\": {\"name\": \"%s\"}}",
-               pid, name.c_str());
+  const auto micro = [](std::int64_t ns) { return static_cast<double>(ns) / 1e3; };
+  out << "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n"
+      << R"({"name": "process_name", "ph": "M", "pid": )" << pid << R"(, "tid": 0, "args": {"name": ")" << name
+      << R"("}})";
   for (const Done& span : done_) {
-    const auto micro = [](std::int64_t ns) { return static_cast<double>(ns) / 1e3; };
-    std::fprintf(out,
-                 ",\n{\"name\": \"%s\", \"cat\": \"%s\", \"ph\": \"X\", \"pid\": %d, \"tid\": 0, \"ts\": %.3f, "
-                 "\"dur\": %.3f, \"args\": {\"epoch\": %llu, \"step\": %lld",
-                 span.name, category_of(span.name), pid, micro(span.begin_ns + wall_offset_ns_),
-                 micro(span.end_ns - span.begin_ns), static_cast<unsigned long long>(span.epoch.value),
-                 static_cast<long long>(span.step.value));
-    if (span.wave >= 0) std::fprintf(out, ", \"wave\": %d", span.wave);
-    if (span.microbatch >= 0) std::fprintf(out, ", \"microbatch\": %d", span.microbatch);
-    if (span.layer >= 0) std::fprintf(out, ", \"layer\": %d", span.layer);
-    std::fputs("}}", out);
+    out << ",\n"
+        << R"({"name": ")" << span.name << R"(", "cat": ")" << category_of(span.name) << R"(", "ph": "X", "pid": )"
+        << pid << R"(, "tid": 0, "ts": )" << micro(span.begin_ns + wall_offset_ns_) << R"(, "dur": )"
+        << micro(span.end_ns - span.begin_ns) << R"(, "args": {"epoch": )" << span.epoch.value << R"(, "step": )"
+        << span.step.value;
+    if (span.wave >= 0) out << R"(, "wave": )" << span.wave;
+    if (span.microbatch >= 0) out << R"(, "microbatch": )" << span.microbatch;
+    if (span.layer >= 0) out << R"(, "layer": )" << span.layer;
+    out << "}}";
   }
-  std::fputs("\n]}\n", out);
-  const bool good = std::ferror(out) == 0;
-  if (std::fclose(out) != 0 || !good) {
-    log::warn("profile_not_written", {{"file", file_}, {"reason", std::strerror(errno)}});
-    return;
-  }
-  std::filesystem::rename(unfinished, file_, error);
+  out << "\n]}\n";
+  if (auto written = replace_file(file_, out.str()); !written)
+    log::warn("profile_not_written", {{"reason", written.error().context}});
 }
 
 TracedSpan::TracedSpan(Trace* trace, const char* name, int layer)

@@ -10,11 +10,7 @@
 #include <chrono>
 
 namespace regroup {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-}  // namespace
+namespace {}  // namespace
 
 Worker::Worker(AgentLink& link, Welcome welcome)
     : link_(link),

@@ -10,11 +10,7 @@
 #include <set>
 
 namespace regroup {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-}  // namespace
+namespace {}  // namespace
 
 void Worker::enter(const Plan& plan) {
   const auto start = Clock::now();

@@ -1,5 +1,6 @@
 #include "store/etcd/lease_keeper.hpp"
 
+#include "base/now.hpp"
 #include "store/etcd/lease_renewal.hpp"
 
 #include <algorithm>
@@ -8,8 +9,6 @@ namespace regroup {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
-using Instant = steady_clock::time_point;
 
 class EtcdLease : public Lease {
  public:
@@ -28,7 +27,7 @@ class EtcdLease : public Lease {
   }
   [[nodiscard]] bool lost() const override {
     const LockGuard lock(renewal_->mutex);
-    if (!kept_->lost && steady_clock::now() >= kept_->lose_at()) {
+    if (!kept_->lost && Clock::now() >= kept_->lose_at()) {
       kept_->lost = true;  // final, even if a late answer is on its way
       if (!kept_->ended) renewal_->lose(kept_, "no renewal was acknowledged in time");
     }
@@ -36,7 +35,7 @@ class EtcdLease : public Lease {
   }
   Result<void> revoke() override {
     end();
-    const Deadline deadline = steady_clock::now() + renewal_->timeout;
+    const Deadline deadline = Clock::now() + renewal_->timeout;
     EtcdRpc& rpc = *renewal_->rpc;
     const Result<void> done = read_somewhere(
         rpc, deadline, [&](int endpoint, Deadline until) { return rpc.revoke(endpoint, kept_->id, until); });
@@ -82,10 +81,10 @@ LeaseKeeper::~LeaseKeeper() {
 
 Result<std::unique_ptr<Lease>> LeaseKeeper::grant(milliseconds ttl, std::function<void()> on_lost) {
   const auto seconds = std::max(std::chrono::ceil<std::chrono::seconds>(ttl), std::chrono::seconds(1));
-  const Deadline deadline = steady_clock::now() + renewal_->timeout;
+  const Deadline deadline = Clock::now() + renewal_->timeout;
   Instant sent;
   const Result<LeaseGranted> granted = read_somewhere(*renewal_->rpc, deadline, [&](int endpoint, Deadline until) {
-    sent = steady_clock::now();
+    sent = Clock::now();
     return renewal_->rpc->grant(endpoint, seconds, until);
   });
   if (!granted) return granted.error();

@@ -1,6 +1,7 @@
 #include "store/etcd/lease_renewal.hpp"
 
 #include "base/log.hpp"
+#include "base/now.hpp"
 
 #include <algorithm>
 
@@ -8,8 +9,6 @@ namespace regroup {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
-using Instant = steady_clock::time_point;
 
 constexpr milliseconds kPause{50};  // between two streams
 
@@ -26,7 +25,7 @@ void LeaseRenewal::lose(const std::shared_ptr<KeptLease>& lease, const char* why
 void LeaseRenewal::run_clock() {
   Lock lock(mutex);
   while (!stopping) {
-    const Instant now = steady_clock::now();
+    const Instant now = Clock::now();
     Instant next = Instant::max();
     std::vector<std::shared_ptr<KeptLease>> due;
     for (const auto& [id, lease] : leases) {
@@ -79,7 +78,7 @@ void LeaseRenewal::run_reader(KeepAliveStream& from) {
 bool LeaseRenewal::feed(KeepAliveStream& to) {
   Lock lock(mutex);
   while (!stopping && !stream_broken) {
-    const Instant now = steady_clock::now();
+    const Instant now = Clock::now();
     Instant next = Instant::max();
     std::shared_ptr<KeptLease> due;
     for (const auto& [id, lease] : leases) {
@@ -114,7 +113,7 @@ void LeaseRenewal::run_writer() {
       continue;
     }
     lock.unlock();
-    const Result<int> endpoint = rpc->connected(steady_clock::now() + kPause);
+    const Result<int> endpoint = rpc->connected(Clock::now() + kPause);
     std::unique_ptr<KeepAliveStream> fresh;
     if (endpoint) fresh = rpc->keep_alive_stream(*endpoint);
     lock.lock();
@@ -124,7 +123,7 @@ void LeaseRenewal::run_writer() {
     for (const auto& [id, lease] : leases) {  // what an older stream did not answer is asked again
       if (lease->sent == Instant::max()) continue;
       lease->sent = Instant::max();
-      lease->next_send = steady_clock::now();
+      lease->next_send = Clock::now();
     }
     lock.unlock();
     bool blame = true;

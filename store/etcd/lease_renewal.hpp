@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/mutex.hpp"
+#include "base/now.hpp"
 #include "store/etcd/etcd_rpc.hpp"
 
 #include <functional>
@@ -15,8 +16,6 @@
 namespace regroup {
 
 struct KeptLease {
-  using Instant = std::chrono::steady_clock::time_point;
-
   std::int64_t id = 0;
   std::chrono::milliseconds ttl{};
   // Under LeaseRenewal::mutex.

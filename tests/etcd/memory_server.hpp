@@ -4,6 +4,7 @@
 // Everything but run() is called with `mutex` held. Handles share it, so that watches and leases may outlive the store.
 #pragma once
 
+#include "base/now.hpp"
 #include "tests/etcd/memory_keys.hpp"
 
 #include <condition_variable>
@@ -16,8 +17,6 @@
 namespace regroup {
 
 struct MemoryServer {
-  using Instant = std::chrono::steady_clock::time_point;
-
   struct WatchState {
     std::string prefix;
     std::function<void(const WatchUpdate&)> callback;

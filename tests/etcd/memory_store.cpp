@@ -1,5 +1,6 @@
 #include "tests/etcd/memory_store.hpp"
 
+#include "base/now.hpp"
 #include "store/txn_check.hpp"
 #include "tests/etcd/memory_server.hpp"
 
@@ -8,8 +9,6 @@
 
 namespace regroup {
 namespace {
-
-using Instant = MemoryServer::Instant;
 
 const Error kUnreachable{Code::kUnavailable, "the in-memory store is unreachable"};
 

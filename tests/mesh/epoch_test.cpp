@@ -1,13 +1,12 @@
 // Epochs: a newer one wakes every waiter and leaves the connections as they are; stale frames are dropped, early ones
 // kept.
+#include "base/now.hpp"
 #include "tests/mesh/world.hpp"
 
 #include <random>
 
 namespace regroup::mesh::test {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Lets threads take turns: step(n) returns when n was reached.
 class Turns {

@@ -9,8 +9,6 @@
 namespace regroup::mesh::test {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Rank `i` of `world` in a process of its own; stays in `body` until killed.
 std::unique_ptr<Child> process(const World& world, int i, const std::function<bool(Mesh&)>& body) {
   return std::make_unique<Child>([&world, i, &body] {

@@ -6,7 +6,6 @@
 namespace regroup::mesh::test {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr auto kHeartbeat = 200ms;  // a busy machine must not make a rank silent that is not
 
 // Evidence::kSilence of each rank in `whom` and nothing else.

@@ -1,4 +1,5 @@
 // The pages through a real socket; the text through promtool.
+#include "base/guarded.hpp"
 #include "metrics/exporter.hpp"
 #include "metrics/http_server.hpp"
 

@@ -68,5 +68,5 @@ NOT_PURE_HEADERS = (
     r"(thread|mutex|condition_variable|future|semaphore|fstream|filesystem|iostream|random"
     r"|unistd\.h|fcntl\.h|poll\.h|dlfcn\.h|(sys|netinet|arpa)/.*|boost/.*)"
 )
-NOT_PURE_CALLS = r"\b(\w+_clock::now|getenv|std::time|std::rand|random_device|random_bytes|random_word)\s*\("
+NOT_PURE_CALLS = r"\b(\w+_clock::now|Clock::now|getenv|std::time|std::rand|random_device|random_bytes|random_word)\s*\("
 CORES_USE_ONLY_STD = ["layout", "coordinator/planner", "coordinator/core", "agent/core"]
