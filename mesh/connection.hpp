@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/mutex.hpp"
-#include "mesh/inbox.hpp"
+#include "mesh/arrivals.hpp"
 #include "mesh/outbox.hpp"
 
 #include <sys/types.h>

@@ -20,10 +20,10 @@ Connection::Read Connection::open_piece() {
   // The sender of this message took it back. Pieces before this one may have been dropped for the same reason, so this
   // one must not be counted either: it would look like a gap.
   const bool withdrawn = offered && !holds_word(peer_pid_, offer.seal_address, offer.seal);
-  Inbox::Piece piece = withdrawn ? Inbox::Piece{} : link->inbox.begin_piece(frame_);
-  if (piece.place == Inbox::Place::kPause) return Read::kPaused;
+  Arrivals::Piece piece = withdrawn ? Arrivals::Piece{} : link->arrivals.begin_piece(frame_);
+  if (piece.place == Arrivals::Place::kPause) return Read::kPaused;
   head_have_ = 0;
-  if (piece.place == Inbox::Place::kDrop) ++counters_.stale_dropped;
+  if (piece.place == Arrivals::Place::kDrop) ++counters_.stale_dropped;
   message_ = std::move(piece.message);
   target_ = piece.target;
   if (offered) return fetch(offer);

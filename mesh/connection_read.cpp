@@ -119,7 +119,7 @@ void Connection::advance(std::size_t bytes) {
 }
 
 void Connection::finish_piece() {
-  if (message_) link->inbox.end_piece(frame_, message_);
+  if (message_) link->arrivals.end_piece(frame_, message_);
   message_.reset();
   target_ = nullptr;
 }

@@ -39,7 +39,7 @@ void IoThread::on(Enter& command) {
     link->pulse.restart(running_);
     links.push_back(link);
   }
-  for (const auto& [id, link] : links_.mine()) link->inbox.open(entered_, link->takes_part);
+  for (const auto& [id, link] : links_.mine()) link->arrivals.open(entered_, link->takes_part);
   request->begin(std::move(links));
   entering_ = request;
   if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
@@ -53,7 +53,7 @@ void IoThread::on(Enter& command) {
 void IoThread::cut_all(Epoch below, const Error& why) {
   floor_ = std::max(floor_, below);
   for (const auto& [id, link] : links_.mine()) {
-    link->inbox.close_below(below, why);
+    link->arrivals.close_below(below, why);
     for (const auto& connection : link->lanes.mine()) {
       if (connection) connection->cut(below, why);
     }

@@ -20,8 +20,8 @@ std::shared_ptr<Link> IoThread::find_link(const WorkerId& id) {
 std::shared_ptr<Link> IoThread::make_link(const WorkerId& id) {
   if (auto known = find_link(id)) return known;
   auto link = std::make_shared<Link>(id, state_.unmatched);
-  link->inbox.close_below(floor_, newer_epoch(floor_));
-  link->inbox.open(entered_, false);
+  link->arrivals.close_below(floor_, newer_epoch(floor_));
+  link->arrivals.open(entered_, false);
   links_.change([&](auto& links) { links.emplace(id, link); });
   return link;
 }
@@ -85,7 +85,7 @@ void IoThread::disconnect(const std::shared_ptr<Link>& link, const Error& why) {
 }
 
 void IoThread::lose_transfers(const std::shared_ptr<Link>& link, const Error& why) {
-  link->inbox.lose(entered_, why);
+  link->arrivals.lose(entered_, why);
   for (const auto& connection : link->lanes.mine()) {
     if (connection) connection->cut(Epoch{~0ull}, why);
   }

@@ -166,7 +166,7 @@ void IoThread::on(Warm& command) { want(command.peers); }
 
 void IoThread::on(SendLarge& command) {
   Error why;
-  if (command.link->inbox.over(command.send->epoch, why)) return command.send->fail(why);
+  if (command.link->arrivals.over(command.send->epoch, why)) return command.send->fail(why);
   const auto connection = command.link->at(command.lane);
   if (!connection) return command.send->fail({Code::kPeerLost, to_string(command.link->id) + " is not connected"});
   connection->queue_large(std::move(command.send));

@@ -26,10 +26,10 @@ struct Link {
     kRedial,  // was connected: gone if a dial is refused, or has failed four times or for one heartbeat
   };
 
-  Link(WorkerId who, Unmatched& unmatched) : id(std::move(who)), inbox(unmatched) {}
+  Link(WorkerId who, Unmatched& unmatched) : id(std::move(who)), arrivals(unmatched) {}
 
   const WorkerId id;
-  Inbox inbox;
+  Arrivals arrivals;
 
   OneWriter<std::array<std::shared_ptr<Connection>, 2>> lanes;  // by Lane; the I/O thread writes
 

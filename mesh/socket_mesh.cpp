@@ -125,7 +125,7 @@ TransferPtr SocketMesh::send(Rank to, Tag tag, std::span<const std::byte> bytes,
   Error why;
   if (over()) {
     transfer->fail(newer(state_.newest));
-  } else if (peer.inbox.over(epoch_, why)) {
+  } else if (peer.arrivals.over(epoch_, why)) {
     transfer->fail(why);
   } else {
     if (bytes.size() <= kSmallBytes) {
@@ -158,7 +158,7 @@ TransferPtr SocketMesh::post(Rank from, const std::shared_ptr<Transfer>& receive
     receive->fail(newer(state_.newest));
     return receive;
   }
-  peer.inbox.post(receive);
+  peer.arrivals.post(receive);
   if (io_->any_paused()) io_->submit(IoThread::Resume{});
   return receive;
 }

@@ -11,7 +11,7 @@
 #include <functional>
 #include <string>
 
-namespace regroup::agent {
+namespace regroup {
 
 inline bool sockets_fit(const std::string& directory) {
   return directory.size() + std::string("/w00.000000").size() < sizeof(sockaddr_un::sun_path);
@@ -23,4 +23,4 @@ inline std::string socket_directory(const std::string& directory) {
              : "/tmp/regroup-" + std::to_string(::getuid()) + "-" + std::to_string(std::hash<std::string>{}(directory));
 }
 
-}  // namespace regroup::agent
+}  // namespace regroup

@@ -1,7 +1,7 @@
 #include "bench/reduction/arrival_order.hpp"
 
 #include "mesh/transfer.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 

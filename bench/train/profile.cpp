@@ -6,7 +6,7 @@
 #include "layout/head_pieces.hpp"
 #include "moe/ops/gemm.hpp"
 #include "moe/ops/machine.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "tests/ops/single_rank.hpp"
 
 #include <c10/core/InferenceMode.h>

@@ -132,7 +132,7 @@ void Cluster::kill_node(const std::string& node) {
   signal_node(node, SIGKILL);
   nodes_.erase(node);
   std::error_code error;
-  if (!agent::sockets_fit(node_dir(node))) fs::remove_all(agent::socket_directory(node_dir(node)), error);
+  if (!sockets_fit(node_dir(node))) fs::remove_all(socket_directory(node_dir(node)), error);
 }
 
 void Cluster::drain_node(const std::string& node) {

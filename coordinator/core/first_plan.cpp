@@ -34,7 +34,7 @@ void first_plan(Look& look, const std::vector<Participant>& donors) {
   const bool fresh = !look.job.plan && !look.job.born && look.job.checkpoints.empty();
   draft.reason = (fresh ? "the job begins on " : "no member of an earlier plan is left; the job resumes on ") +
                  count(ready_nodes, "node");
-  look.publish(draft);
+  look.propose(draft);
 }
 
 }  // namespace regroup::coordinator

@@ -6,9 +6,9 @@
 namespace regroup::coordinator {
 namespace {
 
-void publish_improvement(Look& look, const PlanDraft& draft) {
+void propose_improvement(Look& look, const PlanDraft& draft) {
   const Decision before = look.decision;
-  look.publish(draft);
+  look.propose(draft);
   if (look.decision.plan) return;
   const std::string problem = look.decision.reason;
   look.decision = before;  // training goes on as it is
@@ -32,7 +32,7 @@ void restore_balance(Look& look, const Newcomers& found) {
   const auto by_count = make_plan(look.view, look.job, draft, look.now);
   if (!by_count || by_count->plan.placement == plan.placement) return;
   draft.by_load = true;
-  publish_improvement(look, draft);
+  propose_improvement(look, draft);
 }
 
 void move_by_load(Look& look, const Newcomers& found) {
@@ -77,7 +77,7 @@ void improve(Look& look) {
                      (found.warm.empty()
                           ? ""
                           : ", " + count(found.warm.size(), "worker") + " join" + (found.warm.size() == 1 ? "s" : ""));
-      return publish_improvement(look, draft);
+      return propose_improvement(look, draft);
     }
   }
   if (!found.warm.empty()) {
@@ -89,7 +89,7 @@ void improve(Look& look) {
     draft.cause = Cause::kJoin;
     draft.reason = count(found.warm.size(), "worker") + (found.warm.size() == 1 ? " joins (" : " join (") +
                    to_string(found.warm.front().worker) + (found.warm.size() == 1 ? ")" : ", ...)");
-    return publish_improvement(look, draft);
+    return propose_improvement(look, draft);
   }
   restore_balance(look, found);
   if (!look.decision.plan) move_by_load(look, found);

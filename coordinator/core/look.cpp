@@ -28,7 +28,7 @@ void Look::say(JobState state, const std::string& reason) {
   decision.reason = reason;
 }
 
-void Look::publish(const PlanDraft& draft) {
+void Look::propose(const PlanDraft& draft) {
   auto drafted = make_plan(view, job, draft, now);
   if (!drafted)
     return say(JobState::kWaiting, "no plan is possible: " + drafted.error().context + " (" + draft.reason + ")");

@@ -43,7 +43,7 @@ struct Look {
   void say(JobState state, const std::string& reason);
   void note(const std::string& text) { decision.notes.push_back(text); }
   // Makes the draft's plan the decision. Where no such plan is possible, the decision is to wait, with the reason.
-  void publish(const PlanDraft& draft);
+  void propose(const PlanDraft& draft);
   Newcomers newcomers() { return find_newcomers(view, job, roster, decision.notes); }
   // The nodes whose agents may have snapshots: those that are usable, and those that shall leave.
   [[nodiscard]] std::vector<NodeId> agents() const;

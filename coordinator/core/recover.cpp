@@ -76,14 +76,14 @@ void go_on_without(Look& look, const LostWorkers& lost) {
   }
   draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " +
                  count(num_nodes(draft.members), "node") + " go on";
-  look.publish(draft);
+  look.propose(draft);
   // The survivors alone have too little memory: with the newcomers that are ready.
   if (!look.decision.plan && draft.goal == planning::Goal::kSoonest) {
     const Newcomers found = look.newcomers();
     if (found.ready.empty()) return;
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
     draft.goal = planning::Goal::kBalanced;
-    look.publish(draft);
+    look.propose(draft);
   }
 }
 
@@ -122,7 +122,7 @@ void bring_help(Look& look) {
   draft.cause = Cause::kJoin;
   draft.reason = "the members lack state that " + count(found.ready.size(), "newcomer") + ", " +
                  count(new_agents.size(), "agent") + (checkpoint ? " or a newer checkpoint" : "") + " may have";
-  look.publish(draft);
+  look.propose(draft);
 }
 
 }  // namespace regroup::coordinator

@@ -3,7 +3,7 @@
 #include "base/check.hpp"
 #include "moe/ops/gemm.hpp"
 #include "moe/ops/kernels.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/ops/typed.hpp"
 
 namespace regroup::ops {

@@ -4,7 +4,7 @@
 #include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/reader.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/regroup/initial_weights.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/wire.hpp"

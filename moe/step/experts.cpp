@@ -1,6 +1,6 @@
 #include "moe/step/experts.hpp"
 
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 
 #include <algorithm>
 #include <utility>

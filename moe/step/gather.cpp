@@ -1,7 +1,7 @@
 #include "moe/step/gather.hpp"
 
 #include "base/now.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 

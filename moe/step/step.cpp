@@ -2,7 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/now.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
 #include "moe/state/wire.hpp"

@@ -23,7 +23,7 @@
 namespace regroup {
 
 // A slot of shared memory that the agent owns; mapped here.
-struct Arena {
+struct GrantedArena {
   int slot = 0;
   std::span<std::byte> memory;
 };
@@ -66,7 +66,7 @@ class AgentLink {
   // seconds; the call does not wait for that.
   void ask_for_arena(int slots, std::int64_t bytes);
   // The slots asked for last, once all are there; empty before. `wait`: until they are, or a newer plan came.
-  std::vector<Arena> granted_arena(bool wait);
+  std::vector<GrantedArena> granted_arena(bool wait);
   void expect_answer(const SnapshotName& snapshot, bool durable);
   void drop(const SnapshotName& snapshot);  // its slot is being reused
   [[nodiscard]] bool safe(const SnapshotName& snapshot) const;
@@ -102,7 +102,7 @@ class AgentLink {
   std::map<WorkerId, Suspicion> suspicions_ REGROUP_GUARDED_BY(mutex_);
   std::optional<DialPeers> dialling_ REGROUP_GUARDED_BY(mutex_);
   WorkerState state_ REGROUP_GUARDED_BY(mutex_) = WorkerState::kStarting;
-  std::vector<Arena> arenas_ REGROUP_GUARDED_BY(mutex_);
+  std::vector<GrantedArena> arenas_ REGROUP_GUARDED_BY(mutex_);
   int slots_asked_ REGROUP_GUARDED_BY(mutex_) = 0;
   std::int64_t slot_bytes_asked_ REGROUP_GUARDED_BY(mutex_) = 0;
   struct Expected {

@@ -13,7 +13,7 @@ namespace regroup {
 void AgentLink::ask_for_arena(int slots, std::int64_t bytes) {
   {
     const LockGuard lock(mutex_);
-    for (const Arena& arena : arenas_) munmap(arena.memory.data(), arena.memory.size());
+    for (const GrantedArena& arena : arenas_) munmap(arena.memory.data(), arena.memory.size());
     arenas_.clear();
     slots_asked_ = slots;
     slot_bytes_asked_ = bytes;
@@ -35,13 +35,13 @@ void AgentLink::take_grant(const ArenaGrant& grant, int fd) {
   arenas_.push_back({grant.slot, {static_cast<std::byte*>(memory), static_cast<std::size_t>(grant.bytes)}});
 }
 
-std::vector<Arena> AgentLink::granted_arena(bool wait) {
+std::vector<GrantedArena> AgentLink::granted_arena(bool wait) {
   Lock lock(mutex_);
   if (wait) {
     changed_.wait(
         lock, [&]() REGROUP_REQUIRES(mutex_) { return granted_locked() || slots_asked_ == 0 || replaced_locked(); });
   }
-  return granted_locked() ? arenas_ : std::vector<Arena>{};
+  return granted_locked() ? arenas_ : std::vector<GrantedArena>{};
 }
 
 bool AgentLink::granted_locked() const { return slots_asked_ > 0 && static_cast<int>(arenas_.size()) >= slots_asked_; }

@@ -40,7 +40,7 @@ void Snapshots::enter(const EpochView& view, const ShardStore& store) {
 // Until the agent has the memory ready, snapshots are left out.
 bool Snapshots::have_slots(bool wait) {
   if (slots_.empty()) {
-    for (const Arena& arena : link_.granted_arena(wait)) slots_.push_back({arena});
+    for (const GrantedArena& arena : link_.granted_arena(wait)) slots_.push_back({arena});
   }
   return !slots_.empty();
 }

@@ -32,7 +32,7 @@ class Snapshots {
 
  private:
   struct Slot {
-    Arena arena;
+    GrantedArena arena;
     SnapshotName holds{Step(-1), Epoch(0)};
   };
   bool have_slots(bool wait);

@@ -1,7 +1,7 @@
 // bf16: rounding, gradients against autograd in fp64, and the whole training curve against fp32.
 #include "moe/ops/expert.hpp"
 #include "moe/ops/machine.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/ops/vec16.hpp"
 #include "tests/ops/reference.hpp"
 

@@ -5,7 +5,7 @@
 #include "moe/ops/embedding.hpp"
 #include "moe/ops/expert.hpp"
 #include "moe/ops/mlp.hpp"
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 
 #include <ATen/ops/empty.h>
 

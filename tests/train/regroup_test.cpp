@@ -1,6 +1,6 @@
 #include "moe/regroup/regroup.hpp"
 
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 #include "moe/state/interrupt.hpp"
 #include "tests/support/placement.hpp"
 #include "tests/support/tiny_job.hpp"

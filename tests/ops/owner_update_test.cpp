@@ -1,5 +1,5 @@
 // What owners do to flat buffers: the same bits however a unit is cut.
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 
 #include "tests/ops/single_rank.hpp"
 

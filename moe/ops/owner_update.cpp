@@ -1,4 +1,4 @@
-#include "moe/ops/state.hpp"
+#include "moe/ops/owner_update.hpp"
 
 #include "base/check.hpp"
 #include "base/random.hpp"

@@ -1,4 +1,4 @@
-// inbox.hpp: what has come from one peer, and who waits for it.
+// arrivals.hpp: what has come from one peer, and who waits for it.
 //
 // A message and its receive() meet by (epoch, tag), whichever comes first. If the receive is there first, the bytes go
 // straight into the caller's buffer; otherwise they are kept until it is posted, or until their epoch is over. No
@@ -35,7 +35,7 @@ struct Unmatched {
   std::atomic<std::size_t> bytes{0};
 };
 
-class Inbox {
+class Arrivals {
  public:
   enum class Place { kTake, kDrop, kPause };
   struct Piece {
@@ -44,8 +44,8 @@ class Inbox {
     std::byte* target = nullptr;
   };
 
-  explicit Inbox(Unmatched& unmatched) : unmatched_(unmatched) {}
-  ~Inbox();
+  explicit Arrivals(Unmatched& unmatched) : unmatched_(unmatched) {}
+  ~Arrivals();
 
   // Main thread. May finish or fail it at once.
   void post(const TransferPtr& receive);

@@ -1,4 +1,5 @@
-// state.hpp: what owners do to flat fp32 buffers: add gradients, norm, AdamW, initial weights. One thread; no ATen.
+// owner_update.hpp: what owners do to flat fp32 buffers: add gradients, norm, AdamW, initial weights. One thread; no
+// ATen.
 //
 // Each element's result depends on that element alone, and a norm on its block alone: the bits are the same however a
 // unit is cut.

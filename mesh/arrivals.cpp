@@ -1,4 +1,4 @@
-#include "mesh/inbox.hpp"
+#include "mesh/arrivals.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -17,36 +17,36 @@ Error too_long(std::size_t total, std::size_t capacity) {
 
 }  // namespace
 
-Inbox::~Inbox() {
+Arrivals::~Arrivals() {
   for (auto& [epoch, messages] : epochs_) {
     for (auto& [tag, message] : messages) end(*message, {Code::kPeerLost, "the mesh was closed"});
   }
 }
 
-void Inbox::release(Incoming& message) {
+void Arrivals::release(Incoming& message) {
   unmatched_.bytes -= message.kept;
   message.kept = 0;
 }
 
-void Inbox::end(Incoming& message, const Error& why) {
+void Arrivals::end(Incoming& message, const Error& why) {
   release(message);
   message.discard = true;
   message.in_place = false;
   if (message.posted) std::exchange(message.posted, nullptr)->fail(why);
 }
 
-bool Inbox::over_locked(std::uint64_t epoch, Error& why) const {
+bool Arrivals::over_locked(std::uint64_t epoch, Error& why) const {
   if (epoch < floor_) return why = closed_why_, true;
   if (epoch <= broken_) return why = broken_why_, true;
   return false;
 }
 
-bool Inbox::over(Epoch epoch, Error& why) const {
+bool Arrivals::over(Epoch epoch, Error& why) const {
   const LockGuard lock(mutex_);
   return over_locked(epoch.value, why);
 }
 
-void Inbox::post(const TransferPtr& receive) {
+void Arrivals::post(const TransferPtr& receive) {
   const LockGuard lock(mutex_);
   if (receive->epoch.value < floor_) return receive->fail(closed_why_);
   Error why;
@@ -82,7 +82,7 @@ void Inbox::post(const TransferPtr& receive) {
   receive->finish(total);
 }
 
-void Inbox::start(Incoming& message, const Frame& frame) {
+void Arrivals::start(Incoming& message, const Frame& frame) {
   message.started = true;
   message.total = frame.total;
   if (message.posted && message.posted->kind == Transfer::Kind::kReceive) {
@@ -94,7 +94,7 @@ void Inbox::start(Incoming& message, const Frame& frame) {
   }
 }
 
-Inbox::Piece Inbox::begin_piece(const Frame& frame) {
+Arrivals::Piece Arrivals::begin_piece(const Frame& frame) {
   const LockGuard lock(mutex_);
   Error why;
   if (over_locked(frame.epoch, why) || (frame.epoch == entered_ && !takes_part_)) return {};
@@ -131,7 +131,7 @@ Inbox::Piece Inbox::begin_piece(const Frame& frame) {
   return {Place::kTake, message, base + frame.offset};
 }
 
-void Inbox::end_piece(const Frame& frame, const std::shared_ptr<Incoming>& message) {
+void Arrivals::end_piece(const Frame& frame, const std::shared_ptr<Incoming>& message) {
   const LockGuard lock(mutex_);
   message->received = frame.offset + frame.length;
   if (message->received < message->total) return;
@@ -147,7 +147,7 @@ void Inbox::end_piece(const Frame& frame, const std::shared_ptr<Incoming>& messa
   std::exchange(message->posted, nullptr)->finish(message->total);
 }
 
-void Inbox::close_below(Epoch epoch, const Error& why) {
+void Arrivals::close_below(Epoch epoch, const Error& why) {
   const LockGuard lock(mutex_);
   floor_ = std::max(floor_, epoch.value);
   closed_why_ = why;
@@ -157,7 +157,7 @@ void Inbox::close_below(Epoch epoch, const Error& why) {
   }
 }
 
-void Inbox::open(Epoch epoch, bool takes_part) {
+void Arrivals::open(Epoch epoch, bool takes_part) {
   const LockGuard lock(mutex_);
   entered_ = epoch.value;
   takes_part_ = takes_part;
@@ -175,7 +175,7 @@ void Inbox::open(Epoch epoch, bool takes_part) {
   }
 }
 
-void Inbox::lose(Epoch entered, const Error& why) {
+void Arrivals::lose(Epoch entered, const Error& why) {
   const LockGuard lock(mutex_);
   broken_ = std::max({broken_, entered.value, highest_});
   broken_why_ = why;
