@@ -112,6 +112,8 @@ class IoThread final : public Connector::Owner {
   OneWriter<std::map<WorkerId, std::shared_ptr<Link>>> links_;  // the I/O thread writes
 
   Mutex commands_mutex_;
+  // Needs no bound: each is a call of this worker's own threads, such as a send of the step under way, whose end they
+  // wait for; the I/O thread takes all at once.
   std::vector<Command> commands_ REGROUP_GUARDED_BY(commands_mutex_);
   std::atomic<bool> asleep_{false}, stopping_{false};
   std::atomic<int> num_paused_{0};
