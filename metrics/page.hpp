@@ -1,4 +1,5 @@
-// page.hpp: a page of metrics in Prometheus' text format. Its .cpp is the only file that knows prometheus-cpp.
+// page.hpp: a page of metrics in Prometheus' text format. Its .cpp is the only file that knows prometheus-cpp. One
+// thread: a page is made for one scrape.
 //
 // Families stand in the order in which they are first named; the help of the first mention counts.
 #pragma once

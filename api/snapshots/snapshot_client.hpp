@@ -1,5 +1,6 @@
-// snapshot_client.hpp: asks an agent's peer port for the snapshots it keeps. Blocking; one request at a time; used by
-// workers at a regroup and by agents.
+// snapshot_client.hpp: asks an agent's peer port for the snapshots it keeps. Blocking; one thread, one request at a
+// time; used by workers at a regroup and by agents. Besides the codes below: kPeerLost, kTimeout; then the connection
+// is of no use.
 #pragma once
 
 #include "api/worker_protocol.hpp"

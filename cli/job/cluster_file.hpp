@@ -15,7 +15,7 @@ struct ClusterFile {
 
 // kBadInput: DIR cannot be written.
 Result<void> write_cluster_file(const std::string& dir, const ClusterFile& file);
-// kNotFound: there is none; kBadInput: names file and key.
+// kNotFound: there is none, or it cannot be read; kBadInput: it is no such file (names file and key).
 Result<ClusterFile> read_cluster_file(const std::string& dir);
 
 }  // namespace regroup::cli

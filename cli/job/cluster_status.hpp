@@ -32,6 +32,7 @@ struct ClusterStatus {
   std::vector<std::string> unreadable;              // keys whose values are not what they should be
 };
 
+// Errors: those of Store::list. What cannot be read is no error, but stands in `unreadable`.
 Result<ClusterStatus> read_cluster_status(Store& store, const Keys& keys);
 std::string status_text(const ClusterStatus& status);
 std::string status_json(const ClusterStatus& status);

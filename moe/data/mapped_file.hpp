@@ -1,4 +1,5 @@
-// mapped_file.hpp: a whole file mapped for reading, for as long as the object lives. Private to moe/data.
+// mapped_file.hpp: a whole file mapped for reading, for as long as the object lives. Private to moe/data. Any number of
+// threads may read it.
 #pragma once
 
 #include "base/result.hpp"

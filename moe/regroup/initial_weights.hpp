@@ -11,6 +11,7 @@
 namespace regroup {
 
 // Master weights of these shards from job.initial_weights; moments stay as they are. Returns the bytes read.
+// Codes as in checkpoint/io/foreign_files.hpp: the directory is not what the job was submitted with, or cannot be read.
 Result<std::int64_t> read_initial_weights(const JobSpec& job, std::span<const ShardPtr> shards);
 
 }  // namespace regroup

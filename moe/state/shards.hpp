@@ -1,4 +1,5 @@
 // shards.hpp: the training state that this worker keeps: master weights and both moments of blocks of units.
+// The worker's main thread changes it, once the copy for a snapshot, which reads it beside a step, is finished.
 #pragma once
 
 #include "layout/interval.hpp"

@@ -1,5 +1,5 @@
 // whole_experts.hpp: the experts' Hugging Face tensors, put together from slices on several ranks, for the digest of
-// the weights.
+// the weights. The worker's main thread.
 #pragma once
 
 #include "mesh/mesh.hpp"

@@ -1,5 +1,5 @@
 // worker.hpp: the loop of a worker process: wait for a plan, regroup, train until a newer plan comes, and again, to the
-// end of the job.
+// end of the job. The process's main thread.
 #pragma once
 
 #include "moe/regroup/regroup.hpp"

@@ -5,7 +5,8 @@
 // once, and kUnknown says that it may have happened. Watches: resume where a cut stream ended; after a compaction, or
 // another cluster behind the same address, they list again and tell the difference. Leases: one stream renews all at a
 // third of their TTL; lost is declared a tenth of the TTL before the server can act. Endpoints: one connection each; a
-// call that fails moves everything, streams too, to the next one.
+// call that fails moves everything, streams too, to the next one. Thread: any; callbacks run on threads of the store's
+// own, one for each watch and those of the leases.
 #pragma once
 
 #include "store/store.hpp"

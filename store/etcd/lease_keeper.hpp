@@ -16,6 +16,7 @@ class LeaseKeeper {
   LeaseKeeper(std::shared_ptr<EtcdRpc> rpc, std::chrono::milliseconds timeout);
   ~LeaseKeeper();  // leases that are still held report lost when their time is up
 
+  // Any thread; blocks for `timeout` at most. Codes as in store/store.hpp.
   Result<std::unique_ptr<Lease>> grant(std::chrono::milliseconds ttl, std::function<void()> on_lost);
 
  private:

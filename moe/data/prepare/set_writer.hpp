@@ -1,5 +1,6 @@
 // set_writer.hpp: PREFIX.bin, PREFIX.sums and PREFIX.idx as tokens come, document by document; PREFIX.json last. Memory
-// does not grow with the set.
+// does not grow with the set. One thread. Errors: kUnavailable (the disk's, or a file that was changed meanwhile); of
+// append also kBadInput (a document longer than the format can say).
 #pragma once
 
 #include "base/result.hpp"
