@@ -1,7 +1,7 @@
 #include "api/records.hpp"
 
+#include "api/json_values.hpp"
 #include "base/hex.hpp"
-#include "base/json_fields.hpp"
 
 namespace regroup {
 namespace {

@@ -60,8 +60,8 @@ class Outbox {
   Write write_piece(int fd, std::size_t piece_bytes, std::size_t& written);
   [[nodiscard]] bool in_piece() const { return !large_.empty() && large_.front().piece_sent > 0; }
 
-  // Need no bound: they hold what this worker sends in one step to one peer, which votes only when it has all of it, and
-  // a peer that reads no more is given up (silence), with all that waits for it.
+  // Need no bound: they hold what this worker sends in one step to one peer, which votes only when it has all of it,
+  // and a peer that reads no more is given up (silence), with all that waits for it.
   std::deque<Small> small_;
   std::deque<Large> large_;
   // not taken yet, oldest first, kMostOffers at most; set where the offer was its message's last

@@ -7,6 +7,7 @@ includes   folders include only what lies below them; a name between quotes is a
 outside    headers of libraries stay where they belong; pure folders stay pure
 lines      no line is longer than .clang-format's limit (in .md: outside tables, code blocks and links), no tabs,
            no blanks at the end, a newline at the end
+sizes      a file of the product has 250 lines at most
 format     clang-format 14 would change nothing
 mutexes    the product's mutexes are those of base/mutex.hpp, which clang checks
 leftovers  no TODO, FIXME, XXX, debugging output or conflict marks
@@ -29,6 +30,7 @@ import layers
 SOURCES = (".cpp", ".hpp")
 LIMITED = SOURCES + (".py", ".md", ".cmake", "CMakeLists.txt", ".yaml", ".proto")
 TEXTS = LIMITED + (".txt",)
+MOST_LINES = 250
 CLANG_FORMAT = 14  # another version lays out otherwise
 FENCES = ("```", "~~~")
 
@@ -162,6 +164,13 @@ def check_lines(tree):
             length = len(re.sub(r"\]\([^)]*\)", "]", line)) if path.endswith(".md") else len(line)
             if length > limit:
                 tree.complain(path, number, f"{length} characters; {limit} at most (.clang-format)")
+
+
+def check_sizes(tree):
+    for path in tree.having(SOURCES):
+        lines = len(tree.lines(path))
+        if lines > MOST_LINES and not path.startswith(("tests/", "bench/")):
+            tree.complain(path, MOST_LINES + 1, f"{lines} lines; {MOST_LINES} at most (CONTRIBUTING.md)")
 
 
 def check_format(tree):

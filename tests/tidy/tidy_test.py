@@ -99,6 +99,11 @@ class Tidy(unittest.TestCase):
         self.expect("lines", "base/a.hpp", "int x; \n", "blanks")
         self.expect("lines", "base/a.hpp", "int x;", "no newline")
 
+    def test_a_file_has_one_purpose_and_is_not_long(self):
+        self.assertEqual(self.violations("sizes", **{"mesh/b.cpp": "int x;\n" * 250}), [])
+        self.expect("sizes", "mesh/b.cpp", "int x;\n" * 251, "mesh/b.cpp:251: 251 lines; 250 at most")
+        self.assertEqual(self.violations("sizes", **{"tests/mesh/b_test.cpp": "int x;\n" * 251}), [])
+
     def test_a_mutex_is_one_that_clang_checks(self):
         self.expect("mutexes", "mesh/b.hpp", "std::mutex m;\n", "mesh/b.hpp:1: std::mutex: clang cannot check it")
         self.expect("mutexes", "mesh/b.hpp", "int b;\nstd::condition_variable c;\n", ":2: std::condition_variable")
