@@ -1,5 +1,6 @@
 // regroup-coordinator: turns "who is alive" into plans. Two or three may run; etcd elects one.
 #include "api/keys.hpp"
+#include "base/daemon_options.hpp"
 #include "base/log.hpp"
 #include "base/termination.hpp"
 #include "base/version.hpp"

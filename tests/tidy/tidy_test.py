@@ -86,6 +86,7 @@ class Tidy(unittest.TestCase):
         self.expect("outside", "coordinator/core/c.cpp", "#include <thread>\n", "is pure")
         self.expect("outside", "agent/core/d.hpp", "#include <nlohmann/json.hpp>\n", "std alone")
         self.expect("outside", "agent/core/d.hpp", "auto t = std::chrono::steady_clock::now();\n", "is pure")
+        self.expect("outside", "agent/core/d.hpp", "auto t = Clock::now();\n", "is pure")
 
     def test_lines(self):
         self.expect("lines", "base/a.hpp", "x" * 41 + "\n", "41 characters")
