@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxUnits = 1 << 20;
 constexpr int kMaxMicrobatches = 1 << 16;
 constexpr std::int64_t kMaxSteps = 2'000'000'000;  // names of transfers have 31 bits for it
 
-Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t steps) {
+Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t end) {
   // Written so that NaN fails each of them.
   if (!(spec.learning_rate > 0) || !std::isfinite(spec.learning_rate))
     return bad("optimizer.learning_rate must be above 0");
@@ -34,18 +34,23 @@ Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t steps) {
     return bad("optimizer.weight_decay must be at least 0");
   if (!(spec.clip_norm >= 0) || !std::isfinite(spec.clip_norm))
     return bad("optimizer.clip_norm must be at least 0 (0 = no clipping)");
-  if (spec.warmup_steps < 0 || spec.warmup_steps > steps) {
-    return bad("optimizer.warmup_steps (" + std::to_string(spec.warmup_steps) + ") must be between 0 and steps (" +
-               std::to_string(steps) + ")");
+  if (spec.schedule_steps < 0 || spec.schedule_steps > kMaxSteps)
+    return bad("optimizer.schedule_steps must be between 1 and " + std::to_string(kMaxSteps) + ", not " +
+               std::to_string(spec.schedule_steps));
+  if (spec.schedule == ScheduleKind::kConstant && spec.schedule_steps != 0)
+    return bad("optimizer.schedule_steps says where the schedule ends, and a constant one has no end: leave it out");
+  const std::string end_text = spec.schedule_steps > 0 ? "schedule_steps" : "steps";
+  if (spec.warmup_steps < 0 || spec.warmup_steps > end) {
+    return bad("optimizer.warmup_steps (" + std::to_string(spec.warmup_steps) + ") must be between 0 and " + end_text +
+               " (" + std::to_string(end) + ")");
   }
   if (spec.schedule != ScheduleKind::kWsd && spec.decay_steps != 0)
     return bad(
         "optimizer.decay_steps goes with schedule wsd alone: the others fall from the warm-up to the last step, or not "
         "at all");
-  if (spec.schedule == ScheduleKind::kWsd && (spec.decay_steps < 1 || spec.decay_steps > steps - spec.warmup_steps)) {
+  if (spec.schedule == ScheduleKind::kWsd && (spec.decay_steps < 1 || spec.decay_steps > end - spec.warmup_steps)) {
     return bad("optimizer.decay_steps (" + std::to_string(spec.decay_steps) +
-               ") must be between 1 and the steps after the warm-up (" + std::to_string(steps - spec.warmup_steps) +
-               ")");
+               ") must be between 1 and the steps after the warm-up (" + std::to_string(end - spec.warmup_steps) + ")");
   }
   return {};
 }
@@ -145,7 +150,7 @@ Result<void> check_job(const JobSpec& job) {
                ") must be between 1 and model.max_position_embeddings (" +
                std::to_string(job.model.max_position_embeddings) + ")");
   }
-  if (auto good = check_optimizer(job.optimizer, job.steps); !good) return good;
+  if (auto good = check_optimizer(job.optimizer, schedule_end(job)); !good) return good;
   if (auto good = check_elastic(job.elastic); !good) return good;
   if (job.elastic.max_groups > job.chains) {
     return bad("elastic.max_groups (" + std::to_string(job.elastic.max_groups) + ") is above chains (" +

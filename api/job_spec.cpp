@@ -75,6 +75,7 @@ OptimizerSpec read_optimizer(const Field& in) {
   spec.warmup_steps = in["warmup_steps"].integer<int>();
   spec.schedule = in["schedule"].word(kScheduleWords);
   if (const auto steps = in.find("decay_steps")) spec.decay_steps = steps->integer<int>();
+  if (const auto steps = in.find("schedule_steps")) spec.schedule_steps = steps->integer<std::int64_t>();
   return spec;
 }
 
@@ -127,6 +128,8 @@ JobSpec read_job(const Field& in) {
   job.data_digest = in["data_digest"].string();
   if (const auto separate = in.find("separate_documents")) job.separate_documents = separate->boolean();
   job.steps = in["steps"].integer<std::int64_t>();
+  if (const auto lengthens = in.find("lengthens")) job.lengthens = lengthens->boolean();
+  if (const auto anew = in.find("schedule_ended_anew")) job.schedule_ended_anew = anew->boolean();
   job.microbatches = in["microbatches"].integer<int>();
   job.chains = in["chains"].integer<int>();
   job.sequences_per_microbatch = in["sequences_per_microbatch"].integer<int>();
@@ -186,6 +189,9 @@ Json to_value(const JobSpec& job) {
     all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   if (job.separate_documents) all["separate_documents"] = true;
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
+  if (optimizer.schedule_steps != 0) all["optimizer"]["schedule_steps"] = optimizer.schedule_steps;
+  if (job.lengthens) all["lengthens"] = true;
+  if (job.schedule_ended_anew) all["schedule_ended_anew"] = true;
   if (job.validation.due_at_all()) {
     all["validation"] = {{"data_prefix", job.validation.data_prefix},
                          {"data_digest", job.validation.data_digest},

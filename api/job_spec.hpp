@@ -19,8 +19,8 @@ namespace regroup {
 enum class Recompute { kNone, kExperts, kFull };
 inline constexpr Words<Recompute, 3> kRecomputeWords{{"none", "experts", "full"}};
 
-// After the warm-up: kept, linear or half a cosine down to min_learning_rate at the last step, or kept and then linear
-// down to it over the last decay_steps.
+// After the warm-up: kept, linear or half a cosine down to min_learning_rate at the schedule's end, or kept and then
+// linear down to it over the decay_steps before that.
 enum class ScheduleKind { kConstant, kLinear, kCosine, kWsd };
 inline constexpr Words<ScheduleKind, 4> kScheduleWords{{"constant", "linear", "cosine", "wsd"}};
 
@@ -34,7 +34,8 @@ struct OptimizerSpec {
   double clip_norm = 1.0;  // 0 = no clipping
   int warmup_steps = 0;
   ScheduleKind schedule = ScheduleKind::kCosine;
-  int decay_steps = 0;  // of kWsd alone
+  int decay_steps = 0;              // of kWsd alone
+  std::int64_t schedule_steps = 0;  // where the schedule ends; 0 = with the last step
   friend bool operator==(const OptimizerSpec&, const OptimizerSpec&) = default;
 };
 
@@ -97,6 +98,9 @@ struct JobSpec {
   // attention stays within a document, as Dataset::document_starts cuts them; positions and targets do not
   bool separate_documents = false;
   std::int64_t steps = 0;
+  bool lengthens = false;  // it may have more steps than the job of its checkpoint had
+  // that job's learning rates were others than this one's: its weights are not those of this job from the start
+  bool schedule_ended_anew = false;
   int microbatches = 0;  // M
   int chains = 0;        // C: a power of two that divides M, at least max_groups
   int sequences_per_microbatch = 0;
@@ -110,6 +114,11 @@ struct JobSpec {
   bool allow_mixed_fingerprints = false;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
+
+// The step from which the learning rate falls no more, where it falls.
+inline std::int64_t schedule_end(const JobSpec& job) {
+  return job.optimizer.schedule_steps > 0 ? job.optimizer.schedule_steps : job.steps;
+}
 
 // What Dataset::open takes: data_mix, or data_prefix alone.
 std::vector<DataSource> data_sources(const JobSpec& job);

@@ -95,6 +95,8 @@ struct ProgressRecord {
   BadSteps bad;                // up to `step`
   Step validation_step{-1};    // of the newest validation; -1: none yet
   double validation_loss = 0;
+  // A step was committed since the job came to this node: `loss` is one.
+  [[nodiscard]] bool trained() const { return loss != 0 || tokens_per_second > 0; }
 };
 
 // jobs/<job>/load/<node>: how many tokens of a step the experts get. Written by the agent of rank 0, seldom: when an

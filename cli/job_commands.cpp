@@ -17,7 +17,7 @@ namespace {
 
 struct Arguments {
   ClusterChoice cluster;
-  bool json = false, undo = false, now = false;
+  bool json = false, undo = false, now = false, extend = false;
   std::string job, job_file, node;
   int nodes = 0;
   ProfileSpec profile;
@@ -46,10 +46,12 @@ int submit_command(Arguments& arguments) {
     file->notes.emplace_back(
         "snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
-  if (auto good = check_checkpoints(file->job); !good) return fail_of_file("submit", good.error());
   ProgressLine line;
   if (auto pinned = pin_weights(file->job, shown_in(line, "initial weights")); !pinned)
     return fail_of_file("submit", pinned.error());
+  auto notes = settle_checkpoint(file->job, arguments.extend);
+  if (!notes) return fail_of_file("submit", notes.error());
+  file->notes.insert(file->notes.end(), notes->begin(), notes->end());
   auto cluster = connect(arguments.cluster);
   if (!cluster) return fail("submit", cluster.error().context);
   auto submitted = submit(*cluster->store, cluster->keys, file->job, SubmitWhere::kCluster);
@@ -58,7 +60,9 @@ int submit_command(Arguments& arguments) {
   const bool goes_on = *submitted == Submitted::kGoesOn;
   print_done(arguments, {{"job", file->job.name}, {"goes_on", goes_on}},
              "job " + file->job.name +
-                 (goes_on ? " was stopped and goes on from its newest checkpoint" : " is submitted") +
+                 (goes_on ? (file->job.lengthens ? " goes on to its new last step from its newest checkpoint"
+                                                 : " was stopped and goes on from its newest checkpoint")
+                          : " is submitted") +
                  "; `regroup status` shows it");
   return 0;
 }
@@ -175,11 +179,13 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
                    "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")
       ->required()
       ->type_name("");
+  command->add_flag("--extend", a->extend, kExtendHelp);
   add_profile_options(*command, a->profile, "into its agent's --dir, profile/");
   command->footer(
       "The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free "
       "nodes in order of submission.\n"
-      "A name is taken for good, also when its job is over; one that was stopped goes on. Exit status: 0 submitted, 1 "
+      "A name is taken for good, also when its job is over; one that was stopped goes on, and --extend lengthens one. "
+      "Exit status: 0 submitted, 1 "
       "refused, 2 something is wrong with a file or an option.");
 
   add_command(app, run, "status", "nodes, jobs, and what they wait for", fresh(), status_command);

@@ -23,7 +23,7 @@ struct Arguments {
   int groups = 0;
   std::int64_t steps = 0;
   ProfileSpec profile;
-  bool json = false;
+  bool json = false, extend = false;
 };
 
 constexpr const char* kFooter = R"(EVENTS is a YAML list; each event happens once its step is committed:
@@ -113,15 +113,18 @@ int local_command(Arguments& arguments) {
   options.job.profile = arguments.profile;
   if (auto good = check_job(options.job); !good) return fail(good.error().within("with --groups and --profile"));
   if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
-  if (auto good = check_checkpoints(options.job); !good) return fail(good.error());
   ProgressLine line;
   if (auto pinned = pin_weights(options.job, shown_in(line, "initial weights")); !pinned) return fail(pinned.error());
+  auto notes = settle_checkpoint(options.job, arguments.extend);
+  if (!notes) return fail(notes.error());
+  file->notes.insert(file->notes.end(), notes->begin(), notes->end());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   if (auto good = check_options(options); !good) return fail(good.error());
   options.go_on_with = "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " +
                        std::to_string(options.nodes) +
                        (arguments.steps > 0 ? " --steps " + std::to_string(arguments.steps) : "") +
-                       (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "");
+                       (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "") +
+                       (arguments.extend ? " --extend" : "");
   options.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
   if (arguments.json) options.out = stderr;
   for (const auto& note : file->notes) std::fprintf(options.out, "note: %s\n", note.c_str());
@@ -181,6 +184,7 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
       ->check(positive)
       ->type_name("G");
   command->add_option("--steps", arguments->steps, "in place of the job's steps")->check(positive)->type_name("N");
+  command->add_flag("--extend", arguments->extend, kExtendHelp);
   command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")
       ->capture_default_str()
       ->check(positive)

@@ -1,7 +1,7 @@
 #include "coordinator/shell.hpp"
 
 #include "base/log.hpp"
-#include "checkpoint/io/catalog.hpp"
+#include "checkpoint/io/wanted.hpp"
 #include "store/join_updates.hpp"
 
 #include <nlohmann/json.hpp>
@@ -176,11 +176,8 @@ WriteFinished CoordinatorShell::read_back(const Write& write) {
 
 void CoordinatorShell::scan(const ScanCheckpoints& request) {
   CheckpointsScanned answer{request.job, std::nullopt, {}};
-  checkpoint::CheckpointWanted wanted;
-  wanted.job = request.job;
-  wanted.shape = request.spec.model;
-  wanted.data_digest = request.spec.data_digest;
-  const auto found = checkpoint::find_newest_checkpoint(request.spec.snapshots.checkpoint_dir, wanted);
+  const auto found =
+      checkpoint::find_newest_checkpoint(request.spec.snapshots.checkpoint_dir, checkpoint::wanted_by(request.spec));
   if (found) {
     const checkpoint::CheckpointInfo& info = found->manifest.info;
     std::int64_t bytes = 0;
@@ -188,6 +185,8 @@ void CoordinatorShell::scan(const ScanCheckpoints& request) {
     answer.newest = CheckpointRecord{info.step, info.epoch, found->path, bytes};
     for (const std::string& skipped : found->skipped)
       log::warn("checkpoint_skipped", {{"job", request.job}, {"reason", skipped}});
+    for (const std::string& note : found->notes)
+      log::warn("checkpoint_differs", {{"job", request.job}, {"note", note}});
   } else if (found.error().code != Code::kNotFound) {
     answer.problem = found.error().context;
   }

@@ -1,6 +1,7 @@
 // The keeper puts the parts together: arenas -> shelf -> taker and saver; the peer server reads the shelf.
 #include "agent/snapshots/keeper.hpp"
 
+#include "api/job_terms.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
 
@@ -59,6 +60,7 @@ Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared
   saving.request.info = {job.name,  taken.info.epoch,    taken.info.step, job.seed,
                          job.model, request.fingerprint, job.data_digest};
   saving.request.info.bad = taken.info.bad;
+  saving.request.terms = terms_of(job);
   saving.request.model_directory = job.initial_weights;
   saving.request.part = taken.part;
   saving.request.num_parts = taken.num_parts;

@@ -110,6 +110,36 @@ CheckpointInfo read_info(const Field& in) {
   return info;
 }
 
+ordered_json chain_json(const TermsChain& chain) {
+  ordered_json out = ordered_json::array();
+  for (const auto& [after, terms] : chain)
+    out.push_back({{"after_step", after.value},
+                   {"steps", terms.steps},
+                   {"schedule_end", terms.schedule_end},
+                   {"decay_steps", terms.decay_steps},
+                   {"sample_order", terms.sample_order},
+                   {"sums", terms.sums},
+                   {"terms", terms.values}});
+  return out;
+}
+
+TermsChain read_chain(const Field& in) {
+  TermsChain chain;
+  for (const Field& item : in.items()) {
+    TermsInForce entry;
+    entry.after = item["after_step"].id<Step>();
+    if (!chain.empty() && entry.after < chain.back().after) item.fail("is out of order");
+    entry.terms.steps = item["steps"].integer<std::int64_t>();
+    entry.terms.schedule_end = item["schedule_end"].integer<std::int64_t>();
+    entry.terms.decay_steps = item["decay_steps"].integer<std::int64_t>();
+    entry.terms.sample_order = item["sample_order"].integer<int>();
+    entry.terms.sums = item["sums"].integer<int>();
+    for (const auto& [key, value] : item["terms"].members()) entry.terms.values[key] = value.string();
+    chain.push_back(std::move(entry));
+  }
+  return chain;
+}
+
 std::uint64_t read_checksum(const Field& in, std::string_view text) {
   const auto value = from_hex(text);
   if (!value || text.size() != 16) in.fail("is not 16 hexadecimal digits");
@@ -159,6 +189,7 @@ Manifest read_manifest(const Field& in) {
                               read_checksum(checksum, checksum.string())});
   }
   manifest.extents = read_extents(in["extents"]);
+  if (const auto chain = in.find("chain")) manifest.chain = read_chain(*chain);
   return manifest;
 }
 
@@ -176,6 +207,7 @@ PartRecord read_part_record(const Field& in) {
 std::string to_json(const Manifest& manifest) {
   ordered_json body = {{"format", kFormat}};
   body.update(info_json(manifest.info));
+  if (!manifest.chain.empty()) body["chain"] = chain_json(manifest.chain);
   body["written_at_ms"] = manifest.written_at_ms;
   body["files"] = ordered_json::array();
   for (const ManifestFile& file : manifest.files)

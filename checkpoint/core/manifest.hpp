@@ -12,6 +12,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "layout/bad_steps.hpp"
+#include "layout/job_terms.hpp"
 #include "layout/model_shape.hpp"
 
 #include <cstdint>
@@ -79,6 +80,7 @@ struct Manifest {
   std::vector<ManifestFile> files;
   std::vector<Extent> extents;     // in order
   std::int64_t written_at_ms = 0;  // wall clock, for people
+  TermsChain chain = {};           // which terms were in force from which step on
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 

@@ -41,11 +41,40 @@ Result<std::vector<std::pair<CheckpointName, std::string>>> names_under(const st
 }
 
 // Why this checkpoint is not the one that is wanted; empty when it is.
-std::string mismatch(const CheckpointInfo& info, const CheckpointWanted& wanted) {
+std::string mismatch(const Manifest& manifest, const CheckpointWanted& wanted) {
+  const CheckpointInfo& info = manifest.info;
   if (!wanted.job.empty() && info.job != wanted.job) return "it is of the job " + info.job + ", not " + wanted.job;
+  const std::string whose = "the checkpoint's job";
+  if (wanted.terms && !manifest.chain.empty())
+    return contradiction(whose, manifest.chain.back().terms, info.step, *wanted.terms, wanted.may);
   if (wanted.shape && !(info.shape == *wanted.shape)) return "it is of a model of another shape";
   if (!wanted.data_digest.empty() && info.data_digest != wanted.data_digest) return "it was trained on other data";
-  return {};
+  if (wanted.seed && info.seed != *wanted.seed)
+    return "seed: " + whose + " had " + std::to_string(info.seed) + ", this one has " + std::to_string(*wanted.seed);
+  if (!wanted.terms) return {};
+  JobTerms kept = *wanted.terms;  // all that it says of its terms are the numbers of its time
+  kept.sample_order = JobTerms{}.sample_order;
+  kept.sums = JobTerms{}.sums;
+  return contradiction(whose, kept, info.step, *wanted.terms, wanted.may);
+}
+
+std::vector<std::string> notes_on(const FoundCheckpoint& found, const JobTerms& terms) {
+  const TermsChain& chain = found.manifest.chain;
+  const std::string step = std::to_string(found.manifest.info.step.value);
+  std::vector<std::string> notes;
+  if (chain.empty())
+    notes.push_back("checkpoint " + found.path +
+                    " is of an older program and says of its job the name, model, data and seed alone: that start "
+                    "weights, batch, chains, optimizer and schedule are the same cannot be checked");
+  const JobTerms then = chain.empty() ? JobTerms{} : chain.back().terms;
+  const auto compare = [&](const std::string& what, int had, int has) {
+    if (had == has) return;
+    notes.push_back("checkpoint " + found.path + " has " + what + " " + std::to_string(had) + ", this program " +
+                    std::to_string(has) + ": from step " + step + " on the bits are others (allow_mixed_fingerprints)");
+  };
+  compare("sample_order", then.sample_order, terms.sample_order);
+  compare("sums", then.sums, terms.sums);
+  return notes;
 }
 
 }  // namespace
@@ -75,6 +104,7 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
   if (!names) return names.error();
   std::vector<std::string> skipped;
   for (const auto& [name, directory] : *names) {
+    if (wanted.before && name.step >= *wanted.before) continue;
     const std::string path = root + "/" + directory;
     if (std::find(wanted.not_these.begin(), wanted.not_these.end(), path) != wanted.not_these.end()) {
       skipped.push_back(path + ": was found damaged");
@@ -85,11 +115,13 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
       skipped.push_back(path + ": " + reader.error().context);
       continue;
     }
-    const std::string other = mismatch((*reader)->manifest().info, wanted);
+    const std::string other = mismatch((*reader)->manifest(), wanted);
     if (!other.empty())
-      return Error{Code::kBadInput,
-                   "checkpoint " + path + " cannot be resumed from: " + other + "; choose another directory"};
-    return FoundCheckpoint{path, (*reader)->manifest(), std::move(skipped)};
+      return Error{Code::kBadInput, "checkpoint " + path + " cannot be resumed from: " + other +
+                                        "; a job of its own needs another name and another snapshots.dir"};
+    FoundCheckpoint found{path, (*reader)->manifest(), std::move(skipped), {}};
+    if (wanted.terms) found.notes = notes_on(found, *wanted.terms);
+    return found;
   }
   std::string context = root + " holds no complete checkpoint";
   for (const std::string& why : skipped) context += "; " + why;

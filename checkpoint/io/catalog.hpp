@@ -28,6 +28,7 @@ struct FoundCheckpoint {
   std::string path;
   Manifest manifest;
   std::vector<std::string> skipped;  // "path: why", newer ones that are incomplete or damaged
+  std::vector<std::string> notes;    // what it does not say, or where it goes on with other bits
 };
 
 // What a checkpoint must be of to be taken; empty fields match everything.
@@ -36,10 +37,14 @@ struct CheckpointWanted {
   std::optional<ModelShape> shape;
   std::string data_digest;
   std::vector<std::string> not_these;  // paths found damaged while reading
+  std::optional<JobTerms> terms = {};  // that go on from it, and what of them
+  MayChange may = {};
+  std::optional<std::uint64_t> seed = {};
+  std::optional<Step> before = {};  // of an earlier step alone
 };
 
 // The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another
-// job, model or data: never silently an older one of the right kind.
+// job or of other terms: never silently an older one of the right kind.
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted);
 
 // Bytes done and in all; false stops with kNewerEpoch.

@@ -3,6 +3,7 @@
 #include "base/now.hpp"
 #include "checkpoint/core/cover.hpp"
 #include "checkpoint/core/file_plan.hpp"
+#include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/posix_file.hpp"
@@ -63,6 +64,18 @@ Result<std::vector<ManifestFile>> describe_files(const FilePlan& plan, const std
   return files;
 }
 
+// The state came from the newest older checkpoint, or goes on from one that came from it.
+TermsChain chain_of(const SaveRequest& request) {
+  CheckpointWanted wanted;
+  wanted.job = request.info.job;
+  wanted.before = request.info.step;
+  const auto older = find_newest_checkpoint(request.root, wanted);
+  TermsChain chain = older ? older->manifest.chain : TermsChain();
+  if (chain.empty() || chain.back().terms != request.terms)
+    chain.push_back({older ? older->manifest.info.step : Step(0), request.terms});
+  return chain;
+}
+
 }  // namespace
 
 Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
@@ -75,7 +88,7 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   if (::access(manifest_path.c_str(), F_OK) == 0)
     return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
-  Manifest manifest{request.info, {}, {}, wall_ms()};
+  Manifest manifest{request.info, {}, {}, wall_ms(), chain_of(request)};
   for (int part = 0; part < request.num_parts; ++part) {
     auto record = wait_for_record(request, directory, part, started + deadline, cancel);
     if (!record) return record.error();

@@ -36,6 +36,7 @@ struct SaveRequest {
   std::string model_directory;
   // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
   std::string tokenizer_model;
+  JobTerms terms;  // of the job; commit adds them to the chain of the checkpoint before this one
   std::function<void(const char* point)> at_point;  // tests end the process here; empty otherwise
 };
 
@@ -54,7 +55,8 @@ struct CheckpointCommitted {
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel = {});
 
-// Waits for every part's record, checks that they cover the state once, copies the tokenizer, writes MANIFEST.json.
+// Waits for every part's record, checks that they cover the state once, copies the tokenizer, writes MANIFEST.json, in
+// which the chain of terms goes on from the newest older checkpoint of the job in `root`.
 // Part 0 wrote the other Hugging Face files.
 Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
                                    const CancelFlag& cancel = {});

@@ -149,10 +149,10 @@ std::string status_text(const ClusterStatus& status) {
                      "LOSS", "REASON");
   for (const JobLine& job : status.jobs) {
     const std::int64_t step = job.outcome ? job.outcome->step.value : job.progress ? job.progress->step.value : 0;
-    out += fmt::format("{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", job.name, job_state(job),
-                       fmt::format("{}/{}", step, job.steps), job.status ? job.status->epoch.value : 0,
-                       job.status ? job.status->members.size() : 0,
-                       job.progress ? fmt::format("{:.4f}", job.progress->loss) : "-", job_reason(job));
+    out += fmt::format(
+        "{:<16} {:<11} {:<13} {:<6} {:<8} {:<10} {}\n", job.name, job_state(job), fmt::format("{}/{}", step, job.steps),
+        job.status ? job.status->epoch.value : 0, job.status ? job.status->members.size() : 0,
+        job.progress && job.progress->trained() ? fmt::format("{:.4f}", job.progress->loss) : "-", job_reason(job));
     if (job.progress && job.progress->bad.total > 0)
       out +=
           fmt::format("  {} steps changed no weight, because their gradients were not finite; the last {} in a row\n",
@@ -197,7 +197,7 @@ std::string status_json(const ClusterStatus& status) {
     }
     if (job.progress) {
       entry["step"] = job.progress->step.value;
-      entry["loss"] = job.progress->loss;
+      if (job.progress->trained()) entry["loss"] = job.progress->loss;
       entry["tokens_per_second"] = job.progress->tokens_per_second;
       if (job.progress->validation_step.value >= 0)
         entry["validation"] = {{"step", job.progress->validation_step.value}, {"loss", job.progress->validation_loss}};

@@ -31,6 +31,8 @@ void read_optimizer(YamlSection section, std::int64_t steps, OptimizerSpec& opti
   section.read("weight_decay", optimizer.weight_decay);
   section.read("clip_norm", optimizer.clip_norm);
   section.read("warmup_steps", optimizer.warmup_steps);
+  section.read("schedule_steps", optimizer.schedule_steps);
+  if (optimizer.schedule_steps > 0) steps = optimizer.schedule_steps;
   section.read_word("schedule", kScheduleWords, optimizer.schedule);
   if (optimizer.schedule == ScheduleKind::kWsd)
     optimizer.decay_steps = static_cast<int>(std::max<std::int64_t>(1, steps / 10));
@@ -144,7 +146,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.require("sequences_per_microbatch", job.sequences_per_microbatch);
   root.require("sequence_length", job.sequence_length);
   read_optimizer(root.section("optimizer"), job.steps, job.optimizer);
-  if (steps > 0) shorten_schedule(steps, job.optimizer);
+  if (steps > 0 && job.optimizer.schedule_steps == 0) shorten_schedule(steps, job.optimizer);
   read_elastic(root.section("elastic"), job.elastic);
   read_snapshots(root.section("snapshots"), path, job.snapshots);
   read_validation(root, path, job);

@@ -1,11 +1,12 @@
 #include "cli/job/submit.hpp"
 
 #include "api/job_status.hpp"
+#include "api/job_terms.hpp"
 #include "api/records.hpp"
 #include "base/hex.hpp"
 #include "base/random_bytes.hpp"
-#include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
+#include "checkpoint/io/wanted.hpp"
 #include "moe/data/dataset.hpp"
 
 #include <algorithm>
@@ -61,17 +62,6 @@ Result<void> pin_data(JobSpec& job) {
   return pin_validation(job, **data);
 }
 
-Result<void> check_checkpoints(const JobSpec& job) {
-  if (job.snapshots.checkpoint_dir.empty()) return {};
-  checkpoint::CheckpointWanted wanted;
-  wanted.job = job.name;
-  wanted.shape = job.model;
-  wanted.data_digest = job.data_digest;
-  const auto found = checkpoint::find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
-  if (!found && found.error().code != Code::kNotFound) return found.error();
-  return {};
-}
-
 Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, std::int64_t)>& progress) {
   if (job.initial_weights.empty()) return {};
   auto weights = checkpoint::ForeignWeights::open(job.initial_weights, job.model);
@@ -80,6 +70,26 @@ Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, st
   if (!digest) return digest.error();
   job.initial_digest = *digest;
   return {};
+}
+
+Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, bool extend) {
+  const std::string& root = job.snapshots.checkpoint_dir;
+  job.lengthens = extend;
+  if (extend && root.empty())
+    return Error{Code::kNotFound, "--extend: the job has no snapshots.dir, so nothing of it was kept to go on from"};
+  if (root.empty()) return std::vector<std::string>();
+  auto found = checkpoint::find_newest_checkpoint(root, checkpoint::wanted_by(job));
+  if (!found && found.error().code == Code::kNotFound && extend)
+    return Error{Code::kNotFound, "--extend: " + found.error().context +
+                                      " that is seen from this machine: there is nothing to go on from"};
+  if (!found && found.error().code != Code::kNotFound) return found.error();
+  if (!found) return std::vector<std::string>();
+  const checkpoint::Manifest& manifest = found->manifest;
+  job.schedule_ended_anew = schedule_ended_anew(manifest.chain, manifest.info.step, job);
+  if (job.schedule_ended_anew)
+    found->notes.push_back("the schedule was ended anew: at the end stand other weights than those of a job of " +
+                           std::to_string(job.steps) + " steps from the start");
+  return std::move(found->notes);
 }
 
 std::string make_secret() { return to_hex(random_bytes(32)); }
@@ -100,7 +110,7 @@ Result<void> wait_until_let_go(Store& store, const Keys& keys, const std::string
         std::find_if(nodes->keys.begin(), nodes->keys.end(), [&](const KeyValue& kv) { return works_for(kv, job); });
     if (busy == nodes->keys.end()) return {};
     if (std::chrono::steady_clock::now() >= until)
-      return Error{Code::kConflict, "the job " + job + " was stopped, but " + busy->key.substr(keys.nodes().size()) +
+      return Error{Code::kConflict, "the job " + job + " is over, but " + busy->key.substr(keys.nodes().size()) +
                                         " still runs a worker of it; is a coordinator there?"};
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -116,14 +126,14 @@ Result<bool> has_checkpoint(Store& store, const Keys& keys, const JobSpec& job) 
 }
 
 // Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
-Result<Submitted> go_on_after_stop(Store& store, const Keys& keys, const JobSpec& job, const KeyValue& outcome) {
+Result<Submitted> go_on_after_end(Store& store, const Keys& keys, const JobSpec& job, const KeyValue& outcome) {
   const auto saved = has_checkpoint(store, keys, job);
   if (!saved) return saved.error();
   if (!*saved)
     return Error{
         Code::kConflict,
         "the job " + job.name +
-            " was stopped before a checkpoint of it was written: there is nothing to go on from; choose another name"};
+            " ended before a checkpoint of it was written: there is nothing to go on from; choose another name"};
   const Compare still_over{keys.outcome(job.name), Compare::Target::kModRevision, outcome.mod_revision, {}};
   auto done = store.txn({still_over}, {{Op::Kind::kDelete, keys.outcome(job.name), {}, 0},
                                        {Op::Kind::kDeletePrefix, keys.wishes(job.name), {}, 0},
@@ -162,27 +172,28 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   if (!outcome_value && outcome_value.error().code != Code::kNotFound) return outcome_value.error();
   const auto outcome = outcome_value ? job_outcome_from_json(outcome_value->value) : Result<JobOutcome>(JobOutcome());
   const bool is_over = !outcome || outcome->state != JobState::kUnknown;
-  const bool may_go_on = is_over ? outcome && outcome->state == JobState::kStopped : where == SubmitWhere::kLocal;
+  const bool local = where == SubmitWhere::kLocal, finished = outcome && outcome->state == JobState::kFinished;
+  const bool may_go_on =
+      is_over ? (outcome && outcome->state == JobState::kStopped) || (finished && (local || job.lengthens)) : local;
   if (!may_go_on)
     return Error{
         Code::kConflict,
         "a job named " + job.name + " exists and is " +
             (is_over ? "over (" + (outcome ? to_string(outcome->state) : "unreadable outcome") + ")" : "not over yet") +
-            "; choose another name"};
+            (finished ? "; --extend gives it more steps; else choose another name" : "; choose another name")};
 
   job.secret = other->secret;
-  const ProfileSpec wanted = std::exchange(job.profile, other->profile);  // no part of what is computed
-  if (!(*other == job))
-    return Error{Code::kConflict,
-                 "a job named " + job.name +
-                     " exists and differs from this one, and a submitted job is frozen; use another name or directory"};
-  job.profile = wanted;
+  const std::string differs =
+      contradiction("that job", terms_of(*other), outcome ? outcome->step : Step(), terms_of(job), may_change(job));
+  if (!differs.empty())
+    return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one: " + differs +
+                                      "; use another name" + (local ? " or directory" : "")};
   if (is_over) {
-    if (where == SubmitWhere::kCluster)
+    if (!local)
       if (auto gone = wait_until_let_go(store, keys, job.name); !gone) return gone.error();
-    return go_on_after_stop(store, keys, job, *outcome_value);
+    return go_on_after_end(store, keys, job, *outcome_value);
   }
-  if (wanted != other->profile)
+  if (*other != job)
     if (auto put = store.put(key, to_json(job)); !put) return put.error();
   return Submitted::kGoesOn;
 }

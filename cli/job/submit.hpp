@@ -8,19 +8,23 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 namespace regroup::cli {
 
 // Reads all of the job's data, checks it, and fills data_digest. kNotFound, kBadInput, kCorrupt.
 Result<void> pin_data(JobSpec& job);
 
-// kBadInput, kCorrupt: the job's directory holds checkpoints that it cannot go on from, and every node would wait. One
-// that this machine does not see is no fault. After pin_data.
-Result<void> check_checkpoints(const JobSpec& job);
-
 // Reads all of the job's initial weights, if it has any: every tensor of the model, of its shape, every value finite.
 // Fills initial_digest. Errors as ForeignWeights says.
 Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t done, std::int64_t total)>& progress = {});
+
+// The checkpoint that the job goes on from must be one of it: of the same seed, data, start weights, batch, optimizer
+// and schedule; with `extend` of fewer steps, too. Returns what cannot be said of it, one sentence each. kBadInput: it
+// is of another job, and every node would wait. kNotFound: there is nothing to extend; else a directory that this
+// machine does not see is no fault. After pin_data and pin_weights.
+Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, bool extend);
 
 // 32 random bytes as hex.
 std::string make_secret();
@@ -30,8 +34,8 @@ enum class Submitted { kNew, kGoesOn };
 // kLocal: the caller starts the cluster afterwards, so nothing of the job runs while it is submitted.
 enum class SubmitWhere { kCluster, kLocal };
 
-// Creates the job's spec. A job of that name: kConflict, unless it is the same job (but for the secret) and was
-// stopped, having written a checkpoint, or local and not over: kGoesOn.
+// Creates the job's spec. A job of that name: kConflict, unless it is the same job in all that determines its weights,
+// nothing of it runs, and a checkpoint was written: it was stopped, or is local, or finished and is lengthened.
 Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWhere where);
 
 }  // namespace regroup::cli

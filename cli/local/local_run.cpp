@@ -6,7 +6,6 @@
 #include "cli/local/session.hpp"
 #include "cli/local/wakeup.hpp"
 
-#include <cmath>
 #include <cstdio>
 
 namespace regroup::cli {
@@ -50,6 +49,7 @@ int run_local(const LocalOptions& options, std::string* summary) {
   frame.steps = options.job.steps;
   frame.sequences_per_step = std::int64_t{options.job.microbatches} * options.job.sequences_per_microbatch;
   frame.seconds = seconds;
+  frame.schedule_ended_anew = options.job.schedule_ended_anew;
   *summary = summary_json(run.record(), frame);
   bool written = true;
   if (!options.summary_file.empty()) written = replace_file(options.summary_file, *summary + "\n").has_value();
@@ -58,13 +58,14 @@ int run_local(const LocalOptions& options, std::string* summary) {
   const auto regroups = record.regroups();
   if (!regroups.empty())
     std::fprintf(options.out, "\n%s\n", event_table(record.event_rows(regroups), regroups).c_str());
-  if (finished) {
-    const auto losses = record.losses();
+  const auto losses = record.losses();
+  if (finished && losses.empty())
+    std::fprintf(options.out, "all %lld steps are done already; nothing was trained, %.1f s\nweights %s\n",
+                 static_cast<long long>(record.final_step()), seconds, record.weights_sha256().c_str());
+  else if (finished)
     std::fprintf(options.out, "step %lld, loss %.4f -> %.4f, %.0f tokens/s, %lld steps lost, %.1f s\nweights %s\n",
-                 static_cast<long long>(record.final_step()), losses.empty() ? std::nan("") : losses.front(),
-                 losses.empty() ? std::nan("") : losses.back(), record.tokens_per_second(),
+                 static_cast<long long>(record.final_step()), losses.front(), losses.back(), record.tokens_per_second(),
                  static_cast<long long>(record.steps_lost()), seconds, record.weights_sha256().c_str());
-  }
   if (options.job.profile.steps > 0) {
     const auto first = static_cast<long long>(options.job.profile.from_step),
                last = first + options.job.profile.steps - 1;

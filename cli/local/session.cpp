@@ -178,7 +178,8 @@ Result<void> LocalSession::loop() {
 
 // After the last step: its checkpoint, the outcome in etcd.
 Result<void> LocalSession::wait_for_the_end() {
-  const bool saves = !options_.job.snapshots.checkpoint_dir.empty();
+  // where nothing was trained, the last step lies in a checkpoint already
+  const bool saves = !options_.job.snapshots.checkpoint_dir.empty() && record_.first_commit_at_ms() > 0;
   const auto begin = wall_ms();
   while (interrupted_ == 0) {
     read_journals();

@@ -6,6 +6,21 @@
 
 namespace regroup::coordinator {
 
+namespace {
+
+std::string how_it_finished(const JobRecords& job, Step step) {
+  const bool trained = std::any_of(job.progress.begin(), job.progress.end(),
+                                   [](const auto& progress) { return progress.second.value.trained(); });
+  const std::string all = "all " + std::to_string(step.value) + " steps are ";
+  const std::string anew = job.spec && job.spec->value.schedule_ended_anew
+                               ? "; the schedule was ended anew on the way: the digest is not that of a job of so many "
+                                 "steps from the start"
+                               : "";
+  return all + (trained ? "committed" : "done already") + anew;
+}
+
+}  // namespace
+
 std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& job, JobState state, const Now& now) {
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
@@ -18,7 +33,7 @@ std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& 
     if (outcome.weights_sha256.empty()) {
       outcome.state = JobState::kFinished;
       outcome.weights_sha256 = progress.value.weights_sha256;
-      outcome.reason = "all " + std::to_string(progress.value.step.value) + " steps are committed";
+      outcome.reason = how_it_finished(job, progress.value.step);
     } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
       outcome.state = JobState::kFailed;
       outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " +

@@ -1,5 +1,6 @@
 #include "moe/ops/machine.hpp"
 
+#include "api/orders.hpp"
 #include "base/digest.hpp"
 #include "base/random.hpp"
 #include "moe/ops/attention.hpp"
@@ -117,7 +118,8 @@ std::string fingerprint(const Dims& dims) {
   add_to(hash, act);
   return "torch " TORCH_VERSION " cpu " + at::get_cpu_capability() + " threads " +
          std::to_string(at::get_num_threads()) +
-         (dims.precision == Precision::kBf16 ? " bf16 probe " : " fp32 probe ") + hash.finish().substr(0, 16);
+         (dims.precision == Precision::kBf16 ? " bf16 probe " : " fp32 probe ") + hash.finish().substr(0, 16) +
+         " sample_order " + std::to_string(kSampleOrder) + " sums " + std::to_string(kSums);
 }
 
 }  // namespace regroup::ops

@@ -17,8 +17,9 @@ void settle_arithmetic();
 // Page faults of this process so far (minor + major).
 std::int64_t page_faults();
 
-// What must be equal for equal bits: LibTorch's version, CPU capability, threads, and a digest of the job's own
-// operators run on fixed inputs. One line of text; a few milliseconds for small shapes (sizes are capped).
+// What must be equal for equal bits: LibTorch's version, CPU capability, threads, a digest of the job's own operators
+// run on fixed inputs, and the numbers of api/orders.hpp. One line of text; a few milliseconds for small shapes (sizes
+// are capped).
 std::string fingerprint(const Dims& dims);
 
 }  // namespace regroup::ops

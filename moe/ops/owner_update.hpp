@@ -62,7 +62,7 @@ void compute_weights(const Unit& unit, const ComputeForm& form, Interval blocks,
 void init_blocks(const Unit& unit, Interval blocks, const ModelShape& shape, std::uint64_t seed, float* out);
 
 // Learning rate of the step that is being computed; `step` counts from 1. Linear warm-up, then the schedule
-// (ScheduleKind); min_learning_rate beyond total_steps.
+// (ScheduleKind); min_learning_rate beyond total_steps, which is the schedule's end.
 double learning_rate(const OptimizerSpec& optimizer, std::int64_t step, std::int64_t total_steps);
 
 }  // namespace regroup::ops

@@ -2,8 +2,8 @@
 
 #include "base/log.hpp"
 #include "base/now.hpp"
-#include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/reader.hpp"
+#include "checkpoint/io/wanted.hpp"
 #include "moe/ops/owner_update.hpp"
 #include "moe/regroup/initial_weights.hpp"
 #include "moe/state/interrupt.hpp"
@@ -139,10 +139,7 @@ void RegroupAttempt::make_store(const ShardStore* held) {
 std::optional<Step> RegroupAttempt::load_checkpoint() {
   const JobSpec& spec = view_.job->spec;
   if (spec.snapshots.checkpoint_dir.empty()) return std::nullopt;
-  checkpoint::CheckpointWanted wanted;
-  wanted.job = spec.name;
-  wanted.shape = spec.model;
-  wanted.data_digest = spec.data_digest;
+  checkpoint::CheckpointWanted wanted = checkpoint::wanted_by(spec);
   for (std::int64_t attempt = 0;; ++attempt) {
     interrupt_();
     std::string chosen;
@@ -151,6 +148,7 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
       if (found) {
         chosen = found->path;
         for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
+        for (const std::string& note : found->notes) log::warn("checkpoint_differs", {{"note", note}});
       } else if (found.error().code != Code::kNotFound) {
         log::error("checkpoint_refused",
                    {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});

@@ -76,7 +76,7 @@ VoteRecord StepRunner::run(Step step, CommitReport& report) {
   report.z_loss = record.z_sum / spec.microbatches;
   report.grad_norm = record.norm();
   report.bad = bad_;
-  report.learning_rate = ops::learning_rate(spec.optimizer, step.value, spec.steps);
+  report.learning_rate = ops::learning_rate(spec.optimizer, step.value, schedule_end(spec));
   report.tokens = record.targets;
   report.expert_load = expert_load_;
   report.seconds = total.lap();
@@ -156,7 +156,7 @@ void StepRunner::update(const VoteRecord& record) {
                            {"in_a_row", bad_.in_a_row},
                            {"reason", "the gradients' norm is not finite; weights and moments stay as they are"}});
   } else if (reduction_) {
-    const double rate = ops::learning_rate(spec.optimizer, record.step, spec.steps);
+    const double rate = ops::learning_rate(spec.optimizer, record.step, schedule_end(spec));
     const double grad_scale =
         ops::clip_factor(spec.optimizer.clip_norm, norm) / static_cast<double>(record.targets > 0 ? record.targets : 1);
     for (const auto& [key, shard] : store_.all()) {

@@ -58,8 +58,64 @@ TEST(Submit, the_same_job_may_go_on_where_that_is_asked_for) {
   JobOutcome outcome;
   outcome.state = JobState::kFinished;
   ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
-  EXPECT_NE(submit(store, keys, small_job("a"), SubmitWhere::kLocal).error().context.find("is over (finished)"),
+  EXPECT_NE(submit(store, keys, small_job("a"), SubmitWhere::kCluster).error().context.find("is over (finished)"),
             std::string::npos);
+}
+
+TEST(Submit, what_differs_is_named_with_both_values_and_what_changes_no_bit_may) {
+  MemoryStore store;
+  const Keys keys("c");
+  ASSERT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kLocal));
+  JobSpec other = small_job("a");
+  other.seed = 2;
+  other.microbatches = 32;
+  const std::string why = submit(store, keys, other, SubmitWhere::kLocal).error().context;
+  EXPECT_NE(why.find("microbatches: that job had 16, this one has 32; seed: that job had 18364758544493064720, this "
+                     "one has 2; use another name or directory"),
+            std::string::npos)
+      << why;
+  other = small_job("a");
+  other.elastic.max_nodes = 3;
+  other.snapshots.snapshot_every_steps = 7;
+  ASSERT_TRUE(submit(store, keys, other, SubmitWhere::kLocal));
+  EXPECT_EQ(job_from_json(store.get(keys.spec("a"))->value)->elastic.max_nodes, 3);
+}
+
+TEST(Submit, a_finished_job_goes_on_to_more_steps_where_it_is_lengthened) {
+  MemoryStore store;
+  const Keys keys("c");
+  JobSpec job = small_job("a");
+  job.optimizer.schedule = ScheduleKind::kConstant;
+  ASSERT_TRUE(submit(store, keys, job, SubmitWhere::kCluster));
+  JobOutcome outcome;
+  outcome.state = JobState::kFinished;
+  outcome.step = Step(10);
+  ASSERT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
+  ASSERT_TRUE(store.put(keys.checkpoint("a", Step(10)), to_json(CheckpointRecord{Step(10), Epoch(3), "/c", 1})));
+  job.steps = 12;
+  EXPECT_NE(submit(store, keys, job, SubmitWhere::kCluster).error().context.find("--extend gives it more steps"),
+            std::string::npos);
+  EXPECT_NE(submit(store, keys, job, SubmitWhere::kLocal).error().context.find("--extend lengthens a job"),
+            std::string::npos);
+  job.steps = 9;
+  EXPECT_NE(submit(store, keys, job, SubmitWhere::kLocal).error().context.find("10 are done already"),
+            std::string::npos);
+  job.steps = 12;
+  job.lengthens = true;
+  auto longer = submit(store, keys, job, SubmitWhere::kCluster);
+  ASSERT_TRUE(longer) << longer.error().context;
+  EXPECT_EQ(*longer, Submitted::kGoesOn);
+  EXPECT_EQ(job_from_json(store.get(keys.spec("a"))->value)->steps, 12);
+  EXPECT_EQ(store.get(keys.outcome("a")).error().code, Code::kNotFound);
+}
+
+TEST(Submit, without_a_checkpoint_there_is_nothing_to_extend) {
+  JobSpec job = small_job("a");
+  EXPECT_TRUE(settle_checkpoint(job, false)->empty());
+  EXPECT_NE(settle_checkpoint(job, true).error().context.find("has no snapshots.dir"), std::string::npos);
+  job.snapshots.checkpoint_dir = ::testing::TempDir() + "nothing-here";
+  EXPECT_TRUE(settle_checkpoint(job, false)->empty());
+  EXPECT_NE(settle_checkpoint(job, true).error().context.find("nothing to go on from"), std::string::npos);
 }
 
 struct StoppedJob {

@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "api": "base layout",
     "api/snapshots": "base net api",
     "checkpoint/core": "base layout",
-    "checkpoint/io": "base layout checkpoint/core",
+    "checkpoint/io": "base layout api checkpoint/core",
     "coordinator/planner": "base layout api",
     "coordinator/core": "base metrics layout store api coordinator/planner",
     "agent/core": "base api",

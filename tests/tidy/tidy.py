@@ -302,6 +302,8 @@ VERSIONS = [
     ("docs/protocol.md", r"`regroup-checkpoint-part/(\d+)`", "checkpoint/core/manifest.cpp",
      r'kPartFormat = "[a-z-]+/(\d+)"'),
     ("docs/protocol.md", r'data \| `"format": (\d+)`', "moe/data/prepare/prepare.cpp", r'\["format"\] = (\d+);'),
+    ("docs/protocol.md", r"order of samples \| `sample_order: (\d+)`", "api/orders.hpp", r"kSampleOrder = (\d+);"),
+    ("docs/protocol.md", r"order of sums \| `sums: (\d+)`", "api/orders.hpp", r"kSums = (\d+);"),
     ("docs/protocol.md", r"Megatron index `version: (\d+)`", "moe/data/index_file.cpp", r"\(version != (\d+)\)"),
     ("docs/protocol.md", r"`PREFIX.idx`: `MMIDIDX\\0\\0`, u64 `version: (\d+)`", "moe/data/index_file.cpp",
      r"\(version != (\d+)\)"),

@@ -148,6 +148,7 @@ class Tidy(unittest.TestCase):
             "| mesh frame | `RGF1` |\n| peer port | `RGP1` |\n"
             "| checkpoint | `regroup-checkpoint/1` |\n| part | `regroup-checkpoint-part/1` |\n"
             '| data | `"format": 1`, Megatron index `version: 1` |\n'
+            "| order of samples | `sample_order: 4` |\n| order of sums | `sums: 5` |\n"
             "`PREFIX.idx`: `MMIDIDX\\0\\0`, u64 `version: 1`\n"
         )
         code = {
@@ -159,6 +160,7 @@ class Tidy(unittest.TestCase):
             'kPartFormat = "regroup-checkpoint-part/1";',
             "moe/data/prepare/prepare.cpp": 'json["format"] = 1;',
             "moe/data/index_file.cpp": "if (version != 1) return;",
+            "api/orders.hpp": "inline constexpr int kSampleOrder = 4;\ninline constexpr int kSums = 5;\n",
         }
         self.assertEqual(self.violations("versions", **code, **{"docs/protocol.md": page}), [])
         older = page.replace("u16 `version: 2", "u16 `version: 1")

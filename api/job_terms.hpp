@@ -1,0 +1,18 @@
+// job_terms.hpp: a job's terms, and whether they were kept from its first step on. Pure.
+#pragma once
+
+#include "api/job_spec.hpp"
+#include "layout/job_terms.hpp"
+
+namespace regroup {
+
+// With the numbers of this program (orders.hpp).
+JobTerms terms_of(const JobSpec& job);
+
+MayChange may_change(const JobSpec& job);
+
+// The learning rate of some step up to `done` was another than this job's: its schedule's end was changed later. Such
+// weights are not those of this job from the start.
+bool schedule_ended_anew(const TermsChain& chain, Step done, const JobSpec& job);
+
+}  // namespace regroup
