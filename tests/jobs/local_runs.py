@@ -53,7 +53,7 @@ def interrupted(world: World) -> None:
     summary = json.loads(world.cli(*re.sub(r"--nodes \d+", "--nodes 2", command.group(2)).split(), "--json")[0])
     check(summary["weights_sha256"] == world.digest(120), "other bits")
     check(all(len(epochs) == 1 for epochs in committed(directory).values()), "a step was computed twice")
-    check("finished" in world.cli("local", job, "--dir", directory, status=1)[1], "a finished job begins again")
+    check("all 120 steps are done already" in world.cli("local", job, "--dir", directory)[0], "it says something else")
     # Where no step can end, the second Ctrl-C does not wait for one. Without a checkpoint there is nothing to go on
     # from, and it is said at once.
     directory = world.fresh("interrupted-twice")
