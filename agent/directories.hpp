@@ -1,15 +1,15 @@
 // directories.hpp: the two directories of an agent: its own, and the one where its sockets lie.
 #pragma once
 
-#include "base/result.hpp"
+#include "base/directory_lock.hpp"
 
 #include <string>
 
 namespace regroup::agent {
 
-// Made if it is not there, and locked for as long as this process lives. kBadInput: it cannot be written; kConflict:
+// Made if it is not there, and locked for as long as the lock lives. kBadInput: it cannot be written; kConflict:
 // another agent runs there.
-Result<void> take_directory(const std::string& directory);
+Result<DirectoryLock> take_directory(const std::string& directory);
 
 // Of the sockets (net/socket_directory.hpp). One in /tmp is made here and goes with this object.
 class SocketDirectory {

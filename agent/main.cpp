@@ -2,6 +2,7 @@
 #include "agent/directories.hpp"
 #include "agent/options.hpp"
 #include "agent/shell.hpp"
+#include "agent/worker_environment.hpp"
 #include "base/address_text.hpp"
 #include "base/log.hpp"
 #include "base/termination.hpp"
@@ -59,7 +60,8 @@ int main(int argc, char** argv) {
   }
   if (auto good = agent::complete_options(options); !good) return fail(good.error().context);
 
-  if (auto taken = agent::take_directory(options.directory); !taken) return fail(taken.error().context);
+  const auto taken = agent::take_directory(options.directory);
+  if (!taken) return fail(taken.error().context);
   std::optional<agent::SocketDirectory> sockets;
   if (options.address.empty()) sockets.emplace(options.directory);
   options.shell.sockets = sockets ? sockets->path() : "tcp:" + host_in_address(options.address);
@@ -81,6 +83,7 @@ int main(int argc, char** argv) {
                               {"dir", options.directory},
                               {"slots", facts.slots},
                               {"incarnation", facts.incarnation}});
+  agent::log_worker_environment(facts.worker_settings);
   const int status = run_until_told_to_go(**shell);
   log::info("agent_stopped", {{"status", status}});
   return status;

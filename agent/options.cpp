@@ -1,6 +1,7 @@
 #include "agent/options.hpp"
 
 #include "api/keys.hpp"
+#include "base/environment.hpp"
 #include "base/random_bytes.hpp"
 #include "store/etcd/tls_options.hpp"
 
@@ -58,6 +59,11 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--zone", o.shell.facts.zone, "failure domain, for placement");
   app.add_option("--label", o.labels, "NAME=VALUE for people; may be repeated");
   app.add_option("--worker", o.shell.worker_program, "the worker's program (default: regroup-worker beside this one)");
+  app.add_option(
+         "--worker-env", o.shell.facts.worker_settings,
+         "NAME=VALUE in the workers' environment; may be repeated. They get nothing else that steers a library, "
+         "and the settings are part of their fingerprint")
+      ->allow_extra_args(false);
   app.add_option("--lease-seconds", o.lease_seconds, "the node counts as absent that long after its last sign of life")
       ->capture_default_str()
       ->check(CLI::Range(3.0, 600.0));
@@ -86,6 +92,9 @@ Result<void> complete_options(Options& o) {
   facts.metrics_address = o.daemon.metrics_address;
   facts.drain_limit = milliseconds_of(o.drain_seconds);
   if (auto good = add_labels(o, facts.labels); !good) return good;
+  auto settings = checked_settings(facts.worker_settings);
+  if (!settings) return settings.error().within("--worker-env");
+  facts.worker_settings = std::move(*settings);
   o.shell.lease_ttl = milliseconds_of(o.lease_seconds);
   if (o.shell.worker_program.empty())
     o.shell.worker_program = fs::read_symlink("/proc/self/exe").parent_path() / "regroup-worker";

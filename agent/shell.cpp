@@ -1,5 +1,6 @@
 #include "agent/shell.hpp"
 
+#include "agent/worker_environment.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
 
@@ -31,8 +32,8 @@ AgentShell::AgentShell(Store& store, ShellOptions options)
       core_(options_.facts),
       inbox_(kMostEvents),
       journal_(options_.directory + "/journal.jsonl", options_.facts.node),
-      workers_({options_.worker_program, options_.sockets, options_.directory, options_.facts.agent_address,
-                options_.peer_memory},
+      workers_({options_.worker_program, worker_environment(options_.facts.worker_settings), options_.sockets,
+                options_.directory, options_.facts.agent_address, options_.peer_memory},
                {[this](WorkerSays says) { inbox_.post_or_wait(std::move(says)); },
                 [this](const WorkerEnded& ended) { inbox_.post(ended); }}),
       granting_(std::make_unique<WorkQueue>()) {}

@@ -13,42 +13,17 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <string_view>
-#include <vector>
 
 namespace regroup::agent {
-namespace {
 
-// The allocator asks for huge pages: the kernel frees a dead worker's memory before it closes its sockets, so peers
-// hear of the death later the more pages there are.
-constexpr std::string_view kHugePages = "glibc.malloc.hugetlb";
-
-std::vector<std::string> worker_environment() {
-  std::vector<std::string> environment;
-  std::string tunables = std::string(kHugePages) + "=1";
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    if (!text.starts_with("GLIBC_TUNABLES=")) {
-      environment.emplace_back(text);
-    } else if (const std::string_view own = text.substr(text.find('=') + 1); own.find(kHugePages) != own.npos) {
-      tunables = own;
-    } else if (!own.empty()) {
-      tunables = std::string(own) + ":" + tunables;
-    }
-  }
-  environment.push_back("GLIBC_TUNABLES=" + tunables);
-  return environment;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program) {
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(const std::string& program,
+                                                            const std::vector<std::string>& environment) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return Error{Code::kUnavailable, std::string("a socket pair: ") + std::strerror(errno)};
   static_assert(kWorkerSocket == 3);  // the first that is kept
   const auto pid =
-      start_child({.arguments = {program}, .environment = worker_environment(), .keep = {ends[1]}, .own_group = false});
+      start_child({.arguments = {program}, .environment = environment, .keep = {ends[1]}, .own_group = false});
   ::close(ends[1]);
   if (!pid) {
     ::close(ends[0]);

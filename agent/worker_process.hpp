@@ -19,6 +19,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace regroup::agent {
 
@@ -30,7 +31,8 @@ struct WorkerEvents {
 class WorkerProcess {
  public:
   // kUnavailable: no such program, no more processes.
-  static Result<std::unique_ptr<WorkerProcess>> start(const std::string& program);
+  static Result<std::unique_ptr<WorkerProcess>> start(const std::string& program,
+                                                      const std::vector<std::string>& environment);
   ~WorkerProcess();  // SIGKILL, and waits for its end
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;

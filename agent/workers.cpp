@@ -32,11 +32,11 @@ Result<int> Workers::start(const StartWorker& order) {
 Result<std::unique_ptr<WorkerProcess>> Workers::new_process() {
   if (spare_ && !spare_->has_ended()) return std::move(spare_);
   spare_.reset();
-  return WorkerProcess::start(options_.program);
+  return WorkerProcess::start(options_.program, options_.environment);
 }
 
 Result<int> Workers::start_spare() {
-  auto started = WorkerProcess::start(options_.program);
+  auto started = WorkerProcess::start(options_.program, options_.environment);
   if (!started) return started.error();
   spare_ = std::move(*started);
   return spare_->pid();

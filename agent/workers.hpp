@@ -13,15 +13,17 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace regroup::agent {
 
 struct WorkersOptions {
   std::string program;
-  std::string sockets;        // directory of unix sockets, or "tcp:HOST"
-  std::string directory;      // of this agent: below it a worker's profile
-  std::string agent_address;  // where the keeper is asked for snapshots
-  bool peer_memory = true;    // whether workers of one machine may copy from each other's memory
+  std::vector<std::string> environment;  // worker_environment()
+  std::string sockets;                   // directory of unix sockets, or "tcp:HOST"
+  std::string directory;                 // of this agent: below it a worker's profile
+  std::string agent_address;             // where the keeper is asked for snapshots
+  bool peer_memory = true;               // whether workers of one machine may copy from each other's memory
 };
 
 // On threads of the workers.

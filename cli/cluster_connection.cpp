@@ -29,13 +29,13 @@ Result<ClusterConnection> connect(ClusterChoice choice) {
   Keys keys(choice.name);
   // Asked first, so that every command says the same when it is away.
   auto there = (*store)->get(keys.leader());
-  if (!there && there.error().code != Code::kNotFound)
-    return Error{there.error().code,
-                 "etcd at " + choice.etcd + " does not answer; start it, or say where it is: " +
-                     (choice.dir.empty() ? "--etcd HOST:PORT, with --etcd-ca and a certificate where it speaks TLS, or "
-                                           "--dir DIR of a running `regroup local`"
-                                         : "the `regroup local` of " + choice.dir + " seems to be over")};
-  return ClusterConnection{std::move(*store), std::move(keys)};
+  if (there || there.error().code == Code::kNotFound) return ClusterConnection{std::move(*store), std::move(keys)};
+  if (there.error().code == Code::kBadInput) return there.error();  // it answered
+  return Error{there.error().code,
+               there.error().context + (choice.dir.empty()
+                                            ? "; where etcd is, say with --etcd HOST:PORT or --dir DIR of a running "
+                                              "`regroup local`"
+                                            : "; the `regroup local` of " + choice.dir + " seems to be over")};
 }
 
 }  // namespace regroup::cli

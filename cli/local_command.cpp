@@ -1,3 +1,5 @@
+#include "base/directory_lock.hpp"
+#include "base/environment.hpp"
 #include "cli/commands.hpp"
 #include "cli/job/job_file.hpp"
 #include "cli/job/progress_line.hpp"
@@ -9,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 
 namespace regroup::cli {
@@ -56,6 +59,13 @@ std::string default_dir(const std::string& job) {
   return dir;
 }
 
+// As a shell takes it for one word.
+std::string in_quotes(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 int fail(const Error& error) {
   std::fprintf(stderr, "regroup local: %s\n", error.context.c_str());
   return exit_of(error);
@@ -82,8 +92,14 @@ Result<void> read_scenario(Arguments& arguments) {
   return {};
 }
 
+Result<DirectoryLock> take_run_directory(const std::string& dir) {
+  return DirectoryLock::take(dir, "a run is going on", "stop it or give another --dir", std::chrono::milliseconds(300));
+}
+
 // What would otherwise be found out at the end, or never.
 Result<void> check_options(const LocalOptions& options) {
+  if (const auto settings = checked_settings(options.worker_env); !settings)
+    return settings.error().within("--worker-env");
   int joins = 0;
   for (const ScenarioEvent& event : options.events)
     joins += event.deed == Deed::kJoin ? 1 : event.deed == Deed::kRestartAll ? event.count : 0;
@@ -108,6 +124,16 @@ int local_command(Arguments& arguments) {
       options.dir.empty() ? default_dir(file->job.name) : fs::absolute(options.dir).lexically_normal().string();
   file = load_job(arguments.job_file, options.dir + "/checkpoints", arguments.steps);
   if (!file) return fail(file.error());
+  // One that is there is taken before the data are read; a new one is made once nothing is wrong with them.
+  std::optional<DirectoryLock> taken;
+  const auto take = [&]() -> Result<void> {
+    auto lock = take_run_directory(options.dir);
+    if (!lock) return lock.error();
+    taken.emplace(std::move(*lock));
+    return {};
+  };
+  if (fs::is_directory(options.dir))
+    if (auto good = take(); !good) return fail(good.error());
   options.job = file->job;
   if (arguments.groups > 0) options.job.elastic.max_groups = arguments.groups;
   options.job.profile = arguments.profile;
@@ -120,11 +146,14 @@ int local_command(Arguments& arguments) {
   file->notes.insert(file->notes.end(), notes->begin(), notes->end());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   if (auto good = check_options(options); !good) return fail(good.error());
+  if (!taken)
+    if (auto good = take(); !good) return fail(good.error());
   options.go_on_with = "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " +
                        std::to_string(options.nodes) +
                        (arguments.steps > 0 ? " --steps " + std::to_string(arguments.steps) : "") +
                        (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "") +
                        (arguments.extend ? " --extend" : "");
+  for (const std::string& setting : options.worker_env) options.go_on_with += " --worker-env " + in_quotes(setting);
   options.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
   if (arguments.json) options.out = stderr;
   for (const auto& note : file->notes) std::fprintf(options.out, "note: %s\n", note.c_str());
@@ -189,6 +218,12 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
       ->capture_default_str()
       ->check(positive)
       ->type_name("S");
+  command
+      ->add_option("--worker-env", options.worker_env,
+                   "NAME=VALUE in the workers' environment; may be repeated. They get nothing else that steers a "
+                   "library")
+      ->allow_extra_args(false)
+      ->type_name("SETTING");
   command->add_flag("--metrics", options.metrics,
                     "serve /metrics of each process on a free port; DIR/metrics.json names them, in the form of "
                     "Prometheus' file_sd_configs");

@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
       const auto counters = shell.counters();
       return metrics::Health{counters.store_connected, counters.store_connected
                                                            ? (counters.leading ? "leading" : "standing by")
-                                                           : "etcd does not answer"};
+                                                           : "no contact with etcd: " + shell.trouble()};
     };
     pages.status = [&] { return shell.status_json(); };
     auto started = metrics::HttpServer::start(daemon.metrics_address, pages);

@@ -82,7 +82,9 @@ void CoordinatorShell::run() {
       if (!pulse_under_way_.exchange(true)) {
         pulse_.post([this, key = keys.leader()] {
           const auto answer = store_.get(key);
-          if (answer || answer.error().code == Code::kNotFound) inbox_.post(EtcdContact{});
+          const bool answered = answer || answer.error().code == Code::kNotFound;
+          if (answered) inbox_.post(EtcdContact{});
+          log_trouble(answered ? "" : answer.error().context);
           pulse_under_way_ = false;
         });
       }
@@ -200,8 +202,14 @@ void CoordinatorShell::tell_contact() {
   if (connected) {
     log::info("etcd_answers");
   } else {
-    log::warn("etcd_does_not_answer", {{"note", "jobs go on; no member can be replaced until it does"}});
+    log::warn("etcd_out_of_contact", {{"note", "jobs go on; no member can be replaced until it does"}});
   }
+}
+
+void CoordinatorShell::log_trouble(const std::string& trouble) {
+  if (trouble == trouble_.copy()) return;
+  trouble_.change([&](std::string& known) { known = trouble; });
+  if (!trouble.empty()) log::warn("etcd_trouble", {{"error", trouble}});
 }
 
 std::string CoordinatorShell::status_json() const {

@@ -41,6 +41,8 @@ class CoordinatorShell {
   // Any thread. The core's part is as of the last tick.
   [[nodiscard]] metrics::CoordinatorCounters counters() const { return counters_.copy(); }
   [[nodiscard]] std::string status_json() const;
+  // Why the last pulse found no etcd, in its own words; empty: it did.
+  [[nodiscard]] std::string trouble() const { return trouble_.copy(); }
 
  private:
   void perform(const Action& action);
@@ -48,6 +50,7 @@ class CoordinatorShell {
   WriteFinished read_back(const Write& write);
   void scan(const ScanCheckpoints& request);          // on the scanner's thread
   void tell_contact() REGROUP_REQUIRES(core_mutex_);  // when it changed
+  void log_trouble(const std::string& trouble);       // on the pulse's thread; when it changed
 
   Store& store_;
   CoordinatorOptions options_;
@@ -56,6 +59,7 @@ class CoordinatorShell {
   Guarded<metrics::CoordinatorCounters> counters_;
   Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged
+  metrics::Guarded<std::string> trouble_;
   std::atomic<bool> leads_{false}, pulse_under_way_{false};
   // Need no limit: the core has one write of a key and one scan of a job under way, and one pulse is.
   WorkQueue writer_, scanner_, pulse_;

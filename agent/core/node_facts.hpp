@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace regroup::agent {
 
@@ -21,6 +22,7 @@ struct NodeFacts {
   std::int64_t memory_bytes = 0;
   std::string device = "cpu";
   std::string zone;
+  std::vector<std::string> worker_settings;  // NAME=VALUE of the workers' environment, in order of the names
   std::map<std::string, std::string> labels;
   Span drain_limit{120'000};  // a drained agent goes after this even if the coordinator has not taken its job away
   Span progress_every{1000};

@@ -1,6 +1,8 @@
 #include "cli/etcd/etcd_process.hpp"
 
 #include "base/child.hpp"
+#include "base/environment.hpp"
+#include "cli/etcd/etcd_log.hpp"
 #include "cli/etcd/loopback.hpp"
 
 #include <fcntl.h>
@@ -30,6 +32,16 @@ std::string find_program(const std::string& name) {
     if (!folder.empty() && access(file.c_str(), X_OK) == 0) return file;
   }
   return {};
+}
+
+// Without the caller's ETCD_*, which etcd takes for settings of its own, and without the proxies, which stand between
+// it and 127.0.0.1. One of them only says that this kind of machine is fine.
+std::vector<std::string> etcd_environment() {
+  std::vector<std::string> environment = plain_environment();
+  if (const char* machine = std::getenv("ETCD_UNSUPPORTED_ARCH"); machine != nullptr)
+    set_variable(environment, std::string("ETCD_UNSUPPORTED_ARCH=") + machine);
+  set_variable(environment, "ETCDCTL_API=3");
+  return environment;
 }
 
 }  // namespace
@@ -90,7 +102,7 @@ Result<void> EtcdProcess::spawn() {
       "--logger=zap", "--log-level=warn", "--auto-compaction-mode=periodic", "--auto-compaction-retention=1h",
       // leases of 1 s are possible, and a restart takes well under a second
       "--heartbeat-interval=50", "--election-timeout=500"};
-  const auto pid = start_child({.arguments = std::move(arguments), .output = log});
+  const auto pid = start_child({.arguments = std::move(arguments), .environment = etcd_environment(), .output = log});
   close(log);
   if (!pid) return pid.error();
   pid_ = *pid;
@@ -113,31 +125,29 @@ bool EtcdProcess::alive() {
   return false;
 }
 
-std::string EtcdProcess::last_words() const {
+std::string EtcdProcess::cause() const {
   std::ifstream file(options_.log_file);
   file.seekg(log_start_);
-  std::string last;
-  for (std::string line; std::getline(file, line);)
-    if (line.find("fatal") != std::string::npos || line.find("bind:") != std::string::npos || last.empty()) last = line;
-  return last.substr(0, 400);
+  return cause_in_log(file);
 }
 
 Result<void> EtcdProcess::wait_ready() {
   const auto until = steady_clock::now() + options_.ready_timeout;
   while (steady_clock::now() < until) {
     if (!alive()) {
-      const std::string words = last_words();
-      if (words.find("address already in use") != std::string::npos)
+      const std::string why = cause();
+      if (why.find("address already in use") != std::string::npos)
         return Error{Code::kConflict, "a port for etcd (" + std::to_string(options_.client_port) + " or " +
                                           std::to_string(options_.peer_port) +
                                           ") is in use; choose another one or stop what listens there"};
-      return Error{Code::kBadInput, "etcd ended at its start, see " + options_.log_file + ": " + words};
+      return Error{Code::kBadInput, "etcd ended at its start: " + why + " (" + options_.log_file + ")"};
     }
     if (is_healthy(options_.client_port)) return {};
     std::this_thread::sleep_for(milliseconds(10));
   }
-  return Error{Code::kTimeout,
-               "etcd on port " + std::to_string(options_.client_port) + " does not answer, see " + options_.log_file};
+  return Error{Code::kTimeout, "etcd on port " + std::to_string(options_.client_port) + " is not ready after " +
+                                   std::to_string(options_.ready_timeout.count() / 1000) + " s; what it says in " +
+                                   options_.log_file + ": " + cause()};
 }
 
 void EtcdProcess::kill() {

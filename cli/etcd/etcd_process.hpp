@@ -50,7 +50,7 @@ class EtcdProcess {
   explicit EtcdProcess(EtcdProcessOptions options, bool own_dir) : options_(std::move(options)), own_dir_(own_dir) {}
   Result<void> spawn();
   [[nodiscard]] bool alive();
-  [[nodiscard]] std::string last_words() const;
+  [[nodiscard]] std::string cause() const;
 
   EtcdProcessOptions options_;
   bool own_dir_;

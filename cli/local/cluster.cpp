@@ -91,8 +91,17 @@ Result<void> Cluster::start_node(const std::string& node) {
   std::error_code error;
   fs::create_directories(node_dir(node), error);
   if (error) return Error{Code::kBadInput, "cannot make " + node_dir(node) + ": " + error.message()};
-  auto pid = start_process(node, {options_.programs + "/regroup-agent", "--etcd", endpoint(), "--cluster",
-                                  options_.name, "--node", node, "--dir", node_dir(node)});
+  std::vector<std::string> argv{options_.programs + "/regroup-agent",
+                                "--etcd",
+                                endpoint(),
+                                "--cluster",
+                                options_.name,
+                                "--node",
+                                node,
+                                "--dir",
+                                node_dir(node)};
+  for (const std::string& setting : options_.worker_env) argv.push_back("--worker-env=" + setting);
+  auto pid = start_process(node, std::move(argv));
   if (!pid) return pid.error();
   nodes_[node] = *pid;
   return {};

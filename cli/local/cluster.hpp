@@ -20,7 +20,8 @@ struct ClusterOptions {
   std::string programs;  // directory of regroup-agent, regroup-coordinator, regroup-worker
   std::string name = "local";
   int coordinators = 1;
-  bool metrics = false;  // /metrics on free ports, listed in DIR/metrics.json
+  std::vector<std::string> worker_env;  // NAME=VALUE for the workers of every agent
+  bool metrics = false;                 // /metrics on free ports, listed in DIR/metrics.json
 };
 
 // A process that ended without being asked to.

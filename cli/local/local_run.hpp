@@ -23,7 +23,8 @@ struct LocalOptions {
   std::string summary_file;              // "" = none
   double stall_seconds = 120;            // without a commit while nodes run: the run has failed
   bool metrics = false;
-  std::string go_on_with;  // the command that goes on with this run, for whoever interrupts it
+  std::vector<std::string> worker_env;  // NAME=VALUE for all workers
+  std::string go_on_with;               // the command that goes on with this run, for whoever interrupts it
   std::FILE* out = stdout;
 };
 

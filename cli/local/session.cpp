@@ -58,6 +58,7 @@ Result<void> LocalSession::start() {
   cluster.name = kCluster;
   cluster.coordinators = options_.coordinators;
   cluster.metrics = options_.metrics;
+  cluster.worker_env = options_.worker_env;
   auto started = Cluster::start(cluster);
   if (!started) return started.error();
   cluster_ = std::move(*started);

@@ -1,5 +1,5 @@
 // etcd_rpc.hpp: single calls and streams to one endpoint, as plain values. Private to this folder. Only its .cpp,
-// etcd_streams and etcd_wire know gRPC.
+// etcd_channel, etcd_streams and etcd_wire know gRPC.
 //
 // Thread: any. A call is made once, on the endpoint named, and ends by its deadline. Errors: kUnavailable = certainly
 // nothing happened; kUnknown = it may have; kTimeout (of a read); kNotFound (lease), kBadInput (etcd refuses it for

@@ -17,7 +17,9 @@ struct EtcdOptions {
   std::chrono::milliseconds timeout{2000};  // of each call
   // a watch compares itself with a fresh listing this often: etcd 3.4 is known to lose events
   std::chrono::milliseconds repair_every{300'000};
-  std::string ca_file;  // all three PEM files given: mutual TLS; ca_file alone: TLS; none: plain text
+  // PEM files. A CA: TLS, trusting it alone; none, and https:// endpoints: TLS, trusting what this system trusts; else
+  // plain text. A certificate and its key: shown to the server.
+  std::string ca_file;
   std::string cert_file;
   std::string key_file;
 };
@@ -26,7 +28,7 @@ class EtcdStore : public Store {
  public:
   // Endpoints are HOST:PORT, optionally with http:// or https:// in front, separated by commas. Connects in the
   // background: an etcd that is not there yet is no error. kBadInput: no endpoint, or one that cannot be read as such,
-  // or a PEM file that cannot be read.
+  // http:// beside a CA, a certificate beside plain text, or a PEM file that cannot be used.
   static Result<std::unique_ptr<EtcdStore>> open(const std::string& endpoints, const EtcdOptions& options = {});
 };
 

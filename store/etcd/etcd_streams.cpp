@@ -1,6 +1,7 @@
 #include "store/etcd/etcd_streams.hpp"
 
 #include "store/etcd/etcd_wire.hpp"
+#include "store/etcd/failure_words.hpp"
 
 namespace regroup {
 namespace {
@@ -26,7 +27,7 @@ class Stream : public Base {
   std::string reason() override {
     if (!call_) return "never opened";
     if (!finished_) finish();
-    return status_.ok() ? "the server ended the stream" : status_.error_message();
+    return status_.ok() ? "the server ended the stream" : answer_words(status_.error_message());
   }
 
  protected:

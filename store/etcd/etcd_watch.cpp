@@ -31,7 +31,8 @@ class Follower {
     bool list_first = true;
     bool reset = true;
     while (!stopped()) {
-      if (!rpc_->connected(steady_clock::now() + kLook)) {
+      if (const auto connected = rpc_->connected(steady_clock::now() + kLook); !connected) {
+        log_trouble(connected.error());
         tell_cut();
         continue;
       }
@@ -85,14 +86,22 @@ class Follower {
     tell(cut);
   }
 
+  // Once for each cause, not for each attempt.
+  void log_trouble(const Error& error) {
+    if (error.context == trouble_) return;
+    trouble_ = error.context;
+    log::warn("etcd_watch_waits", {{"prefix", prefix_}, {"error", trouble_}});
+  }
+
   // Brings the cache to the present. As a reset: everything. As a repair: what differs, if anything.
   bool list(bool reset) {
     std::uint64_t cluster = 0;
     const Result<Listing> listing = list_all(*rpc_, prefix_, steady_clock::now() + options_.timeout, &cluster);
     if (!listing) {
-      log::debug("etcd_list_failed", {{"prefix", prefix_}, {"error", to_string(listing.error())}});
+      log_trouble(listing.error());
       return false;
     }
+    trouble_.clear();
     if (listing->revision < next_ - 1 || (cluster_ != 0 && cluster != cluster_)) {
       log::warn("etcd_is_another_one",
                 {{"prefix", prefix_}, {"revision", listing->revision}, {"known_revision", next_ - 1}});
@@ -210,6 +219,7 @@ class Follower {
   std::int64_t next_ = 1;                      // first revision not yet told
   std::uint64_t cluster_ = 0;
   bool told_connected_ = true;
+  std::string trouble_;  // as last logged
 
   Mutex mutex_;
   Condition wake_;

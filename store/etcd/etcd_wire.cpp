@@ -1,5 +1,7 @@
 #include "store/etcd/etcd_wire.hpp"
 
+#include "store/etcd/failure_words.hpp"
+
 namespace regroup {
 
 KeyValue from_wire(const etcdserverpb::KeyValue& kv) {
@@ -52,7 +54,7 @@ void to_wire(const Op& from, etcdserverpb::RequestOp& to) {
 Error error_of(const grpc::Status& status, const std::string& endpoint, bool writes) {
   const std::string& text = status.error_message();
   const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
-  const std::string context = "etcd at " + endpoint + ": " + text;
+  const std::string context = "etcd at " + endpoint + ": " + answer_words(text);
   switch (status.error_code()) {
     case grpc::StatusCode::NOT_FOUND:
       return {Code::kNotFound, context};

@@ -19,7 +19,8 @@ using std::chrono::milliseconds;
 // One agent of node `n`, its clock, and what it last said in etcd.
 class World {
  public:
-  explicit World(int slots = 1) : core_(facts(slots)) {}
+  explicit World(int slots = 1, std::vector<std::string> worker_settings = {})
+      : core_(facts(slots, std::move(worker_settings))) {}
 
   Now now{Instant{} + std::chrono::hours(1), 1'000'000};
   std::map<std::string, std::string> etcd;
@@ -104,8 +105,9 @@ class World {
   }
 
  private:
-  static NodeFacts facts(int slots) {
+  static NodeFacts facts(int slots, std::vector<std::string> worker_settings) {
     NodeFacts f;
+    f.worker_settings = std::move(worker_settings);
     f.cluster = "c";
     f.node = NodeId("n");
     f.incarnation = 0xabc;

@@ -60,7 +60,7 @@ class Scribe {
 
 Welcome welcome_of(bool peer_memory) {
   const Scribe scribe;
-  WorkersOptions options{scribe.program(), "tcp:[::1]", scribe.directory(), "tcp:[::1]:7", peer_memory};
+  WorkersOptions options{scribe.program(), {}, "tcp:[::1]", scribe.directory(), "tcp:[::1]:7", peer_memory};
   Workers workers(options, {[](const WorkerSays&) {}, [](const WorkerEnded&) {}});
   StartWorker order;
   order.worker = {NodeId("n1"), 7, 0, 0};

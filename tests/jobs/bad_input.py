@@ -121,18 +121,29 @@ def etcd_away(world: World) -> None:
         for words in (["submit", world.job("away")], ["status"], ["scale", "x", "--nodes", "2"], ["drain", "n1"],
                       ["stop", "x"]):
             out, err = cluster.cli(*words, "--json", status=1)
-            check(out == "" and "does not answer; start it" in err, words, out, err)
+            check(out == "" and f"etcd at {cluster.etcd}: Connection refused" in err, words, out, err)
         cluster.coordinator("c1")
         cluster.agent("n1")
         for name in ("c1", "n1"):
             eventually(f"{name} says on /healthz that it has no etcd",
                        lambda: fetch(cluster.ports[name], "/healthz")[0] == 503)
-        eventually("the coordinator's log says it", lambda: "etcd_does_not_answer" in cluster.said("c1"))
+        eventually("the coordinator's log says it", lambda: "etcd_out_of_contact" in cluster.said("c1"))
+        for name in ("c1", "n1"):
+            eventually(f"{name} says why", lambda: "Connection refused" in cluster.said(name))
+        eventually("its page says why", lambda: "Connection refused" in fetch(cluster.ports["c1"], "/healthz")[1])
         check(metric(cluster.ports["c1"], "regroup_store_connected") == 0)
         cluster.start_etcd()
         for name in ("c1", "n1"):
             eventually(f"{name} is well", lambda: fetch(cluster.ports[name], "/healthz")[0] == 200)
         eventually("the node is there", lambda: [node["node"] for node in cluster.status()["nodes"]] == ["n1"])
+        # It is there, but not as they wish.
+        err = world.cli("status", "--etcd", f"https://{cluster.etcd}", status=1)[1]
+        check("no TLS is spoken there" in err or "the CAs that this system trusts" in err, err)
+        for words in (["user", "add", "root:secret"], ["user", "grant-role", "root", "root"], ["auth", "enable"]):
+            cluster.etcdctl(*words)
+        cause = "etcdserver: user name is empty; its authentication is on"
+        check(cause in cluster.cli("status", status=1)[1], "not what etcd says")
+        eventually("the coordinator says it", lambda: cause in cluster.said("c1"))
 
 
 def certificates(directory: str) -> tuple[str, str, str]:
@@ -153,7 +164,7 @@ def certificates(directory: str) -> tuple[str, str, str]:
 
 
 def etcd_with_tls(world: World) -> None:
-    """Every program speaks TLS to etcd and shows its certificate; who has none is told that etcd does not answer."""
+    """Every program speaks TLS to etcd and shows its certificate; who has none, or the wrong CA, is told so."""
     with Cluster(world, "etcd-with-tls") as cluster:
         ca, cert, key = certificates(cluster.dir)
         tls = ["--etcd-ca", ca, "--etcd-cert", cert, "--etcd-key", key]
@@ -176,8 +187,20 @@ def etcd_with_tls(world: World) -> None:
         for command in (["scale", "jobs-test", "--nodes", "1"], ["stop", "jobs-test"]):
             check("is over" in cluster.cli(*command, *tls, status=1)[1], command)
         check("works for no job" in cluster.cli("drain", "n1", *tls, status=1)[1])
-        for less in ([], tls[:2]):
-            check("does not answer" in cluster.cli("status", *less, status=1)[1], "without a certificate:", less)
+        other = os.path.join(cluster.dir, "other")
+        os.mkdir(other)
+        for less, sentence in (
+                ([], "it speaks TLS: write https:// before HOST:PORT"),
+                (tls[:2], "it wants a certificate of ours"),
+                (["--etcd-ca", certificates(other)[0], *tls[2:]],
+                 "its certificate is not trusted: unable to get local issuer"),
+                (["--etcd-ca", key, *tls[2:]], "holds no certificate in PEM form"),
+                ([*tls[:4], "--etcd-key", os.path.join(other, "node.key")], "is not the key of --etcd-cert")):
+            check(sentence in cluster.cli("status", *less, status=1)[1], sentence, less)
+        # With the CAs of the system, which do not know ours; where there are none, it is refused for that.
+        err = world.cli("status", "--etcd", url, status=1)[1]
+        check("its certificate is not trusted" in err or "the CAs that this system trusts" in err, err)
+        check("says plain text" in world.cli("status", "--etcd", f"http://{cluster.etcd}", *tls, status=1)[1])
         check("--etcd-key" in cluster.cli("status", *tls[:4], status=2)[1])
 
 
@@ -233,8 +256,8 @@ def strange_nodes(world: World) -> None:
         eventually("n1 is there", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200)
         # One directory.
         cluster.agent("second", directory=os.path.join(cluster.dir, "n1"))
-        check(cluster.processes["second"].wait(20) == 2 and "another agent runs in" in cluster.said("second"),
-              cluster.said("second"))
+        refusal = f"another agent runs in {cluster.dir}/n1 (pid {cluster.processes['n1'].pid})"
+        check(cluster.processes["second"].wait(20) == 2 and refusal in cluster.said("second"), cluster.said("second"))
         # An old program.
         record = json.loads(cluster.etcdctl("get", "--print-value-only", "/regroup/default/nodes/n1"))
         record.update(version=0, node="old")
@@ -257,6 +280,11 @@ def strange_nodes(world: World) -> None:
         eventually("the agent backs off", lambda: metric(cluster.ports["n2"], "regroup_worker_failures_total") >= 3, 20)
         check(metric(cluster.ports["n2"], "regroup_worker_starts_total") <= 6, "the worker is started again and again")
         check(cluster.events("n2", "worker_exited")[0]["status"] == 3, "not in the journal")
+        # Other settings of the workers are other software.
+        cluster.agent("n3", "--worker-env", "ONEDNN_MAX_CPU_ISA=AVX2")
+        eventually("n3 is refused with its setting", lambda: any(
+            "n3/" in note and "its fingerprint" in note and " ONEDNN_MAX_CPU_ISA=AVX2" in note
+            for note in cluster.job()["notes"]))
         check(
             cluster.processes["namesake"].wait(40) == 1 and "is held by another live agent" in cluster.said("namesake"),
             cluster.said("namesake"))

@@ -1,0 +1,31 @@
+// directory_lock.hpp: a directory belongs to one process at a time: a lock on DIR/lock, in which its holder stands.
+// It ends with the process, however that ends.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace regroup {
+
+class DirectoryLock {
+ public:
+  // Makes the directory if it is not there. Waits up to `patience` for its holder to end. kConflict: it is held; the
+  // error reads "HOLDER in DIR (pid N); ADVICE". kBadInput: it cannot be made, written or locked.
+  static Result<DirectoryLock> take(const std::string& directory, const std::string& holder, const std::string& advice,
+                                    std::chrono::milliseconds patience);
+  DirectoryLock(DirectoryLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  DirectoryLock& operator=(DirectoryLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~DirectoryLock();
+
+ private:
+  explicit DirectoryLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace regroup
