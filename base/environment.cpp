@@ -13,9 +13,10 @@ constexpr std::array<std::string_view, 12> kPlain{"PATH",         "HOME",       
                                                   "TMPDIR",       "TZ",           "LANG",          "LANGUAGE",
                                                   "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"};
 
-constexpr std::array<std::string_view, 17> kSteeringBeginnings{
-    "OMP_", "GOMP_", "KMP_",  "MKL_",      "ONEDNN_", "DNNL_",          "ATEN_", "TORCH_", "PYTORCH_",
-    "C10_", "BLIS_", "GOTO_", "OPENBLAS_", "MALLOC_", "GLIBC_TUNABLES", "LD_",   "CUDA_"};
+constexpr std::array<std::string_view, 16> kSteeringBeginnings{
+    "OMP_",     "GOMP_", "KMP_",  "MKL_",  "ONEDNN_",   "DNNL_",   "ATEN_",          "TORCH_",
+    "PYTORCH_", "C10_",  "BLIS_", "GOTO_", "OPENBLAS_", "MALLOC_", "GLIBC_TUNABLES", "LD_",
+};
 
 std::string_view name_in(std::string_view setting) { return setting.substr(0, setting.find('=')); }
 

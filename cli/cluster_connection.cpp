@@ -30,7 +30,9 @@ Result<ClusterConnection> connect(ClusterChoice choice) {
   // Asked first, so that every command says the same when it is away.
   auto there = (*store)->get(keys.leader());
   if (there || there.error().code == Code::kNotFound) return ClusterConnection{std::move(*store), std::move(keys)};
-  if (there.error().code == Code::kBadInput) return there.error();  // it answered
+  const bool answered =
+      there.error().code == Code::kBadInput || there.error().context.find("etcdserver: ") != std::string::npos;
+  if (answered) return there.error();
   return Error{there.error().code,
                there.error().context + (choice.dir.empty()
                                             ? "; where etcd is, say with --etcd HOST:PORT or --dir DIR of a running "

@@ -37,7 +37,7 @@ std::string connection_words(const std::string& text) {
   const std::string cause = colon == std::string::npos ? text : text.substr(colon + 2);
   if (says(text, "DNS resolution failed")) return "its name cannot be resolved: " + cause;
   if (says(text, "is not in peer certificate")) return "its certificate is for another name: " + cause;
-  if (says(text, "Connection refused")) return cause + "; nothing listens there: start it";
+  if (says(text, "Connection refused")) return cause + "; nothing listens there: is it started?";
   if (says(text, "Failed parsing HTTP/2")) return cause + "; this is no etcd's client port";
   return cause;
 }

@@ -43,7 +43,7 @@ TEST(Endpoints, what_contradicts_itself_is_refused_and_never_becomes_plain_text)
 TEST(FailureWords, a_connection_fails_in_the_words_of_the_system) {
   const std::string frame = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: ";
   EXPECT_EQ(connection_words(frame + "Failed to connect to remote host: Connection refused"),
-            "Connection refused; nothing listens there: start it");
+            "Connection refused; nothing listens there: is it started?");
   EXPECT_EQ(connection_words(frame + "Failed to connect to remote host: No route to host"), "No route to host");
   EXPECT_EQ(connection_words("DNS resolution failed for x:1: C-ares status is not ARES_SUCCESS qtype=A name=x "
                              "is_balancer=0: Domain name not found"),
