@@ -11,8 +11,7 @@ namespace regroup::agent {
 namespace fs = std::filesystem;
 
 Result<DirectoryLock> take_directory(const std::string& directory) {
-  // A predecessor that was killed holds the lock until the kernel has freed its memory.
-  return DirectoryLock::take(directory, "another agent runs", "give each its own --dir", std::chrono::seconds(5));
+  return DirectoryLock::take(directory, "another agent runs", "give each its own --dir");
 }
 
 SocketDirectory::SocketDirectory(const std::string& directory)

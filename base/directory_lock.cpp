@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace regroup {
@@ -18,22 +21,48 @@ std::string host_name() {
   return host;
 }
 
-// "(pid 7)", or "(pid 7 on HOST)": a directory may be another machine's, too.
-std::string holder_in(int fd) {
+struct Holder {
+  std::string pid;   // digits; empty: it has not said
+  std::string host;  // empty: this one
+};
+
+Holder holder_in(int fd) {
   char text[300] = "";
   const ssize_t size = ::pread(fd, text, sizeof text - 1, 0);
-  const std::string said(text, size > 0 ? static_cast<std::size_t>(size) : 0);
-  const auto blank = said.find(' ');
-  const std::string pid = said.substr(0, blank);
-  if (pid.empty() || pid.find_first_not_of("0123456789") != std::string::npos) return "(it has not said its pid)";
-  const std::string host = blank == std::string::npos ? "" : said.substr(blank + 1, said.find('\n') - blank - 1);
-  return "(pid " + pid + (host.empty() || host == host_name() ? "" : " on " + host) + ")";
+  std::istringstream said(std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0));
+  Holder holder;
+  said >> holder.pid >> holder.host;
+  if (holder.pid.find_first_not_of("0123456789") != std::string::npos) return {};
+  if (holder.host == host_name()) holder.host.clear();
+  return holder;
 }
+
+std::string to_string(const Holder& holder) {
+  if (holder.pid.empty()) return "(it has not said its pid)";
+  return "(pid " + holder.pid + (holder.host.empty() ? "" : " on " + holder.host) + ")";
+}
+
+// A process that was killed keeps its locks until the kernel has freed its memory.
+bool is_ending(const Holder& holder) {
+  if (!holder.host.empty() || holder.pid.empty()) return false;
+  std::ifstream stat("/proc/" + holder.pid + "/stat");
+  std::string line;
+  if (!std::getline(stat, line)) return true;
+  constexpr unsigned kExiting = 0x4;  // PF_EXITING
+  std::istringstream after_name(line.substr(line.rfind(')') + 1));
+  std::string state, parent, group, session, terminal, terminal_group;
+  unsigned flags = 0;
+  after_name >> state >> parent >> group >> session >> terminal >> terminal_group >> flags;
+  return state == "Z" || (flags & kExiting) != 0;
+}
+
+constexpr std::chrono::milliseconds kForTheLiving{300};
+constexpr std::chrono::milliseconds kForTheEnding{5000};
 
 }  // namespace
 
 Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const std::string& holder,
-                                          const std::string& advice, std::chrono::milliseconds patience) {
+                                          const std::string& advice) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return Error{Code::kBadInput, "cannot make the directory " + directory + ": " + error.message()};
@@ -41,12 +70,13 @@ Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const st
   DirectoryLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (lock.fd_ < 0)
     return Error{Code::kBadInput, "cannot write into the directory " + directory + ": " + std::strerror(errno)};
-  const auto until = std::chrono::steady_clock::now() + patience;
+  const auto begin = std::chrono::steady_clock::now();
   while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
       return Error{Code::kBadInput, "cannot lock " + path + ": " + std::strerror(errno)};
-    if (std::chrono::steady_clock::now() >= until)
-      return Error{Code::kConflict, holder + " in " + directory + " " + holder_in(lock.fd_) + "; " + advice};
+    const Holder present = holder_in(lock.fd_);
+    if (std::chrono::steady_clock::now() - begin >= (is_ending(present) ? kForTheEnding : kForTheLiving))
+      return Error{Code::kConflict, holder + " in " + directory + " " + to_string(present) + "; " + advice};
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   const std::string said = std::to_string(::getpid()) + " " + host_name() + "\n";

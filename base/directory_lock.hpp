@@ -4,7 +4,6 @@
 
 #include "base/result.hpp"
 
-#include <chrono>
 #include <string>
 #include <utility>
 
@@ -12,10 +11,9 @@ namespace regroup {
 
 class DirectoryLock {
  public:
-  // Makes the directory if it is not there. Waits up to `patience` for its holder to end. kConflict: it is held; the
-  // error reads "HOLDER in DIR (pid N); ADVICE". kBadInput: it cannot be made, written or locked.
-  static Result<DirectoryLock> take(const std::string& directory, const std::string& holder, const std::string& advice,
-                                    std::chrono::milliseconds patience);
+  // Makes the directory if it is not there. kConflict: it is held; the error reads "HOLDER in DIR (pid N); ADVICE". It
+  // comes after 0.3 s, or after 5 s if the holder is ending. kBadInput: it cannot be made, written or locked.
+  static Result<DirectoryLock> take(const std::string& directory, const std::string& holder, const std::string& advice);
   DirectoryLock(DirectoryLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   DirectoryLock& operator=(DirectoryLock&& other) noexcept {
     std::swap(fd_, other.fd_);

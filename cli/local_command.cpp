@@ -93,7 +93,7 @@ Result<void> read_scenario(Arguments& arguments) {
 }
 
 Result<DirectoryLock> take_run_directory(const std::string& dir) {
-  return DirectoryLock::take(dir, "a run is going on", "stop it or give another --dir", std::chrono::milliseconds(300));
+  return DirectoryLock::take(dir, "a run is going on", "stop it or give another --dir");
 }
 
 // What would otherwise be found out at the end, or never.

@@ -207,9 +207,12 @@ void CoordinatorShell::tell_contact() {
 }
 
 void CoordinatorShell::log_trouble(const std::string& trouble) {
-  if (trouble == trouble_.copy()) return;
   trouble_.change([&](std::string& known) { known = trouble; });
-  if (!trouble.empty()) log::warn("etcd_trouble", {{"error", trouble}});
+  if (trouble.empty()) {
+    told_trouble_.is_over();
+  } else if (told_trouble_.is_news(trouble, std::chrono::steady_clock::now())) {
+    log::warn("etcd_trouble", {{"error", trouble}});
+  }
 }
 
 std::string CoordinatorShell::status_json() const {

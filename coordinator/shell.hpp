@@ -14,6 +14,7 @@
 #include "base/guarded.hpp"
 #include "base/inbox.hpp"
 #include "base/mutex.hpp"
+#include "base/trouble.hpp"
 #include "base/work_queue.hpp"
 #include "coordinator/core/coordinator.hpp"
 #include "coordinator/election.hpp"
@@ -50,7 +51,7 @@ class CoordinatorShell {
   WriteFinished read_back(const Write& write);
   void scan(const ScanCheckpoints& request);          // on the scanner's thread
   void tell_contact() REGROUP_REQUIRES(core_mutex_);  // when it changed
-  void log_trouble(const std::string& trouble);       // on the pulse's thread; when it changed
+  void log_trouble(const std::string& trouble);       // on the pulse's thread
 
   Store& store_;
   CoordinatorOptions options_;
@@ -60,6 +61,7 @@ class CoordinatorShell {
   Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged
   metrics::Guarded<std::string> trouble_;
+  Trouble told_trouble_;  // the pulse's thread
   std::atomic<bool> leads_{false}, pulse_under_way_{false};
   // Need no limit: the core has one write of a key and one scan of a job under way, and one pulse is.
   WorkQueue writer_, scanner_, pulse_;

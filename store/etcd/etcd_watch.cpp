@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/mutex.hpp"
+#include "base/trouble.hpp"
 
 #include <map>
 #include <thread>
@@ -86,11 +87,9 @@ class Follower {
     tell(cut);
   }
 
-  // Once for each cause, not for each attempt.
   void log_trouble(const Error& error) {
-    if (error.context == trouble_) return;
-    trouble_ = error.context;
-    log::warn("etcd_watch_waits", {{"prefix", prefix_}, {"error", trouble_}});
+    if (trouble_.is_news(error.context, steady_clock::now()))
+      log::warn("etcd_watch_waits", {{"prefix", prefix_}, {"error", error.context}});
   }
 
   // Brings the cache to the present. As a reset: everything. As a repair: what differs, if anything.
@@ -101,7 +100,7 @@ class Follower {
       log_trouble(listing.error());
       return false;
     }
-    trouble_.clear();
+    trouble_.is_over();
     if (listing->revision < next_ - 1 || (cluster_ != 0 && cluster != cluster_)) {
       log::warn("etcd_is_another_one",
                 {{"prefix", prefix_}, {"revision", listing->revision}, {"known_revision", next_ - 1}});
@@ -219,7 +218,7 @@ class Follower {
   std::int64_t next_ = 1;                      // first revision not yet told
   std::uint64_t cluster_ = 0;
   bool told_connected_ = true;
-  std::string trouble_;  // as last logged
+  Trouble trouble_;
 
   Mutex mutex_;
   Condition wake_;

@@ -12,8 +12,6 @@
 namespace regroup {
 namespace {
 
-using std::chrono::milliseconds;
-
 class DirectoryLockTest : public ::testing::Test {
  protected:
   DirectoryLockTest() {
@@ -21,8 +19,8 @@ class DirectoryLockTest : public ::testing::Test {
     dir_ = ::mkdtemp(name);
   }
   ~DirectoryLockTest() override { std::filesystem::remove_all(dir_); }
-  static Result<DirectoryLock> take(const std::string& dir, milliseconds patience = milliseconds(0)) {
-    return DirectoryLock::take(dir, "a run is going on", "give another --dir", patience);
+  static Result<DirectoryLock> take(const std::string& dir) {
+    return DirectoryLock::take(dir, "a run is going on", "give another --dir");
   }
   std::string dir_;
 };
@@ -63,7 +61,7 @@ TEST_F(DirectoryLockTest, it_ends_with_its_holder_and_what_it_left_in_the_file_d
   EXPECT_EQ(held, 'y');
   EXPECT_FALSE(take(dir_));
   ::kill(child, SIGKILL);
-  EXPECT_TRUE(take(dir_, milliseconds(10'000)));  // the kernel may need a moment
+  EXPECT_TRUE(take(dir_));  // also while the kernel needs a moment
   ::waitpid(child, nullptr, 0);
   ::close(ready[0]);
   ::close(ready[1]);

@@ -118,6 +118,13 @@ def strange_environment(world: World) -> None:
     err = world.cli("local", job, "--dir", world.fresh("refused"), "--worker-env", "ATEN_CPU_CAPABILITY", status=2)[1]
     check("--worker-env: 'ATEN_CPU_CAPABILITY': write NAME=VALUE" in err, err)
 
+    directory = world.fresh("not-a-directory-for-etcd")
+    os.makedirs(os.path.join(directory, "etcd"))
+    with open(os.path.join(directory, "etcd", "data"), "w", encoding="ascii"):
+        pass
+    err = world.cli("local", job, "--dir", directory, status=1)[1]
+    check("etcd ended at its start: failed to list data directory: " in err and "not a directory" in err, err)
+
 
 def _unix_sockets(pid: str) -> list[str]:
     """Paths that a process listens on or was dialled at."""
