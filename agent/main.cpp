@@ -30,7 +30,9 @@ Result<std::unique_ptr<metrics::HttpServer>> serve_pages(const agent::AgentShell
   pages.metrics = [&shell] { return metrics::to_prometheus(shell.counters(), {"regroup-agent", version()}); };
   pages.health = [&shell] {
     const bool registered = shell.counters().registered;
-    return metrics::Health{registered, registered ? "registered" : "not registered in etcd; workers go on"};
+    if (registered) return metrics::Health{true, "registered"};
+    const std::string trouble = shell.trouble();
+    return metrics::Health{false, "not registered in etcd; workers go on" + (trouble.empty() ? "" : ": " + trouble)};
   };
   pages.status = [&shell] { return shell.status_json(); };
   auto server = metrics::HttpServer::start(address, pages);

@@ -20,6 +20,16 @@ std::shared_ptr<Lease> NodeLease::lease() const {
   return lease_;
 }
 
+std::string NodeLease::trouble() const {
+  const LockGuard lock(mutex_);
+  return trouble_;
+}
+
+void NodeLease::set_trouble(const std::string& text) {
+  const LockGuard lock(mutex_);
+  trouble_ = text;
+}
+
 std::int64_t NodeLease::id() const {
   const auto held = lease();
   return held ? held->id() : 0;
@@ -60,6 +70,7 @@ bool NodeLease::have_lease() {
   });
   if (!granted) {
     log::warn("lease_not_granted", {{"error", to_string(granted.error())}});
+    set_trouble(granted.error().context);
     return false;
   }
   const LockGuard lock(mutex_);
@@ -99,9 +110,11 @@ bool NodeLease::claim(const std::string& node_record) {
   if (taken) {
     claimed_ = registered_ = true;
     conflict_since_.reset();
+    set_trouble("");
     log::info("registered", {{"key", options_.node_key}, {"lease_ms", held->ttl().count()}});
     return true;
   }
+  set_trouble(taken.error().context);
   if (holder.empty()) {
     log::warn("not_registered", {{"error", to_string(taken.error())}});
     return false;

@@ -49,6 +49,8 @@ class NodeLease {
 
   [[nodiscard]] bool lost() const { return lost_; }              // and not taken again yet
   [[nodiscard]] bool registered() const { return registered_; }  // lease and name are held, as far as we know
+  // Why the last take() did not get both; empty: it did.
+  [[nodiscard]] std::string trouble() const;
   // Gives both up: everything written under the lease goes at once. Blocks for as long as one call to etcd may.
   void leave();
 
@@ -58,6 +60,7 @@ class NodeLease {
   bool claim(const std::string& node_record);
   [[nodiscard]] bool left_by_us(const std::string& record) const;
   [[nodiscard]] std::shared_ptr<Lease> lease() const;
+  void set_trouble(const std::string& text);
 
   Store& store_;
   const NodeLeaseOptions options_;
@@ -70,6 +73,7 @@ class NodeLease {
   mutable Mutex mutex_;
   std::shared_ptr<Lease> lease_ REGROUP_GUARDED_BY(mutex_);
   bool left_ REGROUP_GUARDED_BY(mutex_) = false;
+  std::string trouble_ REGROUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace regroup::agent

@@ -33,6 +33,7 @@ class RecordWriter {
   void erase_leased(const std::string& key);
 
   [[nodiscard]] bool registered() const { return lease_.registered(); }
+  [[nodiscard]] std::string trouble() const { return lease_.trouble(); }
   // Writes nothing more; everything leased goes at once. Blocks for as long as one call to etcd may.
   void leave();
 

@@ -134,6 +134,11 @@ metrics::AgentCounters AgentShell::counters() const {
   return counters;
 }
 
+std::string AgentShell::trouble() const {
+  const LockGuard core_lock(core_mutex_);
+  return records_ ? records_->trouble() : "";
+}
+
 std::string AgentShell::status_json() const {
   const LockGuard core_lock(core_mutex_);
   nlohmann::json status = {{"node", options_.facts.node.value},

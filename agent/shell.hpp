@@ -46,6 +46,7 @@ class AgentShell {
   // Any thread; made when asked for.
   [[nodiscard]] metrics::AgentCounters counters() const;
   [[nodiscard]] std::string status_json() const;
+  [[nodiscard]] std::string trouble() const;  // why the node is not registered, as far as known
 
  private:
   AgentShell(Store& store, ShellOptions options);

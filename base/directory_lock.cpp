@@ -73,7 +73,8 @@ Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const st
   const auto begin = std::chrono::steady_clock::now();
   while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
-      return Error{Code::kBadInput, "cannot lock " + path + ": " + std::strerror(errno)};
+      return Error{Code::kBadInput, "cannot lock " + path + ": " + std::strerror(errno) +
+                                        "; choose a directory whose file system has locks"};
     const Holder present = holder_in(lock.fd_);
     if (std::chrono::steady_clock::now() - begin >= (is_ending(present) ? kForTheEnding : kForTheLiving))
       return Error{Code::kConflict, holder + " in " + directory + " " + to_string(present) + "; " + advice};

@@ -130,7 +130,8 @@ def etcd_away(world: World) -> None:
         eventually("the coordinator's log says it", lambda: "etcd_out_of_contact" in cluster.said("c1"))
         for name in ("c1", "n1"):
             eventually(f"{name} says why", lambda: "Connection refused" in cluster.said(name))
-        eventually("its page says why", lambda: "Connection refused" in fetch(cluster.ports["c1"], "/healthz")[1])
+            eventually(f"{name}'s page says why",
+                       lambda: "Connection refused" in fetch(cluster.ports[name], "/healthz")[1])
         check(metric(cluster.ports["c1"], "regroup_store_connected") == 0)
         cluster.start_etcd()
         for name in ("c1", "n1"):
