@@ -40,7 +40,8 @@ Result<void> add_labels(const Options& o, std::map<std::string, std::string>& la
 }  // namespace
 
 void add_options(CLI::App& app, Options& o) {
-  app.add_option("--etcd", o.etcd, "endpoints, separated by commas")->capture_default_str();
+  app.add_option("--etcd", o.etcd, "HOST:PORT, several with commas; https:// in front means TLS")
+      ->capture_default_str();
   app.add_option("--cluster", o.shell.facts.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--node", o.node, "this node's name, unique in the cluster (default: the host name)");
   app.add_option("--dir", o.directory, "journal, lock and sockets; one agent a directory")->required();

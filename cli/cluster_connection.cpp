@@ -6,7 +6,9 @@
 namespace regroup::cli {
 
 void add_cluster_options(CLI::App& command, ClusterChoice& choice) {
-  command.add_option("--etcd", choice.etcd, "of etcd")->capture_default_str()->type_name("HOST:PORT[,...]");
+  command.add_option("--etcd", choice.etcd, "of etcd; https:// in front means TLS")
+      ->capture_default_str()
+      ->type_name("HOST:PORT[,...]");
   command.add_option("--cluster", choice.name, "name of the cluster: the part of etcd's keys that is its own")
       ->capture_default_str()
       ->type_name("NAME");

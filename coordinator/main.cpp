@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
       "Run two or three with different --id; one leads, the others take over within seconds. Keeps no state of its "
       "own: kill it whenever you like."};
   app.set_version_flag("--version", version_line("regroup-coordinator"));
-  app.add_option("--etcd", etcd, "endpoints, separated by commas")->capture_default_str();
+  app.add_option("--etcd", etcd, "HOST:PORT, several with commas; https:// in front means TLS")->capture_default_str();
   app.add_option("--cluster", options.cluster, "name under which everything lies in etcd")->capture_default_str();
   app.add_option("--id", options.id, "name of this coordinator, for people")->capture_default_str();
   add_tls_options(app, etcd_options);

@@ -73,11 +73,12 @@ def interrupted(world: World) -> None:
 
 
 # What hosts of etcd, clusters behind proxies and other people's job scripts have set: nothing of it reaches etcd or a
-# worker. With ATEN_CPU_CAPABILITY in a worker the bits would be others.
+# worker. With MKL_CBWR in a worker the bits would be others.
 STRANGE = {
     "ETCD_NAME": "n1", "ETCD_DATA_DIR": "/nowhere", "ETCD_LISTEN_CLIENT_URLS": "http://0.0.0.0:2379",
     "ETCD_CONFIG_FILE": "/nowhere.yml", "ETCDCTL_ENDPOINTS": "10.0.0.1:1", "http_proxy": "http://127.0.0.1:9",
     "https_proxy": "http://127.0.0.1:9", "grpc_proxy": "http://127.0.0.1:9", "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
     "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_NUM_THREADS": "x", "OMP_NUM_THREADS": "3", "MALLOC_PERTURB_": "7",
     "GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=4096", "LD_BIND_NOW": "1",
 }  # yapf: disable
@@ -89,6 +90,13 @@ def agent_log(directory: str, event: str) -> str:
         return next((line for line in file if f"event={event} " in line), "")
 
 
+def fingerprint(directory: str) -> str:
+    """As the newest checkpoint of a run has it."""
+    checkpoints = os.path.join(directory, "checkpoints")
+    with open(os.path.join(checkpoints, max(os.listdir(checkpoints)), "MANIFEST.json"), encoding="utf-8") as file:
+        return json.load(file)["fingerprint"]
+
+
 def strange_environment(world: World) -> None:
     """The caller's variables change nothing; --worker-env does, and says so. The directory of a run is its own."""
     digest = world.digest()
@@ -98,6 +106,7 @@ def strange_environment(world: World) -> None:
                           text=True, timeout=120, check=False)
     check(done.returncode == 0, done.stderr)
     check(json.loads(done.stdout)["weights_sha256"] == digest, "other bits")
+    plain = fingerprint(directory)
     left_out, given = (agent_log(directory, event)
                        for event in ("worker_environment_left_out", "worker_environment"))
     for name in ("ATEN_CPU_CAPABILITY", "OMP_NUM_THREADS", "MALLOC_PERTURB_"):
@@ -106,15 +115,17 @@ def strange_environment(world: World) -> None:
 
     directory = world.fresh("its-own-directory")
     job = world.job("its-own-directory", steps=100000)
-    setting = "ATEN_CPU_CAPABILITY=default"
+    setting = "MKL_CBWR=COMPATIBLE"
     process = start_local(world, job, directory, "--worker-env", setting)
     eventually("a step is committed", lambda: committed(directory), 60)
     err = world.cli("local", job, "--dir", directory, status=1, timeout=5)[1]
     check(f"a run is going on in {directory} (pid {process.pid}); stop it or give another --dir" in err, err)
     check(setting in agent_log(directory, "worker_environment"), "not in the log")
     process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    err = process.communicate(timeout=60)[1]
+    check(err.rstrip().endswith(f" --worker-env '{setting}'"), "to go on it takes the same setting:", err)
+    steered = fingerprint(directory)
+    check(steered.endswith(" " + setting) and not steered.startswith(plain), plain, steered)
     err = world.cli("local", job, "--dir", world.fresh("refused"), "--worker-env", "ATEN_CPU_CAPABILITY", status=2)[1]
     check("--worker-env: 'ATEN_CPU_CAPABILITY': write NAME=VALUE" in err, err)
 
