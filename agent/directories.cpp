@@ -11,7 +11,7 @@ namespace regroup::agent {
 namespace fs = std::filesystem;
 
 Result<DirectoryLock> take_directory(const std::string& directory) {
-  return DirectoryLock::take(directory, "another agent runs", "give each its own --dir");
+  return DirectoryLock::take(directory, "an agent runs", "give each its own --dir");
 }
 
 SocketDirectory::SocketDirectory(const std::string& directory)

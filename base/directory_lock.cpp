@@ -24,6 +24,7 @@ std::string host_name() {
 struct Holder {
   std::string pid;   // digits; empty: it has not said
   std::string host;  // empty: this one
+  std::string what = "something goes on";
 };
 
 Holder holder_in(int fd) {
@@ -32,6 +33,7 @@ Holder holder_in(int fd) {
   std::istringstream said(std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0));
   Holder holder;
   said >> holder.pid >> holder.host;
+  if (std::string what; std::getline(said >> std::ws, what)) holder.what = what;
   if (holder.pid.find_first_not_of("0123456789") != std::string::npos) return {};
   if (holder.host == host_name()) holder.host.clear();
   return holder;
@@ -61,7 +63,7 @@ constexpr std::chrono::milliseconds kForTheEnding{5000};
 
 }  // namespace
 
-Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const std::string& holder,
+Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const std::string& what,
                                           const std::string& advice) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -77,10 +79,10 @@ Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const st
                                         "; choose a directory whose file system has locks"};
     const Holder present = holder_in(lock.fd_);
     if (std::chrono::steady_clock::now() - begin >= (is_ending(present) ? kForTheEnding : kForTheLiving))
-      return Error{Code::kConflict, holder + " in " + directory + " " + to_string(present) + "; " + advice};
+      return Error{Code::kConflict, present.what + " in " + directory + " " + to_string(present) + "; " + advice};
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  const std::string said = std::to_string(::getpid()) + " " + host_name() + "\n";
+  const std::string said = std::to_string(::getpid()) + " " + host_name() + "\n" + what + "\n";
   // On a full disk it is held all the same, by nobody known.
   if (::ftruncate(lock.fd_, 0) == 0) (void)!::pwrite(lock.fd_, said.data(), said.size(), 0);
   return lock;

@@ -11,9 +11,10 @@ namespace regroup {
 
 class DirectoryLock {
  public:
-  // Makes the directory if it is not there. kConflict: it is held; the error reads "HOLDER in DIR (pid N); ADVICE". It
-  // comes after 0.3 s, or after 5 s if the holder is ending. kBadInput: it cannot be made, written or locked.
-  static Result<DirectoryLock> take(const std::string& directory, const std::string& holder, const std::string& advice);
+  // Makes the directory if it is not there. `what` says what goes on there while it is held, such as "an agent runs".
+  // kConflict: another one holds it; the error reads "WHAT in DIR (pid N); ADVICE", with its what. It comes after 0.3
+  // s, or after 5 s if the holder is ending. kBadInput: it cannot be made, written or locked.
+  static Result<DirectoryLock> take(const std::string& directory, const std::string& what, const std::string& advice);
   DirectoryLock(DirectoryLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   DirectoryLock& operator=(DirectoryLock&& other) noexcept {
     std::swap(fd_, other.fd_);

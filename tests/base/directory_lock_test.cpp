@@ -38,10 +38,11 @@ TEST_F(DirectoryLockTest, who_comes_second_is_told_at_once_who_was_first) {
 TEST_F(DirectoryLockTest, another_machines_holder_is_named_with_its_host) {
   const auto first = take(dir_);
   ASSERT_TRUE(first);
-  std::ofstream(dir_ + "/lock") << "12 elsewhere\n";
-  EXPECT_NE(take(dir_).error().context.find("(pid 12 on elsewhere)"), std::string::npos);
+  std::ofstream(dir_ + "/lock") << "12 elsewhere\nan agent runs\n";
+  EXPECT_EQ(take(dir_).error().context, "an agent runs in " + dir_ + " (pid 12 on elsewhere); give another --dir");
   std::ofstream(dir_ + "/lock") << "what is this";
-  EXPECT_NE(take(dir_).error().context.find("(it has not said its pid)"), std::string::npos);
+  EXPECT_EQ(take(dir_).error().context,
+            "something goes on in " + dir_ + " (it has not said its pid); give another --dir");
 }
 
 TEST_F(DirectoryLockTest, it_ends_with_its_holder_and_what_it_left_in_the_file_does_not_count) {

@@ -257,7 +257,7 @@ def strange_nodes(world: World) -> None:
         eventually("n1 is there", lambda: fetch(cluster.ports["n1"], "/healthz")[0] == 200)
         # One directory.
         cluster.agent("second", directory=os.path.join(cluster.dir, "n1"))
-        refusal = f"another agent runs in {cluster.dir}/n1 (pid {cluster.processes['n1'].pid})"
+        refusal = f"an agent runs in {cluster.dir}/n1 (pid {cluster.processes['n1'].pid})"
         check(cluster.processes["second"].wait(20) == 2 and refusal in cluster.said("second"), cluster.said("second"))
         # An old program.
         record = json.loads(cluster.etcdctl("get", "--print-value-only", "/regroup/default/nodes/n1"))
