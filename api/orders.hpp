@@ -5,7 +5,7 @@
 namespace regroup {
 
 // Which sample stands at which number: raised when moe/data draws samples in another order.
-inline constexpr int kSampleOrder = 1;
+inline constexpr int kSampleOrder = 2;
 // In which order sums are added, and in what precision: raised when a step of the same samples gives other bits.
 inline constexpr int kSums = 1;
 

@@ -1,10 +1,10 @@
 #include "moe/data/dataset.hpp"
 
 #include "base/check.hpp"
-#include "base/json_fields.hpp"
 #include "moe/data/checksum.hpp"
 #include "moe/data/index_file.hpp"
 #include "moe/data/mapped_file.hpp"
+#include "moe/data/set_record.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -12,61 +12,20 @@
 namespace regroup {
 namespace {
 
-// PREFIX.json, as far as a reader needs it.
-struct Record {
-  std::int64_t num_tokens = -1;
-  std::int64_t max_token = -1;
-  std::int64_t vocab_size = -1;               // of the tokenizer; -1 = not said
-  std::string bin_xxh3, idx_xxh3, sums_xxh3;  // sums_xxh3: empty without .sums
-  std::string tokenizer;                      // kind and checksum; "" = not said
-};
-
-Record read_fields(const json::Field& in) {
-  const auto count = [&](const char* key) {
-    const auto value = in[key].integer<std::int64_t>();
-    if (value < 0) in[key].fail("is below 0");
-    return value;
-  };
-  const auto checksum = [&](const char* key) {
-    auto text = in[key].string();
-    if (text.empty()) in[key].fail("is empty");
-    return text;
-  };
-  const auto text = [&](const char* key) {
-    const auto found = in.find(key);
-    return found ? found->string() : std::string();
-  };
-  Record record;
-  record.num_tokens = count("num_tokens");
-  record.max_token = count("max_token");
-  if (const auto found = in.find("vocab_size")) record.vocab_size = found->integer<std::int64_t>();
-  record.bin_xxh3 = checksum("bin_xxh3");
-  record.idx_xxh3 = checksum("idx_xxh3");
-  record.sums_xxh3 = text("sums_xxh3");
-  record.tokenizer = text("tokenizer") + (text("tokenizer_xxh3").empty() ? "" : " " + text("tokenizer_xxh3"));
-  return record;
-}
-
-Result<Record> read_record(const MappedFile& file) {
-  auto record = json::read_json({file.bytes().data(), file.bytes().size()}, file.path(), read_fields, Code::kCorrupt);
-  if (!record) return Error{Code::kCorrupt, record.error().context + "; it was cut or damaged: prepare the data again"};
-  return record;
-}
-
 class MappedDataset final : public Dataset {
  public:
   MappedFile bin, sums, idx, json;
   IndexHeader header;
-  Record record;
+  SetRecord record;
   std::int64_t vocab_size = 0, sequence_length = 0;
   std::uint64_t seed = 0;
-  std::string digest_text;
+  std::string prefix, digest_text;
 
   [[nodiscard]] std::int64_t num_tokens() const override { return header.num_tokens; }
   [[nodiscard]] std::int64_t num_documents() const override { return header.num_documents; }
   [[nodiscard]] std::int64_t num_sequences() const override { return (header.num_tokens - 1) / sequence_length; }
   [[nodiscard]] std::string digest() const override { return digest_text; }
-  [[nodiscard]] std::string tokenizer() const override { return record.tokenizer; }
+  [[nodiscard]] std::string tokenizer() const override { return record.tokenizer_name(); }
 
   Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
     CHECK(sample_index >= 0 && static_cast<std::int64_t>(tokens.size()) == sequence_length + 1, "sample", sample_index,
@@ -82,18 +41,15 @@ class MappedDataset final : public Dataset {
     return {};
   }
 
+  [[nodiscard]] SamplePlace where(std::int64_t sample_index) const override {
+    const std::int64_t first = first_token(sample_index);
+    return {prefix, sample_index / num_sequences(), first / sequence_length, first, first_document_behind(first) - 1};
+  }
+
   void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
     const std::int64_t first = first_token(sample_index);
     starts.assign(1, 0);
-    std::int64_t low = 0, high = header.num_documents;  // the first document that begins behind `first`
-    while (low < high) {
-      const std::int64_t middle = low + (high - low) / 2;
-      if (document_begin(idx.bytes(), header, middle) > first) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
+    std::int64_t low = first_document_behind(first);
     for (; low < header.num_documents; ++low) {
       const std::int64_t begin = document_begin(idx.bytes(), header, low) - first;
       if (begin >= sequence_length) break;
@@ -147,6 +103,18 @@ class MappedDataset final : public Dataset {
     const auto index = static_cast<std::uint64_t>(sample_index);
     return static_cast<std::int64_t>(permute(index % n, n, seed, index / n)) * sequence_length;
   }
+  [[nodiscard]] std::int64_t first_document_behind(std::int64_t position) const {
+    std::int64_t low = 0, high = header.num_documents;
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (document_begin(idx.bytes(), header, middle) > position) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  }
   [[nodiscard]] std::int64_t token(std::int64_t position) const {
     if (header.token_bytes == 2) {
       std::uint16_t value;
@@ -160,7 +128,7 @@ class MappedDataset final : public Dataset {
 };
 
 Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) {
-  auto record = read_record(data.json);
+  auto record = read_set_record({data.json.bytes().data(), data.json.bytes().size()}, data.json.path());
   if (!record) return record.error();
   data.record = *record;
   if (idx_checksum != record->idx_xxh3)
@@ -171,6 +139,10 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
     return Error{Code::kCorrupt, data.json.path() + " speaks of " + std::to_string(record->num_tokens) + " tokens, " +
                                      data.idx.path() + " of " + std::to_string(data.header.num_tokens) +
                                      "; prepare the data again"};
+  if (record->num_documents >= 0 && record->num_documents != data.header.num_documents)
+    return Error{Code::kCorrupt, data.json.path() + " speaks of " + std::to_string(record->num_documents) +
+                                     " documents, " + data.idx.path() + " of " +
+                                     std::to_string(data.header.num_documents) + "; prepare the data again"};
   if (record->max_token >= data.vocab_size)
     return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) +
                                       ", but the model's vocab_size is " + std::to_string(data.vocab_size)};
@@ -204,6 +176,7 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::i
   data->vocab_size = vocab_size;
   data->sequence_length = sequence_length;
   data->seed = seed;
+  data->prefix = prefix;
   auto idx = MappedFile::open(prefix + ".idx");
   if (!idx) return idx.error();
   auto bin = MappedFile::open(prefix + ".bin");

@@ -20,6 +20,13 @@
 
 namespace regroup {
 
+// Where a sample's tokens lie.
+struct SamplePlace {
+  std::string prefix;                                        // of its set
+  std::int64_t data_epoch = 0;                               // how often the whole set was drawn before
+  std::int64_t sequence = 0, first_token = 0, document = 0;  // of the set; the document that holds the first token
+};
+
 class Dataset {
  public:
   // Checks the index against the tokens' file (magic, version, sizes, offsets), the record in PREFIX.json if there is
@@ -43,6 +50,7 @@ class Dataset {
   // first one 0 whether a document begins there or goes on. So attention that must not cross documents stays within
   // [starts[k], starts[k + 1]).
   virtual void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const = 0;
+  [[nodiscard]] virtual SamplePlace where(std::int64_t sample_index) const = 0;
   // Hex xxh3 of .idx and .json (of .bin too where there is no .json): pins the data of a job. Of a mixture: of all
   // digests and shares.
   [[nodiscard]] virtual std::string digest() const = 0;

@@ -1,6 +1,7 @@
 #include "moe/data/index_file.hpp"
 
 #include <cstring>
+#include <iterator>
 
 namespace regroup {
 namespace {
@@ -35,6 +36,53 @@ std::string encode_index_header(int token_bytes, std::int64_t num_documents) {
   return out;
 }
 
+namespace {
+
+const char* name_of_type(std::uint8_t type) {
+  constexpr const char* kNames[] = {"u8", "i8", "i16", "i32", "i64", "f64", "f32", "u16"};
+  return type >= 1 && type <= std::size(kNames) ? kNames[type - 1] : "no type of Megatron's";
+}
+
+Result<void> read_lengths(IndexHeader& header, const char* lengths, const char* offsets, std::int64_t bin_bytes) {
+  for (std::int64_t i = 0; i < header.num_sequences; ++i) {
+    const auto length = load<std::int32_t>(lengths + i * 4);
+    if (length < 0) return corrupt("sequence " + std::to_string(i) + " has the length " + std::to_string(length));
+    const auto offset = load<std::int64_t>(offsets + i * 8);
+    if (offset != header.num_tokens * header.token_bytes)
+      return corrupt("sequence " + std::to_string(i) + " begins at byte " + std::to_string(offset) + ", expected " +
+                     std::to_string(header.num_tokens * header.token_bytes));
+    header.num_tokens += length;
+    if (header.num_tokens * header.token_bytes > bin_bytes)
+      return corrupt("sequence " + std::to_string(i) + " ends at byte " +
+                     std::to_string(header.num_tokens * header.token_bytes) + ", but the .bin beside it has " +
+                     std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
+  }
+  if (bin_bytes != header.num_tokens * header.token_bytes)
+    return corrupt("it speaks of " + std::to_string(header.num_tokens) + " tokens, " +
+                   std::to_string(header.num_tokens * header.token_bytes) + " bytes, but the .bin beside it has " +
+                   std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
+  return {};
+}
+
+Result<void> check_document_index(const char* document_index, std::int64_t entries, std::int64_t sequences) {
+  std::int64_t previous = 0;
+  for (std::int64_t i = 0; i < entries; ++i) {
+    const auto first = load<std::int64_t>(document_index + i * 8);
+    if ((i == 0 && first != 0) || first < previous || first > sequences)
+      return corrupt("document " + std::to_string(i) + " begins at sequence " + std::to_string(first) + " of " +
+                     std::to_string(sequences) + ", the one before it at " + std::to_string(previous));
+    previous = first;
+  }
+  if (previous != sequences)
+    return corrupt("its document index ends at sequence " + std::to_string(previous) + " of " +
+                   std::to_string(sequences) +
+                   ": where the documents behind begin is lost, as in what old versions of Megatron merged; "
+                   "make it anew");
+  return {};
+}
+
+}  // namespace
+
 Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_bytes) {
   const auto size = static_cast<std::int64_t>(bytes.size());
   if (size < kIndexHeaderBytes)
@@ -45,14 +93,17 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
   if (version != 1) return corrupt("its version is " + std::to_string(version) + ", expected 1");
   const auto type = load<std::uint8_t>(bytes.data() + 17);
   if (type != kTypeUint16 && type != kTypeInt32)
-    return corrupt("its token type is " + std::to_string(type) + ", expected 8 (u16) or 4 (i32)");
+    return corrupt("its token type is " + std::to_string(type) + " (" + name_of_type(type) +
+                   "), expected 8 (u16) or 4 (i32)");
   const auto sequences = load<std::int64_t>(bytes.data() + 18);
   const auto documents = load<std::int64_t>(bytes.data() + 26);
   if (sequences < 0 || documents < 1 || sequences > size / 12 || documents > size / 8)
-    return corrupt("it speaks of " + std::to_string(sequences) + " sequences, more than its " + std::to_string(size) +
-                   " bytes can hold: it was cut or damaged");
+    return corrupt("it speaks of " + std::to_string(sequences) + " sequences and " + std::to_string(documents) +
+                   " entries of the document index, which its " + std::to_string(size) +
+                   " bytes cannot hold: it was cut or damaged");
   const std::int64_t needed = kIndexHeaderBytes + sequences * 12 + documents * 8;
-  if (size != needed && size != needed + sequences)  // an optional byte a sequence: its mode
+  const bool has_modes = size == needed + sequences;  // an optional byte a sequence
+  if (size != needed && !has_modes)
     return corrupt("it has " + std::to_string(size) + " bytes, its header asks for " + std::to_string(needed) +
                    ": it was cut or damaged");
 
@@ -62,28 +113,14 @@ Result<IndexHeader> decode_index(std::span<const char> bytes, std::int64_t bin_b
   header.num_documents = documents - 1;
   const char* lengths = bytes.data() + kIndexHeaderBytes;
   const char* offsets = lengths + sequences * 4;
-  for (std::int64_t i = 0; i < sequences; ++i) {
-    const auto length = load<std::int32_t>(lengths + i * 4);
-    if (length < 0) return corrupt("sequence " + std::to_string(i) + " has the length " + std::to_string(length));
-    const auto offset = load<std::int64_t>(offsets + i * 8);
-    if (offset != header.num_tokens * header.token_bytes)
-      return corrupt("sequence " + std::to_string(i) + " begins at byte " + std::to_string(offset) + ", expected " +
-                     std::to_string(header.num_tokens * header.token_bytes));
-    header.num_tokens += length;
-  }
   const char* document_index = offsets + sequences * 8;
-  std::int64_t previous = 0;
-  for (std::int64_t i = 0; i < documents; ++i) {
-    const auto first = load<std::int64_t>(document_index + i * 8);
-    if ((i == 0 && first != 0) || first < previous || first > sequences)
-      return corrupt("document " + std::to_string(i) + " begins at sequence " + std::to_string(first) + " of " +
-                     std::to_string(sequences));
-    previous = first;
-  }
-  if (bin_bytes != header.num_tokens * header.token_bytes)
-    return corrupt("it speaks of " + std::to_string(header.num_tokens) + " tokens, " +
-                   std::to_string(header.num_tokens * header.token_bytes) + " bytes, but the .bin beside it has " +
-                   std::to_string(bin_bytes) + ": one of them was cut or belongs to other data");
+  if (auto read = read_lengths(header, lengths, offsets, bin_bytes); !read) return read.error();
+  if (auto good = check_document_index(document_index, documents, sequences); !good) return good.error();
+  const char* modes = document_index + documents * 8;
+  for (std::int64_t i = 0; has_modes && i < sequences; ++i)
+    if (modes[i] != 0)
+      return corrupt("sequence " + std::to_string(i) + " has the mode " + std::to_string(int{modes[i]}) +
+                     ", expected 0: it holds no text");
   return header;
 }
 

@@ -1,5 +1,4 @@
 // mixed_dataset.cpp: several sets as one: mixture.hpp says whose sample comes next.
-#include "base/check.hpp"
 #include "moe/data/checksum.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/data/mixture.hpp"
@@ -9,25 +8,28 @@ namespace {
 
 class MixedDataset final : public Dataset {
  public:
-  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture, std::uint64_t seed)
-      : sets_(std::move(sets)), mixture_(std::move(mixture)), seed_(seed) {}
+  MixedDataset(std::vector<std::unique_ptr<Dataset>> sets, Mixture mixture)
+      : sets_(std::move(sets)), mixture_(std::move(mixture)) {}
 
   [[nodiscard]] std::int64_t num_tokens() const override { return sum(&Dataset::num_tokens); }
   [[nodiscard]] std::int64_t num_documents() const override { return sum(&Dataset::num_documents); }
   [[nodiscard]] std::int64_t num_sequences() const override { return sum(&Dataset::num_sequences); }
   Result<void> fill(std::int64_t sample_index, std::span<std::int64_t> tokens) const override {
-    CHECK(sample_index >= 0, "sample", sample_index);
-    const auto [source, sample] = mixture_.place(sample_index, seed_);
+    const auto [source, sample] = mixture_.place(sample_index);
     return sets_[static_cast<std::size_t>(source)]->fill(sample, tokens);
   }
   void document_starts(std::int64_t sample_index, std::vector<std::int32_t>& starts) const override {
-    const auto [source, sample] = mixture_.place(sample_index, seed_);
+    const auto [source, sample] = mixture_.place(sample_index);
     sets_[static_cast<std::size_t>(source)]->document_starts(sample, starts);
+  }
+  [[nodiscard]] SamplePlace where(std::int64_t sample_index) const override {
+    const auto [source, sample] = mixture_.place(sample_index);
+    return sets_[static_cast<std::size_t>(source)]->where(sample);
   }
   [[nodiscard]] std::string digest() const override {
     Xxh3 all;
     for (std::size_t i = 0; i < sets_.size(); ++i) {
-      const std::string line = sets_[i]->digest() + " " + std::to_string(mixture_.counts()[i]) + "\n";
+      const std::string line = sets_[i]->digest() + " " + std::to_string(mixture_.shares()[i]) + "\n";
       all.add(line.data(), line.size());
     }
     return all.hex();
@@ -47,7 +49,6 @@ class MixedDataset final : public Dataset {
   }
   std::vector<std::unique_ptr<Dataset>> sets_;
   Mixture mixture_;
-  std::uint64_t seed_;
 };
 
 }  // namespace
@@ -67,7 +68,7 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& so
   if (sets.size() == 1) return std::move(sets.front());
   auto mixture = Mixture::make(weights);
   if (!mixture) return mixture.error().within("data");
-  return std::unique_ptr<Dataset>(std::make_unique<MixedDataset>(std::move(sets), std::move(*mixture), seed));
+  return std::unique_ptr<Dataset>(std::make_unique<MixedDataset>(std::move(sets), std::move(*mixture)));
 }
 
 }  // namespace regroup

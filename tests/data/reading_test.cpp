@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <map>
+#include <numeric>
 
 namespace regroup {
 namespace {
@@ -27,52 +30,90 @@ class ReadingTest : public DataTest {
   }
 };
 
-TEST(Mixture, every_period_holds_the_exact_counts_and_every_set_comes_without_gap_or_repeat) {
-  const double weights[] = {0.7, 0.2, 0.09, 0.01};
-  const auto mixture = Mixture::make(weights);
-  ASSERT_TRUE(mixture);
-  const auto& counts = mixture->counts();
-  // 45875.2, 13107.2, 5898.24, 655.36: the largest remainder gets what is left
-  EXPECT_EQ(counts, (std::vector<std::int64_t>{45875, 13107, 5898, 656}));
-  std::vector<std::vector<bool>> seen(4);
-  for (int i = 0; i < 4; ++i)
-    seen[static_cast<std::size_t>(i)].resize(static_cast<std::size_t>(3 * counts[static_cast<std::size_t>(i)]));
-  for (std::int64_t sample = 0; sample < 3 * 65536; ++sample) {
-    const auto place = mixture->place(sample, 9);
-    auto& set = seen[static_cast<std::size_t>(place.source)];
-    ASSERT_LT(place.sample, static_cast<std::int64_t>(set.size()));
-    ASSERT_FALSE(set[static_cast<std::size_t>(place.sample)]);
-    set[static_cast<std::size_t>(place.sample)] = true;
+TEST(Mixture, every_set_comes_without_gap_or_repeat_and_every_run_of_samples_holds_its_share) {
+  std::vector<double> hundred(100, 1.0);
+  hundred.back() = 900;
+  for (const auto& [weights, slack] : std::vector<std::pair<std::vector<double>, double>>{
+           {{1, 1}, 1}, {{0.7, 0.3}, 1}, {{1, 1, 1}, 2}, {{0.7, 0.2, 0.09, 0.01}, 2}, {hundred, 4}}) {
+    const auto mixture = Mixture::make(weights);
+    ASSERT_TRUE(mixture);
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    std::vector<std::int64_t> drawn(weights.size());
+    std::vector<double> low(weights.size()), high(weights.size());  // drawn - share, over all beginnings
+    for (std::int64_t sample = 0; sample < 50'000; ++sample) {
+      const auto [source, its] = mixture->place(sample);
+      ASSERT_EQ(its, drawn.at(static_cast<std::size_t>(source))++);
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        const double off = static_cast<double>(drawn[i]) - static_cast<double>(sample + 1) * weights[i] / sum;
+        low[i] = std::min(low[i], off);
+        high[i] = std::max(high[i], off);
+      }
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i) EXPECT_LE(high[i] - low[i], slack + 1e-4) << i;
   }
-  for (const auto& set : seen) EXPECT_TRUE(std::all_of(set.begin(), set.end(), [](bool was) { return was; }));
 }
 
-TEST(Mixture, every_step_holds_each_set_s_share_to_within_two_samples) {
-  const double weights[] = {5, 3, 1, 1};
+TEST(Mixture, shares_are_exact_however_long_a_job_is) {
+  const double weights[] = {3, 7};
   const auto mixture = Mixture::make(weights);
   ASSERT_TRUE(mixture);
-  for (const std::int64_t step : {8, 64, 1024}) {
-    for (std::int64_t first = 0; first < 70000; first += step) {
-      std::int64_t of[4] = {};
-      for (std::int64_t sample = first; sample < first + step; ++sample) ++of[mixture->place(sample, 3).source];
-      for (int i = 0; i < 4; ++i)
-        ASSERT_LT(std::abs(static_cast<double>(of[i]) - static_cast<double>(step) * weights[i] / 10), 2)
-            << step << " " << first;
-    }
+  EXPECT_EQ(mixture->shares(), (std::vector<std::int64_t>{322122547, 751619277}));
+  for (const std::int64_t at : {std::int64_t{1'000'000'000}, std::int64_t{2'000'000'000} * 65536 * 64}) {
+    const auto one = mixture->place(at), next = mixture->place(at + 1);
+    EXPECT_NEAR(static_cast<double>(one.sample), static_cast<double>(at) * (one.source == 0 ? 0.3 : 0.7),
+                1 + static_cast<double>(at) * 1e-9);
+    EXPECT_NE(one, next);
   }
 }
 
 TEST(Mixture, places_are_frozen) {  // a job that is resumed by a newer program must see the same samples
-  const double weights[] = {2, 1};
+  const double weights[] = {2, 1, 4};
   const auto mixture = Mixture::make(weights);
   ASSERT_TRUE(mixture);
   std::vector<std::pair<int, std::int64_t>> first;
   for (const std::int64_t sample : {0, 1, 2, 3, 65536, 1'000'000'000}) {
-    const auto place = mixture->place(sample, 1);
+    const auto place = mixture->place(sample);
     first.emplace_back(place.source, place.sample);
   }
-  EXPECT_EQ(first, (std::vector<std::pair<int, std::int64_t>>{
-                       {0, 4793}, {0, 37561}, {0, 21177}, {1, 10254}, {0, 66916}, {0, 666680757}}));
+  EXPECT_EQ(first,
+            (std::vector<std::pair<int, std::int64_t>>{{2, 0}, {0, 0}, {2, 1}, {1, 0}, {2, 37449}, {0, 285714285}}));
+}
+
+TEST_F(ReadingTest, each_set_of_a_mixture_is_drawn_as_if_it_were_alone) {
+  PrepareOptions options;
+  std::string text[2];
+  for (int i = 0; i < 5000; ++i) {
+    char four[9];
+    std::snprintf(four, sizeof four, "%04d%04d", i, 5000 + i);
+    text[0].append(four, 4);
+    text[1].append(four + 4, 4);
+  }
+  for (const char* name : {"a", "b"}) {
+    write(name, text[name[0] - 'a']);
+    options.inputs = {path(name)};
+    options.prefix = path(std::string(name) + "-set");
+    ASSERT_TRUE(prepare(options));
+  }
+  auto mixed = Dataset::open({{path("a-set"), 1}, {path("b-set"), 1}}, 257, 4, 5);
+  auto first = Dataset::open(path("a-set"), 257, 4, 5);
+  ASSERT_TRUE(mixed && first);
+  std::map<std::pair<std::string, std::int64_t>, int> seen[2];
+  std::int64_t of_a = 0;
+  std::vector<std::int64_t> tokens(5), its(5);
+  for (std::int64_t i = 0; i < 20'000; ++i) {
+    const SamplePlace place = (*mixed)->where(i);
+    EXPECT_EQ(place.data_epoch, i / 10'000);
+    EXPECT_EQ(place.first_token, place.sequence * 4);
+    ++seen[i / 10'000][{place.prefix, place.sequence}];
+    if (place.prefix != path("a-set")) continue;
+    ASSERT_TRUE((*mixed)->fill(i, tokens));
+    ASSERT_TRUE((*first)->fill(of_a++, its));
+    ASSERT_EQ(tokens, its);
+  }
+  for (const auto& epoch : seen) {
+    EXPECT_EQ(epoch.size(), 10'000u);
+    for (const auto& [sample, times] : epoch) ASSERT_EQ(times, 1) << sample.first << " " << sample.second;
+  }
 }
 
 TEST(Mixture, weights_that_choose_nothing_are_refused) {
@@ -135,9 +176,8 @@ TEST_F(ReadingTest, two_sets_of_one_size_are_not_shuffled_alike) {
   const double weights[] = {1, 1};
   const auto mixture = Mixture::make(weights).value();
   std::map<std::int64_t, std::vector<std::int64_t>> of[2];
-  for (std::int64_t i = 0; i < 65536; ++i) {
-    const auto place = mixture.place(i, 5);
-    if (place.sample >= 100) continue;
+  for (std::int64_t i = 0; i < 200; ++i) {
+    const auto place = mixture.place(i);
     std::vector<std::int64_t> tokens(11);
     ASSERT_TRUE((*data)->fill(i, tokens));
     of[place.source][place.sample] = tokens;
@@ -215,7 +255,61 @@ TEST_F(ReadingTest, sets_made_by_megatron_are_read_as_they_are) {
   EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context, "m.bin holds token -");
   write("m.bin", bin.substr(0, 16));
   EXPECT_SAYS(Dataset::open(path("m"), 10, 4, 1).error().context,
-              "it speaks of 5 tokens, 20 bytes, but the .bin beside it has 16");
+              "sequence 2 ends at byte 20, but the .bin beside it has 16");
+}
+
+// Files of other programs have no checksum: each field is all there is to tell.
+TEST_F(ReadingTest, every_field_of_an_index_is_checked_against_its_file) {
+  megatron("m", "uint16", "[[[1, 2], [3]], [[4, 5, 6]], [[7], [8, 9]]]");  // 5 sequences, 3 documents
+  const std::string good = read("m.idx");
+  const std::size_t lengths = 34, offsets = lengths + 5 * 4, documents = offsets + 5 * 8;
+  ASSERT_EQ(good.size(), documents + 4 * 8);
+  const auto said = [&](const std::string& index) {
+    write("m.idx", index);
+    const auto data = Dataset::open(path("m"), 512, 4, 1);
+    return data ? "" : data.error().context;
+  };
+  const auto with = [&](std::size_t at, auto value) {
+    std::string index = good;
+    std::memcpy(index.data() + at, &value, sizeof value);
+    return said(index);
+  };
+  EXPECT_EQ(said(good), "");
+  EXPECT_SAYS(with(9, std::uint64_t{2}), "version is 2");
+  EXPECT_SAYS(with(17, std::uint8_t{5}), "token type is 5 (i64)");
+  EXPECT_SAYS(with(17, std::uint8_t{99}), "token type is 99 (no type");
+  EXPECT_SAYS(with(17, std::uint8_t{4}), "sequence 1 begins at byte 4, expected 8");
+  for (const std::size_t count : {std::size_t{18}, std::size_t{26}})
+    for (const std::int64_t value : {std::int64_t{-1}, std::int64_t{0}, std::int64_t{3}, std::int64_t{6},
+                                     std::int64_t{1} << 60, std::int64_t{1} << 62, INT64_MAX, INT64_MIN})
+      EXPECT_NE(with(count, value), "") << count << " " << value;
+  EXPECT_SAYS(with(lengths, std::int32_t{-2}), "sequence 0 has the length -2");
+  EXPECT_SAYS(with(lengths, INT32_MAX), "sequence 0 ends at byte 4294967294, but the .bin beside it has 18");
+  EXPECT_SAYS(with(lengths, std::int32_t{1}), "sequence 1 begins at byte 4, expected 2");
+  EXPECT_SAYS(with(lengths + 16, std::int32_t{1}), "8 tokens, 16 bytes, but the .bin beside it has 18");
+  EXPECT_SAYS(with(offsets, std::int64_t{2}), "sequence 0 begins at byte 2, expected 0");
+  EXPECT_SAYS(with(offsets + 32, std::int64_t{-14}), "sequence 4 begins at byte -14, expected 14");
+  EXPECT_SAYS(with(documents, std::int64_t{1}), "document 0 begins at sequence 1 of 5");
+  EXPECT_SAYS(with(documents + 16, std::int64_t{1}), "document 2 begins at sequence 1 of 5, the one before it at 2");
+  EXPECT_SAYS(with(documents + 16, std::int64_t{6}), "document 2 begins at sequence 6 of 5");
+  EXPECT_SAYS(with(documents + 24, std::int64_t{4}), "its document index ends at sequence 4 of 5");
+  EXPECT_SAYS(said(good + "xyz"), "its header asks for");
+  EXPECT_SAYS(said(good + std::string("\0\1\0\0\0", 5)), "sequence 1 has the mode 1");
+  for (std::size_t size = 0; size < good.size(); ++size) EXPECT_NE(said(good.substr(0, size)), "") << size;
+  std::string merged = good.substr(0, documents + 8);  // one document index of two files, as merge_file_ wrote it
+  merged[26] = 1;
+  EXPECT_SAYS(said(merged), "its document index ends at sequence 0 of 5");
+}
+
+TEST_F(ReadingTest, a_record_that_counts_other_documents_is_refused) {
+  write("in", "one\ntwo\n");
+  ASSERT_TRUE(make({"in"}, true));
+  std::string json = read("out.json");
+  const auto at = json.find("\"num_documents\": 2");
+  ASSERT_NE(at, std::string::npos);
+  json[at + 17] = '3';
+  write("out.json", json);
+  EXPECT_SAYS(complaint(), "out.json speaks of 3 documents");
 }
 
 TEST_F(ReadingTest, a_flipped_bit_is_found_by_whoever_reads_it_and_by_nobody_else) {
