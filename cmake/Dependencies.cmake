@@ -44,6 +44,8 @@ need(Protobuf "libprotobuf-dev protobuf-compiler")
 need(gRPC "libgrpc++-dev protobuf-compiler-grpc")
 need(prometheus-cpp prometheus-cpp-dev)
 need(ZLIB zlib1g-dev)
+need(LibLZMA liblzma-dev)
+need(BZip2 libbz2-dev)
 need_library(zstd::zstd libzstd-dev zstd.h zstd)
 need_library(xxhash::xxhash libxxhash-dev xxhash.h xxhash)
 need_library(sentencepiece::sentencepiece libsentencepiece-dev

@@ -98,4 +98,26 @@ class DataTest : public ::testing::Test {
   fs::path dir;
 };
 
+class PrepareTest : public DataTest {
+ protected:
+  PrepareTest() {
+    options.complain = [this](const std::string& line) { complaints.push_back(line); };
+  }
+  Result<PreparedData> run(const std::vector<std::string>& names, const std::string& out = "out") {
+    options.inputs.clear();
+    for (const auto& name : names) options.inputs.push_back(path(name));
+    options.prefix = path(out);
+    complaints.clear();
+    return prepare(options);
+  }
+  std::string error_of(const std::vector<std::string>& names) {
+    auto made = run(names);
+    return made ? "" : made.error().context;
+  }
+  using Documents = std::vector<std::string>;
+
+  PrepareOptions options;
+  std::vector<std::string> complaints;
+};
+
 }  // namespace regroup

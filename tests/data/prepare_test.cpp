@@ -11,28 +11,6 @@
 namespace regroup {
 namespace {
 
-class PrepareTest : public DataTest {
- protected:
-  PrepareTest() {
-    options.complain = [this](const std::string& line) { complaints.push_back(line); };
-  }
-  Result<PreparedData> run(const std::vector<std::string>& names, const std::string& out = "out") {
-    options.inputs.clear();
-    for (const auto& name : names) options.inputs.push_back(path(name));
-    options.prefix = path(out);
-    complaints.clear();
-    return prepare(options);
-  }
-  std::string error_of(const std::vector<std::string>& names) {
-    auto made = run(names);
-    return made ? "" : made.error().context;
-  }
-  using Documents = std::vector<std::string>;
-
-  PrepareOptions options;
-  std::vector<std::string> complaints;
-};
-
 TEST(Utf8, the_table_of_the_standard_holds) {
   const auto good = [](std::string_view text) { return broken_utf8_at(text) == std::string_view::npos; };
   for (const char* text : {"", "plain ascii, longer than eight bytes", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",

@@ -1,10 +1,10 @@
 #include "moe/data/prepare/byte_source.hpp"
 
+#include "moe/data/prepare/codec.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,18 +15,32 @@ namespace regroup {
 namespace {
 
 constexpr std::size_t kReadBytes = 1 << 18;
+constexpr int kMostPackings = 4;  // one in the other
 
 Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
 
-class File {
+class File final : public ByteSource {
  public:
   File(std::string path, int fd, const std::atomic<bool>& stop) : path_(std::move(path)), fd_(fd), stop_(stop) {}
   File(const File&) = delete;
   File& operator=(const File&) = delete;
-  ~File() { ::close(fd_); }
+  ~File() override { ::close(fd_); }
 
+  Result<std::size_t> read(char* into, std::size_t size) override {
+    std::size_t have = 0;
+    while (have < size) {
+      auto n = read_some(into + have, size - have);
+      if (!n) return n;
+      if (*n == 0) break;
+      have += *n;
+    }
+    return have;
+  }
+  [[nodiscard]] std::int64_t bytes_on_disk() const override { return consumed_; }
+
+ private:
   // As many bytes as there are now; 0 = the end.
-  Result<std::size_t> read(char* into, std::size_t size) {
+  Result<std::size_t> read_some(char* into, std::size_t size) {
     for (;;) {
       pollfd waiting{fd_, POLLIN, 0};
       const int ready = ::poll(&waiting, 1, 100);  // a pipe may never say more: look whether anybody still listens
@@ -35,178 +49,123 @@ class File {
       const ssize_t n = ::read(fd_, into, size);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return Error{Code::kUnavailable, "cannot read " + path_ + ": " + std::strerror(errno)};
-      consumed += n;
+      consumed_ += n;
       return static_cast<std::size_t>(n);
     }
   }
-  std::int64_t consumed = 0;
-
- private:
   std::string path_;
   int fd_;
   const std::atomic<bool>& stop_;
+  std::int64_t consumed_ = 0;
 };
 
-class Plain final : public ByteSource {
+// Another source whose beginning was looked at, or that is not read beyond it because of what was seen.
+class Begun final : public ByteSource {
  public:
-  Plain(std::unique_ptr<File> file, std::string begin) : file_(std::move(file)), begin_(std::move(begin)) {}
+  Begun(std::unique_ptr<ByteSource> rest, std::string begin, std::string refused)
+      : rest_(std::move(rest)), begin_(std::move(begin)), refused_(std::move(refused)) {}
   Result<std::size_t> read(char* into, std::size_t size) override {
-    std::size_t have = std::min(size, begin_.size() - at_);
+    if (!refused_.empty()) return corrupt(refused_);
+    const std::size_t have = std::min(size, begin_.size() - at_);
     std::memcpy(into, begin_.data() + at_, have);
     at_ += have;
-    while (have < size) {
-      auto n = file_->read(into + have, size - have);
-      if (!n) return n;
-      if (*n == 0) break;
-      have += *n;
-    }
-    return have;
+    if (have == size) return have;
+    auto n = rest_->read(into + have, size - have);
+    if (!n && have > 0 && n.error().code == Code::kCorrupt) return have;  // it says so again
+    return n ? Result<std::size_t>(have + *n) : n;
   }
-  [[nodiscard]] std::int64_t bytes_on_disk() const override { return file_->consumed; }
+  [[nodiscard]] std::int64_t bytes_on_disk() const override { return rest_->bytes_on_disk(); }
 
  private:
-  std::unique_ptr<File> file_;
-  std::string begin_;
+  std::unique_ptr<ByteSource> rest_;
+  std::string begin_, refused_;
   std::size_t at_ = 0;
 };
 
-// What gzip and zstd share: packed bytes in, a pending error that waits until all good bytes are out.
-class Packed : public ByteSource {
+// What is wrong waits until all good bytes are out.
+class Unpacked final : public ByteSource {
  public:
-  Packed(std::unique_ptr<File> file, std::string begin) : packed_(std::move(begin)), file_(std::move(file)) {}
+  Unpacked(std::unique_ptr<ByteSource> packed, std::unique_ptr<Codec> codec)
+      : source_(std::move(packed)), codec_(std::move(codec)) {}
+
   Result<std::size_t> read(char* into, std::size_t size) override {
     std::size_t have = 0;
     while (have < size && !problem_ && !ended_) {
-      if (at_ == packed_.size() && !more_) {
-        packed_.resize(kReadBytes);
-        auto n = file_->read(packed_.data(), packed_.size());
-        if (!n) return n;
-        packed_.resize(*n);
-        at_ = 0;
-        at_end_ = *n == 0;
+      if (at_ == packed_.size() && !has_more_) {
+        if (auto filled = fill(); !filled) return filled.error();
+        continue;
       }
-      if (at_end_) {
-        ended_ = true;
-        if (!between())
-          problem_ = corrupt("the packed data ends in its middle after " + std::to_string(file_->consumed) +
-                             " bytes: the file was cut");
-        break;
-      }
-      const std::size_t room = size - have;
-      const std::size_t n = unpack(into + have, room);
-      more_ = n == room;  // it may hold more than there was room for
-      have += n;
+      if (between_ && skip_padding()) continue;
+      const auto step = codec_->step({packed_.data() + at_, packed_.size() - at_}, {into + have, size - have});
+      at_ += step.taken;
+      have += step.made;
+      between_ = step.ended;
+      has_more_ = have == size && !step.ended;  // it may hold more than there was room for
+      if (!step.problem.empty())
+        problem_ = corrupt("the packed data is damaged near byte " +
+                           std::to_string(before_ + static_cast<std::int64_t>(at_)) + ": " + step.problem);
     }
     if (have == 0 && problem_) return *problem_;
     return have;
   }
-  [[nodiscard]] std::int64_t bytes_on_disk() const override {
-    return file_->consumed - static_cast<std::int64_t>(packed_.size() - at_);
+  [[nodiscard]] std::int64_t bytes_on_disk() const override { return source_->bytes_on_disk(); }
+
+ private:
+  Result<void> fill() {
+    before_ += static_cast<std::int64_t>(packed_.size());
+    packed_.resize(kReadBytes);
+    at_ = 0;
+    const auto n = source_->read(packed_.data(), packed_.size());
+    packed_.resize(n ? *n : 0);
+    if (!n && n.error().code != Code::kCorrupt) return n.error();
+    if (!n) problem_ = n.error();
+    ended_ = packed_.empty();
+    if (ended_ && !between_ && !problem_)
+      problem_ =
+          corrupt("the packed data ends in its middle after " + std::to_string(before_) + " bytes: the file was cut");
+    return {};
+  }
+  // The zeros behind the end that blocks of tapes are filled with.
+  bool skip_padding() {
+    if (packed_[at_] != 0 && !in_padding_) return false;
+    in_padding_ = true;
+    while (at_ < packed_.size() && packed_[at_] == 0) ++at_;
+    if (at_ < packed_.size())
+      problem_ = corrupt("the packed data is damaged near byte " +
+                         std::to_string(before_ + static_cast<std::int64_t>(at_)) + ": something follows the end");
+    return true;
   }
 
- protected:
-  // Takes from packed_ at at_, puts at most `size` bytes; may set problem_.
-  virtual std::size_t unpack(char* into, std::size_t size) = 0;
-  [[nodiscard]] virtual bool between() const = 0;  // members: the input may end here
-  void damaged(const std::string& why) {
-    problem_ = corrupt("the packed data is damaged near byte " + std::to_string(bytes_on_disk()) + ": " + why);
-  }
+  std::unique_ptr<ByteSource> source_;
+  std::unique_ptr<Codec> codec_;
   std::string packed_;
   std::size_t at_ = 0;
-
- private:
-  std::unique_ptr<File> file_;
+  std::int64_t before_ = 0;  // packed bytes before packed_
   std::optional<Error> problem_;
-  bool ended_ = false, at_end_ = false, more_ = false;
+  bool between_ = false;  // members: the input may end here
+  bool ended_ = false, has_more_ = false, in_padding_ = false;
 };
-
-class Gzip final : public Packed {
- public:
-  using Packed::Packed;
-  bool start() { return ::inflateInit2(&stream_, 15 + 16) == Z_OK; }
-  ~Gzip() override { ::inflateEnd(&stream_); }
-
- private:
-  [[nodiscard]] bool between() const override { return between_; }
-  std::size_t unpack(char* into, std::size_t size) override {
-    if (between_ && at_ == packed_.size()) return 0;
-    if (between_) {  // another member, or the zeros that tape blocks are filled with
-      if (padding_ || packed_[at_] == 0) {
-        padding_ = true;
-        while (at_ < packed_.size() && packed_[at_] == 0) ++at_;
-        if (at_ < packed_.size()) damaged("something follows the end");
-        return 0;
-      }
-      ::inflateReset(&stream_);
-      between_ = false;
-    }
-    stream_.next_in = reinterpret_cast<Bytef*>(packed_.data() + at_);
-    stream_.avail_in = static_cast<uInt>(packed_.size() - at_);
-    stream_.next_out = reinterpret_cast<Bytef*>(into);
-    stream_.avail_out = static_cast<uInt>(std::min<std::size_t>(size, 1u << 30));
-    const uInt room = stream_.avail_out;
-    const int status = ::inflate(&stream_, Z_NO_FLUSH);
-    at_ = packed_.size() - stream_.avail_in;
-    if (status == Z_STREAM_END) {
-      between_ = true;
-    } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      damaged(stream_.msg != nullptr ? stream_.msg : "zlib says " + std::to_string(status));
-    }
-    return room - stream_.avail_out;
-  }
-  z_stream stream_{};
-  bool between_ = false, padding_ = false;
-};
-
-class Zstd final : public Packed {
- public:
-  using Packed::Packed;
-  ~Zstd() override { ::ZSTD_freeDCtx(context_); }
-
- private:
-  [[nodiscard]] bool between() const override { return between_; }
-  std::size_t unpack(char* into, std::size_t size) override {
-    if (between_ && at_ == packed_.size()) return 0;
-    ZSTD_inBuffer in{packed_.data(), packed_.size(), at_};
-    ZSTD_outBuffer out{into, size, 0};
-    const std::size_t status = ::ZSTD_decompressStream(context_, &out, &in);
-    at_ = in.pos;
-    if (::ZSTD_isError(status) != 0) {
-      damaged(::ZSTD_getErrorName(status));
-      return out.pos;
-    }
-    between_ = status == 0;
-    return out.pos;
-  }
-  ZSTD_DCtx* context_ = ::ZSTD_createDCtx();
-  bool between_ = false;
-};
-
-bool begins_with(const std::string& text, std::string_view magic) { return text.compare(0, magic.size(), magic) == 0; }
 
 }  // namespace
 
 Result<std::unique_ptr<ByteSource>> ByteSource::open(const Input& input, const std::atomic<bool>& stop) {
   const int fd = input.path == "-" ? ::fcntl(0, F_DUPFD_CLOEXEC, 3) : ::open(input.path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return Error{Code::kBadInput, "cannot read " + input.path + ": " + std::strerror(errno)};
-  auto file = std::make_unique<File>(input.path == "-" ? "standard input" : input.path, fd, stop);
-  std::string begin(4, '\0');
-  std::size_t have = 0;
-  while (have < begin.size()) {
-    auto n = file->read(begin.data() + have, begin.size() - have);
-    if (!n) return n.error();
-    if (*n == 0) break;
-    have += *n;
+  std::unique_ptr<ByteSource> source =
+      std::make_unique<File>(input.path == "-" ? "standard input" : input.path, fd, stop);
+  for (int packings = 0;; ++packings) {
+    std::string begin(kFormatBytes, '\0');
+    const auto have = source->read(begin.data(), begin.size());
+    if (!have && have.error().code != Code::kCorrupt) return have.error();
+    begin.resize(have ? *have : 0);
+    KnownFormat known = format_of_bytes(begin);
+    if (packings > 0 && !known.refused.empty()) known.refused.insert(0, "unpacked, ");
+    if (packings == kMostPackings && known.packing != Packing::kNone)
+      known = {Packing::kNone, "it was packed more than " + std::to_string(kMostPackings) + " times: unpack it first"};
+    source = std::make_unique<Begun>(std::move(source), std::move(begin), std::move(known.refused));
+    if (known.packing == Packing::kNone) return source;
+    source = std::make_unique<Unpacked>(std::move(source), codec_of(known.packing));
   }
-  begin.resize(have);
-  if (begins_with(begin, "\x1f\x8b")) {
-    auto gzip = std::make_unique<Gzip>(std::move(file), std::move(begin));
-    if (!gzip->start()) return Error{Code::kUnavailable, "zlib cannot start"};
-    return std::unique_ptr<ByteSource>(std::move(gzip));
-  }
-  if (begins_with(begin, "\x28\xb5\x2f\xfd"))
-    return std::unique_ptr<ByteSource>(std::make_unique<Zstd>(std::move(file), std::move(begin)));
-  return std::unique_ptr<ByteSource>(std::make_unique<Plain>(std::move(file), std::move(begin)));
 }
 
 }  // namespace regroup

@@ -12,35 +12,33 @@ constexpr std::size_t kPartBytes = 1 << 20;
 constexpr std::size_t kLongestPart = 8 << 20;  // without a place to cut: then between two characters
 constexpr std::size_t kLongestJsonLine = 64 << 20;
 
-TextFormat format_of(const std::string& path) {
-  std::string_view name = path;
-  const auto drop = [&](std::string_view ending) {
-    const bool has = name.size() >= ending.size() && name.substr(name.size() - ending.size()) == ending;
-    if (has) name.remove_suffix(ending.size());
-    return has;
-  };
-  if (!drop(".gz")) drop(".zst");
-  return drop(".jsonl") || drop(".ndjson") || drop(".json") ? TextFormat::kJsonl : TextFormat::kText;
-}
-
 }  // namespace
 
-DocumentReader::DocumentReader(std::vector<Input> inputs, TextFormat format, const Tokenizer& tokenizer,
+DocumentReader::DocumentReader(std::vector<Input> inputs, TextFormat format, bool any_bytes, const Tokenizer& tokenizer,
                                const std::atomic<bool>& stop)
-    : inputs_(std::move(inputs)), format_(format), tokenizer_(tokenizer), stop_(stop) {}
+    : inputs_(std::move(inputs)), format_(format), any_bytes_(any_bytes), tokenizer_(tokenizer), stop_(stop) {}
 
-Result<void> DocumentReader::open_next() {
+Result<void> DocumentReader::open_next(Batch& batch) {
   const Input& input = inputs_[static_cast<std::size_t>(++input_)];
   auto source = ByteSource::open(input, stop_);
   if (!source) return source.error();
   source_ = std::move(*source);
-  input_format_ = format_ == TextFormat::kAuto ? format_of(input.path) : format_;
+  input_format_ = format_for(format_, input.path);
   buffer_.clear();
   at_ = 0;
   wanted_ = kPartBytes;
   at_end_ = within_ = discarding_ = false;
   failure_.clear();
   line_ = 1;
+  if (auto filled = fill(kFirstLookBytes); !filled) return filled;
+  FirstLook look = look_at(buffer_, input.path, format_, any_bytes_);
+  at_ = look.skip;
+  if (!look.note.empty() && failure_.empty()) batch.notes.push_back({input_, std::move(look.note)});
+  if (look.problem.empty() || !failure_.empty()) return {};
+  buffer_.clear();
+  at_ = 0;
+  at_end_ = true;
+  failure_ = std::move(look.problem);
   return {};
 }
 
@@ -115,10 +113,12 @@ void DocumentReader::take_line(Batch& batch) {
       at_ = buffer_.size();
       return;
     }
+    const bool is_windows = has_break && input_format_ == TextFormat::kLines && size > 0 && rest[size - 1] == '\r';
     if (discarding_) {
       at_ += size;
     } else if (has_break || size > 0 || within_) {
-      take(batch, size, true);
+      take(batch, size - (is_windows ? 1 : 0), true);
+      at_ += is_windows ? 1 : 0;
     }
     discarding_ = false;
     at_ += has_break ? 1 : 0;
@@ -157,10 +157,11 @@ void DocumentReader::end_input(Batch& batch) {
 Result<bool> DocumentReader::next(Batch& batch) {
   batch.text.clear();
   batch.parts.clear();
+  batch.notes.clear();
   while (batch.text.size() < kPartBytes) {
     if (!source_) {
       if (input_ + 1 >= static_cast<int>(inputs_.size())) break;
-      if (auto opened = open_next(); !opened) return opened.error();
+      if (auto opened = open_next(batch); !opened) return opened.error();
     }
     const bool has_line = input_format_ != TextFormat::kText && buffer_.find('\n', at_) != std::string::npos;
     if (!has_line)
@@ -177,7 +178,7 @@ Result<bool> DocumentReader::next(Batch& batch) {
     }
   }
   batch.bytes_done = bytes_of_earlier_ + (source_ ? source_->bytes_on_disk() : 0);
-  return !batch.parts.empty();
+  return !batch.parts.empty() || !batch.notes.empty();
 }
 
 }  // namespace regroup

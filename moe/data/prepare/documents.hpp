@@ -3,6 +3,7 @@
 #pragma once
 
 #include "moe/data/prepare/byte_source.hpp"
+#include "moe/data/prepare/first_look.hpp"
 #include "moe/data/prepare/tokenizer.hpp"
 
 #include <atomic>
@@ -12,13 +13,6 @@
 #include <vector>
 
 namespace regroup {
-
-enum class TextFormat {
-  kAuto,   // .jsonl, .ndjson and .json (.gz and .zst ignored) are JSONL, all else is text
-  kText,   // an input is a document
-  kLines,  // a line is a document, its line break dropped
-  kJsonl,  // a line is a JSON object, one field of it is a document
-};
 
 // A document's part, in the order of the text. A document longer than about 1 MiB has several: cut where the tokenizer
 // allows, at places that depend on the document only.
@@ -32,22 +26,29 @@ struct Part {
   std::string problem;
 };
 
+// What the owner of an input may not expect.
+struct Note {
+  int input = 0;
+  std::string text;
+};
+
 struct Batch {
   std::string text;
   std::vector<Part> parts;
+  std::vector<Note> notes;
   std::int64_t bytes_done = 0;  // of the inputs' bytes on disk, all batches so far
 };
 
 class DocumentReader {
  public:
-  DocumentReader(std::vector<Input> inputs, TextFormat format, const Tokenizer& tokenizer,
+  DocumentReader(std::vector<Input> inputs, TextFormat format, bool any_bytes, const Tokenizer& tokenizer,
                  const std::atomic<bool>& stop);
   // The next 1 MiB or so; false at the end. kBadInput, kUnavailable: an input cannot be read; what is merely broken in
   // it becomes a Part::problem.
   Result<bool> next(Batch& batch);
 
  private:
-  Result<void> open_next();
+  Result<void> open_next(Batch& batch);
   Result<void> fill(std::size_t size);
   void take(Batch& batch, std::size_t size, bool last);
   void lose(Batch& batch, const std::string& problem);
@@ -58,6 +59,7 @@ class DocumentReader {
 
   std::vector<Input> inputs_;
   TextFormat format_;
+  bool any_bytes_;
   const Tokenizer& tokenizer_;
   const std::atomic<bool>& stop_;
 

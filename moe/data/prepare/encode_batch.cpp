@@ -46,14 +46,22 @@ std::string_view text_of(const Batch& batch, const Part& part, const EncodeOptio
     return problem.empty() ? std::string_view(scratch) : std::string_view();
   }
   if (options.any_bytes) return text;
-  const std::size_t broken = broken_utf8_at(text);
+  const std::size_t broken = std::min(broken_utf8_at(text), text.find('\0'));
   if (broken == std::string_view::npos) return text;
   const std::string_view before = text.substr(0, broken);
   const std::size_t line_break = before.rfind('\n');
-  char what[80];
-  std::snprintf(what, sizeof what, "broken UTF-8: the byte 0x%02x at byte %zu of the line",
-                static_cast<unsigned char>(text[broken]),
-                line_break == std::string_view::npos ? broken + 1 : broken - line_break);
+  const std::size_t column = line_break == std::string_view::npos ? broken + 1 : broken - line_break;
+  char what[200];
+  if (text[broken] == '\0') {
+    std::snprintf(what, sizeof what,
+                  "a NUL at byte %zu of the line: text has none (UTF-16 without its mark, or no text at all?)", column);
+  } else {
+    std::snprintf(
+        what, sizeof what,
+        "broken UTF-8: the byte 0x%02x at byte %zu of the line (if it is text of Windows, `iconv -f CP1252 -t "
+        "UTF-8` converts it)",
+        static_cast<unsigned char>(text[broken]), column);
+  }
   problem = what;
   line += std::count(before.begin(), before.end(), '\n');
   return {};
@@ -63,6 +71,7 @@ void encode_batch(const Batch& batch, const EncodeOptions& options, const Tokeni
                   EncodedBatch& out) {
   out.tokens.clear();
   out.parts.clear();
+  out.notes = batch.notes;
   out.bytes_done = batch.bytes_done;
   std::string scratch;
   for (const Part& part : batch.parts) {

@@ -22,6 +22,7 @@ struct EncodedPart {
 struct EncodedBatch {
   std::vector<std::int32_t> tokens;
   std::vector<EncodedPart> parts;
+  std::vector<Note> notes;
   std::int64_t bytes_done = 0;
 };
 

@@ -1,9 +1,16 @@
 #include "moe/data/prepare/inputs.hpp"
 
+#include "moe/data/prepare/known_formats.hpp"
+
 #include <glob.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -37,27 +44,86 @@ std::vector<std::string> matches(const std::string& pattern) {
   return paths;
 }
 
+// The files of a run, however they are reached.
+class OwnFiles {
+ public:
+  explicit OwnFiles(const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      struct stat status {};
+      if (::stat(path.c_str(), &status) == 0) files_.emplace(status.st_dev, status.st_ino);
+      std::error_code error;
+      const fs::path absolute = fs::absolute(path, error);
+      names_[fs::weakly_canonical(absolute.parent_path(), error)].push_back(absolute.filename().string());
+    }
+  }
+  [[nodiscard]] bool holds(const std::string& path) const {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) == 0 && files_.contains({status.st_dev, status.st_ino})) return true;
+    std::error_code error;
+    const fs::path canonical = fs::weakly_canonical(path, error);
+    const auto names = names_.find(canonical.parent_path());
+    return names != names_.end() &&
+           std::any_of(names->second.begin(), names->second.end(), [&](const std::string& name) {
+             const std::string file = canonical.filename().string();
+             return file == name || file.starts_with(name + ".tmp");
+           });
+  }
+
+ private:
+  std::set<std::pair<dev_t, ino_t>> files_;
+  std::map<fs::path, std::vector<std::string>> names_;  // by directory
+};
+
+bool is_of_prepared_data(const fs::path& path) {
+  const std::string ending = path.extension().string();
+  return (ending == ".bin" || ending == ".sums" || ending == ".idx" || ending == ".json") &&
+         is_prepared_data((path.parent_path() / path.stem()).string());
+}
+
 }  // namespace
 
-Result<std::vector<Input>> list_inputs(const std::vector<std::string>& names) {
-  std::vector<Input> inputs;
+bool is_prepared_data(const std::string& prefix) {
+  char begin[9] = {};
+  std::ifstream index(prefix + ".idx", std::ios::binary);
+  index.read(begin, sizeof begin);
+  return index && format_of_bytes({begin, sizeof begin}).refused.find("index of prepared data") != std::string::npos;
+}
+
+Result<InputList> list_inputs(const std::vector<std::string>& names, const std::vector<std::string>& own) {
+  const OwnFiles own_files(own);
+  InputList list;
+  const auto add = [&](std::vector<Input> found, bool is_named) {
+    for (Input& input : found)
+      if (input.path != "-" && (own_files.holds(input.path) || (!is_named && is_of_prepared_data(input.path)))) {
+        list.left_out.push_back(input.path);
+      } else {
+        list.inputs.push_back(std::move(input));
+      }
+  };
   for (const std::string& name : names) {
     std::vector<std::string> paths{name};
     std::error_code error;
-    if (name != "-" && !fs::exists(name, error)) {
+    const bool is_named = name == "-" || fs::exists(name, error);
+    if (!is_named) {
       if (name.find_first_of("*?[") == std::string::npos) return Error{Code::kNotFound, "there is no input " + name};
       paths = matches(name);
       if (paths.empty()) return Error{Code::kNotFound, "no file matches " + name};
     }
     for (const std::string& path : paths) {
       if (path != "-" && fs::is_directory(path, error)) {
-        if (auto listed = list_directory(path, inputs); !listed) return listed.error();
+        std::vector<Input> found;
+        if (auto listed = list_directory(path, found); !listed) return listed.error();
+        add(std::move(found), false);
       } else {
-        inputs.push_back({path, path == "-" ? 0 : size_of(path)});
+        add({{path, path == "-" ? 0 : size_of(path)}}, is_named);
       }
     }
   }
-  return inputs;
+  if (list.inputs.empty() && !list.left_out.empty())
+    return Error{Code::kBadInput, "nothing is left of the inputs without " + list.left_out.front() +
+                                      (list.left_out.size() > 1 ? " and others" : "") +
+                                      ", which this command writes, or which are prepared data: name the text"};
+  return list;
 }
 
 }  // namespace regroup

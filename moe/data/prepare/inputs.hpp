@@ -14,8 +14,18 @@ struct Input {
   std::int64_t bytes = 0;  // on disk; 0 = unknown
 };
 
+struct InputList {
+  std::vector<Input> inputs;
+  std::vector<std::string> left_out;  // paths of what is no input
+};
+
 // Files, directories (every regular file below), globs and "-", in the order given; what a directory or a glob holds is
-// sorted by path. kNotFound, kBadInput.
-Result<std::vector<Input>> list_inputs(const std::vector<std::string>& names);
+// sorted by path. Left out, by whatever name or link they are reached: the files `own` that the caller writes or reads
+// otherwise, what an earlier run of it left beside them (FILE.tmp...), and in directories and globs the files of
+// prepared data. kNotFound, kBadInput.
+Result<InputList> list_inputs(const std::vector<std::string>& names, const std::vector<std::string>& own);
+
+// Whether there are files of prepared data, or as much as tells that PREFIX was written by `prepare`.
+bool is_prepared_data(const std::string& prefix);
 
 }  // namespace regroup

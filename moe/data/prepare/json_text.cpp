@@ -67,4 +67,6 @@ std::string text_of_json_line(std::string_view line, const std::string& field, s
   return "";
 }
 
+bool is_json_object(std::string_view text) { return text.starts_with('{') && Json::accept(text.begin(), text.end()); }
+
 }  // namespace regroup

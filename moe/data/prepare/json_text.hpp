@@ -10,4 +10,7 @@ namespace regroup {
 // half a surrogate pair is wrong.
 std::string text_of_json_line(std::string_view line, const std::string& field, std::string& text);
 
+// Whether it is a JSON object, whole.
+bool is_json_object(std::string_view text);
+
 }  // namespace regroup

@@ -1,7 +1,7 @@
 #include "moe/data/prepare/prepare.hpp"
 
-#include "moe/data/prepare/inputs.hpp"
 #include "moe/data/prepare/pipeline.hpp"
+#include "moe/data/prepare/run_inputs.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -15,8 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kEmptyNamed = 5;
-
-std::string name_of_input(const Input& input) { return input.path == "-" ? "standard input" : input.path; }
 
 const char* word_of(TextFormat format) {
   switch (format) {
@@ -45,6 +43,7 @@ class Sorter {
         made_(made) {}
 
   Result<void> take(const EncodedBatch& batch) {
+    for (const Note& note : batch.notes) say(options_, inputs_, note, num_notes_);
     std::span<const std::int32_t> tokens(batch.tokens);
     for (const EncodedPart& part : batch.parts) {
       if (auto taken = take(part, tokens.first(part.num_tokens)); !taken)
@@ -102,6 +101,7 @@ class Sorter {
   SetWriter* set_ = nullptr;
   bool lost_ = false;
   std::int64_t document_bytes_ = 0;
+  int num_notes_ = 0;
 };
 
 std::string record_json(const PrepareOptions& options, const Tokenizer& tokenizer, const MadeSet& set,
@@ -149,7 +149,10 @@ Result<void> check(const PrepareOptions& options) {
 
 Result<PreparedData> prepare(const PrepareOptions& options) {
   if (auto good = check(options); !good) return good.error();
-  auto inputs = list_inputs(options.inputs);
+  if (auto free = refuse_files_of_others(options.prefix); !free) return free.error();
+  if (options.validation > 0)
+    if (auto free = refuse_files_of_others(options.prefix + "-validation"); !free) return free.error();
+  auto inputs = inputs_of(options);
   if (!inputs) return inputs.error();
   const std::shared_ptr<const Tokenizer> tokenizer = options.tokenizer ? options.tokenizer : byte_tokenizer();
   std::error_code error;
@@ -170,7 +173,7 @@ Result<PreparedData> prepare(const PrepareOptions& options) {
   if (std::any_of(inputs->begin(), inputs->end(), [](const Input& input) { return input.path == "-"; }))
     progress.bytes_total = 0;
   std::atomic<bool> stop{false};
-  DocumentReader reader(*inputs, options.format, *tokenizer, stop);
+  DocumentReader reader(*inputs, options.format, options.any_bytes, *tokenizer, stop);
   Sorter sorter(options, *tokenizer, *inputs, train, validation ? &*validation : nullptr, made);
   const EncodeOptions encode_options{options.field, options.any_bytes};
   const auto encoded = encode_in_order(reader, stop, *tokenizer, encode_options, threads_of(options),
@@ -203,33 +206,6 @@ Result<PreparedData> prepare(const PrepareOptions& options) {
   if (auto committed = train.commit(record_json(options, *tokenizer, made.train, made, false)); !committed)
     return committed.error();
   return made;
-}
-
-Result<void> for_each_text(const PrepareOptions& options, const std::function<bool(std::string_view)>& take) {
-  auto inputs = list_inputs(options.inputs);
-  if (!inputs) return inputs.error();
-  const auto bytes = byte_tokenizer();
-  std::atomic<bool> stop{false};
-  DocumentReader reader(*inputs, options.format, *bytes, stop);
-  const EncodeOptions encode_options{options.field, false};
-  Batch batch;
-  std::string scratch, problem;
-  for (;;) {
-    auto more = reader.next(batch);
-    if (!more) return more.error();
-    if (!*more) return {};
-    for (const Part& part : batch.parts) {
-      std::int64_t line = 0;
-      const std::string_view text = text_of(batch, part, encode_options, scratch, problem, line);
-      if (!problem.empty()) {
-        const std::string said = name_of_input((*inputs)[static_cast<std::size_t>(part.input)]) + ":" +
-                                 std::to_string(line) + ": " + problem;
-        if (!options.skip_bad) return Error{Code::kBadInput, said + "; --skip-bad leaves such documents out"};
-        if (options.complain) options.complain(said + ": left out");
-      }
-      if (!text.empty() && !take(text)) return {};
-    }
-  }
 }
 
 }  // namespace regroup

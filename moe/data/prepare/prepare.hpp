@@ -26,8 +26,10 @@ struct PrepareProgress {
 };
 
 struct PrepareOptions {
-  std::vector<std::string> inputs;             // see list_inputs
-  std::string prefix;                          // of the output
+  std::vector<std::string> inputs;  // see list_inputs
+  std::string prefix;               // of the output
+  // no inputs, wherever they are found; nor is what the run itself writes, or its tokenizer
+  std::vector<std::string> no_inputs;
   std::shared_ptr<const Tokenizer> tokenizer;  // none = bytes
   TextFormat format = TextFormat::kAuto;
   std::string field = "text";  // of JSONL
@@ -40,7 +42,8 @@ struct PrepareOptions {
   bool any_bytes = false;                                // text need not be UTF-8 (bytes only)
   int threads = 0;                                       // 0 = one a core
   std::function<void(const PrepareProgress&)> progress;  // after every MiB or so
-  // one sentence for each document left out, with file and line: all broken ones, the first few empty ones
+  // one sentence for each document left out, with file and line: all broken ones, the first few empty ones; and for
+  // the first few inputs of which something is worth saying
   std::function<void(const std::string&)> complain;
 };
 
@@ -52,7 +55,8 @@ struct PreparedData {
   std::int64_t text_bytes = 0;  // of the documents kept
 };
 
-// kNotFound, kBadInput (what is broken, with file and line; or nothing to learn from), kUnavailable (cannot read or
+// kNotFound, kBadInput (what is broken, with file and line; nothing to learn from; or files of
+// PREFIX that something else wrote), kUnavailable (cannot read or
 // write: which file, why). After an error no file of PREFIX is new.
 Result<PreparedData> prepare(const PrepareOptions& options);
 

@@ -87,7 +87,9 @@ Result<TrainedTokenizer> train_tokenizer(const TrainTokenizerOptions& options) {
                                       std::to_string(options.vocab_size)};
   if (options.max_lines < 1) return Error{Code::kBadInput, "at least one line must be learned from"};
   Sample sample(options.max_lines);
-  const auto read = for_each_text(options.input, [&](std::string_view text) {
+  PrepareOptions input = options.input;
+  input.no_inputs.push_back(options.out);
+  const auto read = for_each_text(input, [&](std::string_view text) {
     sample.add(text);
     return true;
   });
