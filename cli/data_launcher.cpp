@@ -29,7 +29,8 @@ int become_data_program(std::vector<std::string> arguments) {
 }  // namespace
 
 void add_data_commands(CLI::App& app, std::function<int()>* run) {
-  CLI::App* data = app.add_subcommand("data", "prepare text for training, train a tokenizer, check a prepared set");
+  CLI::App* data =
+      app.add_subcommand("data", "prepare text for training, train a tokenizer, check a prepared set, show a sample");
   data->set_help_flag();  // the other program explains itself
   data->prefix_command();
   data->callback([run, data] { *run = [arguments = data->remaining()] { return become_data_program(arguments); }; });

@@ -1,5 +1,6 @@
 #include "cli/data/data_commands.hpp"
 
+#include "cli/data/show_command.hpp"
 #include "cli/job/progress_line.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/data/prepare/prepare.hpp"
@@ -124,7 +125,8 @@ void add_input_options(CLI::App& command, PrepareOptions& options) {
   command
       .add_option(
           "INPUT", options.inputs,
-          "files, directories (all files below, by name), globs, or - for standard input; gzip and zstd are unpacked")
+          "files, directories (all files below, by name), globs, or - for standard input; gzip, zstd, xz and bzip2 "
+          "are unpacked")
       ->required();
   const std::map<std::string, TextFormat> formats{{"auto", TextFormat::kAuto},
                                                   {"text", TextFormat::kText},
@@ -139,9 +141,10 @@ void add_input_options(CLI::App& command, PrepareOptions& options) {
   command.add_flag_callback(
       "--split-lines", [&options] { options.format = TextFormat::kLines; }, "the same as --format lines");
   command.add_option("--field", options.field, "of JSONL: which holds the text")->capture_default_str();
-  command.add_flag("--skip-bad", options.skip_bad,
-                   "leave out documents with broken UTF-8 or JSON, and what follows a damage in gzip or zstd, and say "
-                   "which; else they are an error");
+  command.add_flag(
+      "--skip-bad", options.skip_bad,
+      "leave out documents with broken UTF-8 or JSON, and what follows a damage in what was packed, and say "
+      "which; else they are an error");
   command.add_option("--threads", options.threads, "0 = one a core; the result is the same for any number")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -200,6 +203,18 @@ void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
   check->add_option("--vocab-size", checking->vocab_size, "every token must be below it");
   check->add_flag("--json", checking->json, "print the result as JSON");
   check->callback([run, checking] { *run = [checking] { return check_command(*checking); }; });
+
+  CLI::App* show = data.add_subcommand("show", "print a sample: its place in a step, its set, documents, tokens, text");
+  auto showing = std::make_shared<ShowArguments>();
+  show->add_option("JOB.yaml|PREFIX", showing->what, "a job file, or a prepared set")->required();
+  show->add_option("--sample", showing->sample, "its number; of a job, step 1 begins with sample 0")
+      ->required()
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 62));
+  show->add_option("--seed", showing->seed, "of a set: the job's; 0 unless given");
+  show->add_option("--sequence-length", showing->sequence_length, "of a set: the job's")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
+  show->add_flag("--json", showing->json, "print the result as JSON");
+  show->callback([run, showing] { *run = [showing] { return show_command(*showing); }; });
 }
 
 }  // namespace regroup::cli

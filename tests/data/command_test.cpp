@@ -51,6 +51,26 @@ TEST_F(DataCommandTest, a_tokenizer_is_trained_and_used) {
   EXPECT_SAYS(read(".err"), "absent.model");
 }
 
+TEST_F(DataCommandTest, a_sample_is_shown_with_its_documents_and_their_text) {
+  write("in.txt", "the first\nthe second\n");
+  EXPECT_EQ(run("prepare in.txt --format lines --out x").status, 0) << read(".err");
+  auto ended = run("show x --sample 0 --sequence-length 20 --json");
+  ASSERT_EQ(ended.status, 0) << ended.err;
+  const auto json = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(json["document_starts"], nlohmann::json({0, 10}));
+  EXPECT_EQ(json["texts"], nlohmann::json({"the first", "the second"}));
+  EXPECT_EQ(json["tokens"].size(), 21u);
+  EXPECT_SAYS(run("show x --sample 1 --sequence-length 20").out, "sequence 0 of x, drawn in data epoch 1");
+  fs::remove(dir / "x.json");  // as Megatron's: nobody knows what the tokens say
+  EXPECT_SAYS(run("show x --sample 0 --sequence-length 20").out, "no text: ");
+  EXPECT_SAYS(run("show x --sample 0").err, "--sequence-length says how long");
+  EXPECT_SAYS(run("show y --sample 0 --sequence-length 20").err, "y.idx");
+  EXPECT_EQ(run("show x --sample -1 --sequence-length 20").status, 2);
+  write("job.yaml", "name: x\n");
+  EXPECT_SAYS(run("show job.yaml --sample 0 --seed 1").err, "a job file says itself");
+  EXPECT_SAYS(run("show job.yaml --sample 0").err, "job.yaml");
+}
+
 TEST_F(DataCommandTest, wrong_use_is_told_from_failure) {
   EXPECT_EQ(run("--help").status, 0);
   EXPECT_SAYS(read(".out"), "Usage: regroup data");

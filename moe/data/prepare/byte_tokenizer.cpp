@@ -18,6 +18,12 @@ class ByteTokenizer final : public Tokenizer {
   [[nodiscard]] std::int64_t vocab_size() const override { return kEndOfSequence + 1; }
   [[nodiscard]] std::int32_t end_of_document() const override { return kEndOfSequence; }
   [[nodiscard]] TokenizerRecord record() const override { return {"bytes", "", ""}; }
+  [[nodiscard]] std::string text_of(std::span<const std::int32_t> tokens) const override {
+    std::string text;
+    for (const std::int32_t token : tokens)
+      if (token >= 0 && token < kEndOfSequence) text += static_cast<char>(token);
+    return text;
+  }
 };
 
 }  // namespace

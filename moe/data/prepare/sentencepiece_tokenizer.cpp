@@ -99,6 +99,14 @@ class SentencePieceTokenizer final : public Tokenizer {
   [[nodiscard]] std::int64_t vocab_size() const override { return whole.GetPieceSize(); }
   [[nodiscard]] std::int32_t end_of_document() const override { return whole.eos_id(); }
   [[nodiscard]] TokenizerRecord record() const override { return said; }
+  [[nodiscard]] std::string text_of(std::span<const std::int32_t> tokens) const override {
+    std::string text;
+    std::vector<int> ids;
+    std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(ids),
+                 [&](std::int32_t id) { return id >= 0 && id < whole.GetPieceSize(); });
+    (void)whole.Decode(ids, &text);  // fails for ids beyond the vocabulary only
+    return text;
+  }
 };
 
 class WholeEncoder final : public Encoder {

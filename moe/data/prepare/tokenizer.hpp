@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,8 @@ class Tokenizer {
   [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
   [[nodiscard]] virtual std::int32_t end_of_document() const = 0;
   [[nodiscard]] virtual TokenizerRecord record() const = 0;
+  // What the tokens say; what is no text, such as an end, says nothing. Characters may be cut at both ends.
+  [[nodiscard]] virtual std::string text_of(std::span<const std::int32_t> tokens) const = 0;
 };
 
 // Token = byte, kEndOfSequence ends a document.
