@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace regroup {
@@ -14,7 +15,7 @@ namespace regroup {
 Result<MappedFile> MappedFile::open(const std::string& path, bool may_be_absent) {
   MappedFile file;
   file.path_ = path;
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would wait for a writer
   if (fd < 0) {
     if (may_be_absent && errno == ENOENT) return file;
     return Error{Code::kNotFound,
@@ -37,6 +38,9 @@ Result<MappedFile> MappedFile::open(const std::string& path, bool may_be_absent)
     file.data_ = static_cast<const char*>(data);
   }
   ::close(fd);
+  constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
+  if (std::string_view(file.data_, file.size_).starts_with(kPointer))
+    return Error{Code::kCorrupt, path + " is a Git LFS pointer, not the file itself: `git lfs pull` fetches that"};
   return file;
 }
 

@@ -12,8 +12,8 @@ namespace regroup {
 
 class MappedFile {
  public:
-  // kNotFound, kBadInput (no regular file), kUnavailable, each naming the file. `may_be_absent`: a file that is not
-  // there opens, without bytes, and exists() is false.
+  // kNotFound, kBadInput (no regular file), kUnavailable, kCorrupt (a Git LFS pointer), each naming the file.
+  // `may_be_absent`: a file that is not there opens, without bytes, and exists() is false.
   static Result<MappedFile> open(const std::string& path, bool may_be_absent = false);
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;

@@ -47,6 +47,15 @@ TEST_F(DataCommandTest, a_tokenizer_is_trained_and_used) {
       << read(".err");
   EXPECT_SAYS(read(".out"), "x-validation.bin: ");
   EXPECT_EQ(run("check x --vocab-size 320").status, 0) << read(".err");
+  write("sub/in.txt", text);
+  for (int i = 0; i < 2; ++i) {  // the second time they find what the first made
+    EXPECT_EQ(run("train-tokenizer sub --vocab-size 320 --out sub/t.model").status, 0) << read(".err");
+    EXPECT_TRUE(read("sub/t.model") == read("t.model"));
+    EXPECT_EQ(run("prepare sub --tokenizer sub/t.model --format lines --out sub/x").status, 0) << read(".err");
+    EXPECT_SAYS(read(".out"), "in 2000 documents");
+  }
+  EXPECT_EQ(run("train-tokenizer x.json in.txt --vocab-size 320 --out in.txt").status, 1);
+  EXPECT_SAYS(read(".err"), "in.txt is there and is no SentencePiece model");
   EXPECT_EQ(run("prepare in.txt --tokenizer absent.model --out y").status, 1);
   EXPECT_SAYS(read(".err"), "absent.model");
 }

@@ -1,5 +1,7 @@
 #include "tests/data/data_fixture.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -133,6 +135,11 @@ TEST_F(DataTest, damage_is_named) {
   expect("out.json", "num_tokens must be a whole number");
   write("out.json", R"({"num_tokens": 9, "max_token": 1, "bin_xxh3": ""})");
   expect("out.json", "bin_xxh3 is empty");
+  write("out.idx", "version https://git-lfs.github.com/spec/v1\noid sha256:1234\n");
+  expect("out.idx", "is a Git LFS pointer");
+  fs::remove(dir / "out.bin");
+  ASSERT_EQ(::mkfifo((dir / "out.bin").c_str(), 0600), 0);
+  EXPECT_SAYS(complaint(), "out.bin is not a regular file");
   fs::remove(dir / "out.bin");
   expect("out.bin", "No such file");
   fs::remove(dir / "out.idx");

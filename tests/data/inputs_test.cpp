@@ -53,5 +53,24 @@ TEST_F(PrepareTest, files_that_something_else_wrote_are_not_overwritten) {
   ASSERT_TRUE(run({"corpus.json"}, "set"));
 }
 
+TEST_F(PrepareTest, links_in_a_directory_that_lead_nowhere_or_to_directories_are_said) {
+  write("in/a.txt", "one");
+  write("else/b.txt", "two");
+  fs::create_directory_symlink(dir / "else", dir / "in/deep");
+  ASSERT_TRUE(run({"in"}));
+  EXPECT_EQ(documents_of("out"), Documents{"one"});
+  EXPECT_SAYS(complaints.at(0), "in/deep: a link to a directory, which is not followed: name it");
+  ASSERT_TRUE(run({"in", "in/deep"}));
+  EXPECT_EQ(documents_of("out"), (Documents{"one", "two"}));
+  fs::create_symlink("gone", dir / "in/c.txt");
+  EXPECT_SAYS(error_of({"in"}), "in/c.txt is a link that leads nowhere");
+}
+
+TEST_F(PrepareTest, a_directory_is_no_prefix) {
+  write("in.txt", "one");
+  fs::create_directory(dir / "sets");
+  for (const char* out : {"sets", "sets/", "new/"}) EXPECT_SAYS(run({"in.txt"}, out).error().context, "is a directory");
+}
+
 }  // namespace
 }  // namespace regroup

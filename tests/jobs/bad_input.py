@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 
@@ -74,8 +75,8 @@ def command_line(world: World) -> None:
         status = 1 if words[0] == "status" else 2
         check(sentence in world.cli(*words, status=status)[1], words)
     for command in ("", "local", "submit", "status", "scale", "drain", "stop", "plan", "data", "data prepare",
-                    "data check", "data train-tokenizer", "checkpoint", "checkpoint ls", "checkpoint verify",
-                    "checkpoint digest", "checkpoint export"):
+                    "data check", "data show", "data train-tokenizer", "checkpoint", "checkpoint ls",
+                    "checkpoint verify", "checkpoint digest", "checkpoint export"):
         explained(["regroup", *command.split()], world.cli(*command.split(), "--help")[0])
     for daemon in ("regroup-agent", "regroup-coordinator"):
         done = subprocess.run([world.program(daemon), "--help"],
@@ -218,6 +219,24 @@ def damaged_data(world: World) -> None:
             err = world.cli(*command, status=1)[1]
             check(sentence in err, err)
         os.truncate(prefix + ".bin", 1000)
+    foreign_index(world)
+
+
+def foreign_index(world: World) -> None:
+    """Megatron's files have no checksum: two sets merged with the document index of the first alone."""
+    prefix = os.path.join(world.work, "merged")
+    shutil.copy(os.path.join(world.work, "lines.bin"), prefix + ".bin")
+    with open(os.path.join(world.work, "lines.idx"), "rb") as file:
+        index = file.read()
+    (sequences, ) = struct.unpack_from("<Q", index, 18)
+    with open(prefix + ".idx", "wb") as file:
+        file.write(index[:26] + struct.pack("<Q", 4) + index[34:34 + 12 * sequences] + struct.pack("<4q", 0, 1, 2, 3))
+    job = world.job("merged-data", data="merged")
+    sentence = f"merged.idx: its document index ends at sequence 3 of {sequences}"
+    for command in (["local", job, "--dir", world.fresh("merged-dir")], ["submit", job, "--etcd", "127.0.0.1:1"],
+                    ["data", "check", prefix]):
+        err = world.cli(*command, status=1)[1]
+        check(sentence in err, command, err)
 
 
 def validation(world: World) -> None:

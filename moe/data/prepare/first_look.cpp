@@ -129,6 +129,8 @@ FirstLook look_at(std::string_view begin, const std::string& name, TextFormat as
         "it is";
   } else if (is_page(text) && !ends_with_one_of(without_packing(name), {".html", ".htm", ".xhtml"})) {
     look.note = "it begins as a page of HTML or XML: a server's error instead of the file?";
+  } else if (text.starts_with("HTTP/1.") || text.starts_with("HTTP/2 ")) {
+    look.note = "it begins with the head of a server's answer, as `curl -i` writes it";
   } else if (format == TextFormat::kLines && !any_bytes) {
     look.problem = other_line_breaks(begin);
   } else if (format == TextFormat::kText && !any_bytes && begin.find("\r\n") != std::string_view::npos) {

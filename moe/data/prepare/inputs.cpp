@@ -23,13 +23,23 @@ std::int64_t size_of(const fs::path& path) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-Result<void> list_directory(const std::string& name, std::vector<Input>& inputs) {
+Result<void> list_directory(const std::string& name, std::vector<Input>& inputs, std::vector<std::string>& links) {
   std::error_code error;
   std::vector<Input> found;
-  for (fs::recursive_directory_iterator at(name, error), end; !error && at != end; at.increment(error))
-    if (at->is_regular_file(error)) found.push_back({at->path().string(), size_of(at->path())});
+  for (fs::recursive_directory_iterator at(name, error), end; !error && at != end; at.increment(error)) {
+    std::error_code of_entry;
+    const std::string path = at->path().string();
+    if (at->is_regular_file(of_entry)) {
+      found.push_back({path, size_of(at->path())});
+    } else if (at->is_symlink(of_entry) && at->is_directory(of_entry)) {
+      links.push_back(path);
+    } else if (at->is_symlink(of_entry) && !at->exists(of_entry)) {
+      return Error{Code::kBadInput, path + " is a link that leads nowhere: what it stood for is missing"};
+    }
+  }
   if (error) return Error{Code::kBadInput, "cannot read the directory " + name + ": " + error.message()};
   std::sort(found.begin(), found.end(), [](const Input& a, const Input& b) { return a.path < b.path; });
+  std::sort(links.begin(), links.end());
   inputs.insert(inputs.end(), found.begin(), found.end());
   return {};
 }
@@ -112,7 +122,7 @@ Result<InputList> list_inputs(const std::vector<std::string>& names, const std::
     for (const std::string& path : paths) {
       if (path != "-" && fs::is_directory(path, error)) {
         std::vector<Input> found;
-        if (auto listed = list_directory(path, found); !listed) return listed.error();
+        if (auto listed = list_directory(path, found, list.not_followed); !listed) return listed.error();
         add(std::move(found), false);
       } else {
         add({{path, path == "-" ? 0 : size_of(path)}}, is_named);

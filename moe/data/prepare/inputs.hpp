@@ -16,13 +16,14 @@ struct Input {
 
 struct InputList {
   std::vector<Input> inputs;
-  std::vector<std::string> left_out;  // paths of what is no input
+  std::vector<std::string> left_out;      // paths of what is no input
+  std::vector<std::string> not_followed;  // links to directories, in directories
 };
 
 // Files, directories (every regular file below), globs and "-", in the order given; what a directory or a glob holds is
 // sorted by path. Left out, by whatever name or link they are reached: the files `own` that the caller writes or reads
 // otherwise, what an earlier run of it left beside them (FILE.tmp...), and in directories and globs the files of
-// prepared data. kNotFound, kBadInput.
+// prepared data. kNotFound, kBadInput (also a link in a directory that leads nowhere).
 Result<InputList> list_inputs(const std::vector<std::string>& names, const std::vector<std::string>& own);
 
 // Whether there are files of prepared data, or as much as tells that PREFIX was written by `prepare`.

@@ -140,6 +140,10 @@ int threads_of(const PrepareOptions& options) {
 Result<void> check(const PrepareOptions& options) {
   if (!(options.validation >= 0 && options.validation < 1))
     return Error{Code::kBadInput, "the validation share must be at least 0 and below 1"};
+  if (fs::path(options.prefix).filename().empty() || fs::is_directory(options.prefix + "/"))
+    return Error{Code::kBadInput, "'" + options.prefix + "' is a directory, expected the beginning of the names of " +
+                                      "files: " + (fs::path(options.prefix) / "data").lexically_normal().string() +
+                                      " makes data.bin and others in it"};
   if (options.any_bytes && options.tokenizer && options.tokenizer->record().kind != "bytes")
     return Error{Code::kBadInput, "only the tokenizer bytes takes text that is not UTF-8"};
   return {};

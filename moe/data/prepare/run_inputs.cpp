@@ -38,6 +38,9 @@ Result<std::vector<Input>> inputs_of(const PrepareOptions& options) {
         "no inputs, as this command writes or uses them or they are prepared data: " + list->left_out.front() +
         (list->left_out.size() == 1 ? "" : " and " + std::to_string(list->left_out.size() - 1) + " more") +
         ": left out");
+  if (!list->not_followed.empty() && options.complain)
+    options.complain(list->not_followed.front() + ": a link to a directory, which is not followed" +
+                     (list->not_followed.size() == 1 ? "" : " (there are more)") + ": name it to read what is there");
   return std::move(list->inputs);
 }
 

@@ -1,5 +1,8 @@
 #include "moe/data/prepare/train_tokenizer.hpp"
 
+#include "moe/data/mapped_file.hpp"
+#include "moe/data/prepare/model_file.hpp"
+
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
 
@@ -79,6 +82,16 @@ class Lines final : public sentencepiece::SentenceIterator {
   std::size_t at_ = 0;
 };
 
+// A text must not be lost to the model.
+Result<void> refuse_other_file(const std::string& out) {
+  const auto file = MappedFile::open(out, true);
+  if (!file) return file.error();
+  if (!file->exists() || read_model_file({file->bytes().data(), file->bytes().size()})) return {};
+  return Error{Code::kBadInput, out +
+                                    " is there and is no SentencePiece model: it would be overwritten; choose another "
+                                    "--out, or remove it"};
+}
+
 }  // namespace
 
 Result<TrainedTokenizer> train_tokenizer(const TrainTokenizerOptions& options) {
@@ -86,6 +99,7 @@ Result<TrainedTokenizer> train_tokenizer(const TrainTokenizerOptions& options) {
     return Error{Code::kBadInput, "the vocabulary must have 300 to 1000000 pieces (256 are bytes), not " +
                                       std::to_string(options.vocab_size)};
   if (options.max_lines < 1) return Error{Code::kBadInput, "at least one line must be learned from"};
+  if (auto free = refuse_other_file(options.out); !free) return free.error();
   Sample sample(options.max_lines);
   PrepareOptions input = options.input;
   input.no_inputs.push_back(options.out);
