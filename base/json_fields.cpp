@@ -1,5 +1,9 @@
 #include "base/json_fields.hpp"
 
+#include "base/not_the_file.hpp"
+
+#include <algorithm>
+
 namespace regroup::json {
 namespace {
 
@@ -32,6 +36,30 @@ void Field::fail(const std::string& text) const {
 void Field::fail_missing(const char* name) const {
   const std::string at = path();
   throw BadField{(at.empty() ? "" : at + ".") + name + " is missing"};
+}
+
+void Field::fail_type(const char* wanted) const {
+  constexpr std::size_t kShown = 40;
+  std::string value = dump(*value_);
+  if (value.size() > kShown) value = value.substr(0, kShown) + "...";
+  fail(std::string("must be ") + wanted + ", not " + value);
+}
+
+std::string why_no_json(std::string_view text) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return "this is not JSON: it is empty";
+  if (const std::string what = not_the_file(text); !what.empty()) return "this is " + what;
+  std::size_t at = text.size();
+  try {
+    const Json parsed = Json::parse(text.begin(), text.end());
+  } catch (const Json::parse_error& error) {
+    at = std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0);
+  }
+  const std::string_view before = text.substr(0, at);
+  const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const std::string_view shown = text.substr(line_start, text.find('\n', line_start) - line_start);
+  return "this is not JSON at line " + std::to_string(line) + ", column " + std::to_string(at - line_start + 1) +
+         ": '" + std::string(shown.substr(0, 60)) + "'";
 }
 
 }  // namespace regroup::json

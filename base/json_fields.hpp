@@ -53,7 +53,7 @@ class Field {
   [[nodiscard]] bool has(const char* name) const { return object().contains(name); }  // null, too
 
   [[nodiscard]] std::vector<Field> items() const {
-    if (!value_->is_array()) fail("must be a list");
+    if (!value_->is_array()) fail_type("a list");
     std::vector<Field> out;
     out.reserve(value_->size());
     for (const Json& item : *value_) out.push_back({*document_, item});
@@ -80,7 +80,7 @@ class Field {
   template <class Int>
   [[nodiscard]] Int integer() const {
     static_assert(std::is_integral_v<Int>);
-    if (!value_->is_number_integer()) fail("must be a whole number");
+    if (!value_->is_number_integer()) fail_type("a whole number");
     using Limits = std::numeric_limits<Int>;
     if (value_->is_number_unsigned()) {
       const auto wide = value_->get<std::uint64_t>();
@@ -92,16 +92,16 @@ class Field {
     return static_cast<Int>(wide);
   }
   [[nodiscard]] double real() const {
-    if (!value_->is_number()) fail("must be a number");
+    if (!value_->is_number()) fail_type("a number");
     return value_->get<double>();
   }
   [[nodiscard]] double real_or_nan() const { return value_->is_null() ? std::nan("") : real(); }
   [[nodiscard]] bool boolean() const {
-    if (!value_->is_boolean()) fail("must be true or false");
+    if (!value_->is_boolean()) fail_type("true or false");
     return value_->get<bool>();
   }
   [[nodiscard]] std::string string() const {
-    if (!value_->is_string()) fail("must be a string");
+    if (!value_->is_string()) fail_type("a string");
     return value_->get<std::string>();
   }
 
@@ -142,10 +142,11 @@ class Field {
  private:
   Field(const Json& document, const Json& value) : document_(&document), value_(&value) {}
   [[nodiscard]] const Json& object() const {
-    if (!value_->is_object()) fail("must be an object");
+    if (!value_->is_object()) fail_type("an object");
     return *value_;
   }
   [[noreturn]] void fail_missing(const char* name) const;
+  [[noreturn]] void fail_type(const char* wanted) const;
 
   const Json* document_;
   const Json* value_;
@@ -154,13 +155,16 @@ class Field {
 // Text from outside may hold bytes that are no UTF-8: they are replaced, never an exception.
 inline std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+// Where a text stops being JSON, and its line there: "this is not JSON at line 3, column 7: 'x'"; or what it is
+// instead.
+std::string why_no_json(std::string_view text);
+
 // `read(Field)` makes the value; `what` names the document in errors, `code` is theirs.
 template <class Read>
 auto read_json(std::string_view text, const std::string& what, Read read, Code code = Code::kBadInput)
     -> Result<decltype(read(std::declval<Field>()))> {
   const Json document = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (document.is_discarded())
-    return Error{code, what + ": this is not JSON: '" + std::string(text.substr(0, 60)) + "'"};
+  if (document.is_discarded()) return Error{code, what + ": " + why_no_json(text)};
   try {
     return read(Field(document));
   } catch (const BadField& bad) {

@@ -1,5 +1,7 @@
 #include "checkpoint/core/safetensors_header.hpp"
 
+#include "base/not_the_file.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -85,6 +87,14 @@ Result<FileTensor> parse_tensor(const std::string& name, const json& entry) {
   return tensor;
 }
 
+Error no_header(std::string_view start, std::uint64_t length) {
+  if (const std::string what = not_the_file(start); !what.empty()) return {Code::kCorrupt, "this is " + what};
+  const std::string_view first = start.substr(0, 8);
+  if (std::all_of(first.begin(), first.end(), [](unsigned char c) { return c >= ' ' && c < 127; }))
+    return {Code::kCorrupt, "this is no safetensors file: it starts with '" + std::string(first) + "'"};
+  return corrupt("says it is " + std::to_string(length) + " bytes long, more than " + std::to_string(kLongestHeader));
+}
+
 Result<void> check_metadata(const json& metadata) {
   if (!metadata.is_object()) return corrupt("__metadata__ is not an object");
   for (const auto& [key, value] : metadata.items())
@@ -126,21 +136,20 @@ std::string write_safetensors_header(const std::vector<FileTensor>& placed) {
   return out + text;
 }
 
-Result<std::int64_t> safetensors_data_start(std::string_view first_eight_bytes, std::int64_t file_bytes) {
-  if (first_eight_bytes.size() < 8) return corrupt("the file is shorter than 8 bytes");
+Result<std::int64_t> safetensors_data_start(std::string_view start, std::int64_t file_bytes) {
+  if (start.size() < 8) return corrupt("the file is shorter than 8 bytes");
   std::uint64_t length = 0;
   for (int i = 0; i < 8; ++i)
-    length |= std::uint64_t{static_cast<unsigned char>(first_eight_bytes[static_cast<std::size_t>(i)])} << (8 * i);
-  if (length > kLongestHeader)
-    return corrupt("says it is " + std::to_string(length) + " bytes long, more than " + std::to_string(kLongestHeader));
-  const auto start = static_cast<std::int64_t>(length) + 8;
-  if (start > file_bytes)
-    return corrupt("ends at byte " + std::to_string(start) + " of a file of " + std::to_string(file_bytes));
-  return start;
+    length |= std::uint64_t{static_cast<unsigned char>(start[static_cast<std::size_t>(i)])} << (8 * i);
+  if (length > kLongestHeader) return no_header(start, length);
+  const auto end = static_cast<std::int64_t>(length) + 8;
+  if (end > file_bytes)
+    return corrupt("ends at byte " + std::to_string(end) + " of a file of " + std::to_string(file_bytes));
+  return end;
 }
 
 Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::int64_t file_bytes) {
-  auto start = safetensors_data_start(bytes.substr(0, 8), file_bytes);
+  auto start = safetensors_data_start(bytes.substr(0, kStartBytes), file_bytes);
   if (!start) return start.error();
   if (static_cast<std::int64_t>(bytes.size()) < *start) return corrupt("is cut off");
   std::string_view text = bytes.substr(8, static_cast<std::size_t>(*start - 8));
@@ -154,6 +163,7 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
   header.data_start = *start;
   for (const auto& [name, entry] : parsed.items()) {
     if (name == "__metadata__") {
+      if (entry.is_null()) continue;  // as the reference reader does
       if (auto ok = check_metadata(entry); !ok) return ok.error();
       continue;
     }

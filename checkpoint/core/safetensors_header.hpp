@@ -43,7 +43,9 @@ std::string write_safetensors_header(const std::vector<FileTensor>& placed);
 // `bytes`: the start of a file of `file_bytes`, at least 8 + N long. kCorrupt: says what is wrong with it.
 Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::int64_t file_bytes);
 
-// 8 + N from the first 8 bytes. kCorrupt when it cannot be (over 100,000,000, or beyond the file).
-Result<std::int64_t> safetensors_data_start(std::string_view first_eight_bytes, std::int64_t file_bytes);
+// 8 + N from the file's first bytes; 8 do, with kStartBytes it is said what lies there instead. kCorrupt when it cannot
+// be (over 100,000,000, or beyond the file).
+inline constexpr std::int64_t kStartBytes = 32;
+Result<std::int64_t> safetensors_data_start(std::string_view start, std::int64_t file_bytes);
 
 }  // namespace regroup::checkpoint

@@ -224,8 +224,9 @@ TEST(Json, a_wrong_value_is_refused_with_its_path) {
   };
   EXPECT_EQ(with("/when", "later"), "plan: when is 'later', not one of now, boundary");
   EXPECT_EQ(with("/epoch", -1), "plan: epoch is too small");
-  EXPECT_EQ(with("/epoch", "7"), "plan: epoch must be a whole number");
-  EXPECT_EQ(with("/groups/1/first_chain", 1e10), "plan: groups[1].first_chain must be a whole number");
+  EXPECT_EQ(with("/epoch", "7"), "plan: epoch must be a whole number, not \"7\"");
+  EXPECT_EQ(with("/groups/1/first_chain", 1e10),
+            "plan: groups[1].first_chain must be a whole number, not 10000000000.0");
   EXPECT_EQ(with("/groups/1/first_chain", 3000000000u), "plan: groups[1].first_chain is too large");
   EXPECT_EQ(with("/groups/1/keeps", 2), "plan: groups[1].keeps is no position in keeps");
   EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5, 5})),
@@ -233,8 +234,8 @@ TEST(Json, a_wrong_value_is_refused_with_its_path) {
   EXPECT_EQ(with("/keeps/0/dense_blocks/1/0", Json::array({5})), "plan: keeps[0].dense_blocks[1][0] must be [lo, hi]");
   EXPECT_EQ(with("/members/2/worker", "c"),
             "plan: members[2].worker must be a worker id (node/incarnation/slot/start), not 'c'");
-  EXPECT_EQ(with("/members", 5), "plan: members must be a list");
-  EXPECT_EQ(with("/members/0", 5), "plan: members[0] must be an object");
+  EXPECT_EQ(with("/members", 5), "plan: members must be a list, not 5");
+  EXPECT_EQ(with("/members/0", 5), "plan: members[0] must be an object, not 5");
 }
 
 TEST(Json, text_that_is_not_json_is_refused) {

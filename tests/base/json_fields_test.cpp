@@ -15,7 +15,7 @@ std::string problem_of(const std::string& text, Read read) {
 TEST(JsonFields, an_error_says_where_the_value_stands) {
   const std::string text = R"({"groups":[{"chain":1},{"chain":"two","rows":[[1,2],[3]]}]})";
   EXPECT_EQ(problem_of(text, [](const Field& in) { return in["groups"].items()[1]["chain"].integer<int>(); }),
-            "it: groups[1].chain must be a whole number");
+            "it: groups[1].chain must be a whole number, not \"two\"");
   EXPECT_EQ(problem_of(text, [](const Field& in) { return in["groups"].items()[1]["ranks"].items().size(); }),
             "it: groups[1].ranks is missing");
   EXPECT_EQ(
@@ -23,8 +23,9 @@ TEST(JsonFields, an_error_says_where_the_value_stands) {
       "it: groups[1].rows[1] must be a list of 2");
   EXPECT_EQ(problem_of(text, [](const Field& in) { return in["members"].string(); }), "it: members is missing");
   EXPECT_EQ(problem_of("[]", [](const Field& in) { return in["members"].string(); }),
-            "it: the document must be an object");
-  EXPECT_EQ(problem_of("{", [](const Field& in) { return in.path(); }), "it: this is not JSON: '{'");
+            "it: the document must be an object, not []");
+  EXPECT_EQ(problem_of("{", [](const Field& in) { return in.path(); }),
+            "it: this is not JSON at line 1, column 2: '{'");
 }
 
 TEST(JsonFields, a_number_that_does_not_fit_is_refused) {
@@ -33,7 +34,7 @@ TEST(JsonFields, a_number_that_does_not_fit_is_refused) {
   EXPECT_EQ(problem_of("[1,3000000000]", [](const Field& in) { return in.integers<int>().size(); }),
             "it: [1] is too large");
   EXPECT_EQ(problem_of("1.5", [](const Field& in) { return in.integer<int>(); }),
-            "it: the document must be a whole number");
+            "it: the document must be a whole number, not 1.5");
 }
 
 TEST(JsonFields, null_is_no_value_and_a_real_that_is_none) {

@@ -39,6 +39,7 @@ TEST(SafetensorsHeader, what_is_not_exactly_right_is_refused) {
   const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   EXPECT_TRUE(parse(good, 8));
   EXPECT_TRUE(parse(good + "   ", 8));
+  EXPECT_TRUE(parse(R"({"__metadata__":null,"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
   EXPECT_TRUE(parse(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
   EXPECT_TRUE(parse(
       R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"b":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}})",
