@@ -19,8 +19,10 @@ constexpr std::array<ArchitectureInfo, 3> kTable{{
      ".w2.weight",
      {nullptr, nullptr, nullptr},
      QkNorm::kNone,
+     Window::kGiven,
      "num_local_experts",
      "intermediate_size",
+     8,
      1e6,
      1e-5,
      0.001,
@@ -35,8 +37,10 @@ constexpr std::array<ArchitectureInfo, 3> kTable{{
      ".down_proj.weight",
      {"mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight"},
      QkNorm::kHead,
+     Window::kWhenUsed,
      "num_experts",
      "moe_intermediate_size",
+     4,
      1e4,
      1e-6,
      0.001,
@@ -51,13 +55,21 @@ constexpr std::array<ArchitectureInfo, 3> kTable{{
      ".down_proj.weight",
      {nullptr, nullptr, nullptr},
      QkNorm::kWhole,
+     Window::kNone,
      "num_experts",
      "intermediate_size",
+     0,
      1e4,
      1e-5,
      0.01,
      false},
 }};
+
+const ArchitectureInfo* find_by(const char* ArchitectureInfo::*name, std::string_view wanted) {
+  const auto found =
+      std::find_if(kTable.begin(), kTable.end(), [&](const ArchitectureInfo& info) { return wanted == info.*name; });
+  return found == kTable.end() ? nullptr : &*found;
+}
 
 }  // namespace
 
@@ -71,9 +83,11 @@ const ArchitectureInfo& info_of(Architecture architecture) {
 }
 
 const ArchitectureInfo* find_architecture(std::string_view model_type) {
-  const auto found = std::find_if(kTable.begin(), kTable.end(),
-                                  [&](const ArchitectureInfo& info) { return model_type == info.model_type; });
-  return found == kTable.end() ? nullptr : &*found;
+  return find_by(&ArchitectureInfo::model_type, model_type);
+}
+
+const ArchitectureInfo* find_class(std::string_view class_name) {
+  return find_by(&ArchitectureInfo::class_name, class_name);
 }
 
 }  // namespace regroup

@@ -4,6 +4,7 @@
 // other names and with other options. Adding one: a row in architecture.cpp, and its cases in tests/oracle.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -13,6 +14,9 @@ enum class Architecture { kMixtral, kQwen3Moe, kOlmoe };
 
 // RMS norm of queries and keys before they are rotated: of each head on its own, or of all heads as one row.
 enum class QkNorm { kNone, kHead, kWhole };
+
+// Which sliding_window counts: none ever, the one that is given, the one that use_sliding_window turns on.
+enum class Window { kNone, kGiven, kWhenUsed };
 
 struct ArchitectureInfo {
   Architecture architecture;
@@ -26,9 +30,11 @@ struct ArchitectureInfo {
   const char* w2;
   const char* mlp[3];  // gate, up and down projection of a layer without experts; null where the family has none such
   QkNorm qk_norm;
+  Window window;
   // Keys of config.json, and what transformers takes where they are missing.
   const char* num_experts_key;
   const char* expert_size_key;
+  std::int64_t num_key_value_heads;  // 0: num_attention_heads
   double rope_theta;
   double rms_norm_eps;
   double router_aux_loss_coef;
@@ -37,7 +43,8 @@ struct ArchitectureInfo {
 
 std::span<const ArchitectureInfo> architectures();
 const ArchitectureInfo& info_of(Architecture architecture);
-// nullptr when there is none of that model_type.
+// nullptr when there is none of that model_type or class.
 const ArchitectureInfo* find_architecture(std::string_view model_type);
+const ArchitectureInfo* find_class(std::string_view class_name);
 
 }  // namespace regroup

@@ -15,18 +15,19 @@ constexpr std::int64_t kMaxSize = std::int64_t{1} << 30;
 }  // namespace
 
 Result<void> check_shape(const ModelShape& shape) {
+  const ArchitectureInfo& info = info_of(shape.architecture);
   const struct {
     const char* name;
     std::int64_t value;
   } sizes[] = {
       {"vocab_size", shape.vocab_size},
       {"hidden_size", shape.hidden_size},
-      {"intermediate_size", shape.intermediate_size},
+      {info.expert_size_key, shape.intermediate_size},
       {"num_hidden_layers", shape.num_hidden_layers},
       {"num_attention_heads", shape.num_attention_heads},
       {"num_key_value_heads", shape.num_key_value_heads},
       {"head_dim", shape.head_dim},
-      {"num_local_experts", shape.num_local_experts},
+      {info.num_experts_key, shape.num_local_experts},
       {"num_experts_per_tok", shape.num_experts_per_tok},
       {"max_position_embeddings", shape.max_position_embeddings},
       {"expert_slices", shape.expert_slices},
@@ -42,21 +43,19 @@ Result<void> check_shape(const ModelShape& shape) {
     return bad("num_attention_heads (" + text(shape.num_attention_heads) +
                ") must be a multiple of num_key_value_heads (" + text(shape.num_key_value_heads) + ")");
   }
-  // A head_dim of its own is fine; one that is the rounded quotient means nobody noticed the remainder.
-  if (shape.hidden_size % shape.num_attention_heads != 0 &&
-      shape.head_dim == shape.hidden_size / shape.num_attention_heads) {
-    return bad("hidden_size (" + text(shape.hidden_size) + ") is not divisible by num_attention_heads (" +
-               text(shape.num_attention_heads) + "); change one of them or give head_dim");
+  if (info.qk_norm == QkNorm::kWhole && shape.num_attention_heads * shape.head_dim != shape.hidden_size) {
+    return bad("head_dim (" + text(shape.head_dim) + ") times num_attention_heads (" + text(shape.num_attention_heads) +
+               ") must be hidden_size (" + text(shape.hidden_size) + ") in an " + info.model_type + " model");
   }
   if (shape.head_dim % 2 != 0)
     return bad("head_dim (" + text(shape.head_dim) + ") must be even: rotary embeddings turn pairs");
   if (shape.num_experts_per_tok > shape.num_local_experts) {
-    return bad("num_experts_per_tok (" + text(shape.num_experts_per_tok) + ") must be at most num_local_experts (" +
-               text(shape.num_local_experts) + ")");
+    return bad("num_experts_per_tok (" + text(shape.num_experts_per_tok) + ") must be at most " + info.num_experts_key +
+               " (" + text(shape.num_local_experts) + ")");
   }
   if (shape.intermediate_size % shape.expert_slices != 0) {
-    return bad("intermediate_size (" + text(shape.intermediate_size) + ") must be a multiple of expert_slices (" +
-               text(shape.expert_slices) + ")");
+    return bad(std::string(info.expert_size_key) + " (" + text(shape.intermediate_size) +
+               ") must be a multiple of expert_slices (" + text(shape.expert_slices) + ")");
   }
   if (!(shape.rms_norm_eps > 0) || !std::isfinite(shape.rms_norm_eps)) return bad("rms_norm_eps must be above 0");
   if (!(shape.rope_theta > 0) || !std::isfinite(shape.rope_theta)) return bad("rope_theta must be above 0");
@@ -66,8 +65,8 @@ Result<void> check_shape(const ModelShape& shape) {
     return bad("router_jitter_noise must be at least 0 and below 1");
   if (!(shape.initializer_range >= 0) || !std::isfinite(shape.initializer_range))
     return bad("initializer_range must be at least 0");
-  if (!shape.dense_layers.empty() && info_of(shape.architecture).mlp[0] == nullptr)
-    return bad(std::string("dense_layers: a ") + info_of(shape.architecture).model_type + " model has none");
+  if (!shape.dense_layers.empty() && info.mlp[0] == nullptr)
+    return bad(std::string("dense_layers: a ") + info.model_type + " model has none");
   for (std::size_t i = 0; i < shape.dense_layers.size(); ++i) {
     const std::int64_t layer = shape.dense_layers[i];
     if (layer < 0 || layer >= shape.num_hidden_layers || (i > 0 && layer <= shape.dense_layers[i - 1])) {
@@ -76,12 +75,18 @@ Result<void> check_shape(const ModelShape& shape) {
     }
   }
   if (shape.num_sparse_layers() < 1)
-    return bad("dense_layers names every layer: a model without experts is not trained here");
-  if (shape.dense_layers.empty() ? shape.dense_intermediate_size != 0
-                                 : shape.dense_intermediate_size < 1 || shape.dense_intermediate_size > kMaxSize) {
-    return bad("dense_intermediate_size (" + text(shape.dense_intermediate_size) +
-               ") must be above 0 with dense_layers and 0 without");
+    return bad(
+        "dense_layers names every layer (mlp_only_layers, decoder_sparse_step): a model without experts is not trained "
+        "here");
+  const std::int64_t least = shape.dense_layers.empty() ? 0 : 1;
+  const std::int64_t most = info.mlp[0] == nullptr ? 0 : kMaxSize;
+  if (shape.dense_intermediate_size < least || shape.dense_intermediate_size > most) {
+    return bad("dense_intermediate_size (" + text(shape.dense_intermediate_size) + ") must be between " + text(least) +
+               " and " + text(most) + ": the intermediate_size of layers without experts");
   }
+  if (shape.sliding_window && info.window == Window::kNone)
+    return bad("sliding_window (" + text(*shape.sliding_window) + "): an " + info.model_type +
+               " model has none; take the key away or set it to null");
   if (shape.sliding_window && *shape.sliding_window < 1)
     return bad("sliding_window must be at least 1 or absent, not " + text(*shape.sliding_window));
   return {};

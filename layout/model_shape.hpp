@@ -32,7 +32,7 @@ struct ModelShape {
   std::optional<std::int64_t> sliding_window;
   bool norm_topk_prob = true;                              // a token's routing weights are divided by their sum
   std::vector<std::int64_t> dense_layers;                  // ascending: layers with one MLP in place of experts
-  std::int64_t dense_intermediate_size = 0;                // of those; 0 without any
+  std::int64_t dense_intermediate_size = 0;                // of those; kept without any, 0 if unknown
   int expert_slices = 1;                                   // degree t: intermediate_size is always computed as t slices
   [[nodiscard]] bool is_sparse(std::int64_t layer) const;  // has experts
   [[nodiscard]] std::int64_t sparse_before(std::int64_t layer) const;  // how many of the layers before have

@@ -59,7 +59,7 @@ std::string config_json(const ModelShape& s, const std::string& origin) {
     json["use_sliding_window"] = s.sliding_window.has_value();
     json["mlp_only_layers"] = s.dense_layers;
     json["decoder_sparse_step"] = 1;
-    json["intermediate_size"] = s.dense_layers.empty() ? s.intermediate_size : s.dense_intermediate_size;
+    json["intermediate_size"] = s.dense_intermediate_size > 0 ? s.dense_intermediate_size : s.intermediate_size;
   }
   put_special_tokens(json, origin);
   return json.dump(2) + "\n";

@@ -8,9 +8,10 @@
 
 namespace regroup::checkpoint {
 
-// Keys that change neither the tensors nor the mathematics are ignored. kBadInput, naming the key and its value, for
-// what is not computed here: other model types, activations and rope types, attention dropout and biases, quantised
-// weights.
-Result<ModelShape> shape_from_config_json(const std::string& text);
+// Keys that change neither the tensors nor the mathematics are ignored. kBadInput, naming `name`, the key and its
+// value, for what is not computed here (other families, activations and rope types, attention dropout and biases,
+// quantised weights, windows of some layers alone), for keys that contradict each other, and for keys of another family
+// that would say something else there.
+Result<ModelShape> shape_from_config_json(const std::string& text, const std::string& name = "config.json");
 
 }  // namespace regroup::checkpoint

@@ -109,6 +109,20 @@ int default_chains(int microbatches, int max_groups) {
   return chains;
 }
 
+// Each group computes at least one chain, so few chains allow few groups.
+void read_groups_and_chains(YamlSection& root, JobSpec& job) {
+  YamlSection elastic = root.section("elastic");
+  const bool says_groups = elastic.find("max_groups").has_value();
+  job.chains = default_chains(job.microbatches, job.elastic.max_groups);
+  root.read("chains", job.chains);
+  if (!says_groups && job.chains > 0) job.elastic.max_groups = std::min(job.elastic.max_groups, job.chains);
+  if (says_groups && !root.find("chains") && job.microbatches > 0 && job.elastic.max_groups > job.chains)
+    elastic.refuse("max_groups", "is " + std::to_string(job.elastic.max_groups) + ", but microbatches (" +
+                                     std::to_string(job.microbatches) + ") can be cut for " +
+                                     std::to_string(job.chains) +
+                                     " at most: the largest power of two that divides them");
+}
+
 // check_job names the fields of JobSpec.
 std::string in_words_of_the_file(std::string text) {
   for (const auto& [field, key] : {std::pair<std::string, std::string>{"snapshots.checkpoint_dir", "snapshots.dir"},
@@ -150,8 +164,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   read_elastic(root.section("elastic"), job.elastic);
   read_snapshots(root.section("snapshots"), path, job.snapshots);
   read_validation(root, path, job);
-  job.chains = default_chains(job.microbatches, job.elastic.max_groups);
-  root.read("chains", job.chains);
+  read_groups_and_chains(root, job);
   root.read("heartbeat_ms", job.heartbeat_ms);
   root.read("allow_mixed_fingerprints", job.allow_mixed_fingerprints);
   root.refuse_unknown();

@@ -118,6 +118,16 @@ def lose_shard(directory):
     os.remove(os.path.join(directory, sorted(n for n in os.listdir(directory) if n.endswith(".safetensors"))[1]))
 
 
+def lose_index(directory):
+    os.remove(os.path.join(directory, "model.safetensors.index.json"))
+
+
+def leave_pointer(directory):
+    name = sorted(n for n in os.listdir(directory) if n.endswith(".safetensors"))[0]
+    with open(os.path.join(directory, name), "w", encoding="ascii") as file:
+        file.write("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+
+
 def main():
     regroup, wrong = sys.argv[1], []
     with tempfile.TemporaryDirectory() as work:
@@ -157,6 +167,11 @@ def main():
 
         for what, broken, words in [
             ("a missing shard", lose_shard, ["is missing", ".safetensors"]),
+            ("shards without their index", lose_index, ["holds no weights that are read", "a shard whose"]),
+            ("a Git LFS pointer", leave_pointer, ["is a Git LFS pointer", ".safetensors"]),
+            ("a text for a number", edit_config(num_hidden_layers="2"),
+             ["config.json: num_hidden_layers must be a whole number"]),
+            ("two families", edit_config(model_type="qwen3_moe"), ["model_type", "architectures"]),
             ("NaN", put_nan, ["holds nan at element 0", ".safetensors"]),
             ("another size", edit_config(intermediate_size=96), ["has the shape", "asks for"]),
             ("fewer layers", edit_config(num_hidden_layers=1), ["model.layers.1.", "no place"]),
