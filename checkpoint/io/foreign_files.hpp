@@ -1,7 +1,7 @@
 // foreign_files.hpp: the safetensors files of a directory that transformers wrote: which tensor lies where. Headers are
 // read, tensors are not. Private to checkpoint/io.
 //
-// Errors: kNotFound (no weights there), kBadInput (a file is missing, the index and the files contradict each other:
+// Errors: those of weight_files.hpp, kBadInput (a file is missing, the index and the files contradict each other:
 // names file, tensor, expected and found), kCorrupt (a header that is none, a file that was cut off), kUnavailable.
 #pragma once
 
@@ -30,9 +30,6 @@ struct ForeignFiles {
   std::vector<ForeignFile> files;
   std::map<std::string, StoredTensor> tensors;
 };
-
-inline constexpr const char* kOneFileName = "model.safetensors";
-inline constexpr const char* kIndexName = "model.safetensors.index.json";
 
 Result<ForeignFiles> open_foreign_files(const std::string& directory);
 

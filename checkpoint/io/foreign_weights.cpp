@@ -3,9 +3,9 @@
 #include "base/check.hpp"
 #include "base/digest.hpp"
 #include "checkpoint/io/foreign_files.hpp"
+#include "checkpoint/io/weight_files.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -57,9 +57,21 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-// Buffers that older versions stored, and copies that hold nothing new.
+constexpr const char* kHead = "lm_head.weight";
+
+// Buffers that older versions stored, and a copy of the table, which `digest` compares.
 bool means_nothing(const std::string& name, const ModelShape& shape) {
-  return name.ends_with(".rotary_emb.inv_freq") || (shape.tie_word_embeddings && name == "lm_head.weight");
+  return name.ends_with(".rotary_emb.inv_freq") || (shape.tie_word_embeddings && name == kHead);
+}
+
+// What the files hold in place of the family's first expert.
+std::string other_family(const ForeignFiles& files, const ArchitectureInfo& meant) {
+  for (const ArchitectureInfo& info : architectures()) {
+    const std::string expert = std::string("model.layers.0.") + info.experts + "0" + info.w1;
+    if (std::string_view(info.experts) != meant.experts && files.tensors.contains(expert))
+      return "; the files hold " + expert + ", as those of a " + info.model_type + " model do";
+  }
+  return {};
 }
 
 }  // namespace
@@ -73,9 +85,10 @@ ForeignWeights::ForeignWeights(std::string directory, const ModelShape& shape, F
 
 ForeignWeights::~ForeignWeights() = default;
 
-bool ForeignWeights::present(const std::string& directory) {
-  const auto there = [&](const char* name) { return ::access((directory + "/" + name).c_str(), F_OK) == 0; };
-  return there(kOneFileName) || there(kIndexName);
+Result<std::vector<std::string>> ForeignWeights::look(const std::string& directory) {
+  auto chosen = choose_weight_files(directory);
+  if (!chosen) return chosen.error();
+  return std::move(chosen->notes);
 }
 
 Result<std::unique_ptr<ForeignWeights>> ForeignWeights::open(const std::string& directory, const ModelShape& shape) {
@@ -130,10 +143,11 @@ Result<ForeignWeights::Source> ForeignWeights::find_source(const Unit& unit, con
   if (found == files_->tensors.end() && tensor.name.ends_with(names.gate))
     found = files_->tensors.find(layer + "gate.weight");
   if (found == files_->tensors.end() && unit.kind == UnitKind::kEmbedding && shape_.tie_word_embeddings)
-    found = files_->tensors.find("lm_head.weight");
+    found = files_->tensors.find(kHead);
   if (found == files_->tensors.end())
     return Error{Code::kBadInput, directory_ + " holds no tensor " + tensor.name +
-                                      ", which its config.json asks for with shape " + text_of(tensor.whole.shape)};
+                                      ", which its config.json asks for with shape " + text_of(tensor.whole.shape) +
+                                      other_family(*files_, names)};
   source.stored = &found->second;
   const std::string where = files_->files[static_cast<std::size_t>(source.stored->file)].path + ": " + found->first;
   if (source.stored->shape != wanted)
@@ -198,6 +212,33 @@ Result<void> ForeignWeights::read(int unit_index, Interval blocks, std::span<flo
   return {};
 }
 
+// A tied model has one table; which of two different ones is meant cannot be known.
+Result<void> ForeignWeights::check_tied_head(std::span<const float> table) {
+  const auto stored = files_->tensors.find(kHead);
+  if (!shape_.tie_word_embeddings || stored == files_->tensors.end()) return {};
+  const Source& embedding = sources_.front().front();
+  if (embedding.stored == &stored->second) return {};
+  const auto differs = [&](const std::string& how) {
+    return Error{Code::kBadInput, files_->files[static_cast<std::size_t>(stored->second.file)].path + ": " + kHead +
+                                      how +
+                                      "; config.json says tie_word_embeddings is true: set it to false, or take " +
+                                      kHead + " out of the files"};
+  };
+  if (stored->second.shape != embedding.stored->shape || bytes_of(stored->second.dtype) == 0)
+    return differs(" (" + stored->second.dtype + " " + text_of(stored->second.shape) + ") is no copy of the embedding");
+  const Source head{&stored->second, embedding.cut};
+  std::vector<float> part(kBufferBytes);
+  for (std::size_t at = 0; at < table.size(); at += part.size()) {
+    const std::span<float> here = std::span(part).first(std::min(part.size(), table.size() - at));
+    if (auto ok = read_run(head, static_cast<std::int64_t>(at), here); !ok) return ok;
+    const auto other = std::mismatch(here.begin(), here.end(), table.begin() + static_cast<std::ptrdiff_t>(at)).first;
+    if (other != here.end())
+      return differs(" differs from the embedding at element " +
+                     std::to_string(static_cast<std::ptrdiff_t>(at) + (other - here.begin())));
+  }
+  return {};
+}
+
 Result<std::string> ForeignWeights::digest(const std::function<bool(std::int64_t, std::int64_t)>& progress) {
   if (shape_.expert_slices > 1) {  // the digest is of whole tensors
     ModelShape whole = shape_;
@@ -222,6 +263,9 @@ Result<std::string> ForeignWeights::digest(const std::function<bool(std::int64_t
     if (auto ok = read(unit.index, {0, kBlocksPerUnit}, flat); !ok) return ok.error();
     for (const TensorSpec& tensor : unit.tensors)
       lines.push_back(tensor_line(tensor.name, tensor.shape, flat.data() + tensor.offset));
+    if (unit.kind == UnitKind::kEmbedding)
+      if (auto ok = check_tied_head(std::span(flat).first(static_cast<std::size_t>(unit.tensors.front().numel))); !ok)
+        return ok.error();
     if (progress && !progress(std::min(total, bytes_read_ - before), total)) return Error{Code::kNewerEpoch, "stopped"};
   }
   return weights_digest(std::move(lines));

@@ -4,7 +4,7 @@
 // One or many safetensors files, F32, BF16 or F16; expert by expert (the names of transformers 4, which 5 writes too)
 // or fused (as 5 holds them in memory). Only the byte ranges that are asked for are read. Values become fp32 exactly.
 // Errors: as in foreign_files.hpp; kBadInput too when tensors and shape contradict each other (names file, tensor,
-// expected and found), or for a weight that is not finite.
+// expected and found), or for a weight that is not finite; `digest` finds a tied model whose two tables differ.
 #pragma once
 
 #include "base/result.hpp"
@@ -24,8 +24,9 @@ struct ForeignFiles;
 
 class ForeignWeights {
  public:
-  // Does the directory hold weights (or an index that says so)?
-  static bool present(const std::string& directory);
+  // Does the directory hold weights? Then what lies beside them and is not read, one sentence each; else an error that
+  // says what lies there instead.
+  static Result<std::vector<std::string>> look(const std::string& directory);
 
   // Reads the headers and finds every tensor of the shape; refuses one that is missing, of another size or type, or
   // that the shape has no place for.
@@ -49,6 +50,7 @@ class ForeignWeights {
   Result<void> find_sources();
   Result<Source> find_source(const Unit& unit, const TensorSpec& tensor);
   Result<void> read_run(const Source& source, std::int64_t stored_element, std::span<float> into);
+  Result<void> check_tied_head(std::span<const float> table);
   Result<void> check_finite(const Source& source, const TensorSpec& tensor, std::int64_t first,
                             std::span<const float> values) const;
 

@@ -200,10 +200,100 @@ TEST_F(ForeignWeightsTest, a_tied_model_may_hold_its_table_under_either_name) {
   expect_reads(tensors_);
 }
 
+TEST_F(ForeignWeightsTest, a_tied_model_with_two_different_tables_is_refused) {
+  shape_.tie_word_embeddings = true;
+  tensors_ = tensors_of(shape_);
+  EXPECT_EQ(complaint_about([](Tensors& t) { t["lm_head.weight"] = t["model.embed_tokens.weight"]; }), "");
+  const std::string differs = complaint_about([](Tensors& t) {
+    t["lm_head.weight"] = t["model.embed_tokens.weight"];
+    t["lm_head.weight"].values.back() += 1;
+  });
+  EXPECT_SAYS(differs, "model.safetensors: lm_head.weight differs from the embedding at element " +
+                           std::to_string(shape_.vocab_size * shape_.hidden_size - 1));
+  EXPECT_SAYS(differs, "tie_word_embeddings");
+  EXPECT_SAYS(complaint_about([](Tensors& t) { t["lm_head.weight"] = {"F32", {1}, {1}}; }), "no copy of the embedding");
+}
+
+TEST_F(ForeignWeightsTest, one_file_comes_before_an_index_as_in_transformers) {
+  write_split(dir_.path(), tensors_);
+  EXPECT_TRUE(ForeignWeights::look(dir_.path())->empty());
+  Tensors others = tensors_;
+  for (auto& [name, tensor] : others)
+    for (float& value : tensor.values) value += 1;
+  write_file(dir_.path() + "/model.safetensors", others);
+  expect_reads(others);
+  const auto notes = ForeignWeights::look(dir_.path());
+  ASSERT_TRUE(notes && notes->size() == 1);
+  EXPECT_SAYS(notes->front(),
+              "not from model-00001-of-00002.safetensors, model-00002-of-00002.safetensors, "
+              "model.safetensors.index.json beside it");
+  std::filesystem::remove(dir_.path() + "/model-00001-of-00002.safetensors");
+  expect_reads(others);
+  std::filesystem::remove(dir_.path() + "/model.safetensors");
+  EXPECT_SAYS(complaint(), "model-00001-of-00002.safetensors is missing");
+}
+
+TEST_F(ForeignWeightsTest, what_lies_in_place_of_weights_is_named) {
+  const std::string one = dir_.path() + "/model.safetensors";
+  const auto said_of = [&](const std::string& name) {
+    const std::string path = dir_.path() + "/" + name;
+    write_file(one, tensors_);
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::filesystem::rename(one, path);
+    const auto looked = ForeignWeights::look(dir_.path());
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) std::filesystem::remove_all(entry);
+    return looked ? std::string() : looked.error().context;
+  };
+  for (const auto& [name, what] : std::map<std::string, std::string>{
+           {"model-00001-of-00002.safetensors", "a shard whose model.safetensors.index.json is not there"},
+           {"model.safetensors.incomplete", "an unfinished download"},
+           {"model.fp16.safetensors", "a variant"},
+           {"pytorch_model.bin", "pickled by PyTorch"},
+           {"pytorch_model.bin.index.json", "pickled by PyTorch"},
+           {"adapter_model.safetensors", "an adapter"},
+           {"consolidated.safetensors", "Mistral's own form"},
+           {"Model.safetensors", "under a name that transformers does not open"},
+           {"mixtral.Q4_K_M.gguf", "llama.cpp's form"},
+           {"tf_model.h5", "not read"}})
+    EXPECT_SAYS(said_of(name), "; there: " + name + " (" + what);
+  EXPECT_SAYS(said_of("checkpoint-500/model.safetensors"), "there: checkpoint-500 (a directory that holds weights");
+  EXPECT_SAYS(said_of("snapshots/0123/model.safetensors"), "there: snapshots/0123 (holds weights");
+  const std::string nothing = said_of("README.md");
+  EXPECT_TRUE(nothing.ends_with("with its shards)")) << nothing;
+  std::filesystem::create_symlink("../../blobs/0123", one);
+  EXPECT_SAYS(complaint(), "model.safetensors (is a link to ../../blobs/0123, which is not there");
+  std::filesystem::remove(one);
+  std::filesystem::create_directory(one);
+  EXPECT_SAYS(complaint(), "model.safetensors (is no regular file)");
+  std::filesystem::remove(one);
+  write_file(one, tensors_);
+  std::ofstream(dir_.path() + "/adapter_config.json") << "{}";
+  EXPECT_SAYS(complaint(), "adapter_config.json) beside the model");
+}
+
+TEST_F(ForeignWeightsTest, what_is_no_safetensors_file_is_called_by_its_name) {
+  for (const auto& [bytes, what] : std::map<std::string, std::string>{
+           {"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "this is a Git LFS pointer"},
+           {"<!DOCTYPE html><html>", "this is a web page"},
+           {"GGUF\x03andmore", "this is a GGUF file"},
+           {"PK\x03\x04\x08\x08\x08\x08", "this is a zip archive"},
+           {"{\"error\": 5}", "starts with '{\"error\"'"},
+           {"abc", "shorter than 8 bytes"}}) {
+    std::ofstream(dir_.path() + "/model.safetensors") << bytes;
+    EXPECT_SAYS(complaint(), "/model.safetensors: ");
+    EXPECT_SAYS(complaint(), what);
+  }
+}
+
 TEST_F(ForeignWeightsTest, tensors_that_contradict_the_config_are_refused) {
   const std::string missing = complaint_about([&](Tensors& t) { t.erase(w1_); });
   EXPECT_SAYS(missing, w1_);
   EXPECT_SAYS(missing, dir_.path());
+  ModelShape qwen = shape_;
+  qwen.architecture = Architecture::kQwen3Moe;
+  write_file(dir_.path() + "/model.safetensors", tensors_);
+  EXPECT_SAYS(ForeignWeights::open(dir_.path(), qwen).error().context,
+              "; the files hold model.layers.0.block_sparse_moe.experts.0.w1.weight, as those of a mixtral model do");
   const std::string shape = complaint_about([&](Tensors& t) { std::swap(t[w1_].shape[0], t[w1_].shape[1]); });
   EXPECT_SAYS(shape, "model.safetensors: " + w1_ + " has the shape [" + std::to_string(shape_.hidden_size) + ", " +
                          std::to_string(shape_.intermediate_size) + "]");
@@ -230,7 +320,7 @@ TEST_F(ForeignWeightsTest, a_weight_that_is_not_finite_is_named) {
 }
 
 TEST_F(ForeignWeightsTest, files_that_are_missing_cut_off_or_not_as_the_index_says_are_refused) {
-  EXPECT_SAYS(complaint(), "holds neither model.safetensors nor model.safetensors.index.json");
+  EXPECT_SAYS(complaint(), "holds no weights that are read here (model.safetensors, or model.safetensors.index.json");
   write_split(dir_.path(), tensors_);
   EXPECT_EQ(complaint(), "");
   const std::string second = dir_.path() + "/model-00002-of-00002.safetensors";
