@@ -20,7 +20,7 @@ std::string not_the_file(std::string_view start) {
   if (first != std::string_view::npos && start[first] == '<')
     return "a web page in place of the file (a download that brought an error?): download it again";
   if (start.size() > 8 && start[8] == '{' && start.substr(4, 4) == std::string_view("\0\0\0\0", 4))
-    return "a safetensors file, which holds weights";
+    return "a safetensors file, which holds weights: name its directory";
   return {};
 }
 

@@ -49,9 +49,10 @@ ModelShape read_model_config(const YamlSection& section, const char* key, const 
   std::error_code error;
   const auto size = fs::file_size(path, error);
   if (error) {
-    const auto found = checkpoint::ForeignWeights::look(path.parent_path().string());
+    const std::string named = absolute_from(job_file, value);
+    const auto found = checkpoint::ForeignWeights::look(named);
     section.refuse(key, "is '" + value + "': cannot read " + path.string() + ": " + error.message() +
-                            (found || !fs::is_directory(path.parent_path()) ? "" : "; " + found.error().context));
+                            (fs::is_directory(named) && !found ? "; " + found.error().context : ""));
   }
   if (size > kLongest)
     section.refuse(key, "is '" + value + "': " + path.string() + " has " + std::to_string(size) +
