@@ -7,7 +7,7 @@
 namespace regroup::json {
 namespace {
 
-// By address: each value of a document stands in one place.
+// Recursive: a document is at most kDeepest deep. By address: each value of a document stands in one place.
 std::optional<std::string> path_to(const Json& from, const Json* wanted) {
   if (&from == wanted) return "";
   if (from.is_object()) {
@@ -25,6 +25,28 @@ std::optional<std::string> path_to(const Json& from, const Json* wanted) {
 }
 
 }  // namespace
+
+// Up to the first fault of the text this sees the same strings and brackets as the parser, which stops there.
+Result<void> check_depth(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kDeepest)
+        return Error{Code::kBadInput, "lists and objects lie in one another deeper than " + std::to_string(kDeepest) +
+                                          ", at byte " + std::to_string(i)};
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return {};
+}
 
 std::string Field::path() const { return path_to(*document_, value_).value_or(""); }
 

@@ -1,6 +1,9 @@
 // json_fields.hpp: reading JSON objects field by field, with errors that name the field. For .cpp files only: it brings
 // in nlohmann/json.
 //
+// All JSON from outside (etcd, other processes, files) is read here, because a document that is nested without end
+// would overflow the stack of whoever walks it: `parse_text` refuses what is nested deeper than kDeepest.
+//
 // Inside `read_json` a wrong or missing field throws; outside it is a Result: "plan: groups[1].first_chain is missing".
 // One rule for what JSON cannot say: NaN and infinity are written as null (nlohmann does) and null is read as NaN by
 // `real_or_nan`; a worker is the text of its id. Where a field may be left out, null means the same.
@@ -29,6 +32,24 @@ using Json = nlohmann::json;
 struct BadField {
   std::string text;
 };
+
+// What we write ourselves is at most 8 deep.
+constexpr int kDeepest = 64;
+// kBadInput: lists and objects lie in one another deeper than kDeepest.
+Result<void> check_depth(std::string_view text);
+
+// Where a text stops being JSON, and its line there: "this is not JSON at line 3, column 7: 'x'"; or what it is
+// instead.
+std::string why_no_json(std::string_view text);
+
+// kBadInput: no JSON, or too deep. `Value`: any nlohmann::basic_json; `watch`: as nlohmann's parser takes it.
+template <class Value = Json>
+Result<Value> parse_text(std::string_view text, const typename Value::parser_callback_t& watch = nullptr) {
+  if (auto flat = check_depth(text); !flat) return flat.error();
+  Value document = Value::parse(text.begin(), text.end(), watch, false);
+  if (document.is_discarded()) return Error{Code::kBadInput, why_no_json(text)};
+  return Result<Value>(boost::system::in_place_value, std::move(document));  // it converts to an Error, too
+}
 
 // A value of a document. Holds two pointers; where the value stands is searched only when something is wrong with it.
 class Field {
@@ -155,18 +176,14 @@ class Field {
 // Text from outside may hold bytes that are no UTF-8: they are replaced, never an exception.
 inline std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// Where a text stops being JSON, and its line there: "this is not JSON at line 3, column 7: 'x'"; or what it is
-// instead.
-std::string why_no_json(std::string_view text);
-
 // `read(Field)` makes the value; `what` names the document in errors, `code` is theirs.
 template <class Read>
 auto read_json(std::string_view text, const std::string& what, Read read, Code code = Code::kBadInput)
     -> Result<decltype(read(std::declval<Field>()))> {
-  const Json document = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (document.is_discarded()) return Error{code, what + ": " + why_no_json(text)};
+  const auto document = parse_text(text);
+  if (!document) return Error{code, what + ": " + document.error().context};
   try {
-    return read(Field(document));
+    return read(Field(*document));
   } catch (const BadField& bad) {
     return Error{code, what + ": " + bad.text};
   }

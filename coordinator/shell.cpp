@@ -1,5 +1,6 @@
 #include "coordinator/shell.hpp"
 
+#include "base/json_fields.hpp"
 #include "base/log.hpp"
 #include "checkpoint/io/wanted.hpp"
 #include "store/join_updates.hpp"
@@ -222,7 +223,7 @@ std::string CoordinatorShell::status_json() const {
                            {"leading", core_.leads()},
                            {"nodes", core_.view().nodes().size()},
                            {"jobs", nlohmann::json::object()}};
-  for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = nlohmann::json::parse(to_json(job));
+  for (const auto& [name, job] : core_.statuses()) status["jobs"][name] = json::parse_text(to_json(job)).value();
   return status.dump();
 }
 

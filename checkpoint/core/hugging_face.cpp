@@ -1,6 +1,6 @@
 #include "checkpoint/core/hugging_face.hpp"
 
-#include <nlohmann/json.hpp>
+#include "base/json_fields.hpp"
 
 namespace regroup::checkpoint {
 
@@ -13,9 +13,9 @@ constexpr const char* kSpecialTokens[] = {"bos_token_id", "eos_token_id", "pad_t
 // Without an origin null: the families' defaults (Mixtral: 1, 2) would end a text at token 2 of whatever tokenizer was
 // used.
 void put_special_tokens(ordered_json& json, const std::string& origin) {
-  const auto from = ordered_json::parse(origin, nullptr, false);
+  const auto from = regroup::json::parse_text<ordered_json>(origin);
   for (const char* key : kSpecialTokens)
-    json[key] = from.is_object() && from.contains(key) ? from[key] : ordered_json();
+    json[key] = from && from->is_object() && from->contains(key) ? (*from)[key] : ordered_json();
 }
 
 }  // namespace
@@ -83,10 +83,10 @@ std::string weights_index_json(const std::map<std::string, std::string>& file_of
 }
 
 std::string with_dtype(const std::string& config, const std::string& dtype) {
-  auto json = ordered_json::parse(config, nullptr, false);
-  if (!json.is_object()) return config;
-  for (const char* key : {"torch_dtype", "dtype"}) json[key] = dtype;  // transformers 4, 5
-  return json.dump(2) + "\n";
+  auto json = regroup::json::parse_text<ordered_json>(config);
+  if (!json || !json->is_object()) return config;
+  for (const char* key : {"torch_dtype", "dtype"}) (*json)[key] = dtype;  // transformers 4, 5
+  return json->dump(2) + "\n";
 }
 
 }  // namespace regroup::checkpoint

@@ -1,8 +1,7 @@
 #include "checkpoint/core/safetensors_header.hpp"
 
+#include "base/json_fields.hpp"
 #include "base/not_the_file.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -32,7 +31,7 @@ int bits_of(std::string_view dtype) {
 Error corrupt(const std::string& what) { return {Code::kCorrupt, "safetensors header: " + what}; }
 
 // nlohmann keeps the last of two equal keys; two readers that keep different ones would see different models.
-Result<void> parse_without_duplicates(std::string_view text, json& parsed) {
+Result<json> parse_without_duplicates(std::string_view text) {
   std::vector<std::set<std::string>> keys;
   std::string duplicate;
   auto watch = [&](int, json::parse_event_t event, json& value) {
@@ -42,11 +41,11 @@ Result<void> parse_without_duplicates(std::string_view text, json& parsed) {
       duplicate = value.get<std::string>();
     return true;
   };
-  parsed = json::parse(text.begin(), text.end(), watch, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return corrupt("is not JSON");
+  auto parsed = regroup::json::parse_text(text, watch);
+  if (!parsed) return corrupt(parsed.error().context);
   if (!duplicate.empty()) return corrupt("the key " + duplicate + " is there twice");
-  if (!parsed.is_object()) return corrupt("is not an object");
-  return {};
+  if (!parsed->is_object()) return corrupt("is not an object");
+  return parsed;
 }
 
 Result<std::int64_t> whole_number(const json& value, const std::string& where) {
@@ -156,12 +155,12 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
   if (text.empty() || text.front() != '{') return corrupt("does not start with {");
   text = text.substr(0, text.find_last_not_of(' ') + 1);
   if (text.back() != '}') return corrupt("has padding other than spaces");
-  json parsed;
-  if (auto ok = parse_without_duplicates(text, parsed); !ok) return ok.error();
+  const auto parsed = parse_without_duplicates(text);
+  if (!parsed) return parsed.error();
 
   SafetensorsHeader header;
   header.data_start = *start;
-  for (const auto& [name, entry] : parsed.items()) {
+  for (const auto& [name, entry] : parsed->items()) {
     if (name == "__metadata__") {
       if (entry.is_null()) continue;  // as the reference reader does
       if (auto ok = check_metadata(entry); !ok) return ok.error();

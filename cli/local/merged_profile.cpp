@@ -1,6 +1,7 @@
 #include "cli/local/merged_profile.hpp"
 
-#include <nlohmann/json.hpp>
+#include "base/json_fields.hpp"
+#include "cli/job/beside_file.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -38,10 +39,13 @@ Result<int> merge_profiles(const std::string& dir) {
   if (files.empty()) return 0;
   nlohmann::ordered_json all{{"displayTimeUnit", "ms"}, {"traceEvents", nlohmann::ordered_json::array()}};
   for (const fs::path& file : files) {
-    std::ifstream in(file);
-    const auto one = nlohmann::ordered_json::parse(in, nullptr, false);
-    if (!one.is_object() || !one.contains("traceEvents")) return Error{Code::kCorrupt, file.string() + " is no trace"};
-    for (const auto& event : one["traceEvents"]) all["traceEvents"].push_back(event);
+    const auto text = read_text(file);
+    if (!text) return text.error();
+    const auto one = json::parse_text<nlohmann::ordered_json>(*text);
+    if (!one) return Error{Code::kCorrupt, file.string() + ": " + one.error().context};
+    if (!one->is_object() || !one->contains("traceEvents"))
+      return Error{Code::kCorrupt, file.string() + " is no trace"};
+    for (const auto& event : (*one)["traceEvents"]) all["traceEvents"].push_back(event);
   }
   std::ofstream out(dir + "/profile.json");
   out << all.dump() << "\n";

@@ -28,6 +28,36 @@ TEST(JsonFields, an_error_says_where_the_value_stands) {
             "it: this is not JSON at line 1, column 2: '{'");
 }
 
+// Whoever walks such a document by recursion has no stack left.
+TEST(JsonFields, a_document_nested_without_end_is_refused_wherever_the_nest_lies) {
+  const auto wrong = [](const Field& in) { return in["wanted"].integer<int>(); };
+  for (const std::size_t depth : {100'000, 1'000'000})
+    for (const auto& [open, close] : {std::pair<std::string, std::string>{"[", "]"}, {"{\"a\":", "}"}}) {
+      std::string deep;
+      for (std::size_t i = 0; i < depth; ++i) deep += open;
+      const std::string unclosed = deep;
+      deep += "0";
+      for (std::size_t i = 0; i < depth; ++i) deep += close;
+      for (const std::string& text :
+           {"{\"nest\":" + deep + ",\"wanted\":\"x\"}", "{\"wanted\":\"x\",\"nest\":" + deep + "}", deep, unclosed}) {
+        EXPECT_TRUE(problem_of(text, wrong).starts_with("it: lists and objects lie in one another deeper than 64, at"))
+            << problem_of(text, wrong);
+        EXPECT_FALSE(parse_text<nlohmann::ordered_json>(text));
+      }
+    }
+}
+
+TEST(JsonFields, depth_counts_what_is_open_and_no_brackets_in_strings) {
+  const auto nest = [](int depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_TRUE(parse_text(nest(kDeepest)));
+  EXPECT_FALSE(parse_text(nest(kDeepest + 1)));
+  std::string wide = "[0";
+  for (int i = 0; i < 1000; ++i) wide += ",[{}]";
+  EXPECT_TRUE(parse_text(wide + "]"));
+  EXPECT_TRUE(parse_text("[\"" + std::string(1000, '[') + "\\\"" + std::string(1000, '{') + "\"]"));
+  EXPECT_FALSE(parse_text("[\"\\\\\"," + nest(kDeepest) + "]"));  // the string ends behind its escaped backslash
+}
+
 TEST(JsonFields, a_number_that_does_not_fit_is_refused) {
   EXPECT_EQ(problem_of("[-1]", [](const Field& in) { return in.integers<std::uint64_t>().size(); }),
             "it: [0] is too small");
