@@ -143,6 +143,10 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
     return Error{Code::kCorrupt, data.json.path() + " speaks of " + std::to_string(record->num_documents) +
                                      " documents, " + data.idx.path() + " of " +
                                      std::to_string(data.header.num_documents) + "; prepare the data again"};
+  if (const char* stored = kTokenTypes[data.header.token_bytes == 2 ? 0 : 1];
+      !record->token_type.empty() && record->token_type != stored)
+    return Error{Code::kCorrupt, data.json.path() + " speaks of tokens of type " + record->token_type + ", " +
+                                     data.idx.path() + " of " + stored + "; prepare the data again"};
   if (record->max_token >= data.vocab_size)
     return Error{Code::kBadInput, data.bin.path() + " holds token " + std::to_string(record->max_token) +
                                       ", but the model's vocab_size is " + std::to_string(data.vocab_size)};

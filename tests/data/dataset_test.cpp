@@ -1,5 +1,6 @@
 #include "tests/data/data_fixture.hpp"
 
+#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -95,6 +96,7 @@ TEST(Permutation, values_are_frozen) {  // a job that is resumed by a newer prog
 }
 
 TEST_F(DataTest, damage_is_named) {
+  using Json = nlohmann::json;
   write("in", std::string(500, 'q'));
   ASSERT_TRUE(make({"in"}));
   ASSERT_EQ(complaint(), "");
@@ -128,13 +130,31 @@ TEST_F(DataTest, damage_is_named) {
   write("out.json", json.substr(0, 30));
   expect("out.json", "cut or damaged");
   write("out.json", "{}");
+  expect("out.json", "format is missing");
+  write("out.json", R"({"format": 1})");
   expect("out.json", "num_tokens is missing");
-  write("out.json", R"({"num_tokens": -1})");
-  expect("out.json", "num_tokens is below 0");
-  write("out.json", R"({"num_tokens": "9"})");
-  expect("out.json", "num_tokens must be a whole number");
-  write("out.json", R"({"num_tokens": 9, "max_token": 1, "bin_xxh3": ""})");
-  expect("out.json", "bin_xxh3 is empty");
+  const auto expect_of = [&](const char* key, const Json& value, const std::string& what) {
+    Json changed = Json::parse(json);
+    ASSERT_TRUE(changed.contains(key)) << key;
+    changed[key] = value;
+    write("out.json", changed.dump());
+    expect("out.json", key + (" " + what));
+  };
+  expect_of("format", 2, "is 2, but this program reads 1");
+  expect_of("format", "1", "must be a whole number");
+  expect_of("num_tokens", -1, "is below 0");
+  expect_of("num_tokens", "9", "must be a whole number");
+  expect_of("num_documents", -1, "is below 0");
+  expect_of("num_documents", 1.5, "must be a whole number");
+  expect_of("vocab_size", -1, "is below 0");
+  expect_of("end_of_sequence", "2", "must be a whole number");
+  expect_of("token_type", 2, "must be a string");
+  expect_of("token_type", "float", "is 'float', not one of uint16, int32");
+  expect_of("bin_xxh3", "", "is empty");
+  Json other_type = Json::parse(json);
+  other_type["token_type"] = "int32";
+  write("out.json", other_type.dump());
+  expect("out.json", "speaks of tokens of type int32");
   write("out.idx", "version https://git-lfs.github.com/spec/v1\noid sha256:1234\n");
   expect("out.idx", "is a Git LFS pointer");
   fs::remove(dir / "out.bin");

@@ -2,6 +2,7 @@
 
 #include "moe/data/prepare/pipeline.hpp"
 #include "moe/data/prepare/run_inputs.hpp"
+#include "moe/data/set_record.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -108,7 +109,7 @@ std::string record_json(const PrepareOptions& options, const Tokenizer& tokenize
                         const PreparedData& made, bool is_validation) {
   const TokenizerRecord record = tokenizer.record();
   nlohmann::ordered_json json;
-  json["format"] = 1;
+  json["format"] = kPreparedFormat;
   json["tokenizer"] = record.kind;
   if (!record.path.empty()) {
     json["tokenizer_path"] = record.path;
