@@ -3,6 +3,7 @@
 #include "api/keys.hpp"
 #include "base/environment.hpp"
 #include "base/random_bytes.hpp"
+#include "net/address.hpp"
 #include "store/etcd/tls_options.hpp"
 
 #include <unistd.h>
@@ -85,6 +86,8 @@ Result<void> complete_options(Options& o) {
     return wrong("--node '" + facts.node.value + "': a name has no slash, colon or blank");
   if (!is_key_part(facts.cluster))
     return wrong("--cluster '" + facts.cluster + "': a name has no slash, colon or blank");
+  if (!o.address.empty())
+    if (auto good = check_host(o.address); !good) return wrong("--address " + good.error().context);
   if (auto good = check_daemon_options(o.daemon); !good) return good;
   facts.incarnation = random_word();
   facts.memory_bytes = static_cast<std::int64_t>(o.memory_bytes);

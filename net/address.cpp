@@ -63,6 +63,21 @@ Result<SocketAddress> parse_address(const std::string& text) {
   return result;
 }
 
+Result<void> check_host(const std::string& host) {
+  const bool brackets = host.starts_with('[') && host.ends_with(']');
+  std::string bare = brackets ? host.substr(1, host.size() - 2) : host;
+  bare = bare.substr(0, bare.find('%'));  // a scope: fe80::1%eth0
+  in6_addr six{};
+  in_addr four{};
+  const bool is_six = ::inet_pton(AF_INET6, bare.c_str(), &six) == 1;
+  if (!is_six && (bare.empty() || bare.find_first_of(":/[] ") != std::string::npos))
+    return Error{Code::kBadInput, "is a host without a port, not '" + host + "'"};
+  const bool every = is_six ? IN6_IS_ADDR_UNSPECIFIED(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr32[3] == 0)
+                            : ::inet_aton(bare.c_str(), &four) != 0 && four.s_addr == INADDR_ANY;
+  if (every) return Error{Code::kBadInput, "must be reachable from other nodes, which '" + host + "' is not"};
+  return {};
+}
+
 void tune_socket(int fd, int family, Buffers buffers) {
   if (buffers == Buffers::kLarge) {
     // FORCE passes net.core.wmem_max where we are root; otherwise the limit applies.

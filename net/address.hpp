@@ -22,6 +22,10 @@ struct SocketAddress {
 // kUnavailable: the name server did not answer.
 Result<SocketAddress> parse_address(const std::string& text);
 
+// kBadInput: `host` is not the name or address of a host alone (it has a port), or stands for every address of this
+// host (0.0.0.0, ::), which nobody else can dial. Resolves nothing.
+Result<void> check_host(const std::string& host);
+
 // kLarge holds a few pieces of bulk and is for the few connections of a mesh; the system's grow with the traffic.
 enum class Buffers { kSystem, kLarge };
 

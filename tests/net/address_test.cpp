@@ -115,6 +115,21 @@ TEST(Address, what_is_no_address_is_bad_input) {
   }
 }
 
+TEST(Address, a_host_that_others_dial_has_no_port_and_is_not_every_address) {
+  for (const char* host :
+       {"10.0.1.1", "node-1", "node-1.example.org", "::1", "[::1]", "fe80::1%eth0", "[fe80::1%eth0]"})
+    EXPECT_TRUE(check_host(host)) << host;
+  for (const char* host : {"127.0.0.1:80", "tcp:10.0.1.1", "tcp:10.0.1.1:80", "[::1]:80", "[::1", "::1]", "http://n1",
+                           "n1:80", "[]", ""}) {
+    ASSERT_FALSE(check_host(host)) << host;
+    EXPECT_EQ(check_host(host).error().context, "is a host without a port, not '" + std::string(host) + "'");
+  }
+  for (const char* host : {"0.0.0.0", "0", "::", "[::]", "0:0:0:0:0:0:0:0", "::ffff:0.0.0.0"}) {
+    ASSERT_FALSE(check_host(host)) << host;
+    EXPECT_TRUE(check_host(host).error().context.starts_with("must be reachable from other nodes")) << host;
+  }
+}
+
 TEST(Address, nobody_at_an_address_is_unavailable) {
   const TempDir dir;
   EXPECT_EQ(PeerSocket::dial(dir.socket(), kGenerous).error().code, Code::kUnavailable);
