@@ -181,7 +181,7 @@ Result<JobFile> load_job(const std::string& path, const std::string& default_che
   const auto text = read_text(path);
   if (!text || fs::is_directory(path)) return Error{Code::kNotFound, "cannot read the job file " + path};
   try {
-    return read_job(path, YAML::Load(*text), default_checkpoint_dir, steps);
+    return read_job(path, only_document(path, *text), default_checkpoint_dir, steps);
   } catch (const Refused& refused) {
     return Error{Code::kBadInput, refused.what};
   } catch (const YAML::Exception& error) {

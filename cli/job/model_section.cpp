@@ -95,8 +95,8 @@ ModelSection read_model(YamlSection& root, const fs::path& job_file) {
   ModelSection read;
   const auto node = root.find("model");
   if (!node)
-    root.refuse("model",
-                "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
+    root.refuse_missing(
+        "model", "is missing: give the fields of a Hugging Face config.json, or the path of one or of its directory");
   if (node->IsScalar()) {
     const std::string& path = node->Scalar();
     read.shape = read_model_config(root, "model", job_file, path);

@@ -45,6 +45,12 @@ std::string nearest(const std::string& word, const std::vector<std::string>& kno
   return best;
 }
 
+YAML::Node only_document(const std::string& file, const std::string& text) {
+  const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+  if (documents.size() > 1) throw Refused{file + ": holds a second document (behind a line `---`); one is read"};
+  return documents.empty() ? YAML::Node() : documents.front();
+}
+
 YamlSection::YamlSection(std::string file, std::string path, const YAML::Node& node)
     : file_(std::move(file)), path_(std::move(path)), node_(node) {
   if (!node_.IsMap()) {
@@ -53,7 +59,7 @@ YamlSection::YamlSection(std::string file, std::string path, const YAML::Node& n
   }
   std::set<std::string> seen;
   for (const auto& entry : node_) {
-    if (!entry.first.IsScalar()) refuse("", "has a key that is not a word");
+    if (!entry.first.IsScalar()) throw Refused{where("", entry.first.Mark()) + " has a key that is not a word"};
     if (!seen.insert(entry.first.Scalar()).second) refuse(entry.first.Scalar(), "is given twice");
   }
 }
@@ -62,6 +68,10 @@ std::string YamlSection::where(const std::string& key) const {
   YAML::Mark mark = node_.Mark();
   for (const auto& entry : node_)
     if (entry.first.IsScalar() && entry.first.Scalar() == key) mark = entry.first.Mark();
+  return where(key, mark);
+}
+
+std::string YamlSection::where(const std::string& key, const YAML::Mark& mark) const {
   std::string text = file_;
   if (!mark.is_null()) text += ":" + std::to_string(mark.line + 1);
   return text + ": " + path_ + (path_.empty() || key.empty() ? "" : ".") + key;
@@ -139,6 +149,15 @@ std::string YamlSection::one_of(const char* key, const std::string& otherwise, c
 YamlSection YamlSection::section(const char* key) {
   const auto node = find(key);
   return {file_, path_.empty() ? key : path_ + "." + key, node ? *node : YAML::Node(YAML::NodeType::Map)};
+}
+
+void YamlSection::refuse_missing(const char* key, const std::string& what) const {
+  for (const auto& entry : node_) {
+    const std::string& word = entry.first.Scalar();
+    if (std::find(known_.begin(), known_.end(), word) == known_.end() && !nearest(word, {key}).empty())
+      refuse(word, std::string("is not a key here; did you mean ") + key + "?");
+  }
+  refuse(key, what);
 }
 
 void YamlSection::refuse_unknown() const {

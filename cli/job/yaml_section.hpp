@@ -24,6 +24,9 @@ struct Refused {
 // The known word nearest to `word` by edit distance, or "" if none is near.
 std::string nearest(const std::string& word, const std::vector<std::string>& known);
 
+// The one document of a file's text; `file` is for errors. Throws Refused where there is a second one.
+YAML::Node only_document(const std::string& file, const std::string& text);
+
 class YamlSection {
  public:
   // `path` as the user would say it: "" for the file's root, "optimizer", "events[3]". `node` must be a mapping without
@@ -46,10 +49,12 @@ class YamlSection {
   YamlSection section(const char* key);             // empty mapping where absent
   template <class T>
   void require(const char* key, T& value) {
-    if (!find(key)) refuse(key, "is missing");
+    if (!find(key)) refuse_missing(key);
     read(key, value);
   }
 
+  // Says so of a key that is misspelt, where there is one, rather than that the right one is missing.
+  [[noreturn]] void refuse_missing(const char* key, const std::string& what = "is missing") const;
   // After the last read: throws for the first key nobody asked for.
   void refuse_unknown() const;
   [[noreturn]] void refuse(const std::string& key, const std::string& what) const;
@@ -59,6 +64,7 @@ class YamlSection {
   void read_as(const char* key, T& value, const char* expected);
   std::string one_of(const char* key, const std::string& otherwise, const std::vector<std::string>& words);
   [[nodiscard]] std::string where(const std::string& key) const;
+  [[nodiscard]] std::string where(const std::string& key, const YAML::Mark& mark) const;
 
   std::string file_, path_;
   YAML::Node node_;

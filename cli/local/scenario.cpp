@@ -1,5 +1,6 @@
 #include "cli/local/scenario.hpp"
 
+#include "cli/job/beside_file.hpp"
 #include "cli/job/yaml_section.hpp"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ ScenarioEvent read_event(YamlSection section) {
   if (event.at_step < 0) section.refuse("at_step", "must be at least 0");
   section.read("at_epoch", event.at_epoch);
   if (event.at_epoch < 0) section.refuse("at_epoch", "must be at least 0");
-  if (!section.find("do")) section.refuse("do", "is missing");
+  if (!section.find("do")) section.refuse_missing("do");
   section.read_word("do", kDeedWords, event.deed);
   section.read("node", event.node);
   section.read("nodes", event.count);
@@ -43,7 +44,9 @@ std::vector<std::string> split(const std::string& line) {
 
 Result<std::vector<ScenarioEvent>> load_events(const std::string& path) {
   try {
-    const YAML::Node yaml = YAML::LoadFile(path);
+    const auto text = read_text(path);
+    if (!text) return Error{Code::kNotFound, "cannot read the events file " + path};
+    const YAML::Node yaml = only_document(path, *text);
     if (!yaml.IsSequence())
       return Error{Code::kBadInput,
                    path + ": must be a list of events such as `- {at_step: 20, do: kill-worker, node: node-2}`"};
@@ -54,8 +57,6 @@ Result<std::vector<ScenarioEvent>> load_events(const std::string& path) {
     return events;
   } catch (const Refused& refused) {
     return Error{Code::kBadInput, refused.what};
-  } catch (const YAML::BadFile&) {
-    return Error{Code::kNotFound, "cannot read the events file " + path};
   } catch (const YAML::Exception& error) {
     return Error{Code::kBadInput,
                  path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};

@@ -132,7 +132,14 @@ TEST_F(JobFileTest, a_typo_is_named_with_its_line_and_the_nearest_key) {
   const std::string said = complaint("learning_rate", "learnign_rate");
   EXPECT_SAYS(said, "job.yaml:18: optimizer.learnign_rate");
   EXPECT_SAYS(said, "did you mean learning_rate?");
-  EXPECT_SAYS(complaint("steps: 10", "step: 10"), "steps is missing");
+  EXPECT_SAYS(complaint("steps: 10", "stepz: 10"), "job.yaml:13: stepz is not a key here; did you mean steps?");
+  for (const char* line : {"name: good\n", "data: data/text\n", "steps: 10\n", "microbatches: 8\n",
+                           "sequences_per_microbatch: 1\n", "sequence_length: 32\n"}) {
+    const std::string key(line, std::string(line).find(':'));
+    EXPECT_SAYS(complaint(line, ""), ": " + key + " is missing");
+  }
+  EXPECT_SAYS(complaint("seed: 3", "? [a, b]\n: 3"), "job.yaml:2:  has a key that is not a word");
+  EXPECT_SAYS(complaint("  dir: ckpt\n", "  dir: ckpt\n---\nname: other\n"), "holds a second document");
   EXPECT_SAYS(complaint("seed", "sead"), "did you mean seed?");
   EXPECT_SAYS(complaint("max_groups", "max_group"), "elastic.max_group is not a key here; did you mean max_groups?");
   EXPECT_SAYS(complaint("num_hidden_layers: 2", "num_hidden_layers: 2\n  layers: 2"),

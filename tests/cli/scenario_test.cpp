@@ -32,7 +32,10 @@ TEST(EventsFile, every_kind_of_the_demo_is_known) {
 
 TEST(EventsFile, mistakes_are_named) {
   EXPECT_SAYS(complaint("- {at_step: 3, do: kill-wroker}"), "did you mean kill-worker?");
-  EXPECT_SAYS(complaint("- {at_step: 3, do: join}\n- {at_stp: 3, do: join}"), "event 2.at_step is missing");
+  EXPECT_SAYS(complaint("- {at_step: 3, do: join}\n- {at_stp: 3, do: join}"),
+              "event 2.at_stp is not a key here; did you mean at_step?");
+  EXPECT_SAYS(complaint("- {at_epoch: 3, do: join, node: a, seconds: 3}"), "event 1.at_step is missing");
+  EXPECT_SAYS(complaint("- {at_step: 3, node: a, nodes: 2}"), "event 1.do is missing");
   EXPECT_SAYS(complaint("- {at_step: 3, do: join, nod: a}"), "did you mean node?");
   EXPECT_SAYS(complaint("- {at_step: 3, do: stop-etcd}"), "for how long");
   EXPECT_SAYS(complaint("- {at_step: 3, do: scale}"), "how many");
@@ -41,6 +44,7 @@ TEST(EventsFile, mistakes_are_named) {
   EXPECT_SAYS(complaint("- {at_step: 3, at_epoch: -2, do: join}"), "at least 0");
   EXPECT_SAYS(complaint("at_step: 3"), "must be a list");
   EXPECT_SAYS(complaint("- ["), "not YAML");
+  EXPECT_SAYS(complaint("- {at_step: 3, do: join}\n---\n- {at_step: 4, do: join}"), "a second document");
   EXPECT_EQ(load_events("/nowhere/events.yaml").error().code, Code::kNotFound);
 }
 

@@ -256,7 +256,7 @@ def validation(world: World) -> None:
             (dict(interval=5, data="text"), "is the training data itself"),
             (dict(interval=5, data="other-tokens"),
              "was made with another tokenizer (sentencepiece 0123) than the training data (bytes)"),
-            (dict(intervall=5), "validation.interval is missing")):
+            (dict(intervall=5), "validation.intervall is not a key here; did you mean interval?")):
         job = world.job("validation", validation=section)
         err = world.cli("local", job, "--dir", world.fresh("validation-dir"), status=2)[1]
         check(sentence in err, err)
