@@ -14,7 +14,10 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
+#include <cstdint>
+#include <map>
 #include <thread>
+#include <tuple>
 
 namespace regroup::metrics {
 namespace {
@@ -72,15 +75,36 @@ Answer refusal(error_code why) {
   return answer(http::status::bad_request, kPlain, "this is not HTTP/1.1\n");
 }
 
+// The connections whose peer has yet to say something, by their order of arrival.
+using Silent = std::map<std::uint64_t, beast::tcp_stream*>;
+
+class SilentWhile {
+ public:
+  SilentWhile(Silent& all, beast::tcp_stream& stream, std::uint64_t number) : all_(all), number_(number) {
+    all_[number] = &stream;
+  }
+  ~SilentWhile() { all_.erase(number_); }
+  SilentWhile(const SilentWhile&) = delete;
+  SilentWhile& operator=(const SilentWhile&) = delete;
+
+ private:
+  Silent& all_;
+  const std::uint64_t number_;
+};
+
 // One connection: reads a head, answers, closes; after kPatience it ends whatever the other side does.
-asio::awaitable<void> serve(tcp::socket socket, const HttpPages& pages,
+asio::awaitable<void> serve(tcp::socket socket, const HttpPages& pages, Silent& silent, std::uint64_t number,
                             [[maybe_unused]] std::shared_ptr<void> counted) {
   beast::tcp_stream stream(std::move(socket));
   stream.expires_after(kPatience);
   beast::flat_buffer buffer(kMaxRequest);
   http::request_parser<http::empty_body> parser;
   parser.header_limit(kMaxRequest);
-  const auto [unread, bytes_read] = co_await http::async_read_header(stream, buffer, parser, kAwait);
+  error_code unread;
+  {
+    const SilentWhile waiting(silent, stream, number);
+    unread = std::get<0>(co_await http::async_read_header(stream, buffer, parser, kAwait));
+  }
   const bool malformed = unread && unread != http::error::end_of_stream &&
                          unread.category() == make_error_code(http::error::bad_method).category();
   if (unread && !malformed) co_return;  // gone, or too slow
@@ -91,6 +115,7 @@ asio::awaitable<void> serve(tcp::socket socket, const HttpPages& pages,
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
   // Closing a socket with unread bytes in it resets the connection, and the answer would be lost with it.
   const bool more_may_come = malformed || out.result() == http::status::method_not_allowed;
+  const SilentWhile waiting(silent, stream, number);
   for (bool more = more_may_come && !unwritten; more;) {
     buffer.clear();
     const auto [ended, bytes] = co_await stream.async_read_some(buffer.prepare(kMaxRequest), kAwait);
@@ -102,14 +127,16 @@ asio::awaitable<void> serve(tcp::socket socket, const HttpPages& pages,
 
 struct HttpServer::Impl {
   HttpPages pages;
-  int alive = 0;  // connections; before the context, whose end destroys them
+  // Before the context, whose end destroys the connections.
+  int alive = 0;
+  Silent silent;
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
   int port = 0;
   std::thread thread;
 
   asio::awaitable<void> accept() {
-    for (;;) {
+    for (std::uint64_t number = 0;; ++number) {
       auto [error, socket] = co_await acceptor.async_accept(kAwait);
       if (error == asio::error::operation_aborted) co_return;
       if (error) {  // out of descriptors: do not spin
@@ -117,10 +144,14 @@ struct HttpServer::Impl {
         co_await pause.async_wait(kAwait);
         continue;
       }
-      if (alive >= kMaxConnections) continue;  // closes it
+      if (alive >= kMaxConnections) {  // the oldest that says nothing makes room
+        if (silent.empty()) continue;  // closes the new one
+        silent.begin()->second->close();
+        silent.erase(silent.begin());
+      }
       ++alive;
       std::shared_ptr<void> counted(nullptr, [this](void*) { --alive; });
-      asio::co_spawn(context, serve(std::move(socket), pages, std::move(counted)), asio::detached);
+      asio::co_spawn(context, serve(std::move(socket), pages, silent, number, std::move(counted)), asio::detached);
     }
   }
 };
