@@ -7,41 +7,13 @@ import unittest
 
 sys.dont_write_bytecode = True
 import tidy
-
-GOOD = {
-    ".clang-format": "ColumnLimit: 40\n",
-    "README.md": "See [`base/`](base).\n",
-    "base/a.hpp": "#include <vector>\n",
-    "mesh/b.cpp": '#include "base/a.hpp"\n',
-    "mesh/b.hpp": "int b();\n",
-    "mesh/README.md": "| file | |\n|---|---|\n| `b` | `Result<T>` |\n",
-    "coordinator/core/c.cpp": '#include "base/a.hpp"\n',
-    "coordinator/README.md": "`core/c.cpp` counts\n",
-    "docs/page.md": "`mesh/b.cpp:1`\n",
-    "agent/core/d.hpp": "int d();\n",
-    "tests/CMakeLists.txt": "add_subdirectory(mesh)\n",
-    "tests/mesh/CMakeLists.txt": "regroup_test(t SOURCES b_test.cpp)\n",
-    "tests/mesh/b_test.cpp": "int x;\n",
-}
+from checks.includes import check_layers
+from small_tree import SmallTree
 
 
-class Tidy(unittest.TestCase):
-    def violations(self, check, **changed):
-        with tempfile.TemporaryDirectory() as root:
-            for path, text in (GOOD | changed).items():
-                os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
-                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
-                    file.write(text)
-            return tidy.violations(root, check)
-
-    def expect(self, check, path, text, what):
-        found = self.violations(check, **{path: text})
-        self.assertEqual(len(found), 1, found)
-        self.assertTrue(found[0].startswith(path), found)
-        self.assertIn(what, found[0])
-
+class Tidy(SmallTree):
     def test_a_good_tree_has_no_violations(self):
-        for check in set(tidy.CHECKS) - {"layers"}:
+        for check in set(tidy.CHECKS) - {"layers", "versions"}:
             self.assertEqual(self.violations(check), [], check)
 
     def test_arrows_point_down(self):
@@ -66,7 +38,7 @@ class Tidy(unittest.TestCase):
 
             def found(**table):
                 tree = tidy.Tree(root)
-                tidy.check_layers(tree, table)
+                check_layers(tree, table)
                 return " ".join(tree.found)
 
             self.assertEqual(found(a="", b="a", c="a b"), "")
@@ -145,22 +117,22 @@ class Tidy(unittest.TestCase):
         page = (
             '| node record | `version: 3` |\n"node":"n1","slots":1,"version":3,\n'
             "| mesh handshake | `RGH1`, `version: 2` |\n| 1 HELLO | dialler | u16 `version: 2` (`kVersion`) |\n"
+            "| order of samples | `sample_order: 4` |\n| order of sums | `sums: 5` |\n"
             "| mesh frame | `RGF1` |\n| peer port | `RGP1` |\n"
             "| checkpoint | `regroup-checkpoint/1` |\n| part | `regroup-checkpoint-part/1` |\n"
             '| data | `"format": 1`, Megatron index `version: 1` |\n'
-            "| order of samples | `sample_order: 4` |\n| order of sums | `sums: 5` |\n"
             "`PREFIX.idx`: `MMIDIDX\\0\\0`, u64 `version: 1`\n"
         )
         code = {
             "api/records.hpp": "kProtocolVersion = 3;",
-            "mesh/handshake.cpp": "kVersion = 2;",
+            "api/orders.hpp": "inline constexpr int kSampleOrder = 4;\ninline constexpr int kSums = 5;\n",
+            "mesh/handshake.cpp": 'kMagic = "RGH1"; kVersion = 2;',
             "mesh/wire.cpp": 'kMagic = 0x31464752;  // "RGF1"',
             "api/snapshots/peer_wire.cpp": "kMagic[4] = {'R', 'G', 'P', '1'};",
             "checkpoint/core/manifest.cpp": 'kFormat = "regroup-checkpoint/1";\n'
             'kPartFormat = "regroup-checkpoint-part/1";',
-            "moe/data/prepare/prepare.cpp": 'json["format"] = 1;',
+            "moe/data/set_record.hpp": "kPreparedFormat = 1;",
             "moe/data/index_file.cpp": "if (version != 1) return;",
-            "api/orders.hpp": "inline constexpr int kSampleOrder = 4;\ninline constexpr int kSums = 5;\n",
         }
         self.assertEqual(self.violations("versions", **code, **{"docs/protocol.md": page}), [])
         older = page.replace("u16 `version: 2", "u16 `version: 1")
@@ -170,10 +142,19 @@ class Tidy(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn("says nothing like node record", found[0])
         found = self.violations("versions", **(code | {"mesh/handshake.cpp": ""}), **{"docs/protocol.md": page})
-        self.assertEqual(len(found), 2, found)
+        self.assertEqual(len(found), 3, found)
+        for there, other, said in (("mesh/handshake.cpp", ("RGH1", "RGH2"), "mesh/handshake.cpp says 2"),
+                                   ("mesh/wire.cpp", ("0x31", "0x32"), "mesh/wire.cpp says 2"),
+                                   ("moe/data/set_record.hpp", ("= 1", "= 2"), "moe/data/set_record.hpp says 2")):
+            changed = {there: code[there].replace(*other)}
+            found = self.violations("versions", **(code | changed), **{"docs/protocol.md": page})
+            self.assertEqual(len(found), 1, found)
+            self.assertIn("says version 1; " + said, found[0])
+        found = self.violations("versions", **code)
+        self.assertIn("docs/protocol.md:1: is gone", found[0])
         newer = code | {"api/snapshots/peer_wire.cpp": "kMagic[4] = {'R', 'G', 'P', '2'};"}
         found = self.violations("versions", **newer, **{"docs/protocol.md": page})
-        self.assertEqual(found, ["docs/protocol.md:6: says version 1; api/snapshots/peer_wire.cpp says 2"])
+        self.assertEqual(found, ["docs/protocol.md:8: says version 1; api/snapshots/peer_wire.cpp says 2"])
 
     def test_a_name_is_one_type(self):
         one = "namespace regroup {\nstruct Lane {\n};\n}\n"
