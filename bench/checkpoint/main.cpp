@@ -7,6 +7,7 @@
 #include "base/now.hpp"
 #include "bench/checkpoint/processes.hpp"
 #include "bench/checkpoint/raw_disk.hpp"
+#include "bench/command_line.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/reader.hpp"
@@ -220,18 +221,10 @@ int main(int argc, char** argv) {
   bool json = false;
   int rounds = 5;
   std::string directory = ".";
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--json")
-      json = true;
-    else if (argument == "--dir" && i + 1 < argc)
-      directory = argv[++i];
-    else if (argument == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0)
-      rounds = std::atoi(argv[++i]);
-    else {
-      std::fprintf(stderr, "usage: bench-checkpoint [--json] [--dir DIR] [--rounds N]\n");
-      return argument == "--help" ? 0 : 2;
-    }
-  }
+  CLI::App app{"1.6 GB of training state over 4 writers: saved, and resumed on 3; against plain writing and reading."};
+  regroup::bench::add_json(app, json);
+  regroup::bench::add_count(app, "--rounds", rounds, "of each measurement");
+  app.add_option("--dir", directory, "where a directory is made: the disk to measure")->capture_default_str();
+  if (const auto ended = regroup::bench::status_of(app, argc, argv)) return *ended;
   return regroup::bench::run(directory, rounds, json);
 }

@@ -1,6 +1,7 @@
 // bench-data: MB/s of text, per core, that become tokens with Mixtral's tokenizer: SentencePiece alone, ours, and the
 // whole of `regroup data prepare`; and reading back.
 #include "base/now.hpp"
+#include "bench/command_line.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/data/prepare/prepare.hpp"
 #include "moe/data/prepare/sentencepiece_tokenizer.hpp"
@@ -12,7 +13,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -94,7 +94,12 @@ std::vector<std::string> lines_of(const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool as_json = argc > 1 && std::strcmp(argv[1], "--json") == 0;
+  bool as_json = false;
+  CLI::App app{
+      "MB/s of text, per core, that become tokens with Mixtral's tokenizer (REGROUP_MIXTRAL_TOKENIZER): SentencePiece "
+      "alone, ours, and the whole of `regroup data prepare`; and reading back."};
+  bench::add_json(app, as_json);
+  if (const auto ended = bench::status_of(app, argc, argv)) return *ended;
   const char* model = std::getenv("REGROUP_MIXTRAL_TOKENIZER");
   if (model == nullptr) {
     std::fprintf(stderr, "bench-data: REGROUP_MIXTRAL_TOKENIZER is not set; ./dev bench data sets it\n");

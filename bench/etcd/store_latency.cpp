@@ -1,6 +1,7 @@
 // store_latency: what the etcd client costs: a put, and the way from a put to a watch's callback in another client, on
 // an etcd of its own.
 #include "base/now.hpp"
+#include "bench/command_line.hpp"
 #include "cli/etcd/etcd_process.hpp"
 #include "store/etcd/etcd_store.hpp"
 
@@ -20,7 +21,10 @@ double at(std::vector<double>& values, double share) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  CLI::App app{
+      "What the etcd client costs: a put, and the way from a put to a watch in another client, on its own etcd."};
+  if (const auto ended = regroup::bench::status_of(app, argc, argv)) return *ended;
   const auto etcd = regroup::cli::EtcdProcess::start();
   if (!etcd) {
     std::fprintf(stderr, "%s\n", to_string(etcd.error()).c_str());

@@ -5,6 +5,7 @@
 //
 // A round drains a node, takes it back, kills a worker, then a node: seven or eight regroups. What is counted:
 // bytes.hpp. Counts, no timings: exit status 1 when a ratio is above 1.05.
+#include "bench/command_line.hpp"
 #include "bench/moved/bytes.hpp"
 #include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
@@ -15,7 +16,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <random>
 
@@ -185,40 +185,25 @@ int run(const Options& options) {
   return out["met"].get<bool>() ? 0 : 1;
 }
 
-int usage(int status) {
-  std::fprintf(stderr,
-               "usage: bench-moved [--json] [--model tiny|small] [--rounds N] [--seed N] [--dir DIR] [--keep]\n"
-               "  --rounds  of drain, take back, kill a worker, kill a node (3)     --seed   of who it is (1)\n"
-               "  --dir     where a directory is made for logs and journals (the system's for temporary files); --keep "
-               "leaves it there\n");
-  return status;
-}
-
 }  // namespace
 }  // namespace regroup::bench
 
 int main(int argc, char** argv) {
   using namespace regroup::bench;
   Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const bool more = i + 1 < argc;
-    if (argument == "--json")
-      options.json = true;
-    else if (argument == "--keep")
-      options.keep = true;
-    else if (argument == "--model" && more)
-      options.model = argv[++i];
-    else if (argument == "--dir" && more)
-      options.dir = argv[++i];
-    else if (argument == "--rounds" && more && std::atoi(argv[i + 1]) > 0)
-      options.rounds = std::atoi(argv[++i]);
-    else if (argument == "--seed" && more)
-      options.seed = std::strtoull(argv[++i], nullptr, 10);
-    else
-      return usage(argument == "--help" ? 0 : 2);
-  }
-  if (options.model != "tiny" && options.model != "small") return usage(2);
+  CLI::App app{
+      "Bytes that regroups in one group move, against the fewest that could: four real workers on this machine."};
+  add_json(app, options.json);
+  add_count(app, "--rounds", options.rounds, "of drain, take back, kill a worker, kill a node");
+  app.add_option("--model", options.model, "the job's size")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"tiny", "small"}));
+  app.add_option("--seed", options.seed, "of who it is")->capture_default_str();
+  app.add_option("--dir", options.dir,
+                 "where a directory is made for logs and journals (default: the system's for "
+                 "temporary files)");
+  app.add_flag("--keep", options.keep, "leave that directory there");
+  if (const auto ended = status_of(app, argc, argv)) return *ended;
   end_waits_by_signals();
   return run(options);
 }

@@ -4,6 +4,7 @@
 // check_plan. `text`: that plan as JSON, as it goes to etcd. Cases: the first plan; one worker lost (kSoonest); one
 // more worker, nothing else (kBalanced); one more worker where one was lost before (kBalanced); the same workers and a
 // steady load of uneven experts (kBalanced). Median, least and most; CPU time of the one thread that does it.
+#include "bench/command_line.hpp"
 #include "bench/planner/world.hpp"
 #include "bench/thread_clock.hpp"
 #include "coordinator/core/decide.hpp"
@@ -160,16 +161,9 @@ int run(int rounds, bool json) {
 int main(int argc, char** argv) {
   bool json = false;
   int rounds = 9;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--json")
-      json = true;
-    else if (argument == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0)
-      rounds = std::atoi(argv[++i]);
-    else {
-      std::fprintf(stderr, "usage: bench-planner [--json] [--rounds N]\n");
-      return argument == "--help" ? 0 : 2;
-    }
-  }
+  CLI::App app{"How long a plan takes for thousands of workers: placement, decision and text."};
+  regroup::bench::add_json(app, json);
+  regroup::bench::add_count(app, "--rounds", rounds, "of each case");
+  if (const auto ended = regroup::bench::status_of(app, argc, argv)) return *ended;
   return regroup::bench::run(rounds, json);
 }

@@ -5,6 +5,7 @@
 //
 // What is measured: timeline.hpp. Progress goes to standard error, the table or the JSON to standard output. Ctrl-C
 // leaves nothing behind.
+#include "bench/command_line.hpp"
 #include "bench/recovery/bench_folder.hpp"
 #include "bench/recovery/example_job.hpp"
 #include "bench/recovery/kills.hpp"
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 
 namespace regroup::bench {
@@ -177,48 +177,30 @@ int run(Options& options) {
   return failed ? 1 : 0;
 }
 
-int usage(int status) {
-  std::fprintf(
-      stderr,
-      "usage: bench-recovery [--json] [--model tiny|small] [--case NAME]... [--kills N] [--seed N] [--dir DIR] "
-      "[--keep]\n"
-      "  --case   kill_worker, kill_node, stop_worker, kill_leader_and_worker; may be repeated (all if left out)\n"
-      "  --kills  of each case (20)     --seed   of the moments and of who is killed (1)\n"
-      "  --dir    where a directory is made for logs and journals (the system's for temporary files); --keep leaves it "
-      "there\n");
-  return status;
-}
-
 }  // namespace
 }  // namespace regroup::bench
 
 int main(int argc, char** argv) {
   using namespace regroup::bench;
   Options options;
-  const auto known = all_cases(1);
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const bool more = i + 1 < argc;
-    if (argument == "--json")
-      options.json = true;
-    else if (argument == "--keep")
-      options.keep = true;
-    else if (argument == "--model" && more)
-      options.model = argv[++i];
-    else if (argument == "--dir" && more)
-      options.dir = argv[++i];
-    else if (argument == "--case" && more)
-      options.cases.emplace_back(argv[++i]);
-    else if (argument == "--kills" && more && std::atoi(argv[i + 1]) > 0)
-      options.run.kills = std::atoi(argv[++i]);
-    else if (argument == "--seed" && more)
-      options.run.seed = std::strtoull(argv[++i], nullptr, 10);
-    else
-      return usage(argument == "--help" ? 0 : 2);
-  }
-  for (const auto& name : options.cases)
-    if (std::none_of(known.begin(), known.end(), [&](const Case& c) { return c.name == name; })) return usage(2);
-  if (options.model != "tiny" && options.model != "small") return usage(2);
+  CLI::App app{"How long a job stands still when something dies: four real workers on this machine."};
+  add_json(app, options.json);
+  std::vector<std::string> known;
+  for (const Case& one : all_cases(1)) known.push_back(one.name);
+  app.add_option("--case", options.cases, "may be repeated (default: all)")
+      ->take_all()
+      ->expected(1)
+      ->check(CLI::IsMember(known));
+  add_count(app, "--kills", options.run.kills, "of each case");
+  app.add_option("--model", options.model, "the job's size")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"tiny", "small"}));
+  app.add_option("--seed", options.run.seed, "of the moments and of who is killed")->capture_default_str();
+  app.add_option("--dir", options.dir,
+                 "where a directory is made for logs and journals (default: the system's for "
+                 "temporary files)");
+  app.add_flag("--keep", options.keep, "leave that directory there");
+  if (const auto ended = status_of(app, argc, argv)) return *ended;
   end_waits_by_signals();
   return run(options);
 }

@@ -5,6 +5,7 @@
 // variant that adds each buffer when it comes, into one accumulator. Expert gradients are written in place by the
 // products, so what a product does to add is counted in neither. Both move the same bytes, since half of the chains
 // make one node of the tree. Ratios are taken within a round.
+#include "bench/command_line.hpp"
 #include "bench/reduction/layout.hpp"
 #include "bench/reduction/ranks.hpp"
 #include "cli/job/job_file.hpp"
@@ -16,7 +17,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -33,33 +33,6 @@ struct Options {
   int microbatches = 0, chains = 0;  // 0: those of the job
   std::string job = REGROUP_SOURCE_DIR "/examples/small/job.yaml";
 };
-
-int usage() {
-  std::fprintf(stderr, "bench-reduction [--json] [--rounds N] [--job FILE] [--microbatches N] [--chains N]\n");
-  return 2;
-}
-
-bool parse(int argc, char** argv, Options& options) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--json") {
-      options.json = true;
-      continue;
-    }
-    if (++i == argc) return false;
-    if (word == "--job")
-      options.job = argv[i];
-    else if (word == "--rounds")
-      options.rounds = std::atoi(argv[i]);
-    else if (word == "--microbatches")
-      options.microbatches = std::atoi(argv[i]);
-    else if (word == "--chains")
-      options.chains = std::atoi(argv[i]);
-    else
-      return false;
-  }
-  return options.rounds > 0;
-}
 
 Json spread(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -131,7 +104,13 @@ void print(const Json& out) {
 int main(int argc, char** argv) {
   ops::keep_freed_memory();
   Options options;
-  if (!parse(argc, argv, options)) return usage();
+  CLI::App app{"What it costs to add gradients in the one order that makes equal bits."};
+  add_json(app, options.json);
+  add_count(app, "--rounds", options.rounds, "of both orders");
+  app.add_option("--job", options.job, "job file whose model it is")->capture_default_str()->check(CLI::ExistingFile);
+  add_count(app, "--microbatches", options.microbatches, "in a step (0: those of the job)");
+  add_count(app, "--chains", options.chains, "in a step (0: those of the job)");
+  if (const auto ended = status_of(app, argc, argv)) return *ended;
   auto loaded = cli::load_job(options.job);
   if (!loaded) {
     std::fprintf(stderr, "bench-reduction: %s\n", to_string(loaded.error()).c_str());

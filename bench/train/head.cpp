@@ -1,6 +1,7 @@
 // head.cpp: time and memory of the head alone, forward and backward. One JSON object a line.
 //
 //   bench-head [ROWS VOCAB HIDDEN [ROUNDS]]     without: 4,096 rows of a vocabulary of 32,000, hidden 256
+#include "bench/command_line.hpp"
 #include "bench/thread_clock.hpp"
 #include "layout/head_pieces.hpp"
 #include "moe/ops/gemm.hpp"
@@ -12,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -59,7 +59,12 @@ void measure(std::int64_t rows, std::int64_t vocab, std::int64_t hidden, int rou
 int main(int argc, char** argv) {
   settle_arithmetic();
   const c10::InferenceMode no_autograd;
-  const auto number = [&](int i, std::int64_t otherwise) { return argc > i ? std::atoll(argv[i]) : otherwise; };
-  for (const bool half : {false, true})
-    measure(number(1, 4096), number(2, 32'000), number(3, 256), static_cast<int>(number(4, 3)), half);
+  int rows = 4096, vocab = 32'000, hidden = 256, rounds = 3;
+  CLI::App app{"Time and memory of the head, in fp32 and in bf16, as JSON."};
+  bench::add_count(app, "rows", rows, "tokens");
+  bench::add_count(app, "vocab", vocab, "words");
+  bench::add_count(app, "hidden", hidden, "the hidden size");
+  bench::add_count(app, "rounds", rounds, "");
+  if (const auto ended = bench::status_of(app, argc, argv)) return *ended;
+  for (const bool half : {false, true}) measure(rows, vocab, hidden, rounds, half);
 }

@@ -2,6 +2,7 @@
 //
 //   bench-ops [ROUNDS] [fp32|bf16] [TOKENS]     the model and shapes of transformers_baseline.py beside it, one thread;
 //   TOKENS: attention within documents of so many
+#include "bench/command_line.hpp"
 #include "bench/thread_clock.hpp"
 #include "layout/head_pieces.hpp"
 #include "moe/ops/gemm.hpp"
@@ -13,9 +14,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <map>
+#include <string>
 #include <utility>
 
 using namespace regroup;
@@ -106,11 +106,18 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   settle_arithmetic();
   const c10::InferenceMode no_autograd;
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : 10;
+  int rounds = 10;
+  std::int64_t tokens = 0;
+  std::string precision = "fp32";
+  CLI::App app{"One rank's step by operator, and its share of the bare matrix products' rate, as JSON."};
+  bench::add_count(app, "rounds", rounds, "");
+  app.add_option("precision", precision)->capture_default_str()->check(CLI::IsMember({"fp32", "bf16"}));
+  app.add_option("tokens", tokens, "of a document (0: as long as the sequence)")->check(CLI::NonNegativeNumber);
+  if (const auto ended = bench::status_of(app, argc, argv)) return *ended;
   Dims dims = bench_dims();
-  if (argc > 2 && std::strcmp(argv[2], "bf16") == 0) dims.precision = Precision::kBf16;
+  if (precision == "bf16") dims.precision = Precision::kBf16;
   SingleRank model(dims);
-  if (const std::int64_t tokens = argc > 3 ? std::atoll(argv[3]) : 0; tokens > 0)
+  if (tokens > 0)
     for (std::int64_t s = 0; s < dims.sequences; ++s)
       for (std::int64_t at = 0; at < dims.sequence_length; at += tokens)
         model.documents.push_back(std::min(tokens, dims.sequence_length - at));

@@ -55,7 +55,7 @@ OUTSIDE = {
     "boost/asio": "metrics/http_server.cpp",
     "boost/beast": "metrics/http_server.cpp",
     "yaml-cpp/": "cli/job/yaml_section.hpp",
-    "CLI/": "cli/ coordinator/main.cpp agent/options.hpp tests/checkpoint/cli_test.cpp",
+    "CLI/": "cli/ coordinator/main.cpp agent/options.hpp tests/checkpoint/cli_test.cpp bench/command_line.hpp",
     "openssl/": "base/ net/ store/etcd/",
     "gtest/": "tests/",
 }
