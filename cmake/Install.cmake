@@ -10,9 +10,12 @@ if(REGROUP_WITH_LIBTORCH)
 endif()
 
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)
-install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs USE_SOURCE_PERMISSIONS)
-foreach(file LICENSE NOTICE CHANGELOG.md)
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs USE_SOURCE_PERMISSIONS
+  PATTERN examples/demo/run EXCLUDE)   # it runs in a checkout, which it writes into
+foreach(file LICENSE NOTICE CHANGELOG.md CONTRIBUTING.md SECURITY.md)
   if(EXISTS ${PROJECT_SOURCE_DIR}/${file})
     install(FILES ${file} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)
   endif()
 endforeach()
+install(CODE "set(installed_docs \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DOCDIR}\")" COMPONENT docs)
+install(SCRIPT cmake/InstalledLinks.cmake COMPONENT docs)

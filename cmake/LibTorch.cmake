@@ -10,6 +10,10 @@ if(NOT EXISTS ${REGROUP_LIBTORCH}/torch/lib/libtorch_cpu.so)
   message(FATAL_ERROR "LibTorch ${torch_version} is not in ${REGROUP_LIBTORCH}. Run ./dev build once (it fetches the "
     "wheel), or pass -DREGROUP_LIBTORCH=DIR or -DREGROUP_WITH_LIBTORCH=OFF.")
 endif()
+if(NOT EXISTS ${REGROUP_LIBTORCH}/torch/version.py)
+  message(FATAL_ERROR "The LibTorch in ${REGROUP_LIBTORCH} is not whole: it has no torch/version.py. Unzip the wheel "
+    "that cmake/libtorch.txt names there again, or pass the folder of another one: -DREGROUP_LIBTORCH=DIR.")
+endif()
 file(STRINGS ${REGROUP_LIBTORCH}/torch/version.py torch_found REGEX "^__version__ = ")
 if(NOT torch_found MATCHES "'${torch_version}[+']")
   message(WARNING "The LibTorch in ${REGROUP_LIBTORCH} says ${torch_found}; this tree is tested with ${torch_version}.")
