@@ -1,6 +1,6 @@
 #include "cli/etcd/etcd_log.hpp"
 
-#include <nlohmann/json.hpp>
+#include "base/json_fields.hpp"
 
 namespace regroup::cli {
 namespace {
@@ -18,7 +18,7 @@ int gravity_of(const std::string& level) {
 }
 
 // {"level":"fatal","msg":"...","error":"..."}
-Said read_json(const nlohmann::json& line) {
+Said read_json(const json::Json& line) {
   const auto word = [&](const char* name) {
     const auto found = line.find(name);
     return found != line.end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -28,8 +28,8 @@ Said read_json(const nlohmann::json& line) {
 }
 
 Said read_line(const std::string& line) {
-  const auto json = nlohmann::json::parse(line, nullptr, false);
-  if (json.is_object()) return read_json(json);
+  const auto json = json::parse_text(line);
+  if (json && json->is_object()) return read_json(*json);
   if (line.starts_with("panic:")) return {4, line};
   // 2026-01-31 12:00:00.000000 C | etcdmain: ...
   const auto bar = line.find(" | ");

@@ -3,8 +3,8 @@
 #include "base/log.hpp"
 #include "base/mutex.hpp"
 #include "base/trouble.hpp"
+#include "store/etcd/known_keys.hpp"
 
-#include <map>
 #include <thread>
 
 namespace regroup {
@@ -109,21 +109,7 @@ class Follower {
     WatchUpdate update;
     update.reset = reset;
     update.revision = listing->revision;
-    std::map<std::string, std::int64_t> present;
-    for (const KeyValue& kv : listing->keys) {
-      present.emplace(kv.key, kv.mod_revision);
-      const auto known = known_.find(kv.key);
-      if (reset || known == known_.end() || known->second != kv.mod_revision)
-        update.events.push_back({WatchEvent::Kind::kPut, kv});
-    }
-    for (const auto& [key, revision] : known_) {
-      if (present.contains(key)) continue;
-      WatchEvent gone{WatchEvent::Kind::kDelete, {}};
-      gone.kv.key = key;
-      gone.kv.mod_revision = listing->revision;
-      update.events.push_back(gone);
-    }
-    known_ = std::move(present);
+    update.events = known_.become(*listing, reset);
     cluster_ = cluster;
     next_ = listing->revision + 1;
     if (!reset && !update.events.empty())
@@ -137,12 +123,8 @@ class Follower {
       const std::int64_t at = event.kv.mod_revision;
       if (at < next_) continue;  // etcd 3.4 may send an event twice
       update.revision = std::max(update.revision, at);
-      if (event.kind == WatchEvent::Kind::kPut) {
-        known_[event.kv.key] = at;
-      } else {
-        known_.erase(event.kv.key);
-        event.kv = KeyValue{event.kv.key, "", 0, at, 0, 0};
-      }
+      known_.apply(event);
+      if (event.kind == WatchEvent::Kind::kDelete) event.kv = KeyValue{event.kv.key, "", 0, at, 0, 0};
       update.events.push_back(std::move(event));
     }
     pending.clear();
@@ -214,8 +196,8 @@ class Follower {
   const std::string prefix_;
   const std::function<void(const WatchUpdate&)> callback_;
 
-  std::map<std::string, std::int64_t> known_;  // key -> mod_revision, as told
-  std::int64_t next_ = 1;                      // first revision not yet told
+  KnownKeys known_;        // as told
+  std::int64_t next_ = 1;  // first revision not yet told
   std::uint64_t cluster_ = 0;
   bool told_connected_ = true;
   Trouble trouble_;
