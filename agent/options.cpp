@@ -79,6 +79,7 @@ void add_options(CLI::App& app, Options& o) {
 
 Result<void> complete_options(Options& o) {
   NodeFacts& facts = o.shell.facts;
+  if (o.directory.empty()) return wrong("--dir is empty: name a directory of this agent's own");
   o.directory = fs::absolute(o.directory).lexically_normal().string();
   o.shell.directory = o.directory;
   facts.node = NodeId(o.node.empty() ? host_name() : o.node);

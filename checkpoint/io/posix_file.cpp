@@ -75,20 +75,39 @@ Result<void> sync_directory(const std::string& path) {
   return sync_file(directory->fd(), path);
 }
 
+namespace {
+
+// "." for a name alone, "" for the root and for nothing.
+std::string parent_of(const std::string& path) {
+  const std::size_t name = path.find_last_not_of('/');
+  if (name == std::string::npos) return "";
+  const std::size_t slash = path.find_last_of('/', name);
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Something of that name is there.
+Result<void> check_is_directory(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0)
+    return S_ISDIR(info.st_mode) ? Result<void>() : file_error("make the directory", path, ENOTDIR);
+  if (errno == ENOENT)
+    return Error{Code::kUnavailable, "cannot make the directory " + path + ": it is a link to what is not there"};
+  return file_error("make the directory", path, errno);
+}
+
+}  // namespace
+
 Result<void> make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) == 0) {
-    const std::size_t slash = path.find_last_of('/');
-    return sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
+  const auto make = [&path] { return ::mkdir(path.c_str(), 0755) == 0 ? 0 : errno; };
+  const std::string above = parent_of(path);
+  int problem = make();
+  // Some file systems say so although what is above is there: asking again would not help.
+  if (problem == ENOENT && above != path && ::access(above.c_str(), F_OK) != 0) {
+    if (auto ok = make_directory(above); !ok) return ok;
+    problem = make();
   }
-  if (errno == EEXIST) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
-    return file_error("make the directory", path, ENOTDIR);
-  }
-  const std::size_t slash = path.find_last_of('/');
-  if (errno != ENOENT || slash == std::string::npos || slash == 0) return file_error("make the directory", path, errno);
-  if (auto above = make_directory(path.substr(0, slash)); !above) return above;
-  return make_directory(path);
+  if (problem == 0) return sync_directory(above);
+  return problem == EEXIST ? check_is_directory(path) : file_error("make the directory", path, problem);
 }
 
 Result<std::string> read_small_file(const std::string& path) {
@@ -132,8 +151,7 @@ Result<void> replace_file(const std::string& path, std::string_view text, void (
   if (auto ok = write_temporary(path, text, /*durable=*/true); !ok) return ok;
   if (before_rename) before_rename(argument);
   if (auto ok = rename_temporary(path); !ok) return ok;
-  const std::size_t slash = path.find_last_of('/');
-  return sync_directory(slash == std::string::npos ? "." : path.substr(0, slash));
+  return sync_directory(parent_of(path));
 }
 
 }  // namespace regroup::checkpoint
