@@ -85,11 +85,12 @@ Json encode(const SnapshotTaken& m) {
           {"make_durable", m.make_durable},
           {"num_parts", m.num_parts},
           {"part", m.part},
-          {"to_write", entries_value(m.to_write)}};
+          {"to_write", entries_value(m.to_write)},
+          {"group", m.group}};
 }
 Json encode(const Stopped& m) { return {{"type", "stopped"}, {"epoch", m.epoch.value}, {"step", m.step.value}}; }
 Json encode(const Finished& m) {
-  return {{"type", "finished"}, {"step", m.step.value}, {"weights_sha256", m.weights_sha256}};
+  return {{"type", "finished"}, {"step", m.step.value}, {"weights_sha256", m.weights_sha256}, {"is_saved", m.is_saved}};
 }
 Json encode(const Validated& m) {
   return {{"type", "validated"}, {"epoch", m.epoch.value}, {"step", m.step.value},
@@ -151,15 +152,16 @@ FromWorker read_from_worker(const Field& in) {
   if (type == "regrouped") return Regrouped{read_regroup(in)};
   if (type == "need_arena") return NeedArena{in["slots"].integer<int>(), in["bytes"].integer<std::int64_t>()};
   if (type == "snapshot_taken") {
-    return SnapshotTaken{read_info(in["info"]), in["make_durable"].boolean(), in["num_parts"].integer<int>(),
-                         in["part"].integer<int>(), read_placed_entries(in["to_write"])};
+    return SnapshotTaken{read_info(in["info"]),     in["make_durable"].boolean(),        in["num_parts"].integer<int>(),
+                         in["part"].integer<int>(), read_placed_entries(in["to_write"]), in["group"].integer<int>()};
   }
   if (type == "validated") {
     return Validated{in["epoch"].id<Epoch>(), in["step"].id<Step>(), in["loss"].real_or_nan(),
                      in["targets"].integer<std::int64_t>(), in["seconds"].real_or_nan()};
   }
   if (type == "gave_up") return GaveUp{in["step"].id<Step>(), in["reason"].string()};
-  if (type == "finished") return Finished{in["step"].id<Step>(), in["weights_sha256"].string()};
+  if (type == "finished")
+    return Finished{in["step"].id<Step>(), in["weights_sha256"].string(), in["is_saved"].boolean()};
   if (type == "stopped") return Stopped{in["epoch"].id<Epoch>(), in["step"].id<Step>()};
   if (type == "fault") return Fault{in["text"].string()};
   in["type"].fail("is '" + type + "', unknown to the agent");

@@ -116,6 +116,8 @@ JobSpec read_job(const Field& in) {
   job.model = read_shape(in["model"]);
   job.initial_weights = in["initial_weights"].string();
   job.initial_digest = in["initial_digest"].string();
+  if (const auto companions = in.find("companions"))
+    for (const Field& line : companions->items()) job.companions.push_back(line.string());
   job.precision = in["precision"].word(kPrecisionWords);
   job.recompute = in["recompute"].word(kRecomputeWords);
   if (const auto most = in.find("max_bad_steps")) job.max_bad_steps = most->integer<int>();
@@ -187,6 +189,7 @@ Json to_value(const JobSpec& job) {
   // And what is absent where it says nothing.
   for (const DataSource& source : job.data_mix)
     all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
+  for (const std::string& line : job.companions) all["companions"].push_back(line);
   if (job.separate_documents) all["separate_documents"] = true;
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
   if (optimizer.schedule_steps != 0) all["optimizer"]["schedule_steps"] = optimizer.schedule_steps;

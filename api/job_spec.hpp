@@ -85,7 +85,8 @@ struct JobSpec {
   ModelShape model;
   // absolute path of a Hugging Face directory, the same on every node; empty = random initial weights
   std::string initial_weights;
-  std::string initial_digest;  // of those weights: their weights digest (docs/design.md); pinned at submit
+  std::string initial_digest;           // of those weights: their weights digest (docs/design.md); pinned at submit
+  std::vector<std::string> companions;  // checkpoint::companion_sums of that directory; pinned at submit
   // of weights and activations in products; master weights, moments and sums are fp32 in either
   Precision precision = Precision::kFp32;
   Recompute recompute = Recompute::kNone;

@@ -27,7 +27,7 @@ struct JobOutcome {
   JobState state = JobState::kUnknown;  // unknown: not over
   std::string reason;
   Step step;                   // last one known to be committed
-  std::string weights_sha256;  // when finished
+  std::string weights_sha256;  // when finished; when failed: all steps are committed, and the last one is not saved
   friend bool operator==(const JobOutcome&, const JobOutcome&) = default;
 };
 

@@ -90,7 +90,8 @@ struct ProgressRecord {
   double tokens_per_second = 0;
   std::int64_t at_ms = 0;  // wall clock
   ProgressState state = ProgressState::kUnknown;
-  std::string reason;          // waiting: for what; failed: why; stopped: why that step is not saved, empty when it is
+  std::string
+      reason;  // waiting: for what; failed: why; stopped, finished: why that step is not saved, empty when it is
   std::string weights_sha256;  // when finished
   BadSteps bad;                // up to `step`
   Step validation_step{-1};    // of the newest validation; -1: none yet

@@ -17,7 +17,9 @@ Json encode(const Welcome& m) {
           {"agent_address", m.agent_address},
           {"highest_epoch", m.highest_epoch.value},
           {"profile_file", m.profile_file},
-          {"peer_memory", m.peer_memory}};
+          {"peer_memory", m.peer_memory},
+          {"storage_proven", m.storage_proven},
+          {"weights_doubted", m.weights_doubted}};
 }
 Json encode(const DialPeers& m) {
   return {{"type", "dial_peers"}, {"epoch", m.epoch.value}, {"peers", to_value(m.peers)}};
@@ -42,7 +44,9 @@ ToWorker read_to_worker(const Field& in) {
                    in["agent_address"].string(),
                    in["highest_epoch"].id<Epoch>(),
                    in["profile_file"].string(),
-                   !peer_memory || peer_memory->boolean()};
+                   !peer_memory || peer_memory->boolean(),
+                   in["storage_proven"].boolean(),
+                   in["weights_doubted"].boolean()};
   }
   if (type == "dial_peers") return DialPeers{in["epoch"].id<Epoch>(), read_participants(in["peers"])};
   if (type == "new_plan") return NewPlan{read_plan(in["plan"])};

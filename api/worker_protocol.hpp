@@ -87,6 +87,11 @@ struct Welcome {
   Epoch highest_epoch;
   std::string profile_file = {};  // absolute; empty: none is asked for
   bool peer_memory = true;        // false: nobody reads this worker's memory, and it reads nobody's
+  // An earlier worker of this job found here that checkpoints can be written: what fails now is a save, which stops
+  // nobody.
+  bool storage_proven = false;
+  // The worker before was refused: if its weights were why, this one says so before it is ready.
+  bool weights_doubted = false;
 };
 // get warm for this plan
 struct DialPeers {
@@ -147,10 +152,13 @@ struct SnapshotTaken {
   int num_parts = 0;
   int part = 0;
   std::vector<SnapshotEntry> to_write;  // this worker's share of the checkpoint: each block is written by one member
+  int group = 0;                        // every group holds all of the state
 };
+// is_saved: the last step's checkpoint was there before, so that none was written
 struct Finished {
   Step step;
   std::string weights_sha256;
+  bool is_saved = false;
 };
 // loss: mean over targets; may be said twice
 struct Validated {

@@ -46,6 +46,7 @@ int submit_command(Arguments& arguments) {
     file->notes.emplace_back(
         "snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");
   if (auto pinned = pin_data(file->job); !pinned) return fail_of_file("submit", pinned.error());
+  if (auto good = check_storage(file->job); !good) return fail_of_file("submit", good.error());
   ProgressLine line;
   if (auto pinned = pin_weights(file->job, shown_in(line, "initial weights")); !pinned)
     return fail_of_file("submit", pinned.error());

@@ -41,7 +41,7 @@ struct SettleInput {
   std::vector<Inventory> inventories;
   std::vector<Step> vote_records;  // steps of which some participant has the whole vote record
   std::optional<Step> checkpoint;  // the durable one frozen in the plan
-  bool fresh_allowed = false;      // plan.origin == fresh
+  bool fresh_allowed = false;      // the plan is the job's first, or no step can have been committed since
 };
 
 struct Settlement {

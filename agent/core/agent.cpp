@@ -128,7 +128,7 @@ void Agent::start_due() {
     slot.offer_again_at.reset();
     slot.saved.reset();
     slot.worker = WorkerRecord{{facts_.node, facts_.incarnation, slot.index, slot.starts++}, job_->name};
-    act(StartWorker{slot.worker.id, *job_, plan_ ? plan_->epoch : Epoch(0)});
+    act(StartWorker{slot.worker.id, *job_, plan_ ? plan_->epoch : Epoch(0), slot.storage_proven, slot.weights_doubted});
   }
 }
 
@@ -146,6 +146,7 @@ void Agent::leave_job(const std::string& reason) {
   for (Slot& slot : slots_) {
     slot.worker = {};
     slot.failures = 0;
+    slot.storage_proven = slot.weights_doubted = false;
     slot.not_before = {};
   }
   following_.clear();

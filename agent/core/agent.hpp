@@ -68,6 +68,8 @@ struct StartWorker {
   WorkerId worker;
   JobSpec job;
   Epoch highest_epoch;
+  bool storage_proven = false;   // as in Welcome
+  bool weights_doubted = false;  // as in Welcome
 };
 
 // Have a process ready for the next StartWorker; not in a step that starts one, which would take it at once.
@@ -182,6 +184,8 @@ class Agent {
   void leave_job(const std::string& reason);
   void tell_plan(Slot& slot);
   void take(Slot& slot);
+  // Empty: it is. Of the slot whose worker writes part 0.
+  [[nodiscard]] static std::string why_not_saved(const Slot& slot, Step step);
   void quit_when_drained(int saves_under_way);
   void write_node();
   void write_own_suspicions();

@@ -35,7 +35,9 @@ void Agent::said(Slot& slot, const StateChanged& message) {
   slot.worker.state = message.state;
   slot.worker.epoch = message.epoch;
   slot.worker.text = message.text;
+  if (message.state == WorkerState::kReady) slot.storage_proven = true;
   if (message.state == WorkerState::kFailed) {
+    slot.weights_doubted = true;
     act(KillWorker{slot.worker.id, "it cannot start: " + message.text});
   } else if (!was_ready) {
     tell_plan(slot);
@@ -54,6 +56,7 @@ void Agent::said(Slot& slot, const Suspects& message) {
 void Agent::said(Slot& slot, const Committed& message) {
   const CommitReport& report = message.report;
   slot.failures = 0;
+  slot.weights_doubted = false;
   // Not during the first steps, in which everybody waits for a core.
   if (++slot.commits >= kSpareAfterCommits && facts_.keeps_spare && !has_spare_) {
     has_spare_ = true;
@@ -121,12 +124,19 @@ void Agent::on(const CheckpointSaved& event) {
   act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, SnapshotNews::kSaveEnded}});
 }
 
+std::string Agent::why_not_saved(const Slot& slot, Step step) {
+  if (!slot.saved || slot.saved->step != step) return "there was no memory for its copy";
+  if (slot.saved->committed) return {};
+  return slot.saved->problem.empty() ? "its checkpoint was not committed" : slot.saved->problem;
+}
+
 void Agent::said(Slot& slot, const Finished& message) {
   slot.worker.state = WorkerState::kFinished;
   if (message.weights_sha256.empty()) return;
   progress_.epoch = std::max(progress_.epoch, slot.part_of);
   progress_.step = message.step;
-  say(ProgressState::kFinished);
+  const bool nothing_due = message.is_saved || !job_ || job_->snapshots.checkpoint_dir.empty();
+  say(ProgressState::kFinished, nothing_due ? std::string() : why_not_saved(slot, message.step));
   progress_.weights_sha256 = message.weights_sha256;
   write_progress();
 }
@@ -147,14 +157,9 @@ void Agent::said(Slot& slot, const GaveUp& message) {
 
 void Agent::said(Slot& slot, const Stopped& message) {
   slot.worker.state = WorkerState::kFinished;
-  const bool tried = slot.saved && slot.saved->step == message.step;
   progress_.epoch = message.epoch;
   progress_.step = message.step;
-  std::string not_saved;
-  if (!tried) not_saved = "there was no memory for its copy";
-  if (tried && !slot.saved->committed)
-    not_saved = slot.saved->problem.empty() ? "its checkpoint was not committed" : slot.saved->problem;
-  say(ProgressState::kStopped, not_saved);
+  say(ProgressState::kStopped, why_not_saved(slot, message.step));
   write_progress();
 }
 

@@ -19,6 +19,8 @@ struct Slot {
   std::optional<Instant> kill_at;  // was asked to stop
   int failures = 0;                // in a row, without a committed step between them
   Instant not_before{};            // of the next start
+  bool storage_proven = false;     // a worker of this job was ready here
+  bool weights_doubted = false;    // a worker said that it cannot start, and none has committed since
   int commits = 0;                 // since its start
   Epoch part_of;                   // newest plan that counts on this worker
   Epoch dialled;                   // newest plan whose members it was told to connect to ahead of its own

@@ -38,6 +38,18 @@ void put_up(const TakeRequest& request, const std::shared_ptr<Region>& memory, s
   taking.shelf->put_up(taking.snapshot);
 }
 
+// None when the snapshot was dropped before it was summed.
+std::function<std::optional<std::vector<checkpoint::UnitSum>>()> answer_of(
+    const std::shared_future<std::vector<checkpoint::UnitSum>>& holds) {
+  return [holds]() -> std::optional<std::vector<checkpoint::UnitSum>> {
+    try {
+      return holds.get();
+    } catch (const std::future_error&) {
+      return std::nullopt;
+    }
+  };
+}
+
 Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared_ptr<Region>& memory,
                std::string problem, Clock::time_point since) {
   const SnapshotTaken& taken = request.taken;
@@ -64,6 +76,7 @@ Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared
   saving.request.model_directory = job.initial_weights;
   saving.request.part = taken.part;
   saving.request.num_parts = taken.num_parts;
+  saving.request.group = taken.group;
   for (const KeptEntry& entry : *entries)
     saving.request.entries.push_back({entry.unit, entry.blocks, memory->data() + entry.offset});
   return saving;
@@ -163,7 +176,13 @@ void SnapshotKeeper::take(const TakeRequest& request) {
   if (!taken.info.entries.empty()) put_up(request, memory, place, taking);
   // Memory that a save reads stays as it is: the worker does not fill the slot again before it is told that the save
   // has ended.
-  if (taken.make_durable) saver_.save(save_of(request, taking.shelf.get(), memory, taking.problem, taking.since));
+  if (taken.make_durable) {
+    Saving saving = save_of(request, taking.shelf.get(), memory, taking.problem, taking.since);
+    taking.holds = std::make_shared<HoldsPromise>();
+    saving.request.holds = answer_of(taking.holds->get_future().share());
+    if (!taking.snapshot) taking.holds->set_value({});  // a rank that holds nothing
+    saver_.save(std::move(saving));
+  }
   taker_.take(std::move(taking));
 }
 

@@ -5,6 +5,9 @@
 
 #include <xxhash.h>
 
+#include <array>
+#include <map>
+
 namespace regroup::agent {
 namespace {
 
@@ -76,6 +79,21 @@ std::vector<std::uint64_t> sums_of(const KeptSnapshot& snapshot) {
                                       entry.blocks.size(), entry.block_elements);
     out.insert(out.end(), sums.begin(), sums.end());
   }
+  return out;
+}
+
+std::vector<checkpoint::UnitSum> unit_sums_of(const KeptSnapshot& snapshot) {
+  std::map<int, std::uint64_t> sums;
+  for (const KeptEntry& entry : snapshot.entries) {
+    for (int block = entry.blocks.lo; block < entry.blocks.hi; ++block) {
+      std::array<std::uint64_t, 4> text{static_cast<std::uint64_t>(block)};
+      for (int array = 0; array < 3; ++array)
+        text[static_cast<std::size_t>(array) + 1] = *snapshot.sums(entry, array, block);
+      sums[entry.unit] += ::XXH3_64bits(text.data(), sizeof text);
+    }
+  }
+  std::vector<checkpoint::UnitSum> out;
+  for (const auto& [unit, sum] : sums) out.push_back({unit, sum});
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "agent/snapshots/region.hpp"
 #include "api/worker_protocol.hpp"
+#include "checkpoint/io/save.hpp"
 
 #include <memory>
 #include <vector>
@@ -52,6 +53,8 @@ Result<std::vector<KeptEntry>> check_entries(const std::vector<SnapshotEntry>& e
 Result<std::int64_t> lay_out(std::vector<SnapshotEntry>& entries, const std::vector<std::int64_t>& block_elements);
 
 std::vector<std::uint64_t> sums_of(const KeptSnapshot& snapshot);
+// Of its checksums, which are there: what other groups' snapshots of the same step are compared with.
+std::vector<checkpoint::UnitSum> unit_sums_of(const KeptSnapshot& snapshot);
 // `blocks` lies within the entry's.
 bool still_matches(const KeptSnapshot& snapshot, const KeptEntry& entry, Interval blocks);
 

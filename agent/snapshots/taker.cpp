@@ -22,6 +22,7 @@ void Taker::finish(const Taking& taking) {
   if (taking.shelf->closed()) return;
   if (!taking.problem.empty() || !taking.snapshot) return report(taking, taking.problem);
   if (taking.to_sum) taking.to_sum->checksums = sums_of(*taking.to_sum);
+  if (taking.holds) taking.holds->set_value(unit_sums_of(*taking.snapshot));
   if (!taking.shelf->publish(taking.snapshot)) return report(taking, "its slot was filled again before it was checked");
   if (taking.buddy.empty()) return report(taking, {});
   send(taking);

@@ -12,9 +12,12 @@
 #include "base/work_queue.hpp"
 
 #include <atomic>
+#include <future>
 #include <map>
 
 namespace regroup::agent {
+
+using HoldsPromise = std::promise<std::vector<checkpoint::UnitSum>>;
 
 struct Taking {
   WorkerId worker;
@@ -28,6 +31,8 @@ struct Taking {
   std::shared_ptr<KeptSnapshot> to_sum;
   std::string problem;  // not empty: it could not be taken at all
   std::chrono::steady_clock::time_point since;
+  // Told what the snapshot holds as soon as that is known: its save waits for it, or for its end. Null: no save.
+  std::shared_ptr<HoldsPromise> holds;
 };
 
 class Taker {

@@ -61,13 +61,15 @@ std::string sealed(const ordered_json& body, const std::vector<Extent>& extents)
   return text;
 }
 
+std::size_t digest_at(std::string_view text) { return text.rfind(kDigestKey); }
+
 Error corrupt(const std::string& what) { return {Code::kCorrupt, what}; }
 
 // `read` what the digest at the end vouches for.
 template <class Read>
 auto read_sealed(std::string_view text, const char* what, const char* format, Read read)
     -> Result<decltype(read(std::declval<Field>()))> {
-  const std::size_t at = text.rfind(kDigestKey);
+  const std::size_t at = digest_at(text);
   if (at == std::string_view::npos) return corrupt("has no digest at its end: it is cut off or of another program");
   const std::string expected = std::string(kDigestKey) + digest_of(text.substr(0, at)) + "\"}\n";
   if (text.substr(at) != expected) return corrupt("does not match its own digest: it was changed or damaged");
@@ -199,6 +201,14 @@ PartRecord read_part_record(const Field& in) {
   record.part = in["part"].integer<int>();
   record.num_parts = in["num_parts"].integer<int>();
   record.extents = read_extents(in["extents"]);
+  record.group = in["group"].integer<int>();
+  if (const auto holds = in.find("holds")) {
+    record.holds.emplace();
+    for (const Field& held : holds->items()) {
+      const Field sum = held["sum"];
+      record.holds->push_back({held["unit"].integer<int>(), read_checksum(sum, sum.string())});
+    }
+  }
   return record;
 }
 
@@ -224,6 +234,11 @@ std::string to_json(const PartRecord& record) {
   body.update(info_json(record.info));
   body["part"] = record.part;
   body["num_parts"] = record.num_parts;
+  body["group"] = record.group;
+  if (record.holds) {
+    body["holds"] = ordered_json::array();
+    for (const UnitSum& held : *record.holds) body["holds"].push_back({{"unit", held.unit}, {"sum", to_hex(held.sum)}});
+  }
   return sealed(body, record.extents);
 }
 
@@ -233,6 +248,13 @@ Result<Manifest> manifest_from_json(std::string_view text) {
 
 Result<PartRecord> part_record_from_json(std::string_view text) {
   return read_sealed(text, "part record", kPartFormat, read_part_record);
+}
+
+std::string digest_in(std::string_view text) {
+  const std::size_t at = digest_at(text);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = text.substr(at + kDigestKey.size());
+  return std::string(rest.substr(0, rest.find('"')));
 }
 
 bool lies_before(const Extent& a, const Extent& b) {

@@ -16,6 +16,7 @@
 #include "layout/model_shape.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,17 +85,31 @@ struct Manifest {
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
+// One number for the blocks of a unit that somebody holds. Those of all who hold it together, added up, are the same
+// whoever holds which of its blocks.
+struct UnitSum {
+  int unit = 0;
+  std::uint64_t sum = 0;
+  friend bool operator==(const UnitSum&, const UnitSum&) = default;
+};
+
 // What one writer did: part-<k>.json.
 struct PartRecord {
   CheckpointInfo info;
   int part = 0;
   int num_parts = 0;
   std::vector<Extent> extents;  // in order
+  // Every group of writers holds all of the state and writes some of it. What this writer holds; none: not known.
+  int group = 0;
+  std::optional<std::vector<UnitSum>> holds;
   friend bool operator==(const PartRecord&, const PartRecord&) = default;
 };
 
 std::string to_json(const Manifest& manifest);
 std::string to_json(const PartRecord& record);
+// The digest at the end of a manifest's text; empty: there is none. It names a checkpoint by its content.
+std::string digest_in(std::string_view text);
+
 // kCorrupt: not JSON, another format, a digest that does not match, extents out of order.
 Result<Manifest> manifest_from_json(std::string_view text);
 Result<PartRecord> part_record_from_json(std::string_view text);

@@ -3,6 +3,7 @@
 #include "base/now.hpp"
 #include "checkpoint/core/cover.hpp"
 #include "checkpoint/core/file_plan.hpp"
+#include "checkpoint/core/replicas.hpp"
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
@@ -89,11 +90,14 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
     return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
   Manifest manifest{request.info, {}, {}, wall_ms(), chain_of(request)};
+  std::vector<PartRecord> parts;
   for (int part = 0; part < request.num_parts; ++part) {
     auto record = wait_for_record(request, directory, part, started + deadline, cancel);
     if (!record) return record.error();
     std::move(record->extents.begin(), record->extents.end(), std::back_inserter(manifest.extents));
+    parts.push_back(std::move(*record));
   }
+  if (auto same = check_replicas(parts); !same) return same.error().within("checkpoint " + directory);
   std::sort(manifest.extents.begin(), manifest.extents.end(), lies_before);
   auto files = describe_files(*plan, directory);
   if (!files) return files.error();

@@ -1,10 +1,13 @@
 #include "checkpoint/io/companions.hpp"
 
+#include "base/hex.hpp"
+#include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <span>
 #include <system_error>
 
 namespace regroup::checkpoint {
@@ -33,15 +36,37 @@ bool has_tokenizer(const std::string& directory) {
   return false;
 }
 
-std::vector<std::string> copy_companions(const std::string& from, const std::string& to) {
-  std::vector<std::string> problems;
+namespace {
+
+Result<std::vector<std::string>> companions_in(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(from, error), end; !error && it != end; it.increment(error))
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
     if (const std::string name = it->path().filename().string(); is_companion(name)) names.push_back(name);
-  if (error) problems.push_back(file_error("list", from, error.value()).context);
+  if (error) return file_error("list", directory, error.value());
   std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
+  return names;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> companion_sums(const std::string& directory) {
+  auto names = companions_in(directory);
+  if (!names) return names.error();
+  std::vector<std::string> sums;
+  for (const std::string& name : *names) {
+    const auto text = read_small_file(directory + "/" + name);
+    if (!text) return text.error();
+    sums.push_back(name + " " + to_hex(checksum(std::as_bytes(std::span(*text)))));
+  }
+  return sums;
+}
+
+std::vector<std::string> copy_companions(const std::string& from, const std::string& to) {
+  const auto names = companions_in(from);
+  if (!names) return {names.error().context};
+  std::vector<std::string> problems;
+  for (const std::string& name : *names) {
     const auto text = read_small_file(from + "/" + name);
     const Result<void> copied = text ? replace_file(to + "/" + name, *text) : Result<void>(text.error());
     if (!copied) problems.push_back(copied.error().context);

@@ -17,6 +17,9 @@ bool is_companion(std::string_view file_name);
 // Does the directory hold a tokenizer (tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt)?
 bool has_tokenizer(const std::string& directory);
 
+// "NAME XXH3-64 of its bytes" of each companion, sorted: what is compared between nodes that each have the directory.
+Result<std::vector<std::string>> companion_sums(const std::string& directory);
+
 // Copies all companions of `from`, each durable and whole; replaces those that `to` has. Returns what could not be
 // copied, one sentence each: not an error, because a model without its tokenizer is still a model.
 std::vector<std::string> copy_companions(const std::string& from, const std::string& to);

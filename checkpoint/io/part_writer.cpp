@@ -56,6 +56,8 @@ class PartWriter {
     pass(request_, "data_written");
     if (auto ok = files_.sync(); !ok) return ok.error();
     pass(request_, "data_synced");
+    record.group = request_.group;
+    if (request_.holds) record.holds = request_.holds();
     return record;
   }
 

@@ -68,6 +68,7 @@ Result<std::unique_ptr<CheckpointReader>> CheckpointReader::open(const std::stri
   }
   if (auto ok = check_cover(manifest->files, manifest->extents); !ok) return ok.error().within(manifest_path);
   std::unique_ptr<CheckpointReader> reader(new CheckpointReader(directory, std::move(*manifest), std::move(*plan)));
+  reader->digest_ = digest_in(*text);
   reader->manifest_bytes_ = static_cast<std::int64_t>(text->size());
   if (auto ok = reader->files_.open(directory, reader->plan_.files()); !ok) return ok.error();
   return reader;

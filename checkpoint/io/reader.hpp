@@ -24,6 +24,7 @@ class CheckpointReader {
 
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  [[nodiscard]] const std::string& digest() const { return digest_; }  // of the manifest, and so of all that it names
   [[nodiscard]] const FilePlan& plan() const { return plan_; }
 
   // Fills every buffer: master, first and second moment of its blocks; padding becomes 0. Give all wanted blocks in one
@@ -50,6 +51,7 @@ class CheckpointReader {
 
   std::string directory_;
   Manifest manifest_;
+  std::string digest_;
   FilePlan plan_;
   CheckedFiles files_;
   std::int64_t manifest_bytes_ = 0;

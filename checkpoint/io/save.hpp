@@ -10,8 +10,9 @@
 // shape. Nothing counts until commit renamed MANIFEST.json. Errors: kUnavailable (disk full, I/O error: names file and
 // errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
 // come), kConflict (this checkpoint is complete already, or a part's record is of another state), kCorrupt (a part's
-// record is torn), kBadInput (entries that are no part of the shape). Never throws. A part that fails to write takes
-// its unfinished directory away, so that the space is free again and nobody waits for its record.
+// record is torn, or the groups hold different states), kBadInput (entries that are no part of the shape). Never
+// throws. A part that fails to write takes its unfinished directory away, so that the space is free again and nobody
+// waits for its record.
 #pragma once
 
 #include "base/result.hpp"
@@ -32,6 +33,10 @@ struct SaveRequest {
   int part = 0;
   int num_parts = 1;
   std::vector<PartEntry> entries;  // of this part; all parts together: every block of every unit once
+  int group = 0;
+  // What this part's owner holds: asked for when its part is written, for the record. Commit compares groups by it.
+  // Empty, or gives none: not known.
+  std::function<std::optional<std::vector<UnitSum>>()> holds;
   // where the initial weights came from, if from anywhere: commit copies its tokenizer and generation settings
   std::string model_directory;
   // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
@@ -55,9 +60,9 @@ struct CheckpointCommitted {
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel = {});
 
-// Waits for every part's record, checks that they cover the state once, copies the tokenizer, writes MANIFEST.json, in
-// which the chain of terms goes on from the newest older checkpoint of the job in `root`.
-// Part 0 wrote the other Hugging Face files.
+// Waits for every part's record, checks that they cover the state once and that all groups hold the same, copies the
+// tokenizer, writes MANIFEST.json, in which the chain of terms goes on from the newest older checkpoint of the job in
+// `root`. Part 0 wrote the other Hugging Face files.
 Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
                                    const CancelFlag& cancel = {});
 

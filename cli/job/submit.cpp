@@ -5,8 +5,10 @@
 #include "api/records.hpp"
 #include "base/hex.hpp"
 #include "base/random_bytes.hpp"
+#include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/foreign_weights.hpp"
 #include "checkpoint/io/wanted.hpp"
+#include "checkpoint/io/writable.hpp"
 #include "moe/data/dataset.hpp"
 
 #include <algorithm>
@@ -62,6 +64,14 @@ Result<void> pin_data(JobSpec& job) {
   return pin_validation(job, **data);
 }
 
+Result<void> check_storage(const JobSpec& job) {
+  const std::filesystem::path directory = job.snapshots.checkpoint_dir;
+  std::error_code ignored;
+  if (directory.empty() || !std::filesystem::exists(directory.parent_path(), ignored)) return {};
+  const auto writable = checkpoint::prove_writable(directory);
+  return writable ? writable : Error{Code::kBadInput, "snapshots.dir: " + writable.error().context};
+}
+
 Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, std::int64_t)>& progress) {
   if (job.initial_weights.empty()) return {};
   auto weights = checkpoint::ForeignWeights::open(job.initial_weights, job.model);
@@ -69,6 +79,9 @@ Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, st
   auto digest = (*weights)->digest(progress);
   if (!digest) return digest.error();
   job.initial_digest = *digest;
+  auto companions = checkpoint::companion_sums(job.initial_weights);
+  if (!companions) return companions.error();
+  job.companions = *companions;
   return {};
 }
 
@@ -173,8 +186,10 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   const auto outcome = outcome_value ? job_outcome_from_json(outcome_value->value) : Result<JobOutcome>(JobOutcome());
   const bool is_over = !outcome || outcome->state != JobState::kUnknown;
   const bool local = where == SubmitWhere::kLocal, finished = outcome && outcome->state == JobState::kFinished;
-  const bool may_go_on =
-      is_over ? (outcome && outcome->state == JobState::kStopped) || (finished && (local || job.lengthens)) : local;
+  const bool unsaved = outcome && outcome->state == JobState::kFailed && !outcome->weights_sha256.empty();
+  const bool may_go_on = is_over ? unsaved || (outcome && outcome->state == JobState::kStopped) ||
+                                       (finished && (local || job.lengthens))
+                                 : local;
   if (!may_go_on)
     return Error{
         Code::kConflict,

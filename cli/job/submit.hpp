@@ -16,6 +16,10 @@ namespace regroup::cli {
 // Reads all of the job's data, checks it, and fills data_digest. kNotFound, kBadInput, kCorrupt.
 Result<void> pin_data(JobSpec& job);
 
+// kBadInput, naming path and reason: checkpoints cannot be written to the job's directory, found out by writing. Where
+// neither it nor the directory above is there, it is one that only the nodes see, and they find out.
+Result<void> check_storage(const JobSpec& job);
+
 // Reads all of the job's initial weights, if it has any: every tensor of the model, of its shape, every value finite.
 // Fills initial_digest. Errors as ForeignWeights says.
 Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t done, std::int64_t total)>& progress = {});

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/now.hpp"
 #include "checkpoint/io/catalog.hpp"
+#include "checkpoint/io/writable.hpp"
 #include "cli/job/cluster_file.hpp"
 #include "cli/job/submit.hpp"
 #include "store/etcd/etcd_store.hpp"
@@ -23,8 +24,7 @@ using std::chrono::milliseconds;
 constexpr const char* kCluster = "local";
 // at least: what is written in one burst is read together; the cores belong to the workers
 constexpr milliseconds kBetweenLooks{25};
-constexpr milliseconds kLongestWait{250};           // for the live line and the limits
-constexpr std::int64_t kCheckpointWaitMs = 60'000;  // for the last checkpoint, after the last step
+constexpr milliseconds kLongestWait{250};  // for the live line and the limits
 constexpr std::int64_t kOutcomeWaitMs = 20'000;
 
 }  // namespace
@@ -50,6 +50,8 @@ Result<void> LocalSession::start() {
   std::error_code error;
   fs::create_directories(options_.dir, error);
   if (error) return Error{Code::kBadInput, "cannot make the directory " + options_.dir + ": " + error.message()};
+  if (auto writable = checkpoint::prove_writable(options_.job.snapshots.checkpoint_dir); !writable)
+    return writable.error().within("snapshots.dir");
   // the store's warnings would break the live line
   log::start("regroup", log::Level::kInfo, options_.dir + "/regroup.log");
   ClusterOptions cluster;
@@ -119,6 +121,12 @@ void LocalSession::read_journals() {
   if (!lines.empty()) story_.tell_new_epochs(record_);
 }
 
+Result<void> LocalSession::check_outcome() const {
+  const JobOutcome outcome = watch_->outcome();
+  if (outcome.state == JobState::kUnknown || outcome.state == JobState::kFinished || interrupted_ > 0) return {};
+  return Error{Code::kInternal, "the job " + to_string(outcome.state) + ": " + outcome.reason};
+}
+
 Result<void> LocalSession::check_progress() {
   for (const auto& end : cluster_->unexpected_ends()) {
     note("ended     " + end.text);
@@ -128,9 +136,7 @@ Result<void> LocalSession::check_progress() {
   }
   if (!record_.contradiction().empty())
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
-  const JobOutcome outcome = watch_->outcome();
-  if (outcome.state != JobState::kUnknown && outcome.state != JobState::kFinished && interrupted_ == 0)
-    return Error{Code::kInternal, "the job " + to_string(outcome.state) + ": " + outcome.reason};
+  if (auto good = check_outcome(); !good) return good;
   const JobStatus status = watch_->status();
   const std::string told = to_string(status.state) + ": " + status.reason;
   job_state_ = status.state;
@@ -177,22 +183,24 @@ Result<void> LocalSession::loop() {
   return {};
 }
 
-// After the last step: its checkpoint, the outcome in etcd.
+// The members end when the last checkpoint's save has: what is left is the outcome in etcd.
 Result<void> LocalSession::wait_for_the_end() {
-  // where nothing was trained, the last step lies in a checkpoint already
-  const bool saves = !options_.job.snapshots.checkpoint_dir.empty() && record_.first_commit_at_ms() > 0;
   const auto begin = wall_ms();
   while (interrupted_ == 0) {
     read_journals();
     cluster_->unexpected_ends();
-    const bool over = watch_->outcome().state != JobState::kUnknown, saved = !saves || story_.last_checkpoint_done();
-    if (over && saved && record_.finished()) return {};
-    const auto waited = wall_ms() - begin;
-    if (waited > kCheckpointWaitMs || (saved && waited > kOutcomeWaitMs)) {
+    if (auto good = check_outcome(); !good) return good;
+    const bool over = watch_->outcome().state != JobState::kUnknown;
+    if (over && record_.finished()) return {};
+    if (wall_ms() - begin > kOutcomeWaitMs) {
       if (!record_.finished())
         return Error{Code::kTimeout, "the job is over, but no worker reported the digest of its weights"};
-      note(over ? "warning   the last checkpoint did not become durable within a minute"
-                : "warning   no coordinator wrote the job's outcome");
+      // where nothing was trained, the last step lies in a checkpoint already
+      if (!options_.job.snapshots.checkpoint_dir.empty() && record_.first_commit_at_ms() > 0 &&
+          !story_.last_checkpoint_saved())
+        return Error{Code::kTimeout,
+                     "no coordinator wrote the job's outcome, and nobody said that the last checkpoint is written"};
+      note("warning   no coordinator wrote the job's outcome");
       return {};
     }
     wait_until_something_happens();

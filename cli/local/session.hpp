@@ -43,6 +43,8 @@ class LocalSession {
   Result<void> save_and_stop();
   void read_journals();
   void wait_until_something_happens();
+  // the job is over, and not because all of it is done and saved
+  [[nodiscard]] Result<void> check_outcome() const;
   Result<void> check_progress();
   void note(const std::string& text);
   void show_live();

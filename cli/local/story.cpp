@@ -35,10 +35,9 @@ void Story::tell(const JournalLine& line, const RunRecord& record) {
                         std::exp(line.loss)));
     validation_told_ = std::max(validation_told_, line.step);
   } else if (line.event == JournalEvent::kCheckpointDurable) {
-    last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= steps_;
+    last_checkpoint_saved_ = last_checkpoint_saved_ || line.step.value >= steps_;
     note_(fmt::format("saved     step {} in {:.2f} s", line.step.value, line.seconds));
   } else if (line.event == JournalEvent::kCheckpointFailed) {
-    last_checkpoint_done_ = last_checkpoint_done_ || line.step.value >= steps_;
     note_(fmt::format("not saved step {}: {}", line.step.value, line.text));
   } else if (line.event == JournalEvent::kSnapshotFailed || line.event == JournalEvent::kPlanRefused) {
     note_(fmt::format("{} on {}: {}", to_string(line.event), line.node, line.text));

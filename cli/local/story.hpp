@@ -19,7 +19,7 @@ class Story {
   void tell(const JournalLine& line, const RunRecord& record);  // `record` has the line
   void tell_new_epochs(const RunRecord& record);
   [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
-  [[nodiscard]] bool last_checkpoint_done() const { return last_checkpoint_done_; }  // written, or given up
+  [[nodiscard]] bool last_checkpoint_saved() const { return last_checkpoint_saved_; }
 
  private:
   std::int64_t steps_;
@@ -27,7 +27,7 @@ class Story {
   std::set<Epoch> told_plans_, told_commits_;
   std::set<std::string> told_suspicions_;
   Step validation_told_{-1};
-  bool last_checkpoint_done_ = false;
+  bool last_checkpoint_saved_ = false;
   std::string last_fault_;
 };
 

@@ -44,6 +44,8 @@ Newcomers find_newcomers(const ClusterView& view, const JobRecords& job, const R
     int ready = 0;
     int known = 0;
     for (const WorkerRecord& worker : node.workers) {
+      if (worker.job == job.name && worker.state == WorkerState::kFailed && !worker.text.empty())
+        notes.push_back("worker " + to_string(worker.id) + " cannot work for the job: " + worker.text);
       if (worker.job != job.name || worker.state == WorkerState::kFailed || worker.state == WorkerState::kFinished)
         continue;
       ++known;

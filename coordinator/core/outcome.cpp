@@ -31,13 +31,17 @@ std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& 
     }
     if (progress.value.state != ProgressState::kFinished || progress.value.weights_sha256.empty()) continue;
     if (outcome.weights_sha256.empty()) {
-      outcome.state = JobState::kFinished;
+      outcome.state = progress.value.reason.empty() ? JobState::kFinished : JobState::kFailed;
       outcome.weights_sha256 = progress.value.weights_sha256;
       outcome.reason = how_it_finished(job, progress.value.step);
+      if (!progress.value.reason.empty())
+        outcome.reason += ", but the last one could not be saved: " + progress.value.reason + "; " + what_is_left(job);
     } else if (outcome.weights_sha256 != progress.value.weights_sha256) {
       outcome.state = JobState::kFailed;
       outcome.reason = "members ended with different weights: " + outcome.weights_sha256 + " and " +
                        progress.value.weights_sha256 + " (of " + node.value + ")";
+      outcome.weights_sha256.clear();
+      break;
     }
   }
   if (outcome.state == JobState::kUnknown) {

@@ -18,11 +18,6 @@ Step newest_step(const JobRecords& job) {
   return step;
 }
 
-std::string what_is_left(const JobRecords& job) {
-  if (job.checkpoints.empty()) return "no checkpoint of it is known";
-  return "the newest checkpoint is that of step " + std::to_string(job.checkpoints.rbegin()->first.value);
-}
-
 // What is reported of the last checkpoint: an empty text when it is written, a problem when it could not be, nothing
 // while it is being written.
 std::optional<std::string> what_the_members_say(const JobRecords& job) {
@@ -36,6 +31,11 @@ std::optional<std::string> what_the_members_say(const JobRecords& job) {
 }
 
 }  // namespace
+
+std::string what_is_left(const JobRecords& job) {
+  if (job.checkpoints.empty()) return "no checkpoint of it is known";
+  return "the newest checkpoint is that of step " + std::to_string(job.checkpoints.rbegin()->first.value);
+}
 
 bool stop_wished(const JobRecords& job) { return wish_of(job) != nullptr; }
 

@@ -13,6 +13,9 @@
 
 namespace regroup::coordinator {
 
+// Of an end that could not be saved: the newest checkpoint, as a sentence.
+std::string what_is_left(const JobRecords& job);
+
 bool stop_wished(const JobRecords& job);
 
 // If the job is over because of the wish: the reason, for JobOutcome::reason. Empty while no stop is wished, or while

@@ -15,4 +15,15 @@ Result<std::int64_t> read_initial_weights(const JobSpec& job, std::span<const Sh
   return (*weights)->bytes_read();
 }
 
+std::string why_other_weights(const JobSpec& job, const NodeId& node) {
+  const std::string where = "the weights in " + job.initial_weights + " on node " + node.value;
+  auto weights = checkpoint::ForeignWeights::open(job.initial_weights, job.model);
+  if (!weights) return where + " cannot be read: " + weights.error().context;
+  auto digest = (*weights)->digest();
+  if (!digest) return where + " cannot be read: " + digest.error().context;
+  if (*digest == job.initial_digest) return {};
+  return where + " are not those that the job was submitted with (digest " + *digest + ", expected " +
+         job.initial_digest + "): give every node the same directory";
+}
+
 }  // namespace regroup

@@ -51,6 +51,7 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
   out.put(mine.record.value_or(VoteRecord{}));
   out.put(mine.bad);
   out.put(mine.validation);
+  out.put(static_cast<std::uint8_t>(mine.untouched));
   put_blocks(out, mine.blocks);
   const auto all =
       must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kInventory), out.bytes()));
@@ -63,6 +64,7 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
     const auto record = in.get<VoteRecord>();
     const auto bad = in.get<BadSteps>();
     const auto validation = in.get<ValidationRecord>();
+    const bool untouched = in.get<std::uint8_t>() != 0;
     const auto blocks = get_blocks(in);
     if (!in.ok())
       throw Interrupted{{Code::kCorrupt, "the inventory of rank " + std::to_string(rank) + " is cut short"}};
@@ -77,6 +79,7 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
                                                 " with different sums: one of them computed wrongly"}};
       }
     }
+    known.untouched = known.untouched || untouched;
     if (validation.step == known.validation.step && validation != known.validation) {
       throw Interrupted{{Code::kInternal, "two workers validated step " + std::to_string(validation.step) +
                                               " with different losses: one of them computed wrongly"}};

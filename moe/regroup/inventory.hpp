@@ -23,6 +23,7 @@ struct Holdings {
   std::optional<VoteRecord> record;  // of the last commit
   BadSteps bad;                      // up to `live`
   ValidationRecord validation;       // the newest that it knows
+  bool untouched = false;            // it was in every plan so far, from the fresh one on, and has voted for no step
 };
 
 // Everybody's, and what follows from them. Holders: a rank, or kAgentHolder + position in `agents`.
@@ -33,6 +34,7 @@ struct Known {
   std::vector<std::string> agents;             // addresses of agents with snapshots
   std::map<std::int64_t, BadSteps> bad;        // by step, as live state and snapshots know it
   ValidationRecord validation;                 // the newest that anybody knows; it need not be computed again
+  bool untouched = false;                      // somebody is: so no step was committed, because it votes for each
   // Of a step settled on. Rolling forward adds one.
   [[nodiscard]] BadSteps bad_until(Step step) const;
 };

@@ -6,6 +6,7 @@
 #include "checkpoint/io/wanted.hpp"
 #include "moe/ops/owner_update.hpp"
 #include "moe/regroup/initial_weights.hpp"
+#include "moe/regroup/odd_ones_out.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/wire.hpp"
 
@@ -36,6 +37,11 @@ RegroupAttempt::RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedS
 std::vector<std::vector<std::byte>> RegroupAttempt::gather(TransferOp op, std::int64_t index,
                                                            std::span<const std::byte> mine) {
   return must(all_gather_v(mesh_, view_.participant_ranks(), make_tag(kNoStep, op, index), mine));
+}
+
+const NodeId& RegroupAttempt::node_of(std::size_t rank) const {
+  const std::size_t members = view_.plan.members.size();
+  return rank < members ? view_.plan.members[rank].worker.node : view_.plan.donors[rank - members].worker.node;
 }
 
 void RegroupAttempt::run() {
@@ -79,12 +85,14 @@ void RegroupAttempt::run() {
 void RegroupAttempt::agree() {
   Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad, state_.validation};
   if (prepared_.step && state_.live && *prepared_.step == Step(state_.live->value + 1)) mine.prepared = prepared_.step;
+  mine.untouched = !prepared_.step && (view_.plan.origin == Origin::kFresh || state_.untouched == view_.plan.parent);
+  state_.untouched = mine.untouched ? std::optional(view_.plan.epoch) : std::nullopt;
   known_ = exchange_holdings(mesh_, view_, mine);
   validation = known_.validation;
   SettleInput input;
   input.num_units = static_cast<int>(view_.job->units.size());
   input.checkpoint = view_.plan.checkpoint_step;
-  input.fresh_allowed = view_.plan.origin == Origin::kFresh;
+  input.fresh_allowed = view_.plan.origin == Origin::kFresh || known_.untouched;
   for (const auto& [step, vote_record] : known_.records) input.vote_records.push_back(Step(step));
   input.inventories = known_.inventories;
   settlement = settle(input);
@@ -134,6 +142,26 @@ void RegroupAttempt::make_store(const ShardStore* held) {
   }
 }
 
+// Every member reads the path on its own node. False: most have no checkpoint there. One that has another than most, or
+// none where they have one, is refused by name, and the others wait for the plan that goes on without it.
+bool RegroupAttempt::agree_on_content(const std::string& path, const std::string& digest, std::int64_t index) {
+  std::vector<std::string> digests;
+  for (const auto& said : gather(TransferOp::kInventory, index, std::as_bytes(std::span(digest.data(), digest.size()))))
+    digests.emplace_back(reinterpret_cast<const char*>(said.data()), said.size());
+  const std::string common = common_digest(digests);
+  if (common.empty()) return false;
+  const auto sentence = [&](std::size_t rank) {
+    return "the checkpoint " + path + " on node " + node_of(rank).value +
+           (digests[rank].empty() ? " is not there or not complete"
+                                  : " is another one (digest " + digests[rank] + ", the others have " + common + ")") +
+           ": snapshots.dir must be the same on every node";
+  };
+  if (digest != common) throw WrongFiles{{{Code::kBadInput, sentence(static_cast<std::size_t>(view_.self.value))}}};
+  for (std::size_t rank = 0; rank < digests.size(); ++rank)
+    if (digests[rank] != common) throw Interrupted{{Code::kUnavailable, sentence(rank)}};
+  return true;
+}
+
 // The newest complete checkpoint that every member can read; one that is damaged is named and the next older one is
 // tried.
 std::optional<Step> RegroupAttempt::load_checkpoint() {
@@ -156,23 +184,24 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
       }
     }
     const auto said =
-        gather(TransferOp::kInventory, 2 * attempt + 1, std::as_bytes(std::span(chosen.data(), chosen.size()))).front();
+        gather(TransferOp::kInventory, 3 * attempt + 1, std::as_bytes(std::span(chosen.data(), chosen.size()))).front();
     chosen.assign(reinterpret_cast<const char*>(said.data()), said.size());
     if (chosen.empty()) return std::nullopt;
     if (chosen.front() == '!') throw Interrupted{{Code::kUnavailable, chosen.substr(1)}};
     auto reader = checkpoint::CheckpointReader::open(chosen);
+    const bool common = agree_on_content(chosen, reader ? (*reader)->digest() : std::string(), 3 * attempt + 2);
     Result<void> read;
-    if (reader) {
+    if (reader && common) {
       std::vector<checkpoint::PartBuffer> buffers;
       for (const ShardPtr& shard : created_)
         buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
       read = (*reader)->read(buffers);
     } else {
-      read = reader.error();
+      read = reader ? Error{Code::kCorrupt, "most members have nothing there that can be read"} : reader.error();
     }
     if (!read) log::error("checkpoint_damaged", {{"path", chosen}, {"reason", to_string(read.error())}});
     const std::uint8_t good = read ? 1 : 0;
-    const auto all = gather(TransferOp::kInventory, 2 * attempt + 2, std::as_bytes(std::span(&good, 1)));
+    const auto all = gather(TransferOp::kInventory, 3 * attempt + 3, std::as_bytes(std::span(&good, 1)));
     if (std::all_of(all.begin(), all.end(),
                     [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
       bytes_received = (*reader)->bytes_read();
@@ -192,12 +221,16 @@ void RegroupAttempt::initialise() {
   if (!spec.initial_weights.empty()) {
     const auto read = read_initial_weights(spec, created_);
     // One that cannot read must not leave the others waiting for it.
-    const std::string problem = read ? std::string() : to_string(read.error());
-    for (const auto& said :
-         gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size()))))
+    const std::string problem = read ? std::string()
+                                     : "initial weights on node " +
+                                           node_of(static_cast<std::size_t>(view_.self.value)).value + ": " +
+                                           read.error().context;
+    const auto all =
+        gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size())));
+    if (!problem.empty()) throw WrongFiles{{{Code::kBadInput, problem}}};
+    for (const auto& said : all)
       if (!said.empty())
-        throw Interrupted{{Code::kUnavailable,
-                           "initial weights: " + std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
+        throw Interrupted{{Code::kUnavailable, std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
     bytes_received = *read;
     settlement.reason += "; initial weights from " + spec.initial_weights;
     return;

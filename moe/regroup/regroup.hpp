@@ -28,6 +28,9 @@ struct CarriedState {
   std::optional<VoteRecord> record;  // of the last commit
   BadSteps bad;                      // up to `live`
   ValidationRecord validation;       // the newest that this worker knows
+  // The newest plan of an unbroken row that begins with the job's fresh one: this worker was in all of them and has
+  // voted for no step. So nothing was committed, and the next plan of the row may begin anew.
+  std::optional<Epoch> untouched;
 };
 
 // One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next
@@ -38,7 +41,8 @@ class RegroupAttempt {
   RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                  std::function<void()> interrupt);
 
-  // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan.
+  // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan. So is a member
+  // whose node has something else than the others at a path that all read; to that member it is WrongFiles.
   void run();
 
   // After run():
@@ -54,9 +58,11 @@ class RegroupAttempt {
 
  private:
   std::vector<std::vector<std::byte>> gather(TransferOp op, std::int64_t index, std::span<const std::byte> mine);
+  [[nodiscard]] const NodeId& node_of(std::size_t rank) const;
   void agree();
   void make_store(const ShardStore* held);
   std::optional<Step> load_checkpoint();
+  bool agree_on_content(const std::string& path, const std::string& digest, std::int64_t index);
   void initialise();
 
   mesh::Mesh& mesh_;

@@ -1,5 +1,5 @@
-// interrupt.hpp: how a step or a regroup stops in the middle: the one exception here. A wait that ended early throws
-// it, and the worker's loop catches it. Inside moe/ only.
+// interrupt.hpp: how a step or a regroup stops in the middle: the one kind of exception here. A wait that ended early
+// throws it, and the worker's loop catches it. Inside moe/ only.
 #pragma once
 
 #include "base/result.hpp"
@@ -13,6 +13,9 @@ namespace regroup {
 struct Interrupted {
   Error error;
 };
+
+// This node has other files than the job's: the worker is refused, and its place is on another node.
+struct WrongFiles : Interrupted {};
 
 template <class T>
 T must(Result<T> result) {

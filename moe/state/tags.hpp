@@ -29,6 +29,7 @@ enum class TransferOp : std::uint64_t {
   kLeave = 16,
   kRowsAgain = 17,     // index as kRows: the forward that a backward repeats
   kOutputsAgain = 18,  // index as kOutputs
+  kGroupDigest = 19,   // index: 0 for the digests, 1 for whose initial weights are others
 };
 
 inline mesh::Tag make_tag(Step step, TransferOp op, std::int64_t index = 0) {

@@ -207,6 +207,8 @@ ValidationRecord StepRunner::validate(Step step) {
   return must(count_validation(*view_.job, step, all));
 }
 
-std::string StepRunner::weights_digest(Step step) { return weights_digest_.make(step, gather_ ? &*gather_ : nullptr); }
+std::vector<std::string> StepRunner::weights_digest(Step step) {
+  return weights_digest_.make(step, gather_ ? &*gather_ : nullptr);
+}
 
 }  // namespace regroup

@@ -55,7 +55,7 @@ class StepRunner {
   // Those that the constructor was given, and those since.
   [[nodiscard]] const BadSteps& bad() const { return bad_; }
   // Of the weights after `step`, which are this state's. All members call it.
-  std::string weights_digest(Step step);
+  std::vector<std::string> weights_digest(Step step);
 
  private:
   void run_wave(int wave);

@@ -1,5 +1,5 @@
-// weights_digest.hpp: the digest of a group's weights, which its members hold in shards. The same on every layout, and
-// the same as that of a checkpoint of these weights.
+// weights_digest.hpp: the digest of each group's weights, which its members hold in shards. The same on every layout,
+// and the same as that of a checkpoint of these weights. Groups hold the same weights, and this is how it is known.
 #pragma once
 
 #include "mesh/mesh.hpp"
@@ -20,11 +20,14 @@ class WeightsDigest {
   WeightsDigest(const EpochView& view, mesh::Mesh& mesh, const ShardStore& store)
       : view_(view), mesh_(mesh), store_(store) {}
 
-  // SHA-256 by the rule of base/digest.hpp of the weights after `step`. All members call it. `step_gather`: of the
-  // compute forms, between two steps; null in a spare. Throws Interrupted.
-  std::string make(Step step, DenseGather* step_gather);
+  // [group] SHA-256 by the rule of base/digest.hpp of the weights after `step`. All members call it. `step_gather`: of
+  // the compute forms, between two steps; null in a spare. Throws Interrupted.
+  std::vector<std::string> make(Step step, DenseGather* step_gather);
 
  private:
+  std::string of_own_group(Step tag_step, DenseGather& step_gather);
+  [[nodiscard]] std::vector<std::string> gather_lines(Step tag_step, const std::vector<std::string>& mine) const;
+
   const EpochView& view_;
   mesh::Mesh& mesh_;
   const ShardStore& store_;

@@ -41,13 +41,12 @@ int main(int argc, char** argv) {
   log::start("worker " + to_string(welcome.self));
   try {
     Worker worker(link, std::move(welcome));
-    if (const auto ready = worker.prepare(); !ready) {
-      log::error("worker_cannot_start", {{"reason", to_string(ready.error())}});
-      link.send(Fault{ready.error().context});
-      link.state(WorkerState::kFailed, ready.error().context);
-      pause();
-    }
-    worker.run();
+    auto good = worker.prepare();
+    if (good) good = worker.run();
+    log::error("worker_cannot_start", {{"reason", to_string(good.error())}});
+    link.send(Fault{good.error().context});
+    link.state(WorkerState::kFailed, good.error().context);
+    pause();
   } catch (const std::exception& error) {
     log::error("worker_failed", {{"error", error.what()}});
     link.send(Fault{error.what()});

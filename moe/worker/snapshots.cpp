@@ -101,6 +101,7 @@ void Snapshots::take(Step step, const ShardStore& store, const BadSteps& bad, bo
   message.make_durable = durable;
   message.part = part_of(*view_);
   message.num_parts = view_->plan.placement.num_ranks();
+  message.group = view_->group_index;
   const auto groups = static_cast<int>(view_->plan.placement.groups.size());
   std::vector<ShardPtr> shards;
   std::int64_t offset = 0;

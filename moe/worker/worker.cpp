@@ -5,6 +5,7 @@
 #include "moe/ops/machine.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/worker/hang_limit.hpp"
+#include "moe/worker/job_files.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +22,7 @@ Worker::Worker(AgentLink& link, Welcome welcome)
 
 Result<void> Worker::prepare() {
   const JobSpec& spec = job_.spec;
+  if (auto good = check_files(welcome_); !good) return good;
   auto data = open_job_data(spec);
   if (!data) return data.error();
   data_ = std::move(*data);
@@ -43,7 +45,7 @@ Result<void> Worker::prepare() {
   return {};
 }
 
-void Worker::run() {
+Result<void> Worker::run() {
   std::string waiting_for = "the first plan";
   for (;;) {
     mesh_->set_progress(0);  // a wait for a plan, or for the agent, is no hang
@@ -58,6 +60,8 @@ void Worker::run() {
       train();
       waiting_for = "the next plan";
       // At a boundary the newer plan is there already; at the end of the job the agent stops this process.
+    } catch (const WrongFiles& wrong) {
+      return wrong.error;
     } catch (const Interrupted& interrupted) {
       waiting_for = "a newer plan than epoch " + std::to_string(plan.epoch.value) + ": " + interrupted.error.context;
       log::info("interrupted", {{"epoch", plan.epoch.value}, {"why", to_string(interrupted.error)}});
@@ -87,6 +91,7 @@ StepHooks Worker::hooks() {
 void Worker::train() {
   if (current_->view.is_donor()) return;
   const JobSpec& spec = job_.spec;
+  const bool was_done = state_.live->value >= spec.steps;
   // A job that is started again from the checkpoint with which it gave up gets one more step.
   if (state_.bad.in_a_row >= spec.max_bad_steps && report_.source != StateSource::kCheckpoint) return give_up();
   HangLimit hang_limit(spec.heartbeat_ms);
@@ -98,6 +103,7 @@ void Worker::train() {
     CommitReport report;
     const VoteRecord record = current_->runner->run(step, report);
     state_.live = step;
+    state_.untouched.reset();
     state_.record = record;
     state_.bad = current_->runner->bad();
     committed_ = step.value;
@@ -135,7 +141,11 @@ void Worker::train() {
     if (!last && stops) return stop(planned);
     if (!last && boundary) return;
   }
-  finish();
+  // The last step's epoch may have ended before its checkpoint was written.
+  const bool is_saved = was_done && report_.source == StateSource::kCheckpoint;
+  if (was_done && !is_saved && !spec.snapshots.checkpoint_dir.empty())
+    snapshots_.committed(*state_.live, state_.store, state_.bad, SnapshotVote::kNoneSafe, /*durable=*/true);
+  finish(is_saved);
 }
 
 void Worker::validate() {
@@ -177,12 +187,20 @@ void Worker::give_up() {
   link_.state(WorkerState::kFinished);
 }
 
-void Worker::finish() {
+void Worker::finish(bool is_saved) {
   snapshots_.finish_copy();
-  std::string digest = current_->runner->weights_digest(*state_.live);
-  if (current_->view.self.value != 0) digest.clear();  // one says it
+  const std::vector<std::string> digests = current_->runner->weights_digest(*state_.live);
   wait_for_the_others();
-  link_.send(Finished{*state_.live, digest});
+  const auto other =
+      std::find_if(digests.begin(), digests.end(), [&](const auto& one) { return one != digests.front(); });
+  if (other != digests.end()) {
+    link_.send(GaveUp{*state_.live, "members ended with different weights: group 0 with " + digests.front() +
+                                        ", group " + std::to_string(other - digests.begin()) + " with " + *other});
+  } else {
+    // One says it: whose agent commits the checkpoint, and knows what became of it.
+    const bool speaks = current_->view.group_index == 0 && current_->view.member == 0;
+    link_.send(Finished{*state_.live, speaks ? digests.front() : std::string(), is_saved});
+  }
   link_.state(WorkerState::kFinished);
 }
 

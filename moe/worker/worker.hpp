@@ -16,9 +16,10 @@ namespace regroup {
 class Worker {
  public:
   Worker(AgentLink& link, Welcome welcome);
-  // kBadInput: data or job that this worker cannot train; the text says why.
+  // kBadInput: data, files or job that this worker cannot train; the text says why.
   Result<void> prepare();
-  [[noreturn]] void run();
+  // Returns only when this node turns out to hold other files than the job's: as prepare.
+  Result<void> run();
 
  private:
   struct Epochal {  // everything that one plan brought
@@ -35,7 +36,7 @@ class Worker {
   void train();     // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
   void validate();  // throws Interrupted; done again in the next epoch then
   void tell_validation(double seconds);
-  void finish();
+  void finish(bool is_saved);  // is_saved: the last step's checkpoint was there before
   void stop(Epoch ended_by);   // after the last step before that plan
   void give_up();              // too many bad steps in a row
   void wait_for_the_others();  // what this job has still to write is written, and nobody is counted on any more

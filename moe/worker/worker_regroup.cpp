@@ -77,10 +77,12 @@ void Worker::start_training(StateSource source) {
                                                   data_.validation.get(), pool_, hooks(), state_.bad);
   if (source == StateSource::kFresh) {
     try {
-      check_initial_weights(*current_->runner, job_.spec);
+      check_initial_weights(*current_->runner, current_->view, *mesh_);
     } catch (const Interrupted&) {
       current_->runner.reset();  // wrong weights are no state that the next plan may build on
+      const auto untouched = state_.untouched;
       state_ = {};
+      state_.untouched = untouched;
       throw;
     }
   }

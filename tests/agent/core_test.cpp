@@ -168,6 +168,57 @@ TEST(AgentCore, a_finished_worker_stays_finished) {
   EXPECT_EQ(progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"))->weights_sha256, "ab");
 }
 
+TEST(AgentCore, a_last_step_that_is_not_saved_is_said_with_its_reason) {
+  for (const std::string how : {"saved", "failed", "never", "before", "nowhere"}) {
+    World w;
+    JobSpec job = testing::tiny_job();
+    if (how != "nowhere") job.snapshots.checkpoint_dir = "/c";
+    w.feed(Assigned{"tiny"});
+    w.feed(JobKnown{job});
+    const WorkerId id = w.all<StartWorker>().at(0).worker;
+    w.get_ready(id);
+    w.feed(PlanKnown{World::plan_with(id, 8)});
+    CheckpointSaved saved;
+    saved.worker = id;
+    saved.step = Step(60);
+    saved.committed = how == "saved";
+    saved.problem = how == "failed" ? "disk full" : "";
+    if (how == "saved" || how == "failed") w.feed(saved);
+    w.feed(WorkerSays{id, Finished{Step(60), "ab", how == "before"}});
+    const auto progress = progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"));
+    EXPECT_EQ(progress->state, ProgressState::kFinished);
+    EXPECT_EQ(progress->reason, how == "failed"  ? "disk full"
+                                : how == "never" ? "there was no memory for its copy"
+                                                 : "")
+        << how;
+  }
+}
+
+TEST(AgentCore, a_worker_is_told_what_an_earlier_one_found_out_about_the_nodes_files) {
+  World w;
+  WorkerId id = w.ready_worker();
+  const auto next = [&] {
+    w.feed(WorkerEnded{id, 9, 0});
+    for (int i = 0; w.all<StartWorker>().empty() && i < 1000; ++i) w.after(milliseconds(250));
+    const StartWorker start = w.all<StartWorker>().at(0);
+    id = start.worker;
+    w.get_ready(id);
+    return start;
+  };
+  EXPECT_TRUE(next().storage_proven);
+  w.feed(WorkerSays{id, StateChanged{WorkerState::kFailed, Epoch(0), "the weights on node n are not those"}});
+  const StartWorker after_refusal = next();
+  EXPECT_TRUE(after_refusal.weights_doubted);
+  EXPECT_TRUE(next().weights_doubted) << "until one has trained";
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  w.commit(id, 8, 1, 1, {1, 2, 3, 4});
+  EXPECT_FALSE(next().weights_doubted);
+  World other;
+  other.feed(Assigned{"tiny"});
+  other.feed(JobKnown{testing::tiny_job()});
+  EXPECT_FALSE(other.all<StartWorker>().at(0).storage_proven);
+}
+
 TEST(AgentCore, a_drained_node_waits_until_its_job_lets_it_go) {
   World w;
   const WorkerId id = w.ready_worker();

@@ -69,6 +69,48 @@ TEST(KeeperCheckpoint, two_keepers_write_their_parts_and_part_0_commits) {
   expect_equal(found->path, state, 3, 5);
 }
 
+TEST(KeeperCheckpoint, groups_whose_copies_differ_make_no_checkpoint_however_they_are_cut) {
+  for (const bool same : {true, false}) {
+    TempDir root;
+    const JobSpec job = saving_job(root.path());
+    State state = make_state(job.model, 4);
+    KeeperNode node(job);
+    // Group 0 is two workers, which write everything, group 1 is one, which holds everything.
+    std::vector<std::unique_ptr<StandInWorker>> workers;
+    for (int part = 0; part < 3; ++part) {
+      workers.push_back(std::make_unique<StandInWorker>(node, worker_on("a", part), 1, kSlotBytes));
+      if (part == 2 && !same) state[3][100] += 1;
+      TakeRequest request = durable(*workers.back(), 0, Step(7), Epoch(1), state, part, 3, 2);
+      if (part == 2) {
+        std::vector<SnapshotEntry> all = share(0, 1);
+        workers.back()->fill(0, Step(7), all, &state);
+        request = workers.back()->request(0, Step(7), all);
+        request.taken.make_durable = true;
+        request.taken.part = 2;
+        request.taken.num_parts = 3;
+        request.taken.group = 1;
+      }
+      node.keeper->take(request);
+    }
+    std::string problem;
+    int commits = 0;
+    for (int i = 0; i < 3; ++i) {
+      const auto saved = node.saved.next();
+      problem += saved.problem;
+      commits += saved.committed ? 1 : 0;
+    }
+    EXPECT_EQ(commits, same ? 1 : 0);
+    if (same) {
+      EXPECT_EQ(problem, "");
+    } else {
+      const std::string said = "after step 7 the groups 0 and 1 hold different states in unit 3 (" +
+                               make_units(job.model)[3].tensors[0].name;
+      EXPECT_NE(problem.find(said), std::string::npos) << problem;
+    }
+    EXPECT_EQ(static_cast<bool>(checkpoint::find_newest_checkpoint(root.path(), {})), same);
+  }
+}
+
 TEST(KeeperCheckpoint, two_workers_of_one_node_do_not_wait_for_each_other) {
   TempDir root;
   const JobSpec job = saving_job(root.path());

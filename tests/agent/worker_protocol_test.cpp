@@ -69,6 +69,7 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   taken.info.entries = {{0, {0, 128}, 0}, {3, {5, 9}, 4096}};
   taken.make_durable = true;
   taken.num_parts = 4;
+  taken.group = 1;
   taken.part = 2;
   taken.to_write = {{3, {5, 7}, 4096}};
   const auto got = there_and_back(taken);
@@ -78,8 +79,10 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   EXPECT_EQ(got.to_write, taken.to_write);
   EXPECT_TRUE(got.make_durable);
   EXPECT_EQ(got.part, 2);
+  EXPECT_EQ(got.group, 1);
   EXPECT_EQ(there_and_back(NeedArena{2, 1ll << 33}).bytes, 1ll << 33);
   EXPECT_EQ(there_and_back(Finished{Step(60), "ab"}).weights_sha256, "ab");
+  EXPECT_TRUE(there_and_back(Finished{Step(60), "ab", true}).is_saved);
   const auto validated = there_and_back(Validated{Epoch(2), Step(50), 1.0 / 3, 4096, 0.5});
   EXPECT_EQ(validated.step, Step(50));
   EXPECT_EQ(validated.loss, 1.0 / 3);
@@ -104,6 +107,11 @@ TEST(WorkerProtocol, every_message_of_an_agent_keeps_its_fields) {
   welcome = to_worker_from_json(to_json(ToWorker(Welcome{job, kWorker, "unix:/m", "unix:/a", Epoch(8), "", false})));
   ASSERT_TRUE(welcome);
   EXPECT_FALSE(std::get<Welcome>(*welcome).peer_memory);
+  EXPECT_FALSE(std::get<Welcome>(*welcome).storage_proven);
+  welcome = to_worker_from_json(
+      to_json(ToWorker(Welcome{job, kWorker, "unix:/m", "unix:/a", Epoch(8), "", true, true, true})));
+  ASSERT_TRUE(welcome);
+  EXPECT_TRUE(std::get<Welcome>(*welcome).storage_proven && std::get<Welcome>(*welcome).weights_doubted);
   auto dial = to_worker_from_json(to_json(ToWorker(DialPeers{Epoch(3), {{kWorker, "unix:/m", "unix:/a"}}})));
   ASSERT_TRUE(dial);
   EXPECT_EQ(std::get<DialPeers>(*dial).peers.at(0).worker, kWorker);

@@ -24,6 +24,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.model.dense_intermediate_size = 96;
   job.initial_weights = "/models/m";
   job.initial_digest = "0123";
+  job.companions = {"tokenizer.json 0123456789abcdef"};
   job.precision = Precision::kBf16;
   job.recompute = Recompute::kExperts;
   job.optimizer.schedule = ScheduleKind::kLinear;

@@ -1,6 +1,7 @@
 #include "checkpoint/core/cover.hpp"
 #include "checkpoint/core/file_plan.hpp"
 #include "checkpoint/core/manifest.hpp"
+#include "checkpoint/core/replicas.hpp"
 #include "checkpoint/core/retention.hpp"
 #include "tests/checkpoint/support.hpp"
 
@@ -161,11 +162,40 @@ TEST(Manifest, comes_back_as_it_was) {
   auto back = manifest_from_json(to_json(manifest));
   ASSERT_TRUE(back) << to_string(back.error());
   EXPECT_EQ(*back, manifest);
-  PartRecord record{manifest.info, 1, 4, manifest.extents};
+  PartRecord record{manifest.info, 1, 4, manifest.extents, 1, std::vector<UnitSum>{{3, 0x12}, {5, 7}}};
   auto part = part_record_from_json(to_json(record));
   ASSERT_TRUE(part);
   EXPECT_EQ(*part, record);
+  record.holds.reset();
+  EXPECT_EQ(*part_record_from_json(to_json(record)), record);
   EXPECT_FALSE(manifest_from_json(to_json(record)));  // one is not the other
+}
+
+TEST(Manifest, its_digest_names_it_by_its_content) {
+  Manifest manifest = some_manifest();
+  const std::string digest = digest_in(to_json(manifest));
+  EXPECT_EQ(digest.size(), 32u);
+  EXPECT_EQ(digest_in(to_json(some_manifest())), digest);
+  manifest.extents.front().checksums.front() ^= 1;
+  EXPECT_NE(digest_in(to_json(manifest)), digest);
+  EXPECT_EQ(digest_in("{}"), "");
+}
+
+TEST(Replicas, sums_of_a_groups_members_are_added_and_groups_compared) {
+  const CheckpointInfo info = info_of(tiny_shape(), 9, 1);
+  const auto part = [&](int group, std::vector<UnitSum> holds) { return PartRecord{info, 0, 3, {}, group, holds}; };
+  EXPECT_TRUE(check_replicas({}));
+  const std::vector<PartRecord> same{part(0, {{0, 5}, {1, 7}}), part(0, {{1, ~0ull}}), part(1, {{0, 5}, {1, 6}})};
+  EXPECT_TRUE(check_replicas(same));
+  std::vector<PartRecord> other = same;
+  other[2].holds->back().sum = 8;
+  ASSERT_FALSE(check_replicas(other));
+  EXPECT_EQ(check_replicas(other).error().code, Code::kCorrupt);
+  EXPECT_NE(
+      check_replicas(other).error().context.find("after step 9 the groups 0 and 1 hold different states in unit 1"),
+      std::string::npos);
+  other[1].holds.reset();
+  EXPECT_TRUE(check_replicas(other)) << "what group 0 holds is not known";
 }
 
 TEST(Manifest, every_single_changed_byte_is_noticed) {

@@ -167,6 +167,34 @@ TEST(Submit, a_stopped_job_without_a_checkpoint_has_nothing_to_go_on_from) {
             std::string::npos);
 }
 
+TEST(Submit, a_job_whose_last_step_was_not_saved_goes_on_from_the_checkpoint_before) {
+  StoppedJob world;
+  JobOutcome outcome;
+  outcome.state = JobState::kFailed;
+  outcome.weights_sha256 = "abc";
+  ASSERT_TRUE(world.store.put(world.keys.outcome("a"), to_json(outcome)));
+  ASSERT_TRUE(world.store.put(world.keys.checkpoint("a", Step(4)),
+                              to_json(CheckpointRecord{Step(4), Epoch(3), "/c/step-00000004.e3", 1})));
+  auto again = submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster);
+  ASSERT_TRUE(again) << again.error().context;
+  EXPECT_EQ(*again, Submitted::kGoesOn);
+}
+
+TEST(Submit, checkpoints_that_cannot_be_written_are_refused_where_their_place_is_seen) {
+  JobSpec job = small_job("a");
+  job.snapshots.checkpoint_dir = "/proc/nope";
+  EXPECT_EQ(check_storage(job).error().context,
+            "snapshots.dir: cannot make the directory /proc/nope: No such file or directory");
+  EXPECT_EQ(check_storage(job).error().code, Code::kBadInput);
+  job.snapshots.checkpoint_dir = "/nowhere/of/this/machine";
+  EXPECT_TRUE(check_storage(job)) << "the nodes may see it";
+  job.snapshots.checkpoint_dir.clear();
+  EXPECT_TRUE(check_storage(job));
+  job.snapshots.checkpoint_dir = ::testing::TempDir() + "check-storage";
+  EXPECT_TRUE(check_storage(job));
+  EXPECT_TRUE(std::filesystem::is_empty(job.snapshots.checkpoint_dir));
+}
+
 TEST(Submit, data_that_is_not_there_is_named) {
   JobSpec job = small_job("a");
   job.data_prefix = "/nowhere/text";

@@ -205,6 +205,20 @@ TEST(Start, members_that_give_up_make_the_job_failed) {
   EXPECT_EQ(w.assigned("node-0"), "");
 }
 
+TEST(Start, a_job_whose_last_step_could_not_be_saved_has_failed_and_says_what_is_left) {
+  CoreWorld w;
+  w.start();
+  w.train_on(2);
+  w.etcd.put(w.keys.checkpoint("job", Step(50)), to_json(CheckpointRecord{Step(50), Epoch(1), "/c/step-50", 1}));
+  w.progress("node-0", 100, ProgressState::kFinished, "No space left on device", "abc");
+  const auto outcome = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value);
+  EXPECT_EQ(outcome->state, JobState::kFailed);
+  EXPECT_EQ(outcome->reason,
+            "all 100 steps are committed, but the last one could not be saved: No space left on device; the newest "
+            "checkpoint is that of step 50");
+  EXPECT_EQ(outcome->weights_sha256, "abc");
+}
+
 TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
   CoreWorld w;
   w.start();
@@ -212,7 +226,9 @@ TEST(Start, members_that_end_with_different_weights_make_the_job_failed) {
   w.etcd.put(w.keys.progress("job", NodeId("node-0")),
              to_json(ProgressRecord{Epoch(1), Step(100), 1, 1, 1, ProgressState::kFinished, "", "abc"}));
   w.progress("node-1", 100, ProgressState::kFinished, "", "def");
-  EXPECT_EQ(job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->state, JobState::kFailed);
+  const auto outcome = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value);
+  EXPECT_EQ(outcome->state, JobState::kFailed);
+  EXPECT_EQ(outcome->weights_sha256, "") << "neither is the job's";
 }
 
 }  // namespace

@@ -90,8 +90,8 @@ def damaged_checkpoint(world: World) -> None:
 
 def saves_that_fail(world: World, name: str, place: str, sentence: str,
                     spoil: Callable[[], None] = lambda: None) -> None:
-    """Training goes on to the right bits; the failure is in the journals, on /metrics and in what `regroup local`
-    says."""
+    """Training goes on to the right bits; the failure is in the journals, on /metrics and in the outcome: what was
+    computed is lost, so the job has failed."""
     expected = world.digest()
     with Cluster(world, name) as cluster:
         cluster.start_etcd()
@@ -102,8 +102,11 @@ def saves_that_fail(world: World, name: str, place: str, sentence: str,
         cluster.cli("submit", world.job(name, snapshots=dict(every_steps=1, checkpoint_every_steps=5, dir=place)))
         eventually("the job trains", lambda: cluster.events("n1", "committed") or cluster.events("n2", "committed"), 60)
         spoil()
-        eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
+        eventually("the job is over", lambda: cluster.job().get("state") == "failed", 90)
         check(cluster.job()["weights_sha256"] == expected, "other bits")
+        reason = cluster.job()["reason"]
+        check("all 40 steps are committed, but the last one could not be saved: " in reason, reason)
+        check(sentence in reason, reason)
         failed = [event for node in ("n1", "n2") for event in cluster.events(node, "checkpoint_failed")]
         check(failed and sentence in failed[0]["text"], failed[:2])
         counted = sum(metric(cluster.ports[node], "regroup_checkpoint_failures_total") for node in ("n1", "n2"))
@@ -127,6 +130,32 @@ def directory_not_writable(world: World) -> None:
     shutil.rmtree(place + ".away", ignore_errors=True)
     saves_that_fail(world, "unwritable", place, "Not a directory", spoil)
     os.remove(place)
+
+
+def no_place_for_checkpoints(world: World) -> None:
+    """Refused before the first step: where it is submitted, and by the node that finds out alone."""
+    directory = world.fresh("no-place")
+    job = world.job("no-place", snapshots=dict(every_steps=1, dir="/proc/nope"))
+    sentence = "snapshots.dir: cannot make the directory /proc/nope: No such file or directory"
+    check(sentence in world.cli("local", job, "--dir", directory, status=1)[1])
+    check(sentence in world.cli("submit", job, "--etcd", "127.0.0.1:1", status=2)[1])
+    place = world.fresh("one-node-cannot-write")
+    os.makedirs(place)
+    bind = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro tmpfs {place} && exec "$@"', "sh"]
+    if subprocess.run([*bind, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        raise Skip("a mount namespace of its own is not permitted here")
+    with Cluster(world, "one-cannot-write") as cluster:
+        cluster.start_etcd()
+        cluster.coordinator("c1")
+        cluster.agent("n1")
+        cluster.agent("n2", wrap=bind)
+        eventually("etcd answers", lambda: fetch(cluster.ports["n2"], "/healthz")[0] == 200)
+        cluster.cli("submit", world.job("one-cannot-write", snapshots=dict(every_steps=1, dir=place)))
+        eventually("the job is finished", lambda: cluster.job().get("state") == "finished", 90)
+        check(cluster.job()["weights_sha256"] == world.digest(), "other bits")
+        check(not cluster.events("n2", "committed"), "n2 trained")
+        text = cluster.events("n2", "fault")[0]["text"]
+        check(text.startswith("snapshots.dir on node n2: cannot ") and "Read-only file system" in text, text)
 
 
 def stop_that_cannot_save(world: World) -> None:
@@ -163,6 +192,13 @@ def full_disk(world: World) -> None:
     if mounted.returncode != 0:
         raise Skip("a small tmpfs cannot be mounted here: " + mounted.stderr.strip())
     try:
+        job = world.job("full-local", snapshots=dict(every_steps=1, dir=os.path.join(place, "local")))
+        summary = os.path.join(world.work, "full-local.json")
+        run = world.cli("local", job, "--dir", world.fresh("full-local"), "--summary", summary, status=1)
+        check("could not be saved: " in run[1] and "No space left" in run[1], run[1])
+        with open(summary, encoding="utf-8") as file:
+            told = json.load(file)
+        check(not told["ok"] and "No space left" in told["error"] and told["final_step"] == 40, told)
         saves_that_fail(world, "full-disk", os.path.join(place, "checkpoints"), "No space left")
     finally:
         subprocess.run(["umount", place], check=True)
@@ -201,6 +237,7 @@ SCENARIOS = {
     "checkpoint-of-another-model": checkpoint_of_another_model,
     "damaged-checkpoint": damaged_checkpoint,
     "directory-not-writable": directory_not_writable,
+    "no-place-for-checkpoints": no_place_for_checkpoints,
     "stop-that-cannot-save": stop_that_cannot_save,
     "full-disk": full_disk,
     "slow-storage": slow_storage,

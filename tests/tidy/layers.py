@@ -27,7 +27,7 @@ MAY_INCLUDE = {
     "moe/state": "base layout mesh api",
     "moe/step": "base layout mesh api moe/data moe/ops moe/state",
     "moe/regroup": "base layout mesh api api/snapshots checkpoint/io moe/ops moe/state",
-    "moe/worker": "base net mesh api moe/data moe/ops moe/state moe/step moe/regroup",
+    "moe/worker": "base net mesh api checkpoint/io moe/data moe/ops moe/state moe/step moe/regroup",
     "coordinator": "base metrics store store/etcd api checkpoint/io coordinator/core",
     "agent": "base metrics store store/etcd net api agent/core agent/snapshots",
     "cli/job": "base store api checkpoint/core checkpoint/io moe/data",

@@ -191,7 +191,8 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
         hooks.trace = node.trace.get();
         node.runner = std::make_unique<StepRunner>(*node.view, *node.mesh, node.state.store, *node.data,
                                                    node.validation_data.get(), node.pool, hooks, node.state.bad);
-        if (attempt.settlement.source == StateSource::kFresh) check_initial_weights(*node.runner, job_.spec);
+        if (attempt.settlement.source == StateSource::kFresh)
+          check_initial_weights(*node.runner, *node.view, *node.mesh);
         for (;;) {
           const std::int64_t live = node.state.live->value;
           if (job_.spec.validation.due(live, job_.spec.steps) && node.state.validation.step < live) {
@@ -207,10 +208,12 @@ std::string Cluster::train(const Placement& placement, const std::vector<int>& m
           node.state.bad = node.runner->bad();
           if (rank == 0) losses_.push_back(report.loss);
         }
-        const std::string mine = node.runner->weights_digest(*node.state.live);
+        const std::vector<std::string> of_groups = node.runner->weights_digest(*node.state.live);
         const std::lock_guard lock(mutex);
-        if (digest.empty()) digest = mine;
-        if (digest != mine) failure = "rank " + std::to_string(rank) + " says another digest";
+        for (const std::string& mine : of_groups) {
+          if (digest.empty()) digest = mine;
+          if (digest != mine) failure = "rank " + std::to_string(rank) + " says another digest";
+        }
       } catch (const Interrupted& interrupted) {
         const std::lock_guard lock(mutex);
         failure = "rank " + std::to_string(rank) + ": " + to_string(interrupted.error);

@@ -63,7 +63,7 @@ TEST_F(InitialWeights, that_are_not_those_of_the_submission_are_refused_by_every
 TEST_F(InitialWeights, that_cannot_be_read_leave_nobody_waiting) {
   job_.initial_weights += "/absent";
   const std::string said = train(job_, {3}, 1);
-  EXPECT_NE(said.find("initial weights: "), std::string::npos) << said;
+  EXPECT_NE(said.find("initial weights on node "), std::string::npos) << said;
 }
 
 TEST_F(InitialWeights, router_jitter_gives_one_digest_on_every_layout) {

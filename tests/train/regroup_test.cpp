@@ -48,6 +48,7 @@ struct Member {
   void commit(std::int64_t step) {
     for (const auto& [key, shard] : state.store.all()) apply_step(*shard);
     state.live = Step(step);
+    state.untouched.reset();
     state.record = votes_of(step);
     state.bad = state.bad.after(false);
   }
@@ -233,6 +234,22 @@ TEST_F(Regrouping, without_a_source_for_some_block_all_wait_for_another_plan) {
   }
   expect_step(members_[0], 1);
   expect_step(members_[2], 1);
+}
+
+TEST_F(Regrouping, a_job_whose_first_plan_committed_nothing_begins_anew_with_those_who_know_it) {
+  try_next({3});
+  adopt();
+  members_[2].state = {};  // another worker in its place
+  try_next({3});
+  EXPECT_EQ(members_[2].attempt->settlement.source, StateSource::kFresh);
+  adopt();
+  expect_all(0);
+  // Who voted cannot say that nothing was committed.
+  for (Member& member : members_) member.state.store = ShardStore();
+  members_[0].prepared = members_[1].prepared = Step(1);
+  members_[2].state = {};
+  try_next({3});
+  for (const Member& member : members_) EXPECT_TRUE(member.interrupted);
 }
 
 }  // namespace

@@ -1,0 +1,19 @@
+#include "moe/regroup/odd_ones_out.hpp"
+
+#include <algorithm>
+
+namespace regroup {
+
+std::string common_digest(const std::vector<std::string>& digests) {
+  std::string best;
+  std::ptrdiff_t most = 0;
+  for (const std::string& one : digests) {
+    const std::ptrdiff_t have = std::count(digests.begin(), digests.end(), one);
+    if (have < most || (have == most && !(best.empty() && !one.empty()))) continue;
+    best = one;
+    most = have;
+  }
+  return best;
+}
+
+}  // namespace regroup

@@ -1,0 +1,23 @@
+#include "moe/regroup/odd_ones_out.hpp"
+
+#include <gtest/gtest.h>
+
+namespace regroup {
+namespace {
+
+TEST(CommonDigest, is_what_most_members_have_and_of_equally_many_what_the_first_has) {
+  EXPECT_EQ(common_digest({"a", "a"}), "a");
+  EXPECT_EQ(common_digest({"b", "a", "a"}), "a");
+  EXPECT_EQ(common_digest({"b", "a"}), "b");
+  EXPECT_EQ(common_digest({"c", "b", "a", "a", "b"}), "b");
+}
+
+TEST(CommonDigest, is_nothing_only_where_more_have_nothing_than_any_one_thing) {
+  EXPECT_EQ(common_digest({"", "a"}), "a");
+  EXPECT_EQ(common_digest({"a", ""}), "a");
+  EXPECT_EQ(common_digest({"a", "", ""}), "");
+  EXPECT_EQ(common_digest({"", ""}), "");
+}
+
+}  // namespace
+}  // namespace regroup
