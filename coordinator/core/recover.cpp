@@ -26,6 +26,16 @@ const Plan* held_layout(const Look& look, const LostWorkers& lost, std::optional
   return &*parent;
 }
 
+// Why the first of them that waits does so: it may be what the lost one was refused for.
+std::string what_they_say(const Look& look, const std::vector<Participant>& members) {
+  for (const Participant& member : members) {
+    const WorkerRecord* record = look.view.slot_of(member.worker);
+    if (record != nullptr && record->id == member.worker && record->state == WorkerState::kWaiting)
+      return "; " + member.worker.node.value + " waits for " + record->text;
+  }
+  return {};
+}
+
 }  // namespace
 
 void go_on_without(Look& look, const LostWorkers& lost) {
@@ -71,7 +81,8 @@ void go_on_without(Look& look, const LostWorkers& lost) {
     if (num_nodes(draft.members) < need) {
       return look.say(JobState::kWaiting, "lost " + story + "; " + count(num_nodes(draft.members), "node") +
                                               " left, the job needs at least " + std::to_string(need) +
-                                              ": the others keep their state and wait for nodes");
+                                              ": the others keep their state and wait for nodes" +
+                                              what_they_say(look, draft.members));
     }
   }
   draft.reason = "lost " + story + "; " + count(draft.members.size(), "worker") + " on " +
