@@ -211,6 +211,23 @@ TEST(LostWorkers, a_second_loss_before_the_first_is_overcome_makes_the_next_epoc
   EXPECT_EQ(w.members(), (Names{"node-2", "node-3"}));
 }
 
+TEST(LostWorkers, a_node_that_was_refused_is_named_by_what_it_and_the_others_say) {
+  CoreWorld w;
+  w.start();
+  JobSpec job = tiny_job();
+  job.elastic.min_nodes = 2;
+  w.train_on(2, job);
+  w.set_worker("node-0", WorkerState::kWaiting, w.epoch());
+  w.set_worker("node-1", WorkerState::kFailed, w.epoch(), 1);
+  w.agent_says_exit("node-1");
+  w.advance(1000);
+  const JobStatus status = w.status();
+  EXPECT_NE(status.reason.find("; node-0 waits for text"), std::string::npos) << status.reason;
+  ASSERT_EQ(status.notes.size(), 1U);
+  EXPECT_NE(status.notes[0].find("node-1/"), std::string::npos) << status.notes[0];
+  EXPECT_NE(status.notes[0].find(" cannot work for the job: text"), std::string::npos) << status.notes[0];
+}
+
 TEST(LostWorkers, below_min_nodes_survivors_wait_and_go_on_with_the_newcomer) {
   CoreWorld w;
   w.start();
