@@ -99,6 +99,15 @@ Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root) 
   return list;
 }
 
+std::optional<Step> newest_complete_step(const std::string& root) {
+  if (root.empty()) return std::nullopt;
+  const auto listed = list_checkpoints(root);
+  if (!listed) return std::nullopt;
+  for (const ListedCheckpoint& checkpoint : *listed)
+    if (checkpoint.manifest) return checkpoint.manifest->info.step;
+  return std::nullopt;
+}
+
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted) {
   auto names = names_under(root);
   if (!names) return names.error();

@@ -24,6 +24,9 @@ struct ListedCheckpoint {
 // Newest first. A root that does not exist holds none.
 Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root);
 
+// Of the newest complete one; none where there is none or `root` is empty.
+std::optional<Step> newest_complete_step(const std::string& root);
+
 struct FoundCheckpoint {
   std::string path;
   Manifest manifest;

@@ -187,9 +187,9 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   const bool is_over = !outcome || outcome->state != JobState::kUnknown;
   const bool local = where == SubmitWhere::kLocal, finished = outcome && outcome->state == JobState::kFinished;
   const bool unsaved = outcome && outcome->state == JobState::kFailed && !outcome->weights_sha256.empty();
-  const bool may_go_on = is_over ? unsaved || (outcome && outcome->state == JobState::kStopped) ||
-                                       (finished && (local || job.lengthens))
-                                 : local;
+  const bool may_go_on =
+      is_over ? unsaved || (outcome && outcome->state == JobState::kStopped) || (finished && (local || job.lengthens))
+              : local;
   if (!may_go_on)
     return Error{
         Code::kConflict,

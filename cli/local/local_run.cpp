@@ -1,6 +1,7 @@
 #include "cli/local/local_run.hpp"
 
 #include "base/replace_file.hpp"
+#include "checkpoint/io/catalog.hpp"
 #include "cli/local/merged_profile.hpp"
 #include "cli/local/report.hpp"
 #include "cli/local/session.hpp"
@@ -18,7 +19,8 @@ void on_interrupt(int signal) {
 }
 
 std::string how_to_go_on(const LocalOptions& options) {
-  const auto newest = newest_checkpoint(options.job.snapshots.checkpoint_dir);
+  // as the directory says: once every agent and coordinator is gone, etcd's index may be behind
+  const auto newest = checkpoint::newest_complete_step(options.job.snapshots.checkpoint_dir);
   if (!newest)
     return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " +
            std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";

@@ -73,7 +73,7 @@ Result<void> LocalSession::start() {
   auto submitted = submit(*store_, keys_, options_.job, SubmitWhere::kLocal);
   if (!submitted) return submitted.error();
   if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) &&
-      !newest_checkpoint(options_.job.snapshots.checkpoint_dir))
+      !checkpoint::newest_complete_step(options_.job.snapshots.checkpoint_dir))
     return Error{Code::kNotFound,
                  "the job was begun in " + options_.dir +
                      " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};
@@ -239,16 +239,6 @@ Result<void> LocalSession::run() {
   if (!record_.contradiction().empty())
     return Error{Code::kCorrupt, "members contradict each other: " + record_.contradiction()};
   return {};
-}
-
-std::optional<Step> newest_checkpoint(const std::string& dir) {
-  const auto listed =
-      dir.empty() ? Result<std::vector<checkpoint::ListedCheckpoint>>(std::vector<checkpoint::ListedCheckpoint>())
-                  : checkpoint::list_checkpoints(dir);
-  if (!listed) return std::nullopt;
-  for (const auto& checkpoint : *listed)
-    if (checkpoint.manifest) return checkpoint.manifest->info.step;
-  return std::nullopt;
 }
 
 }  // namespace regroup::cli

@@ -68,7 +68,4 @@ class LocalSession {
   JobState job_state_ = JobState::kUnknown;
 };
 
-// Of the job, as its directory says: once every agent and coordinator is gone, etcd's index may be behind.
-std::optional<Step> newest_checkpoint(const std::string& dir);
-
 }  // namespace regroup::cli
