@@ -60,7 +60,7 @@ class CoordinatorShell {
   Guarded<metrics::CoordinatorCounters> counters_;
   Inbox<Event> inbox_;     // closed: stopped
   bool connected_ = true;  // as last logged
-  metrics::Guarded<std::string> trouble_;
+  Guarded<std::string> trouble_;
   Trouble told_trouble_;  // the pulse's thread
   std::atomic<bool> leads_{false}, pulse_under_way_{false};
   // Need no limit: the core has one write of a key and one scan of a job under way, and one pulse is.

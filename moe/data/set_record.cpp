@@ -27,7 +27,7 @@ SetRecord read_fields(const json::Field& in) {
   record.max_token = count("max_token");
   if (in.find("vocab_size")) record.vocab_size = count("vocab_size");
   if (in.find("num_documents")) record.num_documents = count("num_documents");
-  if (const auto found = in.find("end_of_sequence")) found->integer<std::int64_t>();
+  if (const auto found = in.find("end_of_sequence")) static_cast<void>(found->integer<std::int64_t>());  // for people
   record.bin_xxh3 = checksum("bin_xxh3");
   record.idx_xxh3 = checksum("idx_xxh3");
   record.sums_xxh3 = text("sums_xxh3");

@@ -60,7 +60,7 @@ TEST(KeeperCheckpoint, two_keepers_write_their_parts_and_part_0_commits) {
   EXPECT_EQ(committed.epoch, Epoch(3));
   EXPECT_GT(committed.bytes, part.bytes);
   EXPECT_EQ(a.keeper->saves_under_way(), 0);
-  checkpoint::CheckpointWanted wanted{job.name, job.model, job.data_digest, {}, true};
+  checkpoint::CheckpointWanted wanted{job.name, job.model, job.data_digest, {}};
   const auto found = checkpoint::find_newest_checkpoint(job.snapshots.checkpoint_dir, wanted);
   ASSERT_TRUE(found) << to_string(found.error());
   EXPECT_EQ(found->manifest.info.step, Step(40));

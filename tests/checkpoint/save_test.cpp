@@ -56,7 +56,7 @@ TEST(Crash, at_every_point_of_a_save_a_complete_checkpoint_remains_and_is_found)
       }
     });
     EXPECT_TRUE(killed);
-    auto found = find_newest_checkpoint(dir.path(), {"test", shape, "d", {}, true});
+    auto found = find_newest_checkpoint(dir.path(), {"test", shape, "d", {}});
     ASSERT_TRUE(found) << to_string(found.error());
     const bool committed = point == "manifest_renamed";
     EXPECT_EQ(found->manifest.info.step, Step{committed ? 2 : 1});
@@ -88,7 +88,7 @@ TEST(Epochs, two_that_write_the_same_step_never_mix_and_a_late_commit_harms_nobo
   auto late = commit(request_of(dir.path(), info_of(shape, 5, 1), old_shares, 0), seconds(10));
   ASSERT_TRUE(late) << to_string(late.error());
   EXPECT_NE(late->directory, newest);
-  auto found = find_newest_checkpoint(dir.path(), {"test", shape, "d", {}, true});
+  auto found = find_newest_checkpoint(dir.path(), {"test", shape, "d", {}});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->manifest.info.step, Step{6});
   expect_equal(newest, state, 2, 4);
