@@ -175,32 +175,56 @@ TEST(Bf16, any_run_of_blocks_is_one_run_of_bytes) {
   }
 }
 
-// Two models, one batch, plain AdamW: the losses of bf16 follow those of fp32.
+// Plain AdamW over four batches. `rounded`: products take the weights as bf16 has them, and all else is fp32.
+std::vector<double> loss_curve(Precision precision, bool rounded) {
+  Dims dims = small_dims();
+  dims.shape.initializer_range = 0.02;
+  dims.precision = precision;
+  SingleRank model(dims);
+  std::vector<Flat> first, second;
+  for (const Unit& unit : model.units)
+    first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());
+  std::vector<double> curve;
+  for (int step = 1; step <= 60; ++step) {
+    const Batch batch = random_batch(dims, static_cast<std::uint64_t>(step % 4));
+    std::vector<std::vector<float>> masters;
+    for (std::size_t i = 0; rounded && i < model.units.size(); ++i) {
+      float* weights = model.weights[i].data();
+      masters.emplace_back(weights, weights + model.units[i].padded_numel());
+      for (const TensorSpec& tensor : model.units[i].tensors)
+        if (tensor.shape.size() > 1)
+          for (std::int64_t e = tensor.offset; e < tensor.offset + tensor.numel; ++e)
+            weights[e] = to_float(rounded_to<bf16>(weights[e]));
+    }
+    model.clear_gradients();
+    const SingleRank::Loss loss = model.microbatch(batch.tokens, batch.targets);
+    curve.push_back(loss.cross_entropy / static_cast<double>(loss.num_targets));
+    for (std::size_t i = 0; i < masters.size(); ++i)
+      std::copy(masters[i].begin(), masters[i].end(), model.weights[i].data());
+    for (std::size_t i = 0; i < model.units.size(); ++i)
+      adamw_blocks(model.units[i], {0, kBlocksPerUnit}, model.weights[i].data(), first[i].data(), second[i].data(),
+                   model.gradients[i].data(), OptimizerSpec{}, step, 1e-3, 1.0 / static_cast<double>(loss.num_targets));
+  }
+  return curve;
+}
+
+double farthest(const std::vector<double>& one, const std::vector<double>& other) {
+  double distance = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) distance = std::max(distance, std::abs(one[i] - other[i]) / other[i]);
+  return distance;
+}
+
+// How far the losses of bf16 may be from those of fp32 is no constant: four batches learnt by heart magnify any
+// rounding. The measure is what rounding the weights alone, in fp32 arithmetic of the same CPU, does to the curve;
+// bf16 rounds what goes in and what comes out of each product, too: measured, 1.0 times as far with AVX-512 BF16 and
+// 1.8 times with AVX2 (ONEDNN_MAX_CPU_ISA).
 TEST(Bf16, loss_curve_follows_fp32) {
   settle_arithmetic();
-  std::vector<double> curves[2];
-  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
-    Dims dims = small_dims();
-    dims.shape.initializer_range = 0.02;
-    dims.precision = precision;
-    SingleRank model(dims);
-    std::vector<Flat> first, second;
-    for (const Unit& unit : model.units)
-      first.emplace_back(unit.padded_numel()), second.emplace_back(unit.padded_numel());
-    for (int step = 1; step <= 60; ++step) {
-      const Batch batch = random_batch(dims, static_cast<std::uint64_t>(step % 4));
-      model.clear_gradients();
-      const SingleRank::Loss loss = model.microbatch(batch.tokens, batch.targets);
-      curves[precision == Precision::kBf16].push_back(loss.cross_entropy / static_cast<double>(loss.num_targets));
-      for (std::size_t i = 0; i < model.units.size(); ++i)
-        adamw_blocks(model.units[i], {0, kBlocksPerUnit}, model.weights[i].data(), first[i].data(), second[i].data(),
-                     model.gradients[i].data(), OptimizerSpec{}, step, 1e-3,
-                     1.0 / static_cast<double>(loss.num_targets));
-    }
-  }
-  EXPECT_LT(curves[0].back(), curves[0].front() - 0.2);
-  for (std::size_t i = 0; i < curves[0].size(); ++i)
-    EXPECT_NEAR(curves[1][i], curves[0][i], 0.01 * curves[0][i]) << "step " << i + 1;
+  const std::vector<double> fp32 = loss_curve(Precision::kFp32, false);
+  EXPECT_LT(fp32.back(), fp32.front() - 0.2);
+  const double of_weights = farthest(loss_curve(Precision::kFp32, true), fp32);
+  const double of_all = farthest(loss_curve(Precision::kBf16, false), fp32);
+  EXPECT_LT(of_all, 4 * of_weights);
 }
 
 }  // namespace
