@@ -23,8 +23,7 @@ inline int exit_of(const Error& error) {
 
 inline constexpr const char* kExtendHelp =
     "the job file has more steps than the checkpoint's job had: go on to them, with its moments; where the learning "
-    "rate "
-    "falls, optimizer.schedule_steps must say which end counts";
+    "rate falls, optimizer.schedule_steps must say which end counts";
 
 // --profile and --profile-from; `where` says where the trace will lie.
 void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where);

@@ -141,6 +141,7 @@ int local_command(Arguments& arguments) {
   if (auto pinned = pin_data(options.job); !pinned) return fail(pinned.error());
   ProgressLine line;
   if (auto pinned = pin_weights(options.job, shown_in(line, "initial weights")); !pinned) return fail(pinned.error());
+  if (auto good = check_storage(options.job); !good) return fail(good.error());
   auto notes = settle_checkpoint(options.job, arguments.extend);
   if (!notes) return fail(notes.error());
   file->notes.insert(file->notes.end(), notes->begin(), notes->end());

@@ -51,7 +51,7 @@ Result<void> LocalSession::start() {
   fs::create_directories(options_.dir, error);
   if (error) return Error{Code::kBadInput, "cannot make the directory " + options_.dir + ": " + error.message()};
   if (auto writable = checkpoint::prove_writable(options_.job.snapshots.checkpoint_dir); !writable)
-    return writable.error().within("snapshots.dir");
+    return Error{Code::kBadInput, "snapshots.dir: " + writable.error().context};
   // the store's warnings would break the live line
   log::start("regroup", log::Level::kInfo, options_.dir + "/regroup.log");
   ClusterOptions cluster;

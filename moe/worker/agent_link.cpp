@@ -77,7 +77,7 @@ Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
 
 bool AgentLink::planned_above(Epoch epoch) const { return plan_ && plan_->epoch > epoch; }
 
-bool AgentLink::replaced_locked() const { return planned_above(entered_) && !plan_->ends; }
+bool AgentLink::replaced_locked() const { return planned_above(entered_) && !plan_->ends && plan_->when == When::kNow; }
 
 Epoch AgentLink::planned() const {
   const LockGuard lock(mutex_);

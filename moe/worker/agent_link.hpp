@@ -65,7 +65,8 @@ class AgentLink {
   // Asks the agent for slots of shared memory and unmaps the ones before. It clears the memory first, which may take
   // seconds; the call does not wait for that.
   void ask_for_arena(int slots, std::int64_t bytes);
-  // The slots asked for last, once all are there; empty before. `wait`: until they are, or a newer plan came.
+  // The slots asked for last, once all are there; empty before. `wait`: until they are, or a plan is to be entered at
+  // once: one for the next boundary waits, as the last step's checkpoint is written before it or never.
   std::vector<GrantedArena> granted_arena(bool wait);
   void expect_answer(const SnapshotName& snapshot, bool durable);
   void drop(const SnapshotName& snapshot);  // its slot is being reused
@@ -73,9 +74,9 @@ class AgentLink {
   // Its slot may be reused: the agent has the checksums, and no write to disk reads the slot.
   [[nodiscard]] bool settled(const SnapshotName& snapshot) const;
   [[nodiscard]] std::uint64_t answers() const;  // how many came so far
-  bool wait_answer(std::uint64_t seen);         // until there are more answers than that; false: a newer plan came
-  [[nodiscard]] bool saving() const;            // a write to disk is under way
-  void wait_durable();                          // until none is, or a newer plan came
+  bool wait_answer(std::uint64_t seen);  // until there are more answers than that; false: a plan for at once came
+  [[nodiscard]] bool saving() const;     // a write to disk is under way
+  void wait_durable();                   // until none is, or a plan for at once came
 
  private:
   void read_loop();
@@ -88,7 +89,7 @@ class AgentLink {
   [[nodiscard]] bool planned_above(Epoch epoch) const REGROUP_REQUIRES(mutex_);
   [[nodiscard]] bool granted_locked() const REGROUP_REQUIRES(mutex_);
   [[nodiscard]] bool saving_locked() const REGROUP_REQUIRES(mutex_);
-  [[nodiscard]] bool replaced_locked() const REGROUP_REQUIRES(mutex_);  // a newer plan is to be entered
+  [[nodiscard]] bool replaced_locked() const REGROUP_REQUIRES(mutex_);  // a newer plan is to be entered at once
 
   FramedSocket socket_;
   mutable Mutex mutex_;

@@ -117,7 +117,7 @@ def directory_not_writable(world: World) -> None:
     """Root may write everywhere but below a file: refused at once, survived when it becomes so."""
     below_a_file = os.path.join(world.job("a-file"), "checkpoints")
     for command in (["submit"], ["local"]):
-        err = world.cli(*command, world.job("unwritable", snapshots=dict(every_steps=1, dir=below_a_file)), status=1)[1]
+        err = world.cli(*command, world.job("unwritable", snapshots=dict(every_steps=1, dir=below_a_file)), status=2)[1]
         check("Not a directory" in err, err)
     place = world.fresh("unwritable-checkpoints")
 
@@ -137,7 +137,7 @@ def no_place_for_checkpoints(world: World) -> None:
     directory = world.fresh("no-place")
     job = world.job("no-place", snapshots=dict(every_steps=1, dir="/proc/nope"))
     sentence = "snapshots.dir: cannot make the directory /proc/nope: No such file or directory"
-    check(sentence in world.cli("local", job, "--dir", directory, status=1)[1])
+    check(sentence in world.cli("local", job, "--dir", directory, status=2)[1])
     check(sentence in world.cli("submit", job, "--etcd", "127.0.0.1:1", status=2)[1])
     place = world.fresh("one-node-cannot-write")
     os.makedirs(place)

@@ -35,8 +35,9 @@ class AgentLinkTest : public ::testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  // `warm`: it is told to get warm, and is, before it asks for its first plan; else it asks first.
-  void start(bool warm) {
+  // `warm`: it is told to get warm, and is, before it asks for its first plan; else it asks first. `saves`: it enters
+  // that plan and waits for a save of its own.
+  void start(bool warm, bool saves = false) {
     worker_ = ::fork();
     if (worker_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -52,7 +53,15 @@ class AgentLinkTest : public ::testing::Test {
       char byte = 0;
       if (warm && ::read(go_on_[0], &byte, 1) != 1) ::_exit(1);
       link.wait_for_plan(Epoch(0), "the first plan");
-      link.send(Finished{Step(1), ""});
+      bool is_saving = false;
+      if (saves) {
+        link.entered(Epoch(1), {kSelf});
+        link.expect_answer({Step(1), Epoch(1)}, true);
+        link.state(WorkerState::kTraining);
+        link.wait_durable();
+        is_saving = link.saving();
+      }
+      link.send(Finished{Step(1), is_saving ? "a save is under way" : ""});
       ::pause();
     }
     ::close(ends_[1]);
@@ -72,12 +81,20 @@ class AgentLinkTest : public ::testing::Test {
       if (std::holds_alternative<Finished>(message)) return std::nullopt;
     }
   }
-  static NewPlan first_plan() {
+  std::string finished() {
+    for (;;) {
+      const auto message = from_worker_from_json(agent_->receive().value().first).value();
+      if (const auto* done = std::get_if<Finished>(&message)) return done->weights_sha256;
+    }
+  }
+  static NewPlan plan_of(Epoch epoch, When when) {
     Plan plan;
     plan.job = "job";
-    plan.epoch = Epoch(1);
+    plan.epoch = epoch;
+    plan.when = when;
     return {plan};
   }
+  static NewPlan first_plan() { return plan_of(Epoch(1), When::kNow); }
 
   std::string directory_;
   int ends_[2], go_on_[2];
@@ -109,6 +126,25 @@ TEST_F(AgentLinkTest, a_worker_that_is_warm_before_it_waits_stays_warm) {
   tell(first_plan());
   const auto after = next_state();
   EXPECT_FALSE(after) << to_string(after->state);
+}
+
+// Who joins at the next boundary does not cut short the last step's save; who must regroup at once does not wait for
+// it.
+TEST_F(AgentLinkTest, a_save_is_awaited_though_there_is_a_plan_for_the_next_boundary) {
+  start(false, true);
+  tell(first_plan());
+  while (next_state()->state != WorkerState::kTraining) continue;
+  tell(plan_of(Epoch(2), When::kBoundary));
+  tell(SnapshotAnswer{Step(1), Epoch(1), SnapshotNews::kSaveEnded});
+  EXPECT_EQ(finished(), "");
+}
+
+TEST_F(AgentLinkTest, a_plan_for_at_once_ends_the_wait_for_a_save) {
+  start(false, true);
+  tell(first_plan());
+  while (next_state()->state != WorkerState::kTraining) continue;
+  tell(plan_of(Epoch(2), When::kNow));
+  EXPECT_EQ(finished(), "a save is under way");
 }
 
 }  // namespace
