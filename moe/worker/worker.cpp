@@ -11,7 +11,6 @@
 #include <chrono>
 
 namespace regroup {
-namespace {}  // namespace
 
 Worker::Worker(AgentLink& link, Welcome welcome)
     : link_(link),

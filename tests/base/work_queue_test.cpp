@@ -26,8 +26,8 @@ std::vector<int> done_by(WorkQueue::AtEnd at_end) {
     begun.get_future().wait();
     EXPECT_FALSE(queue.idle());
     ends = std::thread([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(
-          50));  // the destructor has been entered by then; if not, the test passes all the same
+      // The destructor has been entered by then; if not, the test passes all the same.
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
       go.set_value();
     });
   }
@@ -48,9 +48,10 @@ TEST(WorkQueue, is_idle_once_the_work_is_gone_with_all_that_it_held) {
   EXPECT_TRUE(queue.idle());
   auto held = std::make_shared<int>(1);
   const std::weak_ptr<int> seen = held;
-  // it lasts long enough not to be over at the next line
-  queue.post([held = std::move(held)] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); });
+  std::promise<void> go;
+  queue.post([&go, held = std::move(held)] { go.get_future().wait(); });
   EXPECT_FALSE(queue.idle());
+  go.set_value();
   while (!queue.idle()) std::this_thread::yield();
   EXPECT_TRUE(seen.expired());
 }

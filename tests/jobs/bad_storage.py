@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from cluster import check, Cluster, eventually, fetch, main, metric, Skip, World
+from cluster import check, Cluster, eventually, fetch, main, metric, Skip, with_mount, World
 
 
 def checkpoint_of_another_model(world: World) -> None:
@@ -141,9 +141,7 @@ def no_place_for_checkpoints(world: World) -> None:
     check(sentence in world.cli("submit", job, "--etcd", "127.0.0.1:1", status=2)[1])
     place = world.fresh("one-node-cannot-write")
     os.makedirs(place)
-    bind = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro tmpfs {place} && exec "$@"', "sh"]
-    if subprocess.run([*bind, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        raise Skip("a mount namespace of its own is not permitted here")
+    bind = with_mount("-t", "tmpfs", "-o", "ro", "tmpfs", place)
     with Cluster(world, "one-cannot-write") as cluster:
         cluster.start_etcd()
         cluster.coordinator("c1")

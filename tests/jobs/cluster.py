@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -40,6 +41,14 @@ def eventually(what: str, condition: Callable[[], Any], seconds: float = 30) -> 
             return found
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def with_mount(*mount: str) -> list[str]:
+    """What to put before a command that sees this mount, and nobody else does."""
+    wrap = ["unshare", "-m", "sh", "-c", 'mount "$@"', "sh", *mount]
+    if subprocess.run(wrap, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        raise Skip("a mount namespace of its own is not permitted here")
+    return ["unshare", "-m", "sh", "-c", f'mount {shlex.join(mount)} && exec "$@"', "sh"]
 
 
 def free_port() -> int:
