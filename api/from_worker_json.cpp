@@ -41,7 +41,11 @@ Json encode(const Hello& m) {
   return {{"type", "hello"}, {"address", m.address}, {"pid", m.pid}, {"fingerprint", m.fingerprint}};
 }
 Json encode(const StateChanged& m) {
-  return {{"type", "state_changed"}, {"state", static_cast<int>(m.state)}, {"epoch", m.epoch.value}, {"text", m.text}};
+  return {{"type", "state_changed"},
+          {"state", static_cast<int>(m.state)},
+          {"epoch", m.epoch.value},
+          {"text", m.text},
+          {"lacks", m.lacks}};
 }
 Json encode(const Suspects& m) {
   return {{"type", "suspects"}, {"epoch", m.epoch.value}, {"suspicions", to_value(m.suspicions)}};
@@ -145,7 +149,8 @@ FromWorker read_from_worker(const Field& in) {
   const std::string type = in["type"].string();
   if (type == "hello") return Hello{in["address"].string(), in["pid"].integer<int>(), in["fingerprint"].string()};
   if (type == "state_changed") {
-    return StateChanged{in["state"].number_of(WorkerState::kFailed), in["epoch"].id<Epoch>(), in["text"].string()};
+    return StateChanged{in["state"].number_of(WorkerState::kFailed), in["epoch"].id<Epoch>(), in["text"].string(),
+                        in["lacks"].boolean()};
   }
   if (type == "suspects") return Suspects{in["epoch"].id<Epoch>(), read_suspicions(in["suspicions"])};
   if (type == "committed") return Committed{read_commit(in)};

@@ -82,6 +82,7 @@ Plan read_plan(const Field& in) {
   plan.ends = in["ends"].boolean();
   plan.cause = in["cause"].word(kCauseWords);
   plan.reason = in["reason"].string();
+  plan.retries = in["retries"].integer<int>();
   plan.members = read_participants(in["members"]);
   plan.placement = read_placement(in);
   plan.donors = read_participants(in["donors"]);
@@ -110,6 +111,7 @@ Json to_value(const Plan& plan) {
               {"ends", plan.ends},
               {"cause", kCauseWords(plan.cause)},
               {"reason", plan.reason},
+              {"retries", plan.retries},
               {"members", to_value(plan.members)},
               {"donors", to_value(plan.donors)},
               {"snapshot_donors", std::move(snapshot_donors)},

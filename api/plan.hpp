@@ -41,6 +41,7 @@ struct Plan {
   bool ends = false;
   Cause cause = Cause::kStart;
   std::string reason;                // a sentence, for people
+  int retries = 0;                   // how many plans in a row, up to this one, were retries: without a commit between
   std::vector<Participant> members;  // index = rank
   Placement placement;               // ranks not in any group are spares
   std::vector<Participant> donors;   // live workers outside the plan that are asked for state; ranks members.size()...

@@ -27,6 +27,7 @@ WorkerRecord read_worker(const Field& in) {
   worker.epoch = in["epoch"].id<Epoch>();
   worker.fingerprint = in["fingerprint"].string();
   worker.text = in["text"].string();
+  worker.lacks = in["lacks"].boolean();
   return worker;
 }
 
@@ -79,7 +80,8 @@ std::string to_json(const NodeRecord& record) {
                        {"state", kWorkerStateWords(worker.state)},
                        {"epoch", worker.epoch.value},
                        {"fingerprint", worker.fingerprint},
-                       {"text", worker.text}});
+                       {"text", worker.text},
+                       {"lacks", worker.lacks}});
   }
   Json labels = Json::object();
   for (const auto& [key, value] : record.labels) labels[key] = value;
@@ -149,7 +151,8 @@ std::string to_json(const ProgressRecord& record) {
                {"state", joined(record.state, record.reason)},
                {"weights_sha256", record.weights_sha256},
                {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}},
-               {"validation", {{"step", record.validation_step.value}, {"loss", record.validation_loss}}}});
+               {"validation", {{"step", record.validation_step.value}, {"loss", record.validation_loss}}},
+               {"safe", record.safe.value}});
 }
 
 Result<ProgressRecord> progress_from_json(const std::string& text) {
@@ -166,6 +169,7 @@ Result<ProgressRecord> progress_from_json(const std::string& text) {
     record.bad.in_a_row = in["bad_steps"]["in_a_row"].integer<std::int64_t>();
     record.validation_step = in["validation"]["step"].id<Step>();
     record.validation_loss = in["validation"]["loss"].real_or_nan();
+    record.safe = in["safe"].id<Step>();
     return record;
   });
 }

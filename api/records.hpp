@@ -16,7 +16,7 @@
 
 namespace regroup {
 
-inline constexpr int kProtocolVersion = 3;  // a record with another one is refused by name
+inline constexpr int kProtocolVersion = 4;  // a record with another one is refused by name
 
 enum class WorkerState { kStarting, kReady, kWarm, kTraining, kWaiting, kFinished, kFailed };
 inline constexpr Words<WorkerState, 7> kWorkerStateWords{
@@ -31,7 +31,8 @@ struct WorkerRecord {
   // warm: connected to every member of this plan; training: all its members hold their state; else the newest entered
   Epoch epoch;
   std::string fingerprint;
-  std::string text;  // what it waits for, or why it failed
+  std::string text;    // what it waits for and from whom, or why it failed
+  bool lacks = false;  // waiting: for a source of state that nobody has; the same plan once more would not help
 };
 
 // nodes/<id>, leased. Written by its agent only.
@@ -96,6 +97,7 @@ struct ProgressRecord {
   BadSteps bad;                // up to `step`
   Step validation_step{-1};    // of the newest validation; -1: none yet
   double validation_loss = 0;
+  Step safe{-1};  // newest step of which all members voted that a complete snapshot is in safety; -1: none yet
   // A step was committed since the job came to this node: `loss` is one.
   [[nodiscard]] bool trained() const { return loss != 0 || tokens_per_second > 0; }
 };

@@ -20,9 +20,10 @@ enum class Cause {
   kBalance,     // redundancy and balance, after a plan made in a hurry
   kLoad,        // experts change places by their load
   kStop,        // the job ends at a step boundary
+  kRetry,       // the same workers once more: an attempt at the plan before, or a step in it, was interrupted
 };
-inline constexpr Words<Cause, 12> kCauseWords{{"start", "worker_lost", "node_lost", "silent", "hang", "fault", "join",
-                                               "drain", "scale", "balance", "load", "stop"}};
+inline constexpr Words<Cause, 13> kCauseWords{{"start", "worker_lost", "node_lost", "silent", "hang", "fault", "join",
+                                               "drain", "scale", "balance", "load", "stop", "retry"}};
 inline std::string to_string(Cause cause) { return kCauseWords(cause); }
 // Somebody was lost; the plan was made to commit soon, not to be the best.
 constexpr bool is_loss(Cause cause) {

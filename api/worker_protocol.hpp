@@ -129,6 +129,7 @@ struct StateChanged {
   WorkerState state = WorkerState::kStarting;
   Epoch epoch;
   std::string text;
+  bool lacks = false;  // as in WorkerRecord
 };
 // the whole present list; empty withdraws
 struct Suspects {

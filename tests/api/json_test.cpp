@@ -91,7 +91,7 @@ TEST(Json, every_record_comes_back_as_it_was) {
   node.agent_address = "tcp:h:1";
   node.labels = {{"a", "b"}, {"c", ""}};
   node.workers.push_back(
-      {testing::tiny_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text"});
+      {testing::tiny_participant("n1").worker, "tiny", "unix:/w", WorkerState::kWarm, Epoch(9), "fp", "text", true});
   node.highest_epoch = Epoch(9);
   const auto node_back = node_from_json(to_json(node));
   ASSERT_TRUE(node_back) << to_string(node_back.error());
@@ -99,6 +99,7 @@ TEST(Json, every_record_comes_back_as_it_was) {
   EXPECT_EQ(node_back->incarnation, node.incarnation);
   EXPECT_EQ(node_back->workers.at(0).state, WorkerState::kWarm);
   EXPECT_EQ(node_back->workers.at(0).id, node.workers.at(0).id);
+  EXPECT_TRUE(node_back->workers.at(0).lacks);
 
   const auto notice = notice_from_json(to_json(NoticeRecord{NodeId("n"), NoticeKind::kSpot, 123}));
   ASSERT_TRUE(notice);
