@@ -83,6 +83,7 @@ Plan read_plan(const Field& in) {
   plan.cause = in["cause"].word(kCauseWords);
   plan.reason = in["reason"].string();
   plan.retries = in["retries"].integer<int>();
+  plan.faults = in["faults"].integer<int>();
   plan.members = read_participants(in["members"]);
   plan.placement = read_placement(in);
   plan.donors = read_participants(in["donors"]);
@@ -112,6 +113,7 @@ Json to_value(const Plan& plan) {
               {"cause", kCauseWords(plan.cause)},
               {"reason", plan.reason},
               {"retries", plan.retries},
+              {"faults", plan.faults},
               {"members", to_value(plan.members)},
               {"donors", to_value(plan.donors)},
               {"snapshot_donors", std::move(snapshot_donors)},

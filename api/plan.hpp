@@ -42,6 +42,7 @@ struct Plan {
   Cause cause = Cause::kStart;
   std::string reason;                // a sentence, for people
   int retries = 0;                   // how many plans in a row, up to this one, were retries: without a commit between
+  int faults = 0;                    // of these, how many in a row because all members saw one fault
   std::vector<Participant> members;  // index = rank
   Placement placement;               // ranks not in any group are spares
   std::vector<Participant> donors;   // live workers outside the plan that are asked for state; ranks members.size()...
@@ -57,6 +58,9 @@ struct Plan {
 bool any_on(const std::vector<Participant>& participants, const NodeId& node);
 // As a member's node, a donor's or a snapshot donor's.
 bool names_node(const Plan& plan, const NodeId& node);
+
+// The members do the step again from a snapshot or a checkpoint: what they hold live gave the same fault twice.
+inline bool leaves_live_out(const Plan& plan) { return plan.faults > 1; }
 
 // Violations, each one sentence; empty = good. Run before publishing, on receipt, in every test.
 std::vector<std::string> check_plan(const Plan& plan, const JobSpec& job);

@@ -35,6 +35,7 @@ void Agent::said(Slot& slot, const StateChanged& message) {
   slot.worker.state = message.state;
   slot.worker.epoch = message.epoch;
   slot.worker.text = message.text;
+  slot.worker.lacks = message.lacks;
   if (message.state == WorkerState::kReady) slot.storage_proven = true;
   if (message.state == WorkerState::kFailed) {
     slot.weights_doubted = true;
@@ -86,6 +87,10 @@ void Agent::said(Slot& slot, const NeedArena& message) {
 
 void Agent::said(Slot& slot, const SnapshotTaken& message) {
   slot.unsafe = message;
+  if (message.info.safe > progress_.safe) {
+    progress_.safe = message.info.safe;
+    progress_is_new_ = true;
+  }
   take(slot);
   // Written once, whatever becomes of the copy at the buddy.
   slot.unsafe->make_durable = false;
@@ -163,9 +168,7 @@ void Agent::said(Slot& slot, const Stopped& message) {
   write_progress();
 }
 
-void Agent::said(Slot& slot, const Fault& message) {
-  slot.worker.state = WorkerState::kFailed;
-  slot.worker.text = message.text;
-}
+// Whether it has to go is for the coordinator to decide: it hears it from the worker's suspicions.
+void Agent::said(Slot& slot, const Fault& message) { slot.worker.text = message.text; }
 
 }  // namespace regroup::agent

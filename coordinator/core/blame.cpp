@@ -1,6 +1,7 @@
 #include "coordinator/core/blame.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -72,45 +73,80 @@ std::vector<int> greedy_cover(const BlameInput& input, std::vector<Edge> edges, 
   return cover;
 }
 
+std::vector<int> least_cover(const BlameInput& input, std::vector<Edge>& edges, const std::vector<int>& accused_by) {
+  std::sort(edges.begin(), edges.end());
+  edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+  std::vector<int> cover = greedy_cover(input, edges, accused_by);
+  if (cover.empty() || cover.size() > 12) return cover;
+  Cover exact{input, edges, accused_by, std::vector<bool>(static_cast<std::size_t>(input.num_suspects)), cover, true};
+  std::vector<int> chosen;
+  exact.search(chosen);
+  return exact.best;
+}
+
+struct Quiet {
+  std::vector<bool> is;         // [suspect] accused, and reports nothing itself
+  std::vector<bool> unanimous;  // [suspect] every worker that is not quiet accuses it
+  bool lone_voice = false;      // all accusations of quiet ones are one worker's, and there are several
+};
+
+Quiet find_quiet(const BlameInput& input, const std::vector<Accusation>& open) {
+  const auto n = static_cast<std::size_t>(input.num_suspects);
+  std::vector<bool> talks(n);
+  std::vector<std::set<int>> accusers(n);
+  for (const Accusation& accusation : open) {
+    talks[static_cast<std::size_t>(accusation.reporter)] = true;
+    accusers[static_cast<std::size_t>(accusation.accused)].insert(accusation.reporter);
+  }
+  Quiet quiet{std::vector<bool>(n), std::vector<bool>(n)};
+  std::size_t num_quiet = 0, others = 0;
+  std::set<int> voices;
+  for (std::size_t s = 0; s < n; ++s) {
+    if (input.certain[s]) continue;
+    quiet.is[s] = !talks[s] && !accusers[s].empty();
+    if (quiet.is[s]) {
+      ++num_quiet;
+      voices.insert(accusers[s].begin(), accusers[s].end());
+    } else {
+      ++others;
+    }
+  }
+  for (std::size_t s = 0; s < n; ++s) quiet.unanimous[s] = quiet.is[s] && accusers[s].size() == others;
+  quiet.lone_voice = voices.size() == 1 && num_quiet > 1;
+  return quiet;
+}
+
 }  // namespace
 
 Blame find_guilty(const BlameInput& input) {
   Blame blame;
   const auto n = static_cast<std::size_t>(input.num_suspects);
   std::vector<bool> guilty = input.certain;
-  std::vector<bool> talks(n);
-  for (const Accusation& accusation : input.accusations) talks[static_cast<std::size_t>(accusation.reporter)] = true;
+  std::vector<Accusation> open;  // between workers that are not known to be lost from elsewhere
   for (const Accusation& accusation : input.accusations) {
-    const auto accused = static_cast<std::size_t>(accusation.accused);
-    if (talks[accused] || input.certain[accused] || input.certain[static_cast<std::size_t>(accusation.reporter)])
-      continue;
-    if (accusation.provisional) {
-      blame.undecided = blame.undecided || !guilty[accused];
-    } else {
-      guilty[accused] = true;
-    }
+    if (!input.certain[static_cast<std::size_t>(accusation.reporter)] &&
+        !input.certain[static_cast<std::size_t>(accusation.accused)])
+      open.push_back(accusation);
   }
-  // Between talkers the count decides, so while voices are still coming in nothing is decided.
+  const Quiet quiet = find_quiet(input, open);
+  for (const Accusation& accusation : open) {
+    const auto accused = static_cast<std::size_t>(accusation.accused);
+    if (!quiet.is[accused]) continue;
+    const bool believed = quiet.unanimous[accused] || accusation.ended;
+    if (believed && (!quiet.lone_voice || (accusation.ended && !accusation.young))) guilty[accused] = true;
+  }
   std::vector<Edge> edges;
   std::vector<int> accused_by(n);
-  for (const Accusation& accusation : input.accusations) {
-    if (blame.undecided) break;
-    const auto reporter = static_cast<std::size_t>(accusation.reporter);
+  for (const Accusation& accusation : open) {
     const auto accused = static_cast<std::size_t>(accusation.accused);
-    if (guilty[reporter] || guilty[accused] || !talks[accused]) continue;
+    if (guilty[accused] || guilty[static_cast<std::size_t>(accusation.reporter)]) continue;
+    blame.undecided = blame.undecided || (accusation.young && quiet.is[accused]);
     edges.emplace_back(accusation.reporter, accusation.accused);
     ++accused_by[accused];
   }
-  std::sort(edges.begin(), edges.end());
-  edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
-  std::vector<int> cover = greedy_cover(input, edges, accused_by);
-  if (!cover.empty() && cover.size() <= 12) {
-    Cover exact{input, edges, accused_by, std::vector<bool>(n), cover, true};
-    std::vector<int> chosen;
-    exact.search(chosen);
-    cover = exact.best;
+  if (!blame.undecided) {
+    for (int suspect : least_cover(input, edges, accused_by)) guilty[static_cast<std::size_t>(suspect)] = true;
   }
-  for (int suspect : cover) guilty[static_cast<std::size_t>(suspect)] = true;
   for (std::size_t s = 0; s < n; ++s) {
     if (guilty[s]) blame.guilty.push_back(static_cast<int>(s));
   }

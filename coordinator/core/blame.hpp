@@ -5,11 +5,16 @@
 // removed that explain every report: one whose network failed accuses all others and is accused by all, and it alone
 // goes.
 //
-// Rule, in two steps. First: a worker that is accused and reports nothing itself in this epoch is guilty, since a
-// living one would have noticed that the connection is broken, and said so. Second, among workers that all report:
-// accusations are the edges of a graph, and the guilty are a minimum vertex cover. Ties: most often accused, then
-// fewest bytes held, then smallest id. While a silent worker is only accused provisionally, nobody is chosen in the
-// second step, because the numbers still change.
+// Who may be wrong. A worker that hears nobody any more, while all hear it, accuses everybody, and nobody accuses it:
+// it is the lone voice that goes, not they. So what one worker alone says of several is not believed at once, and what
+// one says of another while a third could speak is given time, in which the third agrees or not.
+//
+// Rule. An accused that reports nothing itself is *quiet*. A quiet one is guilty at once when every worker that is not
+// quiet accuses it, or when a connection to it ended and cannot be had again; but neither where one voice alone accuses
+// several. Else its accusations get time (`young`), and while any of them is young nothing more is decided, because the
+// numbers still change. Then accusations are the edges of a graph, and the guilty are a minimum vertex cover. Ties: most
+// often accused, then fewest bytes held, then smallest id. One voice alone that several connections ended is believed
+// then: a worker cut off in that way is accused by the others as well.
 //
 // Equal inputs give equal output. Cost: exact for covers of up to 12 workers, greedy beyond.
 #pragma once
@@ -22,7 +27,8 @@ namespace regroup::coordinator {
 struct Accusation {
   int reporter = 0;  // index of a suspect, below
   int accused = 0;
-  bool provisional = false;  // one voice alone, and young: guilty only when others agree or time passes
+  bool young = false;  // others may still agree or object
+  bool ended = false;  // the connection ended, and cannot be had again
 };
 
 struct BlameInput {
@@ -34,7 +40,7 @@ struct BlameInput {
 
 struct Blame {
   std::vector<int> guilty;  // ascending, with the certain ones
-  bool undecided = false;   // a provisional accusation waits
+  bool undecided = false;   // a young accusation waits
 };
 
 Blame find_guilty(const BlameInput& input);

@@ -7,6 +7,12 @@
 #include <variant>
 
 namespace regroup::coordinator {
+
+bool JobRecords::has_committed(Epoch epoch) const {
+  return std::any_of(progress.begin(), progress.end(),
+                     [&](const auto& said) { return said.second.value.epoch >= epoch; });
+}
+
 const Seen<LoadRecord>* JobRecords::newest_load() const {
   const Seen<LoadRecord>* newest = nullptr;
   for (const auto& [node, load] : loads) {
@@ -88,7 +94,14 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
   std::visit(Overload{
                  [&](const key::Node& at) { put_node(at.node, kv, now); },
                  [&](const key::Notice& at) { keep_in(notices_, at.node, notice_from_json); },
-                 [&](const key::Suspect& at) { keep_in(suspects_, at.reporter, suspect_from_json); },
+                 [&](const key::Suspect& at) {
+                   read(suspect_from_json, [&](SuspectRecord record) {
+                     std::vector<SuspicionSaid> said;
+                     for (const Suspicion& s : record.suspicions) said.emplace_back(s.whom, record.epoch, s.evidence);
+                     suspicions_said_[at.reporter].says(said, now.at);
+                     keep(suspects_, at.reporter, std::move(record), kv, now);
+                   });
+                 },
                  [&](const key::Assignment& at) { keep_in(assignments_, at.node, assignment_from_json); },
                  [](const key::Candidate&) {},
                  [&](const key::Spec&) { put_spec(*job, kv, now); },
@@ -127,12 +140,15 @@ void ClusterView::put_node(const NodeId& id, const KeyValue& kv, const Now& now)
     if (nodes_.erase(id) > 0) absences_[id] = {now.at, kv.mod_revision};
     return;
   }
+  std::vector<StateSaid> said;
   for (const WorkerRecord& worker : record->workers) {
+    said.emplace_back(worker.id, worker.epoch, worker.state, worker.lacks);
     const auto job = jobs_.find(worker.job);
     if (job == jobs_.end()) continue;
     if (worker.state == WorkerState::kFinished) job->second.finished.insert(worker.id);
     job->second.in_force.hear(worker, now);
   }
+  states_said_[id].says(said, now.at);
   absences_.erase(id);
   keep(nodes_, id, std::move(*record), kv, now);
 }
@@ -159,10 +175,14 @@ void ClusterView::erase(const std::string& text, std::int64_t revision, const No
   JobRecords* job = name != nullptr ? &found->second : nullptr;
   std::visit(Overload{
                  [&](const key::Node& at) {
+                   states_said_.erase(at.node);
                    if (nodes_.erase(at.node) > 0) absences_[at.node] = {now.at, std::max(revision, reset_revision_)};
                  },
                  [&](const key::Notice& at) { notices_.erase(at.node); },
-                 [&](const key::Suspect& at) { suspects_.erase(at.reporter); },
+                 [&](const key::Suspect& at) {
+                   suspects_.erase(at.reporter);
+                   suspicions_said_.erase(at.reporter);
+                 },
                  [&](const key::Assignment& at) { assignments_.erase(at.node); },
                  [](const key::Candidate&) {},
                  [&](const key::Spec&) {
@@ -191,6 +211,22 @@ void ClusterView::erase(const std::string& text, std::int64_t revision, const No
   if (!left.empty()) return;
   job_keys_.erase(*name);
   jobs_.erase(found);
+}
+
+Instant ClusterView::within_session(std::optional<Instant> since, const Now& now) const {
+  return std::max(since.value_or(now.at), now.at - session(now));
+}
+
+Instant ClusterView::state_since(const WorkerRecord& record, const Now& now) const {
+  const auto said = states_said_.find(record.id.node);
+  if (said == states_said_.end()) return now.at;
+  return within_session(said->second.since({record.id, record.epoch, record.state, record.lacks}), now);
+}
+
+Instant ClusterView::suspected_since(const SuspectRecord& by, const Suspicion& suspicion, const Now& now) const {
+  const auto said = suspicions_said_.find(by.reporter);
+  if (said == suspicions_said_.end()) return now.at;
+  return within_session(said->second.since({suspicion.whom, by.epoch, suspicion.evidence}), now);
 }
 
 void ClusterView::scanned(const std::string& name, const std::optional<CheckpointRecord>& found,

@@ -11,6 +11,7 @@
 #include "api/plan.hpp"
 #include "api/records.hpp"
 #include "base/now.hpp"
+#include "coordinator/core/first_sight.hpp"
 #include "coordinator/core/in_force.hpp"
 #include "coordinator/core/seen.hpp"
 #include "coordinator/core/timing.hpp"
@@ -21,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace regroup::coordinator {
@@ -53,6 +55,8 @@ struct JobRecords {
   [[nodiscard]] bool is_in_force() const { return plan && in_force.has_reached(plan->value.epoch); }
   // A boundary plan that, as far as we know, nobody has switched to yet.
   [[nodiscard]] bool is_pending() const { return plan && plan->value.when == When::kBoundary && !is_in_force(); }
+  // A step was committed in this epoch or a later one.
+  [[nodiscard]] bool has_committed(Epoch epoch) const;
   // The newest by epoch and step that fits the job's model; null when there is none.
   [[nodiscard]] const Seen<LoadRecord>* newest_load() const;
 };
@@ -78,6 +82,11 @@ class ClusterView {
   // When the node was last known to vanish; of a node never seen: since the session began.
   [[nodiscard]] std::optional<Absence> absence(const NodeId& id) const;
 
+  // Since when the worker's record has said this state in this epoch, as far as etcd has answered without a gap.
+  [[nodiscard]] Instant state_since(const WorkerRecord& record, const Now& now) const;
+  // Since when the reporter has said this of that worker in this epoch; likewise.
+  [[nodiscard]] Instant suspected_since(const SuspectRecord& by, const Suspicion& suspicion, const Now& now) const;
+
   [[nodiscard]] const Keys& keys() const { return keys_; }
   [[nodiscard]] const Timing& timing() const { return timing_; }
   [[nodiscard]] bool complete() const { return complete_; }  // the whole content was received once
@@ -93,6 +102,10 @@ class ClusterView {
   void put_node(const NodeId& id, const KeyValue& kv, const Now& now);
   void put_spec(JobRecords& job, const KeyValue& kv, const Now& now);
   void erase(const std::string& text, std::int64_t revision, const Now& now);
+  [[nodiscard]] Instant within_session(std::optional<Instant> since, const Now& now) const;
+
+  using StateSaid = std::tuple<WorkerId, Epoch, WorkerState, bool>;  // the last: lacks
+  using SuspicionSaid = std::tuple<WorkerId, Epoch, Evidence>;
 
   Keys keys_;
   Timing timing_;
@@ -105,6 +118,8 @@ class ClusterView {
   std::map<NodeId, Absence> absences_;
   std::map<NodeId, Seen<NoticeRecord>> notices_;
   std::map<std::string, Seen<SuspectRecord>> suspects_;
+  std::map<NodeId, FirstSight<StateSaid>> states_said_;
+  std::map<std::string, FirstSight<SuspicionSaid>> suspicions_said_;  // by reporter
   std::map<NodeId, Seen<AssignmentRecord>> assignments_;
   std::map<std::string, JobRecords> jobs_;
   std::map<std::string, std::set<std::string>> job_keys_;  // job -> its keys; a job without any is gone

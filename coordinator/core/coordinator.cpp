@@ -121,9 +121,10 @@ void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector
     next_scan_[job.name] = Instant::max();
     actions.emplace_back(ScanCheckpoints{job.name, job.spec->value});
   }
+  put_born(now, job, actions);
   if (busy(now, view_.keys().current_plan(job.name))) return;
   Decision decision = decide(view_, job, memories_[job.name], now);
-  if (put_outcome(now, job, decision.state, actions)) return;
+  if (put_outcome(now, job, decision.state, actions, decision.failure)) return;
   status.state = decision.state;
   status.reason = decision.reason;
   if (decision.plan && !publish(*decision.plan, job, actions)) {
@@ -149,14 +150,27 @@ bool Coordinator::publish(const Plan& plan, const JobRecords& job, std::vector<A
   write.when.push_back(same_create(keys.outcome(job.name), 0));
   write.then.push_back(put(current, text));
   write.then.push_back(put(keys.plan(job.name, plan.epoch), text));
-  if (!job.born) {  // from here on nobody starts this job from fresh weights again
-    write.when.push_back(same_create(keys.born(job.name), 0));
-    write.then.push_back(put(keys.born(job.name), to_json(BornRecord{plan.epoch})));
-  }
+  // A plan that may begin from initial weights must not pass the news that there is something to lose.
+  if (plan.origin == Origin::kFresh) write.when.push_back(same_create(keys.born(job.name), 0));
   write.value = text;
   write.reason = plan.reason;
   write.plan = plan;
   return true;
+}
+
+// From here on nobody starts this job from initial weights again: every vote of a committed step said that a complete
+// snapshot is in safety, or there is a checkpoint.
+void Coordinator::put_born(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
+  const bool safe = std::any_of(job.progress.begin(), job.progress.end(),
+                                [](const auto& progress) { return progress.second.value.safe >= Step(0); });
+  const std::string key = view_.keys().born(job.name);
+  if (job.born || !job.plan || (!safe && job.checkpoints.empty()) || busy(now, key)) return;
+  Write& write = start(Write::Kind::kBorn, job.name, key, actions);
+  write.when.push_back(same_create(key, 0));
+  write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
+  write.value = to_json(BornRecord{job.plan->value.epoch});
+  write.then.push_back(put(key, write.value));
+  write.reason = "state of the job is in safety: from now on it never starts from initial weights";
 }
 
 void Coordinator::put_status(const Now& now, const JobRecords& job, const JobStatus& status,
@@ -172,8 +186,9 @@ void Coordinator::put_status(const Now& now, const JobRecords& job, const JobSta
   write.reason = to_string(status.state) + ": " + status.reason;
 }
 
-bool Coordinator::put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions) {
-  const auto outcome = outcome_of(view_, job, state, now);
+bool Coordinator::put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions,
+                              const std::string& failure) {
+  const auto outcome = outcome_of(view_, job, state, now, failure);
   if (!outcome) return false;
   const std::string key = view_.keys().outcome(job.name);
   if (busy(now, key)) return true;

@@ -54,7 +54,7 @@ using Event =
 
 // A transaction with the conditions above. Each is answered by a WriteFinished, unless leadership is lost first.
 struct Write {
-  enum class Kind { kPublishPlan, kAssign, kUnassign, kStatus, kOutcome, kRemove };
+  enum class Kind { kPublishPlan, kBorn, kAssign, kUnassign, kStatus, kOutcome, kRemove };
   Kind kind = Kind::kStatus;
   std::uint64_t id = 0;
   std::string job;
@@ -98,7 +98,10 @@ class Coordinator {
   bool publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions);  // false: too large for etcd
   void put_status(const Now& now, const JobRecords& job, const JobStatus& status, std::vector<Action>& actions);
   // True when the job is over, or about to be. `state`: of the decision just made; unknown before there is one.
-  bool put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions);
+  // `failure`: why the job cannot go on; empty: it can.
+  bool put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions,
+                   const std::string& failure = {});
+  void put_born(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);
   [[nodiscard]] bool busy(const Now& now, const std::string& key) const;

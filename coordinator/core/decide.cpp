@@ -4,6 +4,7 @@
 #include "coordinator/core/improve.hpp"
 #include "coordinator/core/lost_workers.hpp"
 #include "coordinator/core/recover.hpp"
+#include "coordinator/core/retry.hpp"
 #include "coordinator/core/stopping.hpp"
 
 #include <string>
@@ -18,8 +19,15 @@ void remember(const JobRecords& job, JobMemory& memory) {
   const Epoch epoch = job.plan ? job.plan->value.epoch : Epoch{};
   if (memory.epoch != epoch) {
     const int moves = job.plan && job.plan->value.cause == Cause::kLoad ? memory.load.moves + 1 : 0;
-    memory = JobMemory{.epoch = epoch, .load = {.moves = moves}};
+    memory = JobMemory{.epoch = epoch, .load = {.moves = moves}, .links = std::move(memory.links)};
   }
+}
+
+void remember_links(const JobRecords& job, const LostWorkers& lost, LinkHistory& links, const Now& now) {
+  if (!job.plan) return;
+  const Epoch epoch = job.plan->value.epoch;
+  if (job.has_committed(epoch)) links.committed(epoch);
+  for (const BrokenLink& link : lost.links) links.broke(link, epoch, now.at);
 }
 
 void note_nodes(Look& look) {
@@ -48,10 +56,14 @@ Decision decide(const ClusterView& view, const JobRecords& job, JobMemory& memor
   remember(job, memory);
   Look look(view, job, memory, now);
   note_nodes(look);
+  const LostWorkers lost = find_lost_workers(view, job, memory.links, now);
+  remember_links(job, lost, memory.links, now);
   if (!job.plan) {
     first_plan(look, {});
-  } else if (const LostWorkers lost = find_lost_workers(view, job, now); !lost.workers.empty()) {
+  } else if (!lost.workers.empty()) {
     go_on_without(look, lost);
+  } else if (try_again(look, lost)) {
+    // as it says
   } else if (!job.is_in_force() && waits_for_state(look)) {
     bring_help(look);
   } else if (!job.is_in_force()) {

@@ -29,10 +29,9 @@ void first_plan(Look& look, const std::vector<Participant>& donors) {
   draft.members = found.ready;
   draft.donors = donors;
   draft.snapshot_nodes = look.agents();
-  draft.first = !look.job.plan;
   draft.cause = Cause::kStart;
-  const bool fresh = !look.job.plan && !look.job.born && look.job.checkpoints.empty();
-  draft.reason = (fresh ? "the job begins on " : "no member of an earlier plan is left; the job resumes on ") +
+  const bool resumes = look.job.plan || look.job.born || !look.job.checkpoints.empty();
+  draft.reason = (resumes ? "no member of an earlier plan is left; the job resumes on " : "the job begins on ") +
                  count(ready_nodes, "node");
   look.propose(draft);
 }

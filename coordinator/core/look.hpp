@@ -3,6 +3,7 @@
 #pragma once
 
 #include "coordinator/core/cluster_view.hpp"
+#include "coordinator/core/link_history.hpp"
 #include "coordinator/core/newcomers.hpp"
 #include "coordinator/core/plan_draft.hpp"
 #include "coordinator/core/rebalance.hpp"
@@ -23,12 +24,14 @@ struct JobMemory {
   std::optional<Instant> first_help;    // the job waits for state, and a newcomer may have it
   bool balance_checked = false;         // kBalanced gives nothing better for `epoch`
   LoadMemory load;
+  LinkHistory links;  // of all epochs
 };
 
 struct Decision {
   std::optional<Plan> plan;             // to be published; passes check_plan
   JobState state = JobState::kUnknown;  // of JobStatus
   std::string reason;
+  std::string failure;  // the job cannot go on: why it has failed
   std::vector<std::string> notes;
 };
 

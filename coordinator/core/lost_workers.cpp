@@ -11,33 +11,41 @@ namespace {
 
 struct Watched {
   WorkerId id;
+  bool is_member = false;
+  std::optional<Instant> names_itself;  // since when
+  std::int64_t named_at_ms = 0;
   std::optional<LostWorker> lost;
 };
 
 // What is known about the watched workers, collected by the weight of its source.
 class Findings {
  public:
-  Findings(const ClusterView& view, const JobRecords& job, const Now& now)
-      : view_(view), job_(job), plan_(job.plan->value), now_(now) {}
+  Findings(const ClusterView& view, const JobRecords& job, const LinkHistory& history, const Now& now)
+      : view_(view),
+        job_(job),
+        plan_(job.plan->value),
+        history_(history),
+        now_(now),
+        heartbeat_(job.spec->value.heartbeat_ms) {}
 
   LostWorkers weigh() {
-    for (const Participant& member : plan_.members) watched_.push_back({member.worker, {}});
+    for (const Participant& member : plan_.members) watched_.push_back({.id = member.worker, .is_member = true});
     if (!job_.is_in_force()) {
-      for (const Participant& donor : plan_.donors) watched_.push_back({donor.worker, {}});
+      for (const Participant& donor : plan_.donors) watched_.push_back({.id = donor.worker});
     }
     std::sort(watched_.begin(), watched_.end(), [](const Watched& a, const Watched& b) { return a.id < b.id; });
+    for (const auto& [key, record] : view_.suspects()) read_record(record);
     for (Watched& worker : watched_) {
       from_node_record(worker);
       from_absence(worker);
     }
-    for (const auto& [key, record] : view_.suspects()) read_record(record);
+    from_themselves();
     from_peers();
-    LostWorkers result;
-    result.spoken_epoch = spoken_;
+    result_.spoken_epoch = spoken_;
     for (Watched& worker : watched_) {
-      if (worker.lost) result.workers.push_back(std::move(*worker.lost));
+      if (worker.lost) result_.workers.push_back(std::move(*worker.lost));
     }
-    return result;
+    return std::move(result_);
   }
 
  private:
@@ -89,7 +97,7 @@ class Findings {
     }
     if (slot->id.start > worker.id.start)
       return blame(worker, Cause::kWorkerLost, "its agent has started another in its place", 0, true);
-    if (slot->id == worker.id && slot->state == WorkerState::kFailed) {
+    if (slot->id == worker.id && slot->state == WorkerState::kFailed && !worker.names_itself) {
       blame(worker, Cause::kFault, slot->text.empty() ? "failed" : "failed: " + slot->text, 0, true);
     }
   }
@@ -103,18 +111,36 @@ class Findings {
       const bool proof = progress.value.epoch == plan_.epoch && progress.mod_revision > absence->revision;
       if (proof && now_.at - progress.last_changed < t.proof_holds) return;
     }
+    if (job_.is_in_force() && is_heard_by_peers(worker)) return;
     blame(worker, Cause::kNodeLost, "its node has been absent from etcd for longer than its lease", 0, false);
+  }
+
+  // A peer whose own node is there has entered the plan's epoch, and hears the worker's beats: it would accuse it
+  // otherwise.
+  bool is_heard_by_peers(const Watched& worker) const {
+    return std::any_of(view_.suspects().begin(), view_.suspects().end(), [&](const auto& entry) {
+      const SuspectRecord& record = entry.second.value;
+      const auto reporter = worker_of(record.reporter);
+      if (!reporter || record.epoch != plan_.epoch || *reporter == worker.id || index_of(*reporter) < 0) return false;
+      if (view_.node(reporter->node) == nullptr) return false;
+      return std::none_of(record.suspicions.begin(), record.suspicions.end(),
+                          [&](const Suspicion& suspicion) { return suspicion.whom == worker.id; });
+    });
+  }
+
+  // A reporter's name in a suspect record, where it is a worker.
+  static std::optional<WorkerId> worker_of(std::string reporter) {
+    std::replace(reporter.begin(), reporter.end(), ':', '/');
+    WorkerId id;
+    return parse_worker_id(reporter, id) ? std::optional(id) : std::nullopt;
   }
 
   bool epoch_counts(Epoch epoch) const { return epoch == plan_.epoch || (job_.is_pending() && epoch == plan_.parent); }
 
   void read_record(const Seen<SuspectRecord>& record) {
-    std::string text = record.value.reporter;
-    std::replace(text.begin(), text.end(), ':', '/');
-    WorkerId as_worker;
-    const bool is_worker = parse_worker_id(text, as_worker);
+    const auto as_worker = worker_of(record.value.reporter);
     const NodeId as_node(record.value.reporter);
-    const int reporter = is_worker ? index_of(as_worker) : -1;  // an agent speaks of its own workers alone
+    const int reporter = as_worker ? index_of(*as_worker) : -1;  // an agent speaks of its own workers alone
     const bool current = epoch_counts(record.value.epoch);
     if (reporter >= 0 && current) spoken_ = std::max(spoken_, record.value.epoch);
     for (const Suspicion& suspicion : record.value.suspicions) {
@@ -122,33 +148,66 @@ class Findings {
       if (accused < 0) continue;
       Watched& worker = watched_[static_cast<std::size_t>(accused)];
       if (job_.finished.contains(suspicion.whom) && suspicion.evidence == Evidence::kExit) continue;
-      const bool own_agent = !is_worker && as_node == suspicion.whom.node;
-      const bool itself = is_worker && as_worker == suspicion.whom;
-      if (own_agent || itself) {
-        const std::string who = own_agent ? "says its agent" : "says itself";
-        blame(worker, cause_of(suspicion.evidence), to_string(suspicion.evidence) + " (" + who + ")",
-              suspicion.seen_at_ms, own_agent);
+      if (!as_worker && as_node == suspicion.whom.node) {
+        blame(worker, cause_of(suspicion.evidence), to_string(suspicion.evidence) + " (says its agent)",
+              suspicion.seen_at_ms, true);
+      } else if (as_worker == suspicion.whom) {
+        if (!current) continue;
+        worker.names_itself = view_.suspected_since(record.value, suspicion, now_);
+        worker.named_at_ms = suspicion.seen_at_ms;
       } else if (current && reporter >= 0) {
-        voices_.push_back({reporter, accused, suspicion.evidence, suspicion.seen_at_ms, record.last_changed});
+        voices_.push_back({reporter, accused, suspicion.evidence, suspicion.seen_at_ms,
+                           view_.suspected_since(record.value, suspicion, now_)});
       }
     }
   }
 
-  // All peers notice silence at about the same time. A lone reporter may be the one that is cut off, so the others get
-  // Timing::silence_window to agree or to object.
-  bool provisional(const Voice& voice) const {
-    if (voice.evidence != Evidence::kSilence) return false;
-    if (now_.at - voice.heard >= view_.timing().silence_window) return false;
-    int others = 0;
-    for (std::size_t i = 0; i < watched_.size(); ++i) {
-      others += !watched_[i].lost && static_cast<int>(i) != voice.accused ? 1 : 0;
+  // A worker that finds a fault in what it computed names itself. Where all members do, they have seen one fault.
+  void from_themselves() {
+    const auto named = [](const Watched& worker) { return worker.names_itself.has_value() && !worker.lost; };
+    if (std::none_of(watched_.begin(), watched_.end(), named)) return;
+    const bool by_all = watched_.size() > 1 && std::all_of(watched_.begin(), watched_.end(), [&](const Watched& worker) {
+                          return named(worker) || !worker.is_member;
+                        });
+    for (Watched& worker : watched_) {
+      if (!named(worker)) continue;
+      const WorkerRecord* record = view_.slot_of(worker.id);
+      const std::string what = record != nullptr && !record->text.empty() ? ": " + record->text : "";
+      if (by_all) {
+        result_.fault_of_all = "a fault that all members see" + what;
+        return;
+      }
+      if (now_.at - *worker.names_itself >= 5 * heartbeat_) {
+        blame(worker, Cause::kFault, "self (says itself)" + what, worker.named_at_ms, false);
+      } else {
+        result_.undecided = true;
+      }
     }
-    int voices = 0;
-    for (const Voice& other : voices_) voices += other.accused == voice.accused ? 1 : 0;
-    return voices < 2 && others > 1;
+  }
+
+  // A link that came back is no accusation, and a peer that could not be connected to yet is none for a while.
+  void sort_out_links() {
+    std::erase_if(voices_, [&](Voice& voice) {
+      if (voice.evidence == Evidence::kUnreachable) {
+        const bool waits = now_.at - voice.heard < 10 * heartbeat_;
+        result_.undecided = result_.undecided || waits;
+        return waits;
+      }
+      if (voice.evidence != Evidence::kLink) return false;
+      const WorkerId &a = watched_[static_cast<std::size_t>(voice.reporter)].id,
+                     &b = watched_[static_cast<std::size_t>(voice.accused)].id;
+      const BrokenLink link{std::min(a, b), std::max(a, b)};
+      if (history_.is_hopeless(link, plan_.epoch, now_.at)) {
+        voice.evidence = Evidence::kEof;
+        return false;
+      }
+      result_.links.push_back(link);
+      return true;
+    });
   }
 
   void from_peers() {
+    sort_out_links();
     if (voices_.empty()) return;
     BlameInput input;
     input.num_suspects = static_cast<int>(watched_.size());
@@ -160,8 +219,12 @@ class Findings {
     for (std::size_t rank = 0; rank < bytes.size(); ++rank) {
       input.bytes_held[static_cast<std::size_t>(index_of(plan_.members[rank].worker))] = bytes[rank];
     }
-    for (const Voice& voice : voices_) input.accusations.push_back({voice.reporter, voice.accused, provisional(voice)});
+    for (const Voice& voice : voices_) {
+      input.accusations.push_back({voice.reporter, voice.accused, now_.at - voice.heard < 5 * heartbeat_,
+                                   voice.evidence == Evidence::kEof});
+    }
     const Blame verdict = find_guilty(input);
+    result_.undecided = result_.undecided || verdict.undecided;
     for (int guilty : verdict.guilty) {
       Watched& worker = watched_[static_cast<std::size_t>(guilty)];
       if (input.certain[static_cast<std::size_t>(guilty)]) continue;
@@ -191,7 +254,10 @@ class Findings {
   const ClusterView& view_;
   const JobRecords& job_;
   const Plan& plan_;
+  const LinkHistory& history_;
   const Now& now_;
+  const Span heartbeat_;
+  LostWorkers result_;
   std::vector<Watched> watched_;
   std::vector<Voice> voices_;
   Epoch spoken_;
@@ -199,9 +265,10 @@ class Findings {
 
 }  // namespace
 
-LostWorkers find_lost_workers(const ClusterView& view, const JobRecords& job, const Now& now) {
+LostWorkers find_lost_workers(const ClusterView& view, const JobRecords& job, const LinkHistory& history,
+                              const Now& now) {
   if (!job.plan) return {};
-  return Findings(view, job, now).weigh();
+  return Findings(view, job, history, now).weigh();
 }
 
 }  // namespace regroup::coordinator

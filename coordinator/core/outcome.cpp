@@ -21,7 +21,8 @@ std::string how_it_finished(const JobRecords& job, Step step) {
 
 }  // namespace
 
-std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& job, JobState state, const Now& now) {
+std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& job, JobState state, const Now& now,
+                                     const std::string& failure) {
   JobOutcome outcome;
   for (const auto& [node, progress] : job.progress) {
     outcome.step = std::max(outcome.step, progress.value.step);
@@ -43,6 +44,10 @@ std::optional<JobOutcome> outcome_of(const ClusterView& view, const JobRecords& 
       outcome.weights_sha256.clear();
       break;
     }
+  }
+  if (outcome.state == JobState::kUnknown && !failure.empty()) {
+    outcome.state = JobState::kFailed;
+    outcome.reason = failure + "; " + what_is_left(job);
   }
   if (outcome.state == JobState::kUnknown) {
     const auto why = why_stopped(view, job, state, now);

@@ -31,6 +31,17 @@ std::vector<SnapshotDonor> snapshot_donors(const ClusterView& view, const Plan& 
   return donors;
 }
 
+// The newest durable checkpoint, and whether step 0 is a source, too.
+void name_sources(const JobRecords& job, Plan& plan) {
+  plan.checkpoint_step.reset();
+  plan.checkpoint_path.clear();
+  if (!job.checkpoints.empty()) {
+    plan.checkpoint_step = job.checkpoints.rbegin()->first;
+    plan.checkpoint_path = job.checkpoints.rbegin()->second.path;
+  }
+  plan.origin = job.born || !job.checkpoints.empty() ? Origin::kResume : Origin::kFresh;
+}
+
 }  // namespace
 
 Epoch next_epoch(const ClusterView& view, const JobRecords& job) {
@@ -70,17 +81,27 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobRecords& job, co
   plan.members = std::move(result.planned->members);
   plan.placement = std::move(result.planned->placement);
   plan.donors = draft.donors;
-  if (!job.checkpoints.empty()) {
-    plan.checkpoint_step = job.checkpoints.rbegin()->first;
-    plan.checkpoint_path = job.checkpoints.rbegin()->second.path;
-  }
-  plan.origin = draft.first && !job.plan && !job.born && job.checkpoints.empty() ? Origin::kFresh : Origin::kResume;
+  name_sources(job, plan);
   plan.decided_at_ms = now.wall_ms;
   plan.detected_at_ms = draft.detected_at_ms > 0 ? std::min(draft.detected_at_ms, now.wall_ms) : now.wall_ms;
   plan.snapshot_donors = snapshot_donors(view, plan, draft.snapshot_nodes);
   const auto violations = check_plan(plan, spec);
   if (!violations.empty()) return Error{Code::kBadInput, "the planner's plan is wrong: " + violations.front()};
   return DraftedPlan{std::move(plan), result.planned->bytes_to_move, result.planned->rank_load};
+}
+
+Plan make_again(const ClusterView& view, const JobRecords& job, const std::vector<NodeId>& agents, const Now& now) {
+  Plan plan = job.plan->value;
+  plan.parent = plan.epoch;
+  plan.epoch = next_epoch(view, job);
+  plan.when = When::kNow;
+  plan.ends = false;
+  plan.cause = Cause::kRetry;
+  if (job.is_in_force()) plan.donors.clear();  // they have given their state away
+  plan.snapshot_donors = snapshot_donors(view, plan, agents);
+  name_sources(job, plan);
+  plan.detected_at_ms = plan.decided_at_ms = now.wall_ms;
+  return plan;
 }
 
 Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now) {
@@ -90,6 +111,7 @@ Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now)
   plan.origin = Origin::kResume;
   plan.when = When::kBoundary;
   plan.ends = true;
+  plan.retries = plan.faults = 0;
   plan.cause = Cause::kStop;
   plan.reason = "the job shall stop: its members save the step under way and end";
   plan.donors.clear();

@@ -20,7 +20,6 @@ struct PlanDraft {
   When when = When::kNow;
   // kBalanced: experts are placed by the newest load that is known, if that lasts and gains the job's load_gain
   bool by_load = true;
-  bool first = false;  // no plan was ever published
   Cause cause = Cause::kStart;
   std::string reason;
   std::int64_t detected_at_ms = 0;  // 0 = now
@@ -37,6 +36,9 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobRecords& job, co
 
 // The plan in force once more, but with an end: at the next step boundary its members save and stop.
 Plan make_ending(const ClusterView& view, const JobRecords& job, const Now& now);
+
+// The plan once more, at once, for the same members from what they hold; these agents may have snapshots.
+Plan make_again(const ClusterView& view, const JobRecords& job, const std::vector<NodeId>& agents, const Now& now);
 
 // One above the highest epoch that etcd or any agent of the job has seen.
 Epoch next_epoch(const ClusterView& view, const JobRecords& job);

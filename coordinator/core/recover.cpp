@@ -103,7 +103,7 @@ bool waits_for_state(const Look& look) {
   if (look.now.at - look.job.plan->last_changed < look.view.timing().stuck_wait) return false;
   return std::all_of(plan.members.begin(), plan.members.end(), [&](const Participant& member) {
     const WorkerRecord* record = look.view.slot_of(member.worker);
-    return record != nullptr && record->id == member.worker && record->state == WorkerState::kWaiting;
+    return record != nullptr && record->id == member.worker && record->state == WorkerState::kWaiting && record->lacks;
   });
 }
 

@@ -11,8 +11,8 @@ namespace regroup::coordinator {
 // too little memory. Below min_nodes the job waits.
 void go_on_without(Look& look, const LostWorkers& lost);
 
-// All members of the plan have reported for Timing::stuck_wait that they wait: neither they nor those whom the plan
-// lets them ask have a complete state.
+// All members of the plan say, Timing::stuck_wait after it, that they lack state: neither they nor those whom the plan
+// lets them ask have a complete one.
 bool waits_for_state(const Look& look);
 // A plan that also asks newcomers, agents or a checkpoint which the present plan does not, when there are any.
 void bring_help(Look& look);

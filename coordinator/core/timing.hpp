@@ -12,7 +12,6 @@ struct Timing {
   Span absence_grace{1500};   // ... and after this much of absence
   Span proof_holds{30000};    // progress of the epoch after the absence began excuses it for this long
   Span contact_gap{1000};     // a longer silence of etcd ends the session
-  Span silence_window{150};   // one reporter alone says "silent": the others get this long to agree or to object
 
   // How long a plan waits for more workers to come.
   Span start_wait{2000};      // first plan: from the first ready worker on

@@ -8,6 +8,11 @@
 #include <chrono>
 
 namespace regroup {
+namespace {
+
+constexpr std::chrono::seconds kLookAgain{2};
+
+}  // namespace
 
 AgentLink::AgentLink(int fd) : socket_(fd), reader_([this] { read_loop(); }) { reader_.detach(); }
 
@@ -66,12 +71,21 @@ void AgentLink::attach(mesh::Mesh* mesh) {
   mesh_ = mesh;
 }
 
-Plan AgentLink::wait_for_plan(Epoch above, const std::string& reason) {
+Plan AgentLink::wait_for_plan(Epoch above, Want want, const std::function<bool()>& is_there) {
   Lock lock(mutex_);
+  const auto planned = [&]() REGROUP_REQUIRES(mutex_) { return planned_above(above); };
   // Do not overwrite kWarm with kWaiting: the coordinator admits only workers that report kWarm.
-  if (!planned_above(above) && !reason.empty() && state_ != WorkerState::kWarm)
-    state_locked(WorkerState::kWaiting, entered_, reason);
-  changed_.wait(lock, [&]() REGROUP_REQUIRES(mutex_) { return planned_above(above); });
+  if (!planned() && state_ != WorkerState::kWarm) state_locked(WorkerState::kWaiting, entered_, want);
+  while (want.lacks && !changed_.wait_for(lock, kLookAgain, planned)) {
+    lock.unlock();
+    want.lacks = !is_there();  // reads a directory
+    lock.lock();
+    if (!want.lacks && !planned()) {
+      want.text = "a newer plan: what was lacking is there now (" + want.text + ")";
+      state_locked(WorkerState::kWaiting, entered_, want);
+    }
+  }
+  changed_.wait(lock, planned);
   return *plan_;
 }
 
@@ -103,11 +117,13 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   const LockGuard lock(mutex_);
   entered_ = epoch;
   counted_on_ = counted_on;
-  // Withdrawn: suspicions of peers outside this epoch, of peers that are connected again, and those about a hang or a
-  // fault, which the new epoch observes anew. A peer that is still cut off remains a suspect.
+  // Withdrawn: suspicions of peers outside this epoch, of peers that are connected again, and those about a hang, a
+  // fault or a link that came back, which the new epoch observes anew. A peer that is still cut off remains a suspect.
   const mesh::Mesh* connections = mesh_;
   std::erase_if(suspicions_, [&](const auto& entry) {
-    const bool cut_off = entry.second.evidence == Evidence::kEof || entry.second.evidence == Evidence::kSilence;
+    const Evidence evidence = entry.second.evidence;
+    const bool cut_off =
+        evidence == Evidence::kEof || evidence == Evidence::kSilence || evidence == Evidence::kUnreachable;
     return !counted_on.contains(entry.first) || !cut_off || connections->connected(entry.first);
   });
   send_suspects_locked();
@@ -157,13 +173,13 @@ void AgentLink::send(const FromWorker& message) {
 
 void AgentLink::state(WorkerState state, const std::string& text) {
   const LockGuard lock(mutex_);
-  state_locked(state, entered_, text);
+  state_locked(state, entered_, {text});
 }
 
 // Sent under the lock, so that the agent hears of states in the order in which they change.
-void AgentLink::state_locked(WorkerState state, Epoch epoch, const std::string& text) {
+void AgentLink::state_locked(WorkerState state, Epoch epoch, const Want& want) {
   state_ = state;
-  send(StateChanged{state, epoch, text});
+  send(StateChanged{state, epoch, want.text, want.lacks});
 }
 
 }  // namespace regroup

@@ -14,6 +14,7 @@
 #include "net/framed_socket.hpp"
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -42,8 +43,14 @@ class AgentLink {
   // From now on a plan wakes whatever waits in the mesh, and the peers that the agent names are dialled.
   void attach(mesh::Mesh* mesh);
 
-  // The newest plan above `above`. Blocks until there is one; the agent is told `reason` meanwhile.
-  Plan wait_for_plan(Epoch above, const std::string& reason);
+  // What a worker that waits for a plan waits for.
+  struct Want {
+    std::string text;    // and from whom; for people
+    bool lacks = false;  // a source of state that nobody has: the same plan once more would not help
+  };
+  // The newest plan above `above`. Blocks until there is one; the agent is told what is wanted meanwhile. Of what it
+  // lacks `is_there` is asked every 2 s; once it is, the agent is told that nothing is lacking any more.
+  Plan wait_for_plan(Epoch above, Want want, const std::function<bool()>& is_there);
   [[nodiscard]] Epoch planned() const;                                     // of the newest plan seen, 0 if none
   [[nodiscard]] std::chrono::steady_clock::time_point planned_at() const;  // when it came
   // A plan above `current` asks to stop at once.
@@ -85,7 +92,7 @@ class AgentLink {
   void take_answer(const SnapshotAnswer& answer) REGROUP_REQUIRES(mutex_);
   void send_suspects_locked() REGROUP_REQUIRES(mutex_);
   void check_warm_locked() REGROUP_REQUIRES(mutex_);
-  void state_locked(WorkerState state, Epoch epoch, const std::string& text) REGROUP_REQUIRES(mutex_);
+  void state_locked(WorkerState state, Epoch epoch, const Want& want) REGROUP_REQUIRES(mutex_);
   [[nodiscard]] bool planned_above(Epoch epoch) const REGROUP_REQUIRES(mutex_);
   [[nodiscard]] bool granted_locked() const REGROUP_REQUIRES(mutex_);
   [[nodiscard]] bool saving_locked() const REGROUP_REQUIRES(mutex_);

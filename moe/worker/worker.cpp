@@ -6,6 +6,7 @@
 #include "moe/state/interrupt.hpp"
 #include "moe/worker/hang_limit.hpp"
 #include "moe/worker/job_files.hpp"
+#include "moe/worker/source_watch.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -45,24 +46,28 @@ Result<void> Worker::prepare() {
 }
 
 Result<void> Worker::run() {
-  std::string waiting_for = "the first plan";
+  AgentLink::Want want{"the first plan"};
+  SourceWatch sources(job_.spec);
   for (;;) {
     mesh_->set_progress(0);  // a wait for a plan, or for the agent, is no hang
-    const Plan plan = link_.wait_for_plan(tried_, waiting_for);
+    const Plan plan = link_.wait_for_plan(tried_, want, [&] { return sources.may_be_there(); });
     tried_ = plan.epoch;
     if (!rank_in(plan, welcome_.self)) {
-      waiting_for = "a plan with this worker in it; epoch " + std::to_string(plan.epoch.value) + " goes without";
+      want = {"a plan with this worker in it; epoch " + std::to_string(plan.epoch.value) + " goes without"};
       continue;
     }
     try {
       enter(plan);
+      sources.forget();
       train();
-      waiting_for = "the next plan";
+      want = {"the next plan"};
       // At a boundary the newer plan is there already; at the end of the job the agent stops this process.
     } catch (const WrongFiles& wrong) {
       return wrong.error;
     } catch (const Interrupted& interrupted) {
-      waiting_for = "a newer plan than epoch " + std::to_string(plan.epoch.value) + ": " + interrupted.error.context;
+      want = {"a newer plan than epoch " + std::to_string(plan.epoch.value) + ": " + interrupted.error.context,
+              interrupted.error.code == Code::kUnavailable};
+      if (want.lacks) sources.lacked();
       log::info("interrupted", {{"epoch", plan.epoch.value}, {"why", to_string(interrupted.error)}});
       if (interrupted.error.code == Code::kInternal) {
         link_.send(Fault{interrupted.error.context});

@@ -42,6 +42,7 @@ class CoreWorld {
   std::vector<Plan> plans;           // as published, all jobs
   std::vector<std::string> refused;  // keys of writes that a compare stopped
   bool frozen = false;               // etcd answers nothing
+  Step safe{1};                      // of every progress report
 
   Coordinator& core(int i = 0) { return *seats_[static_cast<std::size_t>(i)].core; }
 
@@ -127,6 +128,17 @@ class CoreWorld {
                   epoch, "same", "text"}};
     put_node(r);
   }
+  // It was interrupted in this epoch, or lacks a source of state.
+  void waits(const std::string& node, Epoch epoch, bool lacks = false) {
+    NodeRecord r = record(node);
+    for (WorkerRecord& worker : r.workers) {
+      worker.state = WorkerState::kWaiting;
+      worker.epoch = epoch;
+      worker.text = lacks ? "step 7 lacks a block" : "a peer closed the connection";
+      worker.lacks = lacks;
+    }
+    put_node(r);
+  }
   void warm(const std::string& node, int start = 0) { set_worker(node, WorkerState::kWarm, plan().epoch, start); }
   void agent_says_exit(const std::string& node, int start = 0) {
     NodeRecord r = record(node);
@@ -145,8 +157,9 @@ class CoreWorld {
   }
   void progress(const std::string& node, std::int64_t step, ProgressState state = ProgressState::kTraining,
                 const std::string& reason = "", const std::string& digest = "") {
-    etcd.put(keys.progress("job", NodeId(node)),
-             to_json(ProgressRecord{epoch(), Step(step), 1.0, 1.0, now.wall_ms, state, reason, digest}));
+    ProgressRecord record{epoch(), Step(step), 1.0, 1.0, now.wall_ms, state, reason, digest};
+    record.safe = safe;
+    etcd.put(keys.progress("job", NodeId(node)), to_json(record));
     pump();
   }
   void vanish(const std::string& node) { etcd.expire(lease_of(node)), pump(); }

@@ -41,17 +41,45 @@ TEST(LostWorkers, two_deaths_seen_first_by_one_peer_do_not_cost_the_peer) {
   w.start();
   w.train_on(4);
   w.suspect(w.worker("node-0"), {w.worker("node-2"), w.worker("node-3")}, Evidence::kEof);
+  EXPECT_EQ(w.plans.size(), 1U);  // it may be cut off itself
+  w.suspect(w.worker("node-1"), {w.worker("node-2"), w.worker("node-3")}, Evidence::kEof);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1"}));
 }
 
-TEST(LostWorkers, a_silent_worker_is_removed_as_soon_as_two_agree) {
+TEST(LostWorkers, one_survivor_of_three_whose_connections_ended_stays) {
+  CoreWorld w;
+  w.start();
+  w.train_on(3);
+  w.suspect(w.worker("node-0"), {w.worker("node-1"), w.worker("node-2")}, Evidence::kEof);
+  w.advance(900);
+  EXPECT_EQ(w.plans.size(), 1U);
+  w.advance(150);
+  ASSERT_EQ(w.plans.size(), 2U);
+  EXPECT_EQ(w.members(), Names{"node-0"});
+}
+
+TEST(LostWorkers, one_that_hears_nobody_while_all_hear_it_goes) {
+  CoreWorld w;
+  w.start();
+  w.train_on(4);
+  w.suspect(w.worker("node-3"), {w.worker("node-0"), w.worker("node-1"), w.worker("node-2")}, Evidence::kSilence);
+  w.advance(900);
+  EXPECT_EQ(w.plans.size(), 1U);
+  w.advance(150);
+  ASSERT_EQ(w.plans.size(), 2U);
+  EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
+}
+
+TEST(LostWorkers, a_silent_worker_is_removed_as_soon_as_all_others_agree) {
   CoreWorld w;
   w.start();
   w.train_on(4);
   w.suspect(w.worker("node-0"), {w.worker("node-3")}, Evidence::kSilence);
   EXPECT_EQ(w.plans.size(), 1U);
   w.suspect(w.worker("node-1"), {w.worker("node-3")}, Evidence::kSilence);
+  EXPECT_EQ(w.plans.size(), 1U);
+  w.suspect(w.worker("node-2"), {w.worker("node-3")}, Evidence::kSilence);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
   EXPECT_EQ(w.plan().cause, Cause::kSilent);
@@ -62,7 +90,7 @@ TEST(LostWorkers, one_voice_alone_about_silence_is_believed_after_a_moment) {
   w.start();
   w.train_on(4);
   w.suspect(w.worker("node-0"), {w.worker("node-3")}, Evidence::kSilence);
-  w.advance(200);
+  w.advance(1000);
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
@@ -82,7 +110,7 @@ TEST(LostWorkers, a_cut_off_worker_that_reports_first_is_the_one_to_go) {
   EXPECT_EQ(w.members(), (Names{"node-0", "node-1", "node-2"}));
 }
 
-TEST(LostWorkers, a_hang_that_its_agent_reports_or_a_fault_that_it_reports_itself_needs_no_other_voice) {
+TEST(LostWorkers, a_hang_that_its_agent_reports_or_a_fault_that_one_reports_itself_needs_no_other_voice) {
   CoreWorld w;
   w.start();
   w.train_on(4);
@@ -90,6 +118,8 @@ TEST(LostWorkers, a_hang_that_its_agent_reports_or_a_fault_that_it_reports_itsel
   ASSERT_EQ(w.plans.size(), 2U);
   EXPECT_EQ(w.plan().cause, Cause::kHang);
   w.suspect(w.worker("node-2"), {w.worker("node-2")}, Evidence::kSelf);
+  EXPECT_EQ(w.plans.size(), 2U);  // perhaps all see the same
+  w.advance(1000);
   ASSERT_EQ(w.plans.size(), 3U);
   EXPECT_EQ(w.plan().cause, Cause::kFault);
   EXPECT_EQ(w.members(), (Names{"node-0", "node-3"}));
@@ -152,6 +182,22 @@ TEST(LostWorkers, progress_newer_than_the_absence_proves_every_member_alive) {
   EXPECT_EQ(w.plans.size(), 1U);
   w.advance(31'000);  // ... but not for ever
   EXPECT_EQ(w.plans.size(), 2U);
+}
+
+TEST(LostWorkers, a_peer_that_hears_an_absent_worker_proves_it_alive_unless_a_plan_waits_for_it) {
+  CoreWorld w;
+  w.start();
+  w.train_on(3);
+  for (int i = 0; i < 3; ++i) w.suspect(w.worker(w.name(i)), {}, Evidence::kEof);  // they accuse nobody
+  w.vanish("node-1");
+  w.advance(20'000);
+  EXPECT_EQ(w.plans.size(), 1U);
+  w.put_node(w.record("node-7"));
+  w.set_worker("node-7", WorkerState::kWarm, w.epoch());
+  w.advance(1000);
+  ASSERT_EQ(w.plans.size(), 3U);  // the newcomer's, which node-1 cannot hear of; and that without it
+  EXPECT_EQ(w.plan().cause, Cause::kNodeLost);
+  EXPECT_EQ(w.members(), (Names{"node-0", "node-2", "node-7"}));
 }
 
 TEST(LostWorkers, an_etcd_that_was_frozen_and_wakes_with_every_lease_expired_disturbs_nobody) {
@@ -260,7 +306,7 @@ TEST(LostWorkers, a_lone_newcomer_never_starts_fresh) {
   EXPECT_EQ(w.plan().origin, Origin::kResume);
   EXPECT_TRUE(w.plan().snapshot_donors.empty());
   // It finds no state and waits. An old node comes back, its agent still has a snapshot: it is asked.
-  w.set_worker("node-9", WorkerState::kWaiting);
+  w.waits("node-9", w.epoch(), true);
   w.advance(2000);
   EXPECT_EQ(w.plans.size(), 2U);
   NodeRecord back = w.record("node-0");
@@ -285,6 +331,30 @@ TEST(Blame, the_smallest_cover_wins_then_the_most_accused_then_the_fewest_bytes)
   EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {9, 9, 8, 9}, split}).guilty, (std::vector<int>{2, 3}));
   // The words of one known to be lost are void.
   EXPECT_EQ(find_guilty({3, {true, false, false}, {1, 1, 1}, {{0, 1}, {0, 2}}}).guilty, (std::vector<int>{0}));
+}
+
+TEST(Blame, a_lone_voice_against_several_is_itself_the_cover_once_the_others_had_their_time) {
+  const std::vector<Accusation> young{{3, 0, true}, {3, 1, true}, {3, 2, true}};
+  EXPECT_TRUE(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 9}, young}).undecided);
+  EXPECT_TRUE(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 9}, young}).guilty.empty());
+  EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 9}, {{3, 0}, {3, 1}, {3, 2}}}).guilty,
+            (std::vector<int>{3}));
+}
+
+TEST(Blame, a_quiet_one_that_all_others_accuse_is_guilty_at_once_however_young_that_is) {
+  const Blame all = find_guilty({3, std::vector<bool>(3), {1, 1, 1}, {{0, 2, true}, {1, 2, true}}});
+  EXPECT_EQ(all.guilty, (std::vector<int>{2}));
+  EXPECT_FALSE(all.undecided);
+  EXPECT_TRUE(find_guilty({3, std::vector<bool>(3), {1, 1, 1}, {{0, 2, true}}}).undecided);
+  EXPECT_EQ(find_guilty({2, std::vector<bool>(2), {1, 1}, {{0, 1, true}}}).guilty, (std::vector<int>{1}));  // no third
+}
+
+TEST(Blame, an_ended_connection_needs_no_second_voice_unless_one_voice_names_several) {
+  EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 3, true, true}}}).guilty, (std::vector<int>{3}));
+  EXPECT_TRUE(
+      find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 2, true, true}, {0, 3, true, true}}}).undecided);
+  EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 2, false, true}, {0, 3, false, true}}}).guilty,
+            (std::vector<int>{2, 3}));
 }
 
 TEST(Blame, a_hundred_that_cannot_reach_one_rack_are_settled_quickly) {

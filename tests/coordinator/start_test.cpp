@@ -4,7 +4,7 @@
 namespace regroup::coordinator::test {
 namespace {
 
-TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh_and_creates_born) {
+TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh) {
   CoreWorld w;
   w.start();
   w.put_job(tiny_job());
@@ -18,7 +18,7 @@ TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh_and_creates_born
   EXPECT_EQ(w.plan().origin, Origin::kFresh);
   EXPECT_EQ(w.plan().epoch, Epoch(1));
   EXPECT_EQ(w.plan().cause, Cause::kStart);
-  EXPECT_EQ(born_from_json(w.etcd.get(w.keys.born("job"))->value)->epoch, Epoch(1));
+  EXPECT_EQ(w.etcd.get(w.keys.born("job")), nullptr);  // nothing can be lost yet
   EXPECT_EQ(w.etcd.get(w.keys.current_plan("job"))->value, w.etcd.get(w.keys.plan("job", Epoch(1)))->value);
   EXPECT_TRUE(check_plan(w.plan(), tiny_job()).empty());
 }
@@ -77,6 +77,24 @@ TEST(Start, with_a_checkpoint_record_the_first_plan_resumes_from_the_newest) {
   EXPECT_EQ(w.plan().origin, Origin::kResume);
   EXPECT_EQ(w.plan().checkpoint_step, Step(10));
   EXPECT_EQ(w.plan().checkpoint_path, "/c/step-10.e1");
+}
+
+TEST(Start, initial_weights_are_a_source_until_a_snapshot_is_in_safety) {
+  CoreWorld w;
+  w.safe = Step(-1);
+  w.start();
+  w.train_on(3);
+  w.agent_says_exit("node-2");
+  ASSERT_EQ(w.plans.size(), 2U);
+  EXPECT_EQ(w.plan().origin, Origin::kFresh);
+  EXPECT_EQ(w.etcd.get(w.keys.born("job")), nullptr);
+  w.safe = Step(6);
+  w.progress("node-0", 7);
+  ASSERT_NE(w.etcd.get(w.keys.born("job")), nullptr);
+  EXPECT_EQ(born_from_json(w.etcd.get(w.keys.born("job"))->value)->epoch, Epoch(2));
+  w.agent_says_exit("node-1");
+  ASSERT_EQ(w.plans.size(), 3U);
+  EXPECT_EQ(w.plan().origin, Origin::kResume);
 }
 
 TEST(Start, with_born_but_without_a_plan_the_job_never_starts_fresh) {
