@@ -33,7 +33,7 @@ Watches::Watches(Store& store, Keys keys, const NodeId& node, std::function<void
       if (event.kv.key != key) continue;  // a longer name that begins like ours
       const auto record = event.kind == WatchEvent::Kind::kPut ? assignment_from_json(event.kv.value)
                                                                : Result<AssignmentRecord>(AssignmentRecord{});
-      if (record) post_(Assigned{record->job});
+      if (record) post_(Assigned{record->job, record->ends, record->ends_in});
     }
   });
 }

@@ -123,10 +123,21 @@ Result<SuspectRecord> suspect_from_json(const std::string& text) {
   });
 }
 
-std::string to_json(const AssignmentRecord& record) { return dump({{"job", record.job}}); }
+std::string to_json(const AssignmentRecord& record) {
+  Json out = {{"job", record.job}};
+  if (record.ends) out["ends"] = {{"worker", to_string(*record.ends)}, {"epoch", record.ends_in.value}};
+  return dump(out);
+}
 
 Result<AssignmentRecord> assignment_from_json(const std::string& text) {
-  return read_json(text, "assignment", [](const Field& in) { return AssignmentRecord{in["job"].string()}; });
+  return read_json(text, "assignment", [](const Field& in) {
+    AssignmentRecord record{in["job"].string()};
+    if (const auto ends = in.find("ends")) {
+      record.ends = (*ends)["worker"].worker();
+      record.ends_in = (*ends)["epoch"].id<Epoch>();
+    }
+    return record;
+  });
 }
 
 std::string to_json(const WishRecord& record) {

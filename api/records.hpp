@@ -73,6 +73,10 @@ struct SuspectRecord {
 // assignments/<node>: which job the node works for. Written by the leading coordinator.
 struct AssignmentRecord {
   std::string job;
+  // This worker of the node is to be ended and replaced, while that is the epoch of the job's plan: no plan can go on
+  // without it, for too few nodes would be left.
+  std::optional<WorkerId> ends = std::nullopt;
+  Epoch ends_in = {};
 };
 
 // jobs/<job>/wishes/<id>: scale, drain, stop; removed when done.

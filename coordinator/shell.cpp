@@ -36,6 +36,8 @@ const char* word_of(Write::Kind kind) {
       return "status";
     case Write::Kind::kOutcome:
       return "outcome";
+    case Write::Kind::kEnd:
+      return "end";
     case Write::Kind::kBorn:
       return "born";
     case Write::Kind::kRemove:

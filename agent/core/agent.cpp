@@ -57,6 +57,10 @@ void Agent::on(const Assigned& event) {
   assigned_ = event.job;
   if (following_ != assigned_ && !following_.empty())
     leave_job(assigned_.empty() ? "the node is free again" : "the node works for job " + assigned_ + " now");
+  Slot* slot = event.ends && plan_ && plan_->epoch == event.ends_in ? slot_of(*event.ends) : nullptr;
+  if (slot == nullptr || slot->worker.state == WorkerState::kFinished) return;
+  act(KillWorker{slot->worker.id, "the members of epoch " + std::to_string(event.ends_in.value) +
+                                      " cannot go on with it, nor without its node: another takes its place"});
 }
 
 void Agent::on(const JobKnown& event) {

@@ -125,6 +125,7 @@ void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector
   if (busy(now, view_.keys().current_plan(job.name))) return;
   Decision decision = decide(view_, job, memories_[job.name], now);
   if (put_outcome(now, job, decision.state, actions, decision.failure)) return;
+  end_workers(now, job, decision.ends, actions);
   status.state = decision.state;
   status.reason = decision.reason;
   if (decision.plan && !publish(*decision.plan, job, actions)) {
@@ -156,6 +157,21 @@ bool Coordinator::publish(const Plan& plan, const JobRecords& job, std::vector<A
   write.reason = plan.reason;
   write.plan = plan;
   return true;
+}
+
+void Coordinator::end_workers(const Now& now, const JobRecords& job, const std::vector<WorkerId>& workers,
+                              std::vector<Action>& actions) {
+  for (const WorkerId& worker : workers) {
+    const std::string key = view_.keys().assignment(worker.node);
+    const auto known = view_.assignments().find(worker.node);
+    if (known == view_.assignments().end() || known->second.value.ends == worker || busy(now, key)) continue;
+    Write& write = start(Write::Kind::kEnd, job.name, key, actions);
+    write.when.push_back(same_mod(key, known->second.mod_revision));
+    write.when.push_back(same_mod(view_.keys().current_plan(job.name), job.plan->mod_revision));
+    write.value = to_json(AssignmentRecord{job.name, worker, job.plan->value.epoch});
+    write.then.push_back(put(key, write.value));
+    write.reason = "no plan can go on without " + to_string(worker) + ", which is lost: its agent shall replace it";
+  }
 }
 
 // From here on nobody starts this job from initial weights again: every vote of a committed step said that a complete

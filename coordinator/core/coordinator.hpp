@@ -54,7 +54,7 @@ using Event =
 
 // A transaction with the conditions above. Each is answered by a WriteFinished, unless leadership is lost first.
 struct Write {
-  enum class Kind { kPublishPlan, kBorn, kAssign, kUnassign, kStatus, kOutcome, kRemove };
+  enum class Kind { kPublishPlan, kBorn, kEnd, kAssign, kUnassign, kStatus, kOutcome, kRemove };
   Kind kind = Kind::kStatus;
   std::uint64_t id = 0;
   std::string job;
@@ -101,6 +101,8 @@ class Coordinator {
   // `failure`: why the job cannot go on; empty: it can.
   bool put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions,
                    const std::string& failure = {});
+  void end_workers(const Now& now, const JobRecords& job, const std::vector<WorkerId>& workers,
+                   std::vector<Action>& actions);
   void put_born(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
   void assign(const Now& now, std::vector<Action>& actions);

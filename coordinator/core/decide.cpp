@@ -30,6 +30,15 @@ void remember_links(const JobRecords& job, const LostWorkers& lost, LinkHistory&
   for (const BrokenLink& link : lost.links) links.broke(link, epoch, now.at);
 }
 
+void remember_lost(const LostWorkers& lost, JobMemory& memory, const Now& now) {
+  std::map<WorkerId, Instant> since;
+  for (const LostWorker& one : lost.workers) {
+    const auto before = memory.lost_since.find(one.worker);
+    since.emplace(one.worker, before == memory.lost_since.end() ? now.at : before->second);
+  }
+  memory.lost_since = std::move(since);
+}
+
 void note_nodes(Look& look) {
   if (!look.roster.target_reason.empty()) look.note(look.roster.target_reason);
   for (const auto& [node, leaving] : look.roster.leaving)
@@ -58,6 +67,7 @@ Decision decide(const ClusterView& view, const JobRecords& job, JobMemory& memor
   note_nodes(look);
   const LostWorkers lost = find_lost_workers(view, job, memory.links, now);
   remember_links(job, lost, memory.links, now);
+  remember_lost(lost, memory, now);
   if (!job.plan) {
     first_plan(look, {});
   } else if (!lost.workers.empty()) {

@@ -10,6 +10,7 @@
 #include "coordinator/core/roster.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,12 +26,14 @@ struct JobMemory {
   bool balance_checked = false;         // kBalanced gives nothing better for `epoch`
   LoadMemory load;
   LinkHistory links;  // of all epochs
+  std::map<WorkerId, Instant> lost_since;
 };
 
 struct Decision {
   std::optional<Plan> plan;             // to be published; passes check_plan
   JobState state = JobState::kUnknown;  // of JobStatus
   std::string reason;
+  std::vector<WorkerId> ends;           // to be ended by their agents: AssignmentRecord
   std::string failure;  // the job cannot go on: why it has failed
   std::vector<std::string> notes;
 };

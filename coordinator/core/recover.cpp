@@ -36,6 +36,17 @@ std::string what_they_say(const Look& look, const std::vector<Participant>& memb
   return {};
 }
 
+// Only a plan that goes without a worker makes its agent replace it, and none is possible. So the agents of those that
+// still run are told: after a while, in which they may come back with their state, or at once where that stands elsewhere.
+void end_the_lost(Look& look, const LostWorkers& lost, bool is_elsewhere) {
+  for (const LostWorker& one : lost.workers) {
+    const WorkerRecord* record = look.view.slot_of(one.worker);
+    if (record == nullptr || record->id != one.worker || record->state == WorkerState::kFailed) continue;
+    if (is_elsewhere || look.now.at - look.memory.lost_since.at(one.worker) >= look.view.timing().end_wait)
+      look.decision.ends.push_back(one.worker);
+  }
+}
+
 }  // namespace
 
 void go_on_without(Look& look, const LostWorkers& lost) {
@@ -79,6 +90,7 @@ void go_on_without(Look& look, const LostWorkers& lost) {
     draft.members.insert(draft.members.end(), found.ready.begin(), found.ready.end());
     draft.goal = planning::Goal::kBalanced;
     if (num_nodes(draft.members) < need) {
+      end_the_lost(look, lost, complete);
       return look.say(JobState::kWaiting, "lost " + story + "; " + count(num_nodes(draft.members), "node") +
                                               " left, the job needs at least " + std::to_string(need) +
                                               ": the others keep their state and wait for nodes" +

@@ -25,6 +25,7 @@ struct Timing {
 
   Span stop_wait{5000};     // a job that shall stop and save first ends unsaved after this long without training
   Span stop_limit{300000};  // ... and after this long in any case
+  Span end_wait{10000};     // a lost worker that no plan can do without may come back for this long
   Span retry{200};          // after a refused or failed write
   Span scan_again{5000};    // a checkpoint directory that cannot be used is looked at again
   Span last_work{5000};     // a finished job's workers get this to compute the digest and keep the last snapshot

@@ -219,6 +219,54 @@ TEST(AgentCore, a_worker_is_told_what_an_earlier_one_found_out_about_the_nodes_f
   EXPECT_FALSE(other.all<StartWorker>().at(0).storage_proven);
 }
 
+TEST(AgentCore, a_worker_that_no_plan_can_do_without_is_ended_when_asked_in_the_plans_epoch_alone) {
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  w.feed(Assigned{"tiny", id, Epoch(7)});
+  EXPECT_TRUE(w.all<KillWorker>().empty());
+  WorkerId another = id;
+  ++another.start;
+  w.feed(Assigned{"tiny", another, Epoch(8)});
+  EXPECT_TRUE(w.all<KillWorker>().empty());
+  w.feed(Assigned{"tiny", id, Epoch(8)});
+  ASSERT_EQ(w.all<KillWorker>().size(), 1u);
+  EXPECT_EQ(w.all<KillWorker>().at(0).worker, id);
+  w.feed(WorkerEnded{id, 9, 0});
+  w.after(milliseconds(1000));
+  EXPECT_EQ(w.all<StartWorker>().size(), 1u);
+}
+
+TEST(AgentCore, what_a_worker_lacks_and_what_is_in_safety_reach_the_coordinator) {
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  w.feed(WorkerSays{id, StateChanged{WorkerState::kWaiting, Epoch(8), "step 7 lacks a block", true}});
+  EXPECT_TRUE(w.node().workers.at(0).lacks);
+  w.feed(WorkerSays{id, StateChanged{WorkerState::kWaiting, Epoch(8), "a newer plan", false}});
+  EXPECT_FALSE(w.node().workers.at(0).lacks);
+  w.commit(id, 8, 1, 1, {1, 2, 3, 4});
+  const auto safe = [&] { return progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"))->safe; };
+  EXPECT_EQ(safe(), Step(-1));
+  SnapshotTaken taken;
+  taken.info.step = Step(9);
+  taken.info.safe = Step(8);
+  w.feed(WorkerSays{id, taken});
+  w.after(milliseconds(1000));
+  EXPECT_EQ(safe(), Step(8));
+}
+
+TEST(AgentCore, a_worker_that_names_a_fault_is_not_failed_until_a_plan_goes_without_it) {
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  w.feed(WorkerSays{id, Fault{"groups disagree"}});
+  w.feed(WorkerSays{id, StateChanged{WorkerState::kWaiting, Epoch(8), "a newer plan than epoch 8: groups disagree"}});
+  EXPECT_EQ(w.node().workers.at(0).state, WorkerState::kWaiting);
+  w.feed(PlanKnown{World::plan_with(id, 9)});
+  EXPECT_EQ(w.told<NewPlan>().size(), 1u);
+}
+
 TEST(AgentCore, a_drained_node_waits_until_its_job_lets_it_go) {
   World w;
   const WorkerId id = w.ready_worker();

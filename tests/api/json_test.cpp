@@ -116,6 +116,12 @@ TEST(Json, every_record_comes_back_as_it_was) {
   const auto assignment = assignment_from_json(to_json(AssignmentRecord{"tiny"}));
   ASSERT_TRUE(assignment) << to_string(assignment.error());
   EXPECT_EQ(assignment->job, "tiny");
+  EXPECT_FALSE(assignment->ends);
+  const WorkerId ended = testing::tiny_participant("n1").worker;
+  const auto ends = assignment_from_json(to_json(AssignmentRecord{"tiny", ended, Epoch(3)}));
+  ASSERT_TRUE(ends) << to_string(ends.error());
+  EXPECT_EQ(ends->ends, ended);
+  EXPECT_EQ(ends->ends_in, Epoch(3));
 
   const auto wish = wish_from_json(to_json(WishRecord{WishKind::kScale, 5, NodeId("")}));
   ASSERT_TRUE(wish);

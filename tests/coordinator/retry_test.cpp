@@ -164,6 +164,35 @@ TEST(Retry, below_min_nodes_one_that_was_silent_and_speaks_again_goes_on_with_al
   EXPECT_EQ(w.members().size(), 3U);
 }
 
+TEST(Retry, below_min_nodes_one_that_stays_lost_is_ended_by_its_agent_after_ten_seconds) {
+  CoreWorld w;
+  w.start();
+  JobSpec job = tiny_job(1);  // one group: what node-2 holds is nowhere else
+  job.elastic.min_nodes = 3;
+  w.train_on(3, job);
+  for (const char* node : {"node-0", "node-1"}) w.suspect(w.worker(node), {w.worker("node-2")}, Evidence::kHang);
+  w.advance(9900);
+  const auto ends = [&] { return assignment_from_json(w.etcd.get(w.keys.assignment(NodeId("node-2")))->value)->ends; };
+  EXPECT_FALSE(ends());
+  w.advance(200);
+  EXPECT_EQ(ends(), w.worker("node-2"));
+  EXPECT_EQ(w.plans.size(), 1U);
+  w.set_worker("node-2", WorkerState::kReady, {}, 1);  // its agent has obeyed
+  ASSERT_EQ(w.plans.size(), 2U);
+  EXPECT_EQ(w.members().size(), 3U);
+}
+
+TEST(Retry, below_min_nodes_one_whose_state_stands_elsewhere_is_ended_at_once) {
+  CoreWorld w;
+  w.start();
+  JobSpec job = tiny_job(2);
+  job.elastic.min_nodes = 4;
+  w.train_on(4, job);
+  ASSERT_EQ(w.plan().placement.groups.size(), 2U);
+  for (const char* node : {"node-0", "node-1", "node-2"}) w.suspect(w.worker(node), {w.worker("node-3")}, Evidence::kHang);
+  EXPECT_EQ(assignment_from_json(w.etcd.get(w.keys.assignment(NodeId("node-3")))->value)->ends, w.worker("node-3"));
+}
+
 TEST(Retry, while_a_boundary_plan_is_pending_a_member_interrupted_before_it_makes_that_plan_begin_at_once) {
   CoreWorld w;
   w.start();

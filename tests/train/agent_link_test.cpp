@@ -37,7 +37,7 @@ class AgentLinkTest : public ::testing::Test {
 
   // `warm`: it is told to get warm, and is, before it asks for its first plan; else it asks first. `saves`: it enters
   // that plan and waits for a save of its own.
-  void start(bool warm, bool saves = false) {
+  void start(bool warm, bool saves = false, bool lacks = false) {
     worker_ = ::fork();
     if (worker_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -52,7 +52,7 @@ class AgentLinkTest : public ::testing::Test {
       link.state(WorkerState::kReady);
       char byte = 0;
       if (warm && ::read(go_on_[0], &byte, 1) != 1) ::_exit(1);
-      link.wait_for_plan(Epoch(0), "the first plan");
+      link.wait_for_plan(Epoch(0), {lacks ? "a source" : "the first plan", lacks}, [] { return true; });
       bool is_saving = false;
       if (saves) {
         link.entered(Epoch(1), {kSelf});
@@ -112,6 +112,20 @@ TEST_F(AgentLinkTest, a_worker_that_waits_for_its_first_plan_says_so_and_then_th
   const auto warm = next_state();
   EXPECT_EQ(warm->state, WorkerState::kWarm);
   EXPECT_EQ(warm->epoch, Epoch(3));
+  tell(first_plan());
+  EXPECT_FALSE(next_state());
+}
+
+TEST_F(AgentLinkTest, a_worker_that_lacks_a_source_looks_for_it_and_says_when_it_is_there) {
+  start(false, false, true);
+  EXPECT_EQ(next_state()->state, WorkerState::kReady);
+  const auto lacks = next_state();
+  EXPECT_EQ(lacks->state, WorkerState::kWaiting);
+  EXPECT_TRUE(lacks->lacks);
+  const auto found = next_state();
+  EXPECT_EQ(found->state, WorkerState::kWaiting);
+  EXPECT_FALSE(found->lacks);
+  EXPECT_NE(found->text.find("(a source)"), std::string::npos) << found->text;
   tell(first_plan());
   EXPECT_FALSE(next_state());
 }
