@@ -15,6 +15,8 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr std::size_t kMostStrangers = 4096;  // handshakes of others under way; more are turned away
+constexpr milliseconds kRest{100};            // of a listener that cannot accept: no file is free, as a rule
+constexpr milliseconds kComplainEvery{1000};
 constexpr std::array<Lane, 2> kLanes = {Lane::kControl, Lane::kBulk};
 
 }  // namespace
@@ -41,6 +43,20 @@ Result<std::string> Connector::listen(const std::string& address) {
   if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, listener_.fd, &event) != 0)
     return Error{Code::kInternal, std::string("epoll_ctl: ") + std::strerror(errno)};
   return listener_.address;
+}
+
+void Connector::watch_listener(bool on) {
+  epoll_event event{on ? EPOLLIN : 0u, {.ptr = &listener_target_}};
+  ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, listener_.fd, &event);
+}
+
+// Whoever dials waits meanwhile in the listener's queue, which would be reported again and again.
+void Connector::rest(Time now, const char* reason) {
+  watch_listener(false);
+  accept_again_ = now + kRest;
+  if (now < complain_again_) return;
+  complain_again_ = now + kComplainEvery;
+  log::warn("mesh_accept_failed", {{"reason", reason}, {"again_after_ms", kRest.count()}});
 }
 
 void Connector::want(const std::shared_ptr<Link>& link, Link::Wish wish, Time now) {
@@ -89,7 +105,7 @@ void Connector::on_listener(Time now) {
     const int fd = ::accept4(listener_.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) log::warn("mesh_accept_failed", {{"reason", std::strerror(errno)}});
+      if (errno != EAGAIN && errno != EWOULDBLOCK) rest(now, std::strerror(errno));
       return;
     }
     if (num_strangers_ >= kMostStrangers) {
@@ -150,6 +166,10 @@ int Connector::release_socket(HandshakeSocket* socket) {
 void Connector::drop_socket(HandshakeSocket* socket) { ::close(release_socket(socket)); }
 
 void Connector::tick(Time now) {
+  if (now >= accept_again_) {
+    accept_again_ = Time::max();
+    watch_listener(true);
+  }
   std::vector<HandshakeSocket*> late;
   for (auto& [raw, socket] : sockets_) {
     if (now >= socket->deadline) late.push_back(raw);
@@ -180,7 +200,7 @@ void Connector::tick(Time now) {
 }
 
 Connector::Time Connector::next_tick() const {
-  Time soonest = Time::max();
+  Time soonest = accept_again_;
   for (const auto& link : wanted_) {
     if (link->wish == Link::Wish::kRedial) soonest = std::min(soonest, link->redial_until);
     for (Lane lane : kLanes) {

@@ -60,6 +60,8 @@ class Connector {
   void sweep() { closed_.clear(); }      // after a batch of events
 
  private:
+  void watch_listener(bool on);
+  void rest(Time now, const char* reason);
   void dial(const std::shared_ptr<Link>& link, Lane lane, Time now);
   void advance(HandshakeSocket* socket, Time now);
   void on_hello(HandshakeSocket* socket);
@@ -78,6 +80,8 @@ class Connector {
   MeshCounters& counters_;
   EpollTarget listener_target_{EpollTarget::Kind::kListener};
   ListeningSocket listener_;
+  Time accept_again_ = Time::max();  // not before: accepting failed
+  Time complain_again_{};
   std::map<HandshakeSocket*, std::unique_ptr<HandshakeSocket>> sockets_;
   std::vector<std::unique_ptr<HandshakeSocket>> closed_;  // events of this batch may still point at them
   std::set<std::shared_ptr<Link>> wanted_;

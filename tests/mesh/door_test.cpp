@@ -1,8 +1,14 @@
 // At the door: secrets, garbage, oversize frames, two who dial each other at once.
+#include "base/log.hpp"
+#include "base/now.hpp"
 #include "mesh/wire.hpp"
 #include "net/address.hpp"
 #include "tests/mesh/raw_peer.hpp"
 
+#include <sys/resource.h>
+
+#include <ctime>
+#include <fstream>
 #include <random>
 
 namespace regroup::mesh::test {
@@ -196,6 +202,62 @@ TEST(MeshDoor, enter_times_out_with_the_names_of_those_who_are_missing) {
   auto second = world.open(1);
   second->warm(world.peers);
   MESH_OK(mesh->enter(Epoch{1}, peers, kGenerous));
+}
+
+double cpu_seconds() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
+
+void allow_files(rlim_t most) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = most;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+int lines_with(const std::string& file, const std::string& word) {
+  std::ifstream in(file);
+  int found = 0;
+  for (std::string line; std::getline(in, line);) found += line.find(word) != std::string::npos;
+  return found;
+}
+
+TEST(MeshDoor, a_listener_without_a_free_file_rests_and_accepts_when_there_is_one) {
+  World world(2);
+  const std::string log = world.dir.file("log");
+  Signal full, dialled, met;
+  Child child([&] {
+    log::start("test", log::Level::kInfo, log);
+    const auto mesh = world.open(1);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const int next = ::dup(0);
+    ::close(next);
+    allow_files(static_cast<rlim_t>(next));
+    full.tell();
+    dialled.await();
+    const double used = cpu_seconds();
+    const auto since = Clock::now();
+    std::this_thread::sleep_for(1500ms);
+    const double spun = cpu_seconds() - used;
+    allow_files(before.rlim_cur);
+    const int complaints = lines_with(log, "mesh_accept_failed");
+    std::fprintf(stderr, "%.3f s of CPU and %d lines in %.1f s without a free file\n", spun, complaints,
+                 seconds_since(since));
+    if (spun > 0.5 || complaints < 1 || complaints > seconds_since(since) + 1.5 || mesh->connected(worker(0))) return 1;
+    if (!meet(*mesh, world)) return 2;
+    met.await();
+    return 0;
+  });
+  full.await();
+  const auto mesh = world.open(0);
+  mesh->warm(world.peers);
+  dialled.tell();
+  EXPECT_TRUE(meet(*mesh, world));
+  met.tell();
+  EXPECT_EQ(child.wait(), 0);
 }
 
 TEST(MeshDoor, a_socket_file_left_by_a_dead_process_is_replaced_and_a_live_one_is_a_conflict) {
