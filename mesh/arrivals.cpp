@@ -24,7 +24,7 @@ Arrivals::~Arrivals() {
 }
 
 void Arrivals::release(Incoming& message) {
-  unmatched_.bytes -= message.kept;
+  unmatched_.release(message.kept);
   message.kept = 0;
 }
 
@@ -44,6 +44,11 @@ bool Arrivals::over_locked(std::uint64_t epoch, Error& why) const {
 bool Arrivals::over(Epoch epoch, Error& why) const {
   const LockGuard lock(mutex_);
   return over_locked(epoch.value, why);
+}
+
+bool Arrivals::broken(Epoch epoch) const {
+  const LockGuard lock(mutex_);
+  return epoch.value <= broken_;
 }
 
 void Arrivals::post(const TransferPtr& receive) {
@@ -94,7 +99,7 @@ void Arrivals::start(Incoming& message, const Frame& frame) {
   }
 }
 
-Arrivals::Piece Arrivals::begin_piece(const Frame& frame) {
+Arrivals::Piece Arrivals::begin_piece(const Frame& frame, Lane lane) {
   const LockGuard lock(mutex_);
   Error why;
   if (over_locked(frame.epoch, why) || (frame.epoch == entered_ && !takes_part_)) return {};
@@ -103,10 +108,13 @@ Arrivals::Piece Arrivals::begin_piece(const Frame& frame) {
   auto found = messages.find(frame.tag);
   if (found == messages.end()) {
     if (frame.offset != 0) return {};  // its beginning was dropped
-    if (unmatched_.bytes + frame.total > unmatched_.most) return {Place::kPause, nullptr, nullptr};
+    if (lane == Lane::kControl) {
+      unmatched_.keep_anyhow(frame.total);
+    } else if (!unmatched_.keep(frame.total)) {
+      return {Place::kPause, nullptr, nullptr};
+    }
     auto fresh = std::make_shared<Incoming>();
     fresh->kept = frame.total;
-    unmatched_.bytes += frame.total;
     found = messages.emplace(frame.tag, std::move(fresh)).first;
   }
   const std::shared_ptr<Incoming> message = found->second;

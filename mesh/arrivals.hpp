@@ -2,8 +2,9 @@
 //
 // A message and its receive() meet by (epoch, tag), whichever comes first. If the receive is there first, the bytes go
 // straight into the caller's buffer; otherwise they are kept until it is posted, or until their epoch is over. No
-// buffer is touched before they have met. Once `Unmatched::most` bytes are kept, over all peers, begin_piece says
-// kPause, and the connection is not read until a receive is posted.
+// buffer is touched before they have met. When no room is left for what is kept (unmatched.hpp), begin_piece says
+// kPause, and the connection is not read until a receive is posted. The control lane is never paused: beats, and
+// answers without which a send does not end, would stand behind what nobody takes.
 //
 // Threads: the main thread posts receives; the I/O thread places pieces and ends messages. The lock is never held over
 // a system call or a long copy. The caller's buffer is written by the I/O thread only, between begin_piece and
@@ -12,6 +13,7 @@
 
 #include "base/mutex.hpp"
 #include "mesh/transfer.hpp"
+#include "mesh/unmatched.hpp"
 #include "mesh/wire.hpp"
 
 #include <map>
@@ -30,11 +32,6 @@ struct Incoming {
   std::vector<std::byte> stash;
 };
 
-struct Unmatched {
-  std::size_t most = 0;
-  std::atomic<std::size_t> bytes{0};
-};
-
 class Arrivals {
  public:
   enum class Place { kTake, kDrop, kPause };
@@ -51,7 +48,7 @@ class Arrivals {
   void post(const TransferPtr& receive);
 
   // I/O thread.
-  Piece begin_piece(const Frame& frame);
+  Piece begin_piece(const Frame& frame, Lane lane);
   void end_piece(const Frame& frame, const std::shared_ptr<Incoming>& message);
   // Epochs below are over: their receives end with `why`, their frames are dropped from now on.
   void close_below(Epoch epoch, const Error& why);
@@ -61,6 +58,8 @@ class Arrivals {
   void lose(Epoch entered, const Error& why);
   // True when a send of that epoch makes no sense any more; `why` says it.
   bool over(Epoch epoch, Error& why) const;
+  // Messages of that epoch may have been lost with a connection.
+  [[nodiscard]] bool broken(Epoch epoch) const;
 
  private:
   using Messages = std::unordered_map<std::uint64_t, std::shared_ptr<Incoming>>;

@@ -20,7 +20,7 @@ Connection::Read Connection::open_piece() {
   // The sender of this message took it back. Pieces before this one may have been dropped for the same reason, so this
   // one must not be counted either: it would look like a gap.
   const bool withdrawn = offered && !holds_word(peer_pid_, offer.seal_address, offer.seal);
-  Arrivals::Piece piece = withdrawn ? Arrivals::Piece{} : link->arrivals.begin_piece(frame_);
+  Arrivals::Piece piece = withdrawn ? Arrivals::Piece{} : link->arrivals.begin_piece(frame_, lane);
   if (piece.place == Arrivals::Place::kPause) return Read::kPaused;
   head_have_ = 0;
   if (piece.place == Arrivals::Place::kDrop) ++counters_.stale_dropped;

@@ -45,8 +45,7 @@ void IoThread::on(Enter& command) {
   if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
   want(request->peers);
   forget_strangers();
-  Resume resume;
-  on(resume);
+  resume();
   check_enter();
 }
 
@@ -58,8 +57,7 @@ void IoThread::cut_all(Epoch below, const Error& why) {
       if (connection) connection->cut(below, why);
     }
   }
-  Resume resume;
-  on(resume);
+  resume();
 }
 
 void IoThread::finish_enter(Result<void> outcome) {

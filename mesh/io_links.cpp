@@ -89,6 +89,7 @@ void IoThread::lose_transfers(const std::shared_ptr<Link>& link, const Error& wh
   for (const auto& connection : link->lanes.mine()) {
     if (connection) connection->cut(Epoch{~0ull}, why);
   }
+  resume();
 }
 
 void IoThread::on_refused(const std::shared_ptr<Link>& link, const std::string& reason) {
@@ -160,9 +161,10 @@ void IoThread::send_beats() {
 
 void IoThread::judge(const std::shared_ptr<Link>& link) {
   if (!link->connected()) return;
-  // it is we who do not read
+  // It is we who do not read. But a paused lane stays readable, whatever became of its peer.
   const auto &control = *link->at(Lane::kControl), &bulk = *link->at(Lane::kBulk);
-  if (control.paused || control.readable || bulk.readable) link->pulse.heard(running_);
+  const bool unread = control.readable || (bulk.readable && !bulk.paused);
+  if (unread && !link->pulse.silent()) link->pulse.heard(running_);
   const auto hang_limit =
       link->takes_part ? Pulse::Time(milliseconds(state_.hang_limit_ms.load())) : Pulse::Time::max();
   switch (link->pulse.check(running_, 5 * options_.heartbeat, hang_limit)) {

@@ -42,7 +42,7 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
   for (int i = 0; i < most_reads; ++i) {
     std::size_t bytes = 0;
     const Connection::Read result = connection->read_some(scratch_, bytes);
-    if (bytes > 0) connection->link->pulse.heard(running_);
+    if (bytes > 0) heard(*connection);
     take_beat(*connection);
     if (!take_answers(*connection)) {
       ++state_.counters.refused;
@@ -57,7 +57,6 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
         return true;
       case Connection::Read::kPaused:
         paused_.push_back(connection);
-        num_paused_ = static_cast<int>(paused_.size());
         return true;
       case Connection::Read::kEof:
         on_broken(connection, "the connection was closed");
@@ -71,6 +70,15 @@ bool IoThread::read_from(const std::shared_ptr<Connection>& connection, int most
   return true;
 }
 
+// Whoever was left unread may find room now, or its message a receive.
+void IoThread::resume() {
+  const auto paused = std::exchange(paused_, {});
+  state_.unmatched.look_again();
+  for (const auto& connection : paused) {
+    if (connection->link->at(connection->lane) == connection) list(connection);
+  }
+}
+
 bool IoThread::take_answers(Connection& connection) {
   const int answers = connection.take_answers();
   if (answers == 0) return true;
@@ -78,6 +86,12 @@ bool IoThread::take_answers(Connection& connection) {
   if (!bulk || !bulk->taken(answers)) return false;
   list(bulk);
   return true;
+}
+
+void IoThread::heard(const Connection& connection) {
+  Pulse& pulse = connection.link->pulse;
+  // what a silent one's bulk lane brings may lie there since before, while the lane was paused
+  if (!pulse.silent() || connection.lane == Lane::kControl) pulse.heard(running_);
 }
 
 void IoThread::take_beat(Connection& connection) {

@@ -178,12 +178,4 @@ void IoThread::on(SendSmall& command) {
   list(command.connection);
 }
 
-void IoThread::on(Resume&) {
-  const auto paused = std::exchange(paused_, {});
-  num_paused_ = 0;
-  for (const auto& connection : paused) {
-    if (connection->link->at(connection->lane) == connection) list(connection);
-  }
-}
-
 }  // namespace regroup::mesh

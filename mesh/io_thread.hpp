@@ -22,10 +22,13 @@ namespace regroup::mesh {
 
 // What both threads look at.
 struct MeshState {
+  explicit MeshState(const Options& options)
+      : hang_limit_ms(50 * options.heartbeat.count()), unmatched(options.max_unmatched_bytes) {}
+
   std::atomic<std::uint64_t> newest{0};  // announced or entered
   std::atomic<std::uint64_t> progress{0};
   std::atomic<bool> waiting{false};
-  std::atomic<std::int64_t> hang_limit_ms{0};
+  std::atomic<std::int64_t> hang_limit_ms;
   MeshCounters counters;
   Unmatched unmatched;
 };
@@ -60,7 +63,6 @@ class IoThread final : public Connector::Owner {
   Result<std::string> start();                         // the address to dial
   void submit(Command command);                        // any thread
   [[nodiscard]] bool connected(const WorkerId& peer);  // any thread
-  [[nodiscard]] bool any_paused() const { return num_paused_ > 0; }
 
  private:
   void run();
@@ -71,13 +73,15 @@ class IoThread final : public Connector::Owner {
   void on(Enter& command);
   void on(SendLarge& command);
   void on(SendSmall& command);
-  void on(Resume& command);
+  void on(Resume&) { resume(); }
 
   // How connections are read and written (io_serve.cpp).
   void list(const std::shared_ptr<Connection>& connection);
   void serve(std::vector<std::shared_ptr<Connection>>& ready, int most_reads, int most_writes);
   bool serve_one(const std::shared_ptr<Connection>& connection, int most_reads, int most_writes);
   bool read_from(const std::shared_ptr<Connection>& connection, int most_reads);
+  void resume();
+  void heard(const Connection& connection);
   void take_beat(Connection& connection);
   bool take_answers(Connection& connection);
 
@@ -116,7 +120,6 @@ class IoThread final : public Connector::Owner {
   // wait for; the I/O thread takes all at once.
   std::vector<Command> commands_ REGROUP_GUARDED_BY(commands_mutex_);
   std::atomic<bool> asleep_{false}, stopping_{false};
-  std::atomic<int> num_paused_{0};
 
   Epoch entered_, floor_;
   std::shared_ptr<EnterRequest> entering_;

@@ -50,8 +50,8 @@ struct Options {
   // goes through the socket where not. False: always through the socket, in both directions.
   bool read_peer_memory = true;
   std::size_t max_message_bytes = 1ull << 31;
-  // Messages that arrive before their receive() are kept, up to this many bytes over all peers; then the connections
-  // that bring more are not read until room is made.
+  // Messages that arrive before their receive() are kept, up to this many bytes over all peers; then the bulk lanes
+  // that bring more are not read until room is made. What comes on control lanes is counted and kept in any case.
   std::size_t max_unmatched_bytes = 1ull << 30;
 };
 

@@ -49,9 +49,7 @@ Result<std::unique_ptr<Mesh>> Mesh::open(const Options& options, Events events) 
   return std::unique_ptr<Mesh>(std::move(mesh));
 }
 
-SocketMesh::SocketMesh(const Options& options, Events events) : options_(options) {
-  state_.hang_limit_ms = 50 * options.heartbeat.count();
-  state_.unmatched.most = options.max_unmatched_bytes;
+SocketMesh::SocketMesh(const Options& options, Events events) : options_(options), state_(options) {
   io_ = std::make_unique<IoThread>(options, std::move(events), state_);
 }
 
@@ -159,7 +157,7 @@ TransferPtr SocketMesh::post(Rank from, const std::shared_ptr<Transfer>& receive
     return receive;
   }
   peer.arrivals.post(receive);
-  if (io_->any_paused()) io_->submit(IoThread::Resume{});
+  if (state_.unmatched.lacks_room()) io_->submit(IoThread::Resume{});
   return receive;
 }
 

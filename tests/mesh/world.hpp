@@ -103,6 +103,7 @@ struct World {
     o.listen = peers[static_cast<std::size_t>(i)].address;
     o.secret = "a secret";
     o.heartbeat = heartbeat;
+    o.max_unmatched_bytes = max_unmatched_bytes;
     return o;
   }
   [[nodiscard]] std::unique_ptr<Mesh> open(int i, Events events = {}) const {
@@ -124,6 +125,7 @@ struct World {
   TempDir dir;
   std::vector<Peer> peers;
   std::chrono::milliseconds heartbeat{200};
+  std::size_t max_unmatched_bytes = Options{}.max_unmatched_bytes;
 };
 
 // A child process that runs body and exits with its status; killed and reaped at the end of the test.
