@@ -17,7 +17,7 @@
 // Deadlines follow from the heartbeat h. A peer is lost when a connection ends and redialling is refused, or fails four
 // times or for h; when nothing came from it for 5 h; or when it beats without progress beyond the hang limit. A peer
 // that beats and makes progress, or waits, does not expire; a connection that breaks loses its epoch's messages.
-// Errors: kNewerEpoch, kPeerLost (the text names the peer), kTimeout (enter only).
+// Errors: kNewerEpoch, kPeerLost (the text names the peer), kTimeout (enter only), kBadInput (that transfer alone).
 #pragma once
 
 #include "base/evidence.hpp"
@@ -49,7 +49,7 @@ struct Options {
   // Bulk from a process of this machine is copied straight from that process's memory where the kernel allows it, and
   // goes through the socket where not. False: always through the socket, in both directions.
   bool read_peer_memory = true;
-  std::size_t max_message_bytes = 1ull << 31;
+  std::size_t max_message_bytes = 1ull << 31;  // a longer one is not sent: kBadInput
   // Messages that arrive before their receive() are kept, up to this many bytes over all peers; then the bulk lanes
   // that bring more are not read until room is made. What comes on control lanes is counted and kept in any case.
   std::size_t max_unmatched_bytes = 1ull << 30;

@@ -115,14 +115,16 @@ Link& SocketMesh::link(Rank rank) const {
 }
 
 TransferPtr SocketMesh::send(Rank to, Tag tag, std::span<const std::byte> bytes, Lane lane) {
-  CHECK(bytes.size() <= options_.max_message_bytes, "message of", bytes.size(), "bytes; at most",
-        options_.max_message_bytes);
   Link& peer = link(to);
   const auto transfer = std::make_shared<Transfer>(Transfer::Kind::kSend, epoch_, tag);
   transfer->out = bytes;
   Error why;
   if (over()) {
     transfer->fail(newer(state_.newest));
+  } else if (bytes.size() > options_.max_message_bytes) {
+    transfer->fail({Code::kBadInput, "a message of " + std::to_string(bytes.size()) + " bytes for " +
+                                         to_string(peer.id) + "; at most " +
+                                         std::to_string(options_.max_message_bytes) + " are sent in one"});
   } else if (peer.arrivals.over(epoch_, why)) {
     transfer->fail(why);
   } else {

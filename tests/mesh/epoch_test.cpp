@@ -222,6 +222,29 @@ TEST(MeshEpoch, a_message_longer_than_its_buffer_and_a_tag_used_twice_are_errors
   });
 }
 
+TEST(MeshEpoch, a_message_above_the_limit_fails_where_it_is_sent_and_names_both_sizes) {
+  World world(2);
+  world.max_message_bytes = 300'000;
+  world.run([&](Mesh& mesh, int rank) {
+    MESH_OK(mesh.enter(Epoch{1}, world.peers, kGenerous));
+    const auto bytes = pattern(300'001, 1);
+    const auto all = std::span(bytes), most = all.first(300'000);
+    if (rank == 0) {
+      const auto refused = mesh.wait(mesh.send(Rank{1}, Tag{1}, all));
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, Code::kBadInput);
+      EXPECT_NE(refused.error().context.find("300001"), std::string::npos) << refused.error().context;
+      EXPECT_NE(refused.error().context.find("300000"), std::string::npos) << refused.error().context;
+      MESH_OK(mesh.wait(mesh.send(Rank{1}, Tag{2}, most)));
+    } else {
+      std::vector<std::byte> in(most.size());
+      MESH_OK(mesh.wait(mesh.receive(Rank{0}, Tag{2}, in)));
+      EXPECT_TRUE(std::equal(in.begin(), in.end(), most.begin()));
+    }
+    MESH_OK(barrier(mesh, all_ranks(2), Tag{3}));
+  });
+}
+
 TEST(MeshEpoch, more_than_may_be_kept_waits_in_the_sender_until_it_is_taken) {
   World world(2);
   constexpr int kMessages = 40;

@@ -103,6 +103,7 @@ struct World {
     o.listen = peers[static_cast<std::size_t>(i)].address;
     o.secret = "a secret";
     o.heartbeat = heartbeat;
+    o.max_message_bytes = max_message_bytes;
     o.max_unmatched_bytes = max_unmatched_bytes;
     return o;
   }
@@ -125,6 +126,7 @@ struct World {
   TempDir dir;
   std::vector<Peer> peers;
   std::chrono::milliseconds heartbeat{200};
+  std::size_t max_message_bytes = Options{}.max_message_bytes;
   std::size_t max_unmatched_bytes = Options{}.max_unmatched_bytes;
 };
 
