@@ -11,6 +11,7 @@ Error IoThread::newer_epoch(Epoch epoch) {
 
 void IoThread::on(Announce& command) {
   if (command.newer <= floor_) return;
+  meet_until_ = Pulse::Time::max();
   cut_all(command.newer, newer_epoch(command.newer));
   if (entering_ && entering_->epoch < command.newer) finish_enter(newer_epoch(command.newer));
 }
@@ -25,7 +26,7 @@ void IoThread::on(Enter& command) {
       // of the same epoch, entered anew
       if (connection) connection->cut(Epoch{request->epoch.value + 1}, newer_epoch(request->epoch));
     }
-    link->takes_part = false;
+    link->takes_part = link->never_met = link->gap = false;
   }
   entered_ = request->epoch;
   std::vector<std::shared_ptr<Link>> links;
@@ -36,16 +37,22 @@ void IoThread::on(Enter& command) {
     }
     const auto link = make_link(peer.id);
     link->takes_part = true;
+    link->never_met = !link->connected();
+    link->gap = link->arrivals.broken(entered_);
     link->pulse.restart(running_);
     links.push_back(link);
   }
   for (const auto& [id, link] : links_.mine()) link->arrivals.open(entered_, link->takes_part);
   request->begin(std::move(links));
   entering_ = request;
+  meet_until_ = passed ? Pulse::Time::max() : running_ + 5 * options_.heartbeat;
   if (passed) return finish_enter(newer_epoch(Epoch{state_.newest}));
   want(request->peers);
   forget_strangers();
   resume();
+  for (const auto& [id, link] : links_.mine()) {
+    if (link->connected()) report_gap(link);
+  }
   check_enter();
 }
 

@@ -34,13 +34,10 @@ void IoThread::on_connection(const std::shared_ptr<Link>& link, Lane lane, int f
   connection->readable = true;  // bytes may have come before epoll watched it as a connection
   connection->start();
   if (link->connected()) {
-    const bool was_lost = link->wish == Link::Wish::kRedial && link->takes_part;
     link->wish = Link::Wish::kNone;
+    link->never_met = false;
     link->pulse.restart(running_);
-    if (was_lost)
-      report_lost(link, Evidence::kEof);  // it lives, but messages of this epoch are gone with the connection
-    log::debug("mesh_connected", {{"peer", to_string(link->id)}});
-    if (events_.on_connected) events_.on_connected(link->id);
+    report_connected(link);
   }
   if (connection->take_first(first_bytes) == Connection::Read::kBadFrame) {
     ++state_.counters.refused;
@@ -89,6 +86,7 @@ void IoThread::lose_transfers(const std::shared_ptr<Link>& link, const Error& wh
   for (const auto& connection : link->lanes.mine()) {
     if (connection) connection->cut(Epoch{~0ull}, why);
   }
+  link->gap = link->takes_part;
   resume();
 }
 
@@ -96,6 +94,7 @@ void IoThread::on_refused(const std::shared_ptr<Link>& link, const std::string& 
   const Link::Wish wish = link->wish;
   if (entering_ && link->takes_part) {
     connector_->stop(link);
+    report_never_met(link);
     finish_enter(Error{Code::kPeerLost, "peer " + to_string(link->id) + " refuses: " + reason});
   }
   if (wish == Link::Wish::kRedial) {
@@ -108,6 +107,20 @@ void IoThread::report_lost(const std::shared_ptr<Link>& link, Evidence evidence)
   log::debug("mesh_peer_lost",
              {{"peer", to_string(link->id)}, {"evidence", to_string(evidence)}, {"epoch", entered_.value}});
   if (events_.on_lost) events_.on_lost(link->id, evidence);
+}
+
+void IoThread::report_connected(const std::shared_ptr<Link>& link) {
+  log::debug("mesh_connected", {{"peer", to_string(link->id)}});
+  if (events_.on_connected) events_.on_connected(link->id);
+  report_gap(link);
+}
+
+void IoThread::report_never_met(const std::shared_ptr<Link>& link) {
+  if (std::exchange(link->never_met, false)) report_lost(link, Evidence::kUnreachable);
+}
+
+void IoThread::report_gap(const std::shared_ptr<Link>& link) {
+  if (std::exchange(link->gap, false)) report_lost(link, Evidence::kLink);
 }
 
 void IoThread::want(const std::vector<ResolvedPeer>& peers) {
@@ -147,6 +160,7 @@ void IoThread::tick() {
   std::vector<std::shared_ptr<Link>> links;
   for (const auto& [id, link] : links_.mine()) links.push_back(link);
   for (const auto& link : links) judge(link);
+  judge_never_met();
 }
 
 void IoThread::send_beats() {
@@ -157,6 +171,12 @@ void IoThread::send_beats() {
     control->queue_beat(beat);
     list(control);
   }
+}
+
+void IoThread::judge_never_met() {
+  if (running_ < meet_until_) return;
+  meet_until_ = Pulse::Time::max();
+  for (const auto& [id, link] : links_.mine()) report_never_met(link);
 }
 
 void IoThread::judge(const std::shared_ptr<Link>& link) {

@@ -89,9 +89,11 @@ bool IoThread::take_answers(Connection& connection) {
 }
 
 void IoThread::heard(const Connection& connection) {
-  Pulse& pulse = connection.link->pulse;
-  // what a silent one's bulk lane brings may lie there since before, while the lane was paused
-  if (!pulse.silent() || connection.lane == Lane::kControl) pulse.heard(running_);
+  const auto& link = connection.link;
+  const bool was_silent = link->pulse.silent();
+  if (was_silent && connection.lane == Lane::kBulk) return;  // may lie there since before, while the lane was paused
+  link->pulse.heard(running_);
+  if (was_silent) report_connected(link);
 }
 
 void IoThread::take_beat(Connection& connection) {

@@ -95,6 +95,7 @@ class IoThread final : public Connector::Owner {
   void tick();
   void send_beats();
   void judge(const std::shared_ptr<Link>& link);
+  void judge_never_met();
   std::shared_ptr<Link> find_link(const WorkerId& id) override;
   std::shared_ptr<Link> make_link(const WorkerId& id) override;
   void on_connection(const std::shared_ptr<Link>& link, Lane lane, int fd, const std::string& first_bytes) override;
@@ -103,6 +104,9 @@ class IoThread final : public Connector::Owner {
   void disconnect(const std::shared_ptr<Link>& link, const Error& why);
   void lose_transfers(const std::shared_ptr<Link>& link, const Error& why);
   void report_lost(const std::shared_ptr<Link>& link, Evidence evidence);
+  void report_connected(const std::shared_ptr<Link>& link);
+  void report_never_met(const std::shared_ptr<Link>& link);
+  void report_gap(const std::shared_ptr<Link>& link);
   void forget_strangers();
   void want(const std::vector<ResolvedPeer>& peers);
 
@@ -126,7 +130,7 @@ class IoThread final : public Connector::Owner {
   std::vector<std::shared_ptr<Connection>> ready_control_, ready_bulk_, paused_, closed_;
   ReadScratch scratch_;
   RunningClock running_clock_;
-  Pulse::Time running_{};
+  Pulse::Time running_{}, meet_until_ = Pulse::Time::max();
   Clock::time_point now_, next_tick_, next_beat_;
   std::thread thread_;
 };

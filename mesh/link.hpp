@@ -40,6 +40,8 @@ struct Link {
   std::chrono::steady_clock::time_point redial_until{};
   Pulse pulse;
   bool takes_part = false;  // in the epoch entered last
+  bool never_met = false;   // takes part, and was not connected yet since that epoch was entered
+  bool gap = false;         // takes part, and messages of that epoch may be lost: said once it is connected
 
   [[nodiscard]] const std::shared_ptr<Connection>& at(Lane lane) const {
     return lanes.mine()[static_cast<std::size_t>(lane)];

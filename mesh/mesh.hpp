@@ -16,7 +16,8 @@
 // was being sent, but throws away what it read.
 // Deadlines follow from the heartbeat h. A peer is lost when a connection ends and redialling is refused, or fails four
 // times or for h; when nothing came from it for 5 h; or when it beats without progress beyond the hang limit. A peer
-// that beats and makes progress, or waits, does not expire; a connection that breaks loses its epoch's messages.
+// that beats and makes progress, or waits, does not expire; a connection that breaks loses its epoch's messages, and
+// both sides are told so once it is had again.
 // Errors: kNewerEpoch, kPeerLost (the text names the peer), kTimeout (enter only), kBadInput (that transfer alone).
 #pragma once
 
@@ -56,8 +57,12 @@ struct Options {
 };
 
 struct Events {
-  // Level-triggered per connection loss: kEof, kSilence or kHang.
+  // Each once, and again only after a recovery. Of any peer: kEof (its connection broke and cannot be had again),
+  // kSilence, kHang. Of participants of the epoch that was entered last: kUnreachable (not connected 5 h after enter()
+  // began, or it refuses), kLink (it is connected, but messages of that epoch are gone).
   std::function<void(const WorkerId& whom, Evidence evidence)> on_lost;
+  // Withdraws what was said of it: it is connected on both lanes, or was silent and is heard again. If messages of the
+  // epoch were lost meanwhile, on_lost(kLink) follows.
   std::function<void(const WorkerId& whom)> on_connected;
 };
 
@@ -89,8 +94,9 @@ class Mesh {
   virtual void announce(Epoch newer) = 0;
 
   // Index in `participants` = rank in `epoch`; one of them is self. Returns when every other one is connected;
-  // kPeerLost when one refuses or was lost, kNewerEpoch when announce() passed `epoch`, kTimeout. Peers that are not
-  // connected are dialled (both may dial; the connection dialled by the greater id survives).
+  // kPeerLost when one refuses or was lost, kNewerEpoch when announce() passed `epoch`, kTimeout (names who is
+  // missing). Peers that are not connected are dialled (both may dial; the connection dialled by the greater id
+  // survives).
   virtual Result<void> enter(Epoch epoch, const std::vector<Peer>& participants, std::chrono::milliseconds timeout) = 0;
   [[nodiscard]] virtual Epoch epoch() const = 0;
   [[nodiscard]] virtual Rank self() const = 0;

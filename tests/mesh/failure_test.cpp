@@ -37,7 +37,8 @@ TEST(MeshFailure, a_peer_killed_while_we_wait_is_known_in_milliseconds) {
   ASSERT_TRUE(told.wait_for([&] { return told.count(Evidence::kEof) == 1; }));
   std::printf("kPeerLost %.2f ms after the kill, reported after %.2f ms\n", waited, ms_since(killed));
   EXPECT_EQ(told.lost[0].first, worker(1));
-  EXPECT_LT(waited, 900);  // milliseconds; far below silence even on a loaded machine
+  EXPECT_EQ(told.so_far(Evidence::kLink), 0);  // it is not had again
+  EXPECT_LT(waited, 900);                      // milliseconds; far below silence even on a loaded machine
   EXPECT_FALSE(mesh->connected(worker(1)));
   EXPECT_EQ(mesh->wait(mesh->send(Rank{1}, Tag{2}, {})).error().code, Code::kPeerLost);
   const auto entered = mesh->enter(Epoch{2}, world.peers, kGenerous);

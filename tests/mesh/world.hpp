@@ -63,17 +63,20 @@ struct Told {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::pair<WorkerId, Evidence>> lost;
+  std::vector<std::string> story;  // in words, of whomever
   int connected = 0;
 
   Events events() {
     return {[this](const WorkerId& whom, Evidence evidence) {
               std::lock_guard lock(mutex);
               lost.emplace_back(whom, evidence);
+              story.push_back(to_string(evidence));
               changed.notify_all();
             },
             [this](const WorkerId&) {
               std::lock_guard lock(mutex);
               ++connected;
+              story.emplace_back("connected");
               changed.notify_all();
             }};
   }
