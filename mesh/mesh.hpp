@@ -50,7 +50,9 @@ struct Options {
   // Bulk from a process of this machine is copied straight from that process's memory where the kernel allows it, and
   // goes through the socket where not. False: always through the socket, in both directions.
   bool read_peer_memory = true;
-  std::size_t max_message_bytes = 1ull << 31;  // a longer one is not sent: kBadInput
+  // A longer message is not sent (kBadInput), and one that comes ends its connection: no model has a block of that
+  // size, so its length is garbage.
+  std::size_t max_message_bytes = 1ull << 36;
   // Messages that arrive before their receive() are kept, up to this many bytes over all peers; then the bulk lanes
   // that bring more are not read until room is made. What comes on control lanes is counted and kept in any case.
   std::size_t max_unmatched_bytes = 1ull << 30;

@@ -91,7 +91,7 @@ TEST(MeshDoor, an_oversize_or_malformed_frame_of_a_proved_peer_ends_its_connecti
   auto mesh = world.open(0, told.events());
   const auto frames = [] {
     std::vector<std::string> all;
-    Frame frame{FrameType::kData, 1, 1, (1ull << 31) + 1, 0, 100};
+    Frame frame{FrameType::kData, 1, 1, Options{}.max_message_bytes + 1, 0, 100};
     std::string bytes(kFrameBytes, '\0');
     encode_frame(frame, reinterpret_cast<std::byte*>(bytes.data()));
     all.push_back(bytes);  // above the limit
