@@ -7,7 +7,8 @@ namespace regroup::mesh::test {
 namespace {
 
 struct Entering : World {
-  explicit Entering(int n) : World(n) { mesh = open(0, told.events()); }
+  explicit Entering(int n) : World(n) {}
+  void open_ours() { mesh = open(0, told.events()); }
   // How often `i` was called unreachable; nothing else may have been said.
   int unreachable(int i) {
     const std::lock_guard lock(told.mutex);
@@ -25,6 +26,7 @@ struct Entering : World {
 
 TEST(MeshUnreachable, a_peer_not_met_in_five_beats_is_named_once_and_enter_goes_on) {
   Entering world(2);
+  world.open_ours();
   world.peers[1].address.clear();  // it must dial us, and does so late
   std::thread entering([&] { MESH_OK(world.mesh->enter(Epoch{1}, world.peers, kGenerous)); });
   EXPECT_TRUE(world.told_unreachable(1));
@@ -48,6 +50,7 @@ TEST(MeshUnreachable, a_peer_that_is_stopped_is_named_before_enter_ends_and_met_
     go.await();  // it is stopped here
     return mesh->enter(Epoch{2}, world.peers, kGenerous) && barrier(*mesh, all_ranks(2), Tag{0}) ? 0 : 1;
   });
+  world.open_ours();
   listens.await();
   child.signal(SIGSTOP);
   const auto entered = world.mesh->enter(Epoch{1}, world.peers, 10 * world.heartbeat);
@@ -64,6 +67,7 @@ TEST(MeshUnreachable, a_peer_that_is_stopped_is_named_before_enter_ends_and_met_
 
 TEST(MeshUnreachable, one_that_refuses_is_named_at_once_and_the_others_still_when_their_time_comes) {
   Entering world(3);  // nobody listens at the address of rank 2
+  world.open_ours();
   world.peers[1].address.clear();
   const auto entered = world.mesh->enter(Epoch{1}, world.peers, kGenerous);
   ASSERT_FALSE(entered);
@@ -75,14 +79,10 @@ TEST(MeshUnreachable, one_that_refuses_is_named_at_once_and_the_others_still_whe
 
 TEST(MeshUnreachable, nobody_is_named_for_an_epoch_that_is_over) {
   Entering world(2);
+  world.open_ours();
   world.peers[1].address.clear();
-  std::thread entering([&] {
-    const auto entered = world.mesh->enter(Epoch{1}, world.peers, kGenerous);
-    EXPECT_FALSE(entered);
-  });
-  while (world.mesh->epoch() != Epoch{1}) std::this_thread::yield();
+  EXPECT_FALSE(world.mesh->enter(Epoch{1}, world.peers, 10ms));
   world.mesh->announce(Epoch{2});
-  entering.join();
   std::this_thread::sleep_for(7 * world.heartbeat);  // shows that nothing happens
   EXPECT_EQ(world.unreachable(1), 0);
 }
