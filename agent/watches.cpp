@@ -1,30 +1,11 @@
 #include "agent/watches.hpp"
 
+#include "agent/plan_follower.hpp"
 #include "base/log.hpp"
 
 #include <utility>
 
 namespace regroup::agent {
-namespace {
-
-// Each value of one key as an event; what cannot be read is said in the log by the name `unreadable`. `post` outlives
-// the watch.
-template <class Known, class Parse>
-std::unique_ptr<Watch> watch_value(Store& store, const std::string& key, Parse parse, const char* unreadable,
-                                   const std::function<void(Event)>& post) {
-  return store.watch(key, [key, parse, unreadable, &post](const WatchUpdate& update) {
-    for (const WatchEvent& event : update.events) {
-      if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
-      if (auto value = parse(event.kv.value)) {
-        post(Known{std::move(*value)});
-      } else {
-        log::error(unreadable, {{"key", key}, {"error", to_string(value.error())}});
-      }
-    }
-  });
-}
-
-}  // namespace
 
 Watches::Watches(Store& store, Keys keys, const NodeId& node, std::function<void(Event)> post)
     : store_(store), keys_(std::move(keys)), post_(std::move(post)) {
@@ -38,13 +19,28 @@ Watches::Watches(Store& store, Keys keys, const NodeId& node, std::function<void
   });
 }
 
+template <class Known, class T>
+void Watches::tell(Result<T> value, const char* unreadable, const std::string& job) {
+  if (value) return post_(Known{std::move(*value)});
+  log::error(unreadable, {{"job", job}, {"error", to_string(value.error())}});
+}
+
 void Watches::follow(const std::string& job) {
   spec_.reset();
   plan_.reset();
   if (job.empty()) return;
-  // Two narrow watches: everything else under the job (every node's progress) is none of our business.
-  spec_ = watch_value<JobKnown>(store_, keys_.spec(job), job_from_json, "job_unreadable", post_);
-  plan_ = watch_value<PlanKnown>(store_, keys_.current_plan(job), plan_from_json, "plan_unreadable", post_);
+  // Two narrow watches: everything else under the job (every node's progress) is none of our business. The second
+  // brings the plans before the current one, too, once, for it lies beside them: one watch sees a plan and its name
+  // together.
+  spec_ = store_.watch(keys_.spec(job), [this, job, key = keys_.spec(job)](const WatchUpdate& update) {
+    for (const WatchEvent& event : update.events) {
+      if (event.kind != WatchEvent::Kind::kPut || event.kv.key != key) continue;
+      tell<JobKnown>(job_from_json(event.kv.value), "job_unreadable", job);
+    }
+  });
+  plan_ = store_.watch(keys_.plans(job), [this, job, plans = PlanFollower(keys_)](const WatchUpdate& update) mutable {
+    if (auto plan = plans.take(update)) tell<PlanKnown>(std::move(*plan), "plan_unreadable", job);
+  });
 }
 
 }  // namespace regroup::agent

@@ -24,6 +24,10 @@ class Watches {
   void follow(const std::string& job);
 
  private:
+  // As an event, or as a line in the log by the name `unreadable`.
+  template <class Known, class T>
+  void tell(Result<T> value, const char* unreadable, const std::string& job);
+
   Store& store_;
   Keys keys_;
   std::function<void(Event)> post_;

@@ -95,9 +95,10 @@ class Keys {
   [[nodiscard]] std::string jobs() const { return root_ + "jobs/"; }
   [[nodiscard]] std::string job(const std::string& name) const { return jobs() + name + "/"; }
   [[nodiscard]] std::string spec(const std::string& name) const { return job(name) + "spec"; }
-  [[nodiscard]] std::string current_plan(const std::string& name) const { return job(name) + "plan/current"; }
+  [[nodiscard]] std::string plans(const std::string& name) const { return job(name) + "plan/"; }
+  [[nodiscard]] std::string current_plan(const std::string& name) const { return plans(name) + "current"; }
   [[nodiscard]] std::string plan(const std::string& name, Epoch epoch) const {
-    return job(name) + "plan/" + std::to_string(epoch.value);
+    return plans(name) + std::to_string(epoch.value);
   }
   [[nodiscard]] std::string born(const std::string& name) const { return job(name) + "born"; }
   [[nodiscard]] std::string progress(const std::string& name) const { return job(name) + "progress/"; }

@@ -6,6 +6,7 @@
 #include "cli/job/job_file.hpp"
 #include "cli/job/progress_line.hpp"
 #include "cli/job/submit.hpp"
+#include "cli/plan/plan_size.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -42,6 +43,7 @@ int submit_command(Arguments& arguments) {
   if (!file) return fail_of_file("submit", file.error());
   file->job.profile = arguments.profile;
   if (auto good = check_job(file->job); !good) return fail_of_file("submit", good.error().within("with --profile"));
+  if (auto good = check_plan_size(file->job); !good) return fail_of_file("submit", good.error());
   if (file->job.snapshots.checkpoint_dir.empty())
     file->notes.emplace_back(
         "snapshots.dir is not given: nothing is written to disk, and when all nodes are lost, so is the job");

@@ -9,7 +9,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
+#include <iterator>
+#include <vector>
 
 namespace regroup::coordinator {
 namespace {
@@ -77,8 +78,7 @@ void CoordinatorShell::run() {
     std::deque<Event> events = inbox_.wait_until(next_tick);
     if (inbox_.closed()) break;
     const auto at = std::chrono::steady_clock::now();
-    const bool ticks = at >= next_tick;
-    if (ticks) {
+    if (at >= next_tick) {
       events.emplace_back(Tick{});
       next_tick = at + options_.tick;
     }
@@ -96,16 +96,9 @@ void CoordinatorShell::run() {
     }
     {
       const LockGuard core_lock(core_mutex_);
-      for (const Event& event : events) {
-        for (const Action& action : core_.step(read_clocks(), event)) perform(action);
-      }
+      const std::vector<Event> batch(std::make_move_iterator(events.begin()), std::make_move_iterator(events.end()));
+      for (const Action& action : core_.step(read_clocks(), batch)) perform(action);
       tell_contact();
-      if (ticks) {
-        counters_.change([&, core = std::cref(core_)](auto& c) {
-          core.get().fill(c);
-          c.store_connected = connected_;
-        });
-      }
     }
   }
   election.resign();
@@ -218,6 +211,14 @@ void CoordinatorShell::log_trouble(const std::string& trouble) {
   } else if (told_trouble_.is_news(trouble, std::chrono::steady_clock::now())) {
     log::warn("etcd_trouble", {{"error", trouble}});
   }
+}
+
+metrics::CoordinatorCounters CoordinatorShell::counters() const {
+  metrics::CoordinatorCounters counters = counters_.copy();
+  const LockGuard core_lock(core_mutex_);
+  core_.fill(counters);
+  counters.store_connected = connected_;
+  return counters;
 }
 
 std::string CoordinatorShell::status_json() const {

@@ -39,8 +39,8 @@ class CoordinatorShell {
   CoordinatorShell(Store& store, CoordinatorOptions options);
   void run();   // until stop()
   void stop();  // any thread; resigns
-  // Any thread. The core's part is as of the last tick.
-  [[nodiscard]] metrics::CoordinatorCounters counters() const { return counters_.copy(); }
+  // Any thread.
+  [[nodiscard]] metrics::CoordinatorCounters counters() const;
   [[nodiscard]] std::string status_json() const;
   // Why the last pulse found no etcd, in its own words; empty: it did.
   [[nodiscard]] std::string trouble() const { return trouble_.copy(); }
@@ -58,8 +58,8 @@ class CoordinatorShell {
   mutable Mutex core_mutex_;  // held by run() for a batch of events, and by those who read the core for a page
   Coordinator core_ REGROUP_GUARDED_BY(core_mutex_);
   Guarded<metrics::CoordinatorCounters> counters_;
-  Inbox<Event> inbox_;     // closed: stopped
-  bool connected_ = true;  // as last logged
+  Inbox<Event> inbox_;                                     // closed: stopped
+  bool connected_ REGROUP_GUARDED_BY(core_mutex_) = true;  // as last logged
   Guarded<std::string> trouble_;
   Trouble told_trouble_;  // the pulse's thread
   std::atomic<bool> leads_{false}, pulse_under_way_{false};

@@ -10,6 +10,9 @@ Result<std::size_t> check_branch(const std::vector<Op>& ops) {
   std::set<std::string> puts;
   for (const Op& op : ops) {
     if (op.key.empty()) return Error{Code::kBadInput, "a transaction names an empty key"};
+    if (op.value.size() > kMaxValueBytes)
+      return Error{Code::kBadInput, "the value of " + op.key + " has " + std::to_string(op.value.size()) +
+                                        " bytes, above the limit of " + std::to_string(kMaxValueBytes)};
     bytes += op.key.size() + op.value.size();
     if (op.kind == Op::Kind::kPut && !puts.insert(op.key).second)
       return Error{Code::kBadInput, "a transaction writes " + op.key + " twice"};

@@ -81,7 +81,9 @@ Cluster::Cluster(const JobSpec& job, int workers, const Plan* plan)
     put(all, keys.assignment(record.node), to_json(AssignmentRecord{job.name}));
   }
   if (plan != nullptr) {
-    put(all, keys.current_plan(job.name), to_json(*plan));
+    const std::string text = to_json(*plan);
+    put(all, keys.plan(job.name, plan->epoch), text);
+    put(all, keys.current_plan(job.name), to_json(pointer_to(plan->epoch, text)));
     put(all, keys.progress(job.name, participant(0).worker.node),
         to_json(ProgressRecord{epoch_, Step(1), 1.0, 1.0, now.wall_ms, ProgressState::kTraining, "", ""}));
   }

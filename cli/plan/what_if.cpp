@@ -2,29 +2,15 @@
 
 #include "api/plan.hpp"
 #include "coordinator/planner/group_layout.hpp"
-#include "coordinator/planner/planner.hpp"
 #include "layout/complete_copy.hpp"
 #include "layout/units.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace regroup::cli {
 namespace {
 
 constexpr int kPlaces = 64;  // where losses are tried, at most: a plan for 16,384 workers takes 0.1 s
-
-std::vector<planning::Candidate> candidates_of(const ImaginedCluster& cluster, int first_lost, int num_lost) {
-  std::vector<planning::Candidate> candidates;
-  for (int node = 0; node < cluster.nodes; ++node) {
-    if (node >= first_lost && node < first_lost + num_lost) continue;
-    char name[32];
-    std::snprintf(name, sizeof name, "node-%05d", node);
-    for (int slot = 0; slot < cluster.workers_per_node; ++slot)
-      candidates.push_back({WorkerId{NodeId(name), 1, slot, 0}, "unix:/w", "unix:/a", name, {}, cluster.memory_bytes});
-  }
-  return candidates;
-}
 
 int longest(const JobSpec& job, const Placement& placement) {
   int waves = 0;
@@ -101,8 +87,8 @@ std::vector<int> sizes_of(const Placement& placement) {
 }
 
 Result<WhatIf> what_if(const JobSpec& job, const ImaginedCluster& cluster, int most_lost) {
-  if (cluster.nodes < 1 || cluster.workers_per_node < 1 || cluster.nodes > 16384 / cluster.workers_per_node)
-    return Error{Code::kBadInput, "nodes times workers a node must be between 1 and 16384"};
+  if (cluster.nodes < 1 || cluster.workers_per_node < 1 || cluster.nodes > kMostWorkers / cluster.workers_per_node)
+    return Error{Code::kBadInput, "nodes times workers a node must be between 1 and " + std::to_string(kMostWorkers)};
   WhatIf result;
   result.parameters = count_parameters(job.model);
   result.active_parameters = count_active_parameters(job.model);

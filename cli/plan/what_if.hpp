@@ -5,6 +5,7 @@
 #include "api/job_spec.hpp"
 #include "base/result.hpp"
 #include "base/words.hpp"
+#include "cli/plan/imagined_cluster.hpp"
 #include "coordinator/planner/memory_need.hpp"
 #include "layout/placement.hpp"
 
@@ -14,12 +15,6 @@
 #include <vector>
 
 namespace regroup::cli {
-
-struct ImaginedCluster {
-  int nodes = 1;
-  int workers_per_node = 1;
-  std::int64_t memory_bytes = 0;  // of one worker; 0: no limit
-};
 
 // Floating-point operations of forward and backward for one token, multiply and add counted apart: 6 a weight that the
 // token meets in a matrix, 12 * heads * head_dim a visible position and layer. What is computed again in the backward

@@ -7,29 +7,11 @@
 #include <variant>
 
 namespace regroup::coordinator {
-
-bool JobRecords::has_committed(Epoch epoch) const {
-  return std::any_of(progress.begin(), progress.end(),
-                     [&](const auto& said) { return said.second.value.epoch >= epoch; });
-}
-
-const Seen<LoadRecord>* JobRecords::newest_load() const {
-  const Seen<LoadRecord>* newest = nullptr;
-  for (const auto& [node, load] : loads) {
-    const ModelShape& model = spec->value.model;
-    if (static_cast<std::int64_t>(load.value.expert_load.size()) != model.num_hidden_layers * model.num_local_experts)
-      continue;
-    const auto age = [](const Seen<LoadRecord>& of) { return std::pair(of.value.epoch, of.value.step); };
-    if (newest == nullptr || age(*newest) < age(load)) newest = &load;
-  }
-  return newest;
-}
-
-void ClusterView::apply(const WatchUpdate& update, const Now& now) {
+bool ClusterView::apply(const WatchUpdate& update, const Now& now) {
   if (!update.connected) {
     connected_ = false;
     session_since_.reset();
-    return;
+    return true;
   }
   if (update.reset || !connected_) session_since_.reset();
   connected_ = true;
@@ -38,17 +20,20 @@ void ClusterView::apply(const WatchUpdate& update, const Now& now) {
     complete_ = true;
     reset_revision_ = update.revision;
   }
+  bool is_news = update.reset;
   for (const WatchEvent& event : update.events) {
     if (const auto own = written_.find(event.kv.key); own != written_.end()) {
       if (event.kv.mod_revision < own->second) continue;
       written_.erase(own);
     }
     if (event.kind == WatchEvent::Kind::kPut) {
-      put(event.kv, now);
+      is_news = put(event.kv, now) || is_news;
     } else {
       erase(event.kv.key, event.kv.mod_revision, now);
+      is_news = true;
     }
   }
+  return is_news;
 }
 
 void ClusterView::wrote(const std::vector<Op>& ops, std::int64_t revision, const Now& now) {
@@ -70,15 +55,17 @@ Span ClusterView::session(const Now& now) const {
   return std::chrono::duration_cast<Span>(now.at - *session_since_);
 }
 
-void ClusterView::put(const KeyValue& kv, const Now& now) {
+bool ClusterView::put(const KeyValue& kv, const Now& now) {
   unreadable_.erase(kv.key);
   const auto key = keys_.parse(kv.key);
-  if (!key) return;
+  if (!key) return false;
+  bool is_news = true;
   JobRecords* job = nullptr;
   if (const std::string* name = job_in(*key)) {
     job = &jobs_[*name];
     job->name = *name;
     job_keys_[*name].insert(kv.key);
+    changed_jobs_.insert(*name);
   }
   const auto read = [&](auto parse, auto take) {
     if (auto record = parse(kv.value)) {
@@ -103,14 +90,18 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
                    });
                  },
                  [&](const key::Assignment& at) { keep_in(assignments_, at.node, assignment_from_json); },
-                 [](const key::Candidate&) {},
+                 [&](const key::Candidate&) { is_news = false; },
                  [&](const key::Spec&) { put_spec(*job, kv, now); },
                  [&](const key::CurrentPlan&) {
-                   auto plan = plan_from_json(kv.value);
-                   job->plan_error = plan ? "" : plan.error().context;
-                   if (plan) keep(job->plan, std::move(*plan), kv, now);
+                   job->current = kv;
+                   read_plan(*job, now);
                  },
-                 [&](const key::PlanOfEpoch& at) { job->history[at.epoch.value] = kv.value; },
+                 [&](const key::PlanOfEpoch& at) {
+                   std::string& text = job->history[at.epoch.value];
+                   if (text == kv.value) return;
+                   text = kv.value;
+                   if (job->names(at.epoch)) read_plan(*job, now);
+                 },
                  [&](const key::Born&) {
                    auto born = born_from_json(kv.value);
                    keep(job->born, born ? std::move(*born) : BornRecord{}, kv, now);  // that it is there is what counts
@@ -119,10 +110,14 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
                  [&](const key::Progress& at) {
                    read(progress_from_json, [&](ProgressRecord record) {
                      job->in_force.hear(record, now);
+                     is_news = job->is_news(at.node, record);
                      keep(job->progress, at.node, std::move(record), kv, now);
                    });
                  },
-                 [&](const key::Load& at) { keep_in(job->loads, at.node, load_from_json); },
+                 [&](const key::Load& at) {
+                   keep_in(job->loads, at.node, load_from_json);
+                   is_news = false;
+                 },
                  [&](const key::Checkpoint&) {
                    read(checkpoint_from_json,
                         [&](CheckpointRecord record) { job->checkpoints[record.step] = std::move(record); });
@@ -131,6 +126,7 @@ void ClusterView::put(const KeyValue& kv, const Now& now) {
                  [&](const key::Status&) { keep(job->status, kv.value, kv, now); },
              },
              *key);
+  return is_news;
 }
 
 void ClusterView::put_node(const NodeId& id, const KeyValue& kv, const Now& now) {
@@ -165,6 +161,12 @@ void ClusterView::put_spec(JobRecords& job, const KeyValue& kv, const Now& now) 
   }
 }
 
+void ClusterView::read_plan(JobRecords& job, const Now& now) {
+  auto plan = current_plan(job.current->value, job.history);
+  job.plan_error = plan ? "" : plan.error().context;
+  if (plan) keep(job.plan, std::move(*plan), *job.current, now);
+}
+
 void ClusterView::erase(const std::string& text, std::int64_t revision, const Now& now) {
   unreadable_.erase(text);
   const auto key = keys_.parse(text);
@@ -173,6 +175,7 @@ void ClusterView::erase(const std::string& text, std::int64_t revision, const No
   const auto found = name != nullptr ? jobs_.find(*name) : jobs_.end();
   if (name != nullptr && found == jobs_.end()) return;
   JobRecords* job = name != nullptr ? &found->second : nullptr;
+  if (name != nullptr) changed_jobs_.insert(*name);
   std::visit(Overload{
                  [&](const key::Node& at) {
                    states_said_.erase(at.node);
@@ -191,11 +194,15 @@ void ClusterView::erase(const std::string& text, std::int64_t revision, const No
                    job->manifests_scanned = false;
                  },
                  [&](const key::CurrentPlan&) {
+                   job->current.reset();
                    job->plan.reset();
                    job->plan_error.clear();
                    job->in_force.forget_epoch();
                  },
-                 [&](const key::PlanOfEpoch& at) { job->history.erase(at.epoch.value); },
+                 [&](const key::PlanOfEpoch& at) {
+                   job->history.erase(at.epoch.value);
+                   if (job->names(at.epoch)) read_plan(*job, now);
+                 },
                  [&](const key::Born&) { job->born.reset(); },
                  [&](const key::Wish& at) { job->wishes.erase(at.id); },
                  [&](const key::Progress& at) { job->progress.erase(at.node); },

@@ -8,7 +8,7 @@
 
 #include "api/job_spec.hpp"
 #include "api/keys.hpp"
-#include "api/plan.hpp"
+#include "api/plan_pointer.hpp"
 #include "api/records.hpp"
 #include "base/now.hpp"
 #include "coordinator/core/first_sight.hpp"
@@ -23,6 +23,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace regroup::coordinator {
@@ -35,10 +36,11 @@ struct Absence {
 struct JobRecords {
   std::string name;
   std::optional<Seen<JobSpec>> spec;
-  std::string spec_error;                        // the spec is there but cannot be used
-  std::optional<Seen<Plan>> plan;                // plan/current
-  std::string plan_error;                        // plan/current is there but cannot be read: never plan over it
-  std::map<std::uint64_t, std::string> history;  // plan/<epoch>, as text
+  std::string spec_error;           // the spec is there but cannot be used
+  std::optional<KeyValue> current;  // plan/current, as etcd has it
+  std::optional<Seen<Plan>> plan;   // that it names; revisions and times are those of plan/current
+  std::string plan_error;           // plan/current is there, but its plan cannot be read: never plan over it
+  PlanTexts history;
   std::map<std::string, Seen<WishRecord>> wishes;
   std::optional<Seen<BornRecord>> born;
   std::map<Step, CheckpointRecord> checkpoints;
@@ -57,6 +59,10 @@ struct JobRecords {
   [[nodiscard]] bool is_pending() const { return plan && plan->value.when == When::kBoundary && !is_in_force(); }
   // A step was committed in this epoch or a later one.
   [[nodiscard]] bool has_committed(Epoch epoch) const;
+  // The record says more of its node than how far it has come since the last one.
+  [[nodiscard]] bool is_news(const NodeId& node, const ProgressRecord& record) const;
+  // plan/current names this epoch's plan.
+  [[nodiscard]] bool names(Epoch epoch) const;
   // The newest by epoch and step that fits the job's model; null when there is none.
   [[nodiscard]] const Seen<LoadRecord>* newest_load() const;
 };
@@ -65,7 +71,8 @@ class ClusterView {
  public:
   ClusterView(const std::string& cluster, const Timing& timing) : keys_(cluster), timing_(timing) {}
 
-  void apply(const WatchUpdate& update, const Now& now);
+  // True: it may call for a decision at once. False: no more than numbers, such as the step of a member that trains.
+  bool apply(const WatchUpdate& update, const Now& now);
   // etcd answered a request of ours: the session goes on, or starts anew when the last answer is too long ago.
   void contact(const Now& now);
   // For how long etcd has answered without a gap; zero when it does not answer now.
@@ -75,6 +82,9 @@ class ClusterView {
   void wrote(const std::vector<Op>& ops, std::int64_t revision, const Now& now);
   // The checkpoint directory was scanned; `found` is its newest complete checkpoint.
   void scanned(const std::string& job, const std::optional<CheckpointRecord>& found, const std::string& problem);
+
+  // The jobs of which a key has changed since the last call.
+  std::set<std::string> take_changed_jobs() { return std::exchange(changed_jobs_, {}); }
 
   [[nodiscard]] const NodeRecord* node(const NodeId& id) const;
   // The worker's record as its agent wrote it last, whichever life of the slot it is; null when none.
@@ -98,9 +108,10 @@ class ClusterView {
   [[nodiscard]] const std::map<std::string, std::string>& unreadable() const { return unreadable_; }  // key -> why
 
  private:
-  void put(const KeyValue& kv, const Now& now);
+  bool put(const KeyValue& kv, const Now& now);  // as apply
   void put_node(const NodeId& id, const KeyValue& kv, const Now& now);
   void put_spec(JobRecords& job, const KeyValue& kv, const Now& now);
+  static void read_plan(JobRecords& job, const Now& now);
   void erase(const std::string& text, std::int64_t revision, const Now& now);
   [[nodiscard]] Instant within_session(std::optional<Instant> since, const Now& now) const;
 
@@ -123,6 +134,7 @@ class ClusterView {
   std::map<NodeId, Seen<AssignmentRecord>> assignments_;
   std::map<std::string, JobRecords> jobs_;
   std::map<std::string, std::set<std::string>> job_keys_;  // job -> its keys; a job without any is gone
+  std::set<std::string> changed_jobs_;
   std::map<std::string, std::string> unreadable_;
   std::map<std::string, std::int64_t> written_;  // by us, and not yet brought by the watch
 };

@@ -1,37 +1,20 @@
 #include "coordinator/core/coordinator.hpp"
 
-#include "base/check.hpp"
 #include "base/overload.hpp"
-#include "coordinator/core/outcome.hpp"
-#include "coordinator/core/tidying.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace regroup::coordinator {
-namespace {
-
-constexpr std::size_t kMaxPlanBytes = 1 << 20;
-
-Compare same_mod(const std::string& key, std::int64_t revision) {
-  return {key, Compare::Target::kModRevision, revision, ""};
-}
-Compare same_create(const std::string& key, std::int64_t revision) {
-  return {key, Compare::Target::kCreateRevision, revision, ""};
-}
-Op put(const std::string& key, const std::string& value) { return {Op::Kind::kPut, key, value, 0}; }
-Op remove(const std::string& key) { return {Op::Kind::kDelete, key, "", 0}; }
-
-}  // namespace
-
 Coordinator::Coordinator(const std::string& cluster, std::string id, const Timing& timing)
     : view_(cluster, timing), id_(std::move(id)) {}
 
-std::vector<Action> Coordinator::step(const Now& now, const Event& event) {
-  take(now, event);
+std::vector<Action> Coordinator::step(const Now& now, const std::vector<Event>& events) {
+  bool is_due = false;
+  for (const Event& event : events) is_due = take(now, event) || is_due;
   std::vector<Action> actions;
-  if (!leader_ || !view_.complete()) return actions;
-  for (const auto& [name, job] : view_.jobs()) look_at_job(now, job, actions);
+  if (!is_due || !leader_ || !view_.complete()) return actions;
+  look_at_jobs(now, actions);
   assign(now, actions);
   for (const Action& action : actions) {
     if (const auto* write = std::get_if<Write>(&action)) in_flight_[write->id] = {write->key, write->then};
@@ -39,10 +22,22 @@ std::vector<Action> Coordinator::step(const Now& now, const Event& event) {
   return actions;
 }
 
-void Coordinator::take(const Now& now, const Event& event) {
+void Coordinator::look_at_jobs(const Now& now, std::vector<Action>& actions) {
+  open_jobs_.merge(view_.take_changed_jobs());
+  std::erase_if(open_jobs_, [&](const std::string& name) {
+    const auto job = view_.jobs().find(name);
+    return job == view_.jobs().end() || !look_at_job(now, job->second, actions);
+  });
+}
+
+bool Coordinator::take(const Now& now, const Event& event) {
+  bool is_due = true;
   std::visit(Overload{
-                 [&](const StoreUpdate& e) { view_.apply(e.update, now); },
-                 [&](const EtcdContact&) { view_.contact(now); },
+                 [&](const StoreUpdate& e) { is_due = view_.apply(e.update, now); },
+                 [&](const EtcdContact&) {
+                   view_.contact(now);
+                   is_due = false;
+                 },
                  [&](const LeadershipGained& e) {
                    leader_ = e;
                    in_flight_.clear();
@@ -50,6 +45,7 @@ void Coordinator::take(const Now& now, const Event& event) {
                    not_before_.clear();
                    memories_.clear();
                    next_scan_.clear();
+                   for (const auto& [name, job] : view_.jobs()) open_jobs_.insert(name);
                  },
                  [&](const LeadershipLost&) { leader_.reset(); },
                  [&](const WriteFinished& e) { finished(now, e); },
@@ -60,6 +56,7 @@ void Coordinator::take(const Now& now, const Event& event) {
                  [](const Tick&) {},
              },
              event);
+  return is_due;
 }
 
 void Coordinator::finished(const Now& now, const WriteFinished& done) {
@@ -75,30 +72,9 @@ void Coordinator::finished(const Now& now, const WriteFinished& done) {
   }
 }
 
-bool Coordinator::busy(const Now& now, const std::string& key) const {
-  const auto wait = not_before_.find(key);
-  if (wait != not_before_.end() && now.at < wait->second) return true;
-  return keys_in_flight_.contains(key);
-}
-
-Write& Coordinator::start(Write::Kind kind, const std::string& job, const std::string& key,
-                          std::vector<Action>& actions) {
-  CHECK(leader_.has_value(), "a write without leadership:", key);
-  CHECK(keys_in_flight_.insert(key).second, "two writes under way of", key);
-  Write write;
-  write.kind = kind;
-  write.id = next_id_++;
-  write.job = job;
-  write.key = key;
-  write.when.push_back(same_create(leader_->key, leader_->create_revision));
-  in_flight_[write.id] = {key, {}};
-  actions.emplace_back(std::move(write));
-  return std::get<Write>(actions.back());
-}
-
-void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
-  if (!job.spec) return;
-  tidy(now, job, actions);
+bool Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
+  if (!job.spec) return false;
+  const bool tidies = tidy(now, job, actions);
   JobStatus status{JobState::kUnknown, "", job.plan ? job.plan->value.epoch : Epoch{}, {}, {}, id_};
   if (job.plan) {
     for (const Participant& member : job.plan->value.members) status.members.push_back(to_string(member.worker));
@@ -108,14 +84,21 @@ void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector
       status.state = outcome->state;
       status.reason = outcome->reason;
     }
-    return put_status(now, job, status, actions);
+    return put_status(now, job, status, actions) || tidies;
   }
+  look_at_open_job(now, job, std::move(status), actions);
+  return true;
+}
+
+void Coordinator::look_at_open_job(const Now& now, const JobRecords& job, JobStatus status,
+                                   std::vector<Action>& actions) {
   if (put_outcome(now, job, JobState::kUnknown, actions)) return;
   if (!job.spec_error.empty() || !job.plan_error.empty()) {
     status.state = JobState::kWaiting;
     status.reason = job.spec_error.empty() ? "the current plan cannot be read: " + job.plan_error
                                            : "the job is refused: " + job.spec_error;
-    return put_status(now, job, status, actions);
+    put_status(now, job, status, actions);
+    return;
   }
   if (!job.manifests_scanned && (!next_scan_.contains(job.name) || now.at >= next_scan_[job.name])) {
     next_scan_[job.name] = Instant::max();
@@ -128,121 +111,18 @@ void Coordinator::look_at_job(const Now& now, const JobRecords& job, std::vector
   end_workers(now, job, decision.ends, actions);
   status.state = decision.state;
   status.reason = decision.reason;
-  if (decision.plan && !publish(*decision.plan, job, actions)) {
-    status.state = JobState::kWaiting;
-    status.reason = "the plan would have more than 1 MiB, which etcd does not take: fewer workers or experts (" +
-                    decision.plan->reason + ")";
+  if (decision.plan) {
+    const std::string text = to_json(*decision.plan);
+    if (text.size() <= kMaxPlanBytes) {
+      publish(*decision.plan, text, job, actions);
+    } else {
+      status.state = JobState::kWaiting;
+      status.reason = "the plan would have " + std::to_string(text.size()) + " bytes, and may have at most " +
+                      std::to_string(kMaxPlanBytes) + ": fewer workers or experts (" + decision.plan->reason + ")";
+    }
   }
   status.notes = decision.notes;
   put_status(now, job, status, actions);
-}
-
-bool Coordinator::publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions) {
-  const Keys& keys = view_.keys();
-  const std::string current = keys.current_plan(job.name);
-  std::string text = to_json(plan);
-  if (text.size() > kMaxPlanBytes) return false;
-  const Epoch before = job.plan ? job.plan->value.epoch : Epoch{};
-  CHECK(before < plan.epoch && plan.parent == before, "plan", plan.epoch.value, "with parent", plan.parent.value,
-        "after plan", before.value);
-  Write& write = start(Write::Kind::kPublishPlan, job.name, current, actions);
-  write.when.push_back(same_mod(current, job.plan ? job.plan->mod_revision : 0));
-  write.when.push_back(same_create(keys.spec(job.name), job.spec->create_revision));
-  write.when.push_back(same_create(keys.outcome(job.name), 0));
-  write.then.push_back(put(current, text));
-  write.then.push_back(put(keys.plan(job.name, plan.epoch), text));
-  // A plan that may begin from initial weights must not pass the news that there is something to lose.
-  if (plan.origin == Origin::kFresh) write.when.push_back(same_create(keys.born(job.name), 0));
-  write.value = text;
-  write.reason = plan.reason;
-  write.plan = plan;
-  return true;
-}
-
-void Coordinator::end_workers(const Now& now, const JobRecords& job, const std::vector<WorkerId>& workers,
-                              std::vector<Action>& actions) {
-  for (const WorkerId& worker : workers) {
-    const std::string key = view_.keys().assignment(worker.node);
-    const auto known = view_.assignments().find(worker.node);
-    if (known == view_.assignments().end() || known->second.value.ends == worker || busy(now, key)) continue;
-    Write& write = start(Write::Kind::kEnd, job.name, key, actions);
-    write.when.push_back(same_mod(key, known->second.mod_revision));
-    write.when.push_back(same_mod(view_.keys().current_plan(job.name), job.plan->mod_revision));
-    write.value = to_json(AssignmentRecord{job.name, worker, job.plan->value.epoch});
-    write.then.push_back(put(key, write.value));
-    write.reason = "no plan can go on without " + to_string(worker) + ", which is lost: its agent shall replace it";
-  }
-}
-
-// From here on nobody starts this job from initial weights again: every vote of a committed step said that a complete
-// snapshot is in safety, or there is a checkpoint.
-void Coordinator::put_born(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
-  const bool safe = std::any_of(job.progress.begin(), job.progress.end(),
-                                [](const auto& progress) { return progress.second.value.safe >= Step(0); });
-  const std::string key = view_.keys().born(job.name);
-  if (job.born || !job.plan || (!safe && job.checkpoints.empty()) || busy(now, key)) return;
-  Write& write = start(Write::Kind::kBorn, job.name, key, actions);
-  write.when.push_back(same_create(key, 0));
-  write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
-  write.value = to_json(BornRecord{job.plan->value.epoch});
-  write.then.push_back(put(key, write.value));
-  write.reason = "state of the job is in safety: from now on it never starts from initial weights";
-}
-
-void Coordinator::put_status(const Now& now, const JobRecords& job, const JobStatus& status,
-                             std::vector<Action>& actions) {
-  statuses_[job.name] = status;
-  const std::string key = view_.keys().status(job.name);
-  const std::string text = to_json(status);
-  if ((job.status && job.status->value == text) || busy(now, key)) return;
-  Write& write = start(Write::Kind::kStatus, job.name, key, actions);
-  write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
-  write.then.push_back(put(key, text));
-  write.value = text;
-  write.reason = to_string(status.state) + ": " + status.reason;
-}
-
-bool Coordinator::put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions,
-                              const std::string& failure) {
-  const auto outcome = outcome_of(view_, job, state, now, failure);
-  if (!outcome) return false;
-  const std::string key = view_.keys().outcome(job.name);
-  if (busy(now, key)) return true;
-  Write& write = start(Write::Kind::kOutcome, job.name, key, actions);
-  write.when.push_back(same_create(key, 0));
-  write.when.push_back(same_create(view_.keys().spec(job.name), job.spec->create_revision));
-  write.value = to_json(*outcome);
-  write.then.push_back(put(key, write.value));
-  write.reason = to_string(outcome->state) + ": " + outcome->reason;
-  return true;
-}
-
-void Coordinator::tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions) {
-  for (const Removal& removal : removals(view_, job)) {
-    const std::string& key = removal.keys.front();
-    if (busy(now, key)) continue;
-    Write& write = start(Write::Kind::kRemove, job.name, key, actions);
-    if (removal.mod_revision) write.when.push_back(same_mod(key, *removal.mod_revision));
-    for (const std::string& gone : removal.keys) write.then.push_back(remove(gone));
-    write.reason = removal.reason;
-  }
-}
-
-void Coordinator::assign(const Now& now, std::vector<Action>& actions) {
-  for (const AssignmentChange& change : assign_nodes(view_, now)) {
-    const std::string key = view_.keys().assignment(change.node);
-    if (busy(now, key)) continue;
-    const auto known = view_.assignments().find(change.node);
-    Write& write = start(change.job.empty() ? Write::Kind::kUnassign : Write::Kind::kAssign, change.job, key, actions);
-    write.when.push_back(same_mod(key, known == view_.assignments().end() ? 0 : known->second.mod_revision));
-    if (change.job.empty()) {
-      write.then.push_back(remove(key));
-    } else {
-      write.value = to_json(AssignmentRecord{change.job});
-      write.then.push_back(put(key, write.value));
-    }
-    write.reason = change.reason;
-  }
 }
 
 void Coordinator::fill(metrics::CoordinatorCounters& counters) const {

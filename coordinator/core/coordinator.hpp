@@ -1,4 +1,8 @@
-// coordinator.hpp: the coordinator's core: step(now, event) -> actions. Pure.
+// coordinator.hpp: the coordinator's core: step(now, events) -> actions. Pure.
+//
+// All events are taken in first, then one look is taken at each job that is not over, and at one that is over until its
+// status is written and nothing of it is left to tidy. What only counts up, such as the steps of members that train,
+// waits for the next tick's look.
 //
 // It owns no truth: all that it knows is a view of etcd and which writes are under way. So it can be lost at any
 // moment, and another one goes on from what etcd says.
@@ -76,10 +80,12 @@ class Coordinator {
  public:
   Coordinator(const std::string& cluster, std::string id, const Timing& timing = {});
 
-  [[nodiscard]] std::vector<Action> step(const Now& now, const Event& event);
+  [[nodiscard]] std::vector<Action> step(const Now& now, const std::vector<Event>& events);
 
   [[nodiscard]] const ClusterView& view() const { return view_; }
   [[nodiscard]] bool leads() const { return leader_.has_value(); }
+  // Those that are looked at; the others are over, and nothing of them is left to do.
+  [[nodiscard]] const std::set<std::string>& open_jobs() const { return open_jobs_; }
   // What was last decided about each job, for status pages.
   [[nodiscard]] const std::map<std::string, JobStatus>& statuses() const { return statuses_; }
   // Fills in what the core knows: leadership, nodes, and of each job its plan and state. Jobs that are gone are
@@ -92,11 +98,15 @@ class Coordinator {
     std::vector<Op> then;  // applied to the view when done
   };
 
-  void take(const Now& now, const Event& event);
+  bool take(const Now& now, const Event& event);  // true: a look is due
   void finished(const Now& now, const WriteFinished& done);
-  void look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions);
-  bool publish(const Plan& plan, const JobRecords& job, std::vector<Action>& actions);  // false: too large for etcd
-  void put_status(const Now& now, const JobRecords& job, const JobStatus& status, std::vector<Action>& actions);
+  void look_at_jobs(const Now& now, std::vector<Action>& actions);
+  // False: there is no need of another look until a key of it changes.
+  bool look_at_job(const Now& now, const JobRecords& job, std::vector<Action>& actions);
+  void look_at_open_job(const Now& now, const JobRecords& job, JobStatus status, std::vector<Action>& actions);
+  void publish(const Plan& plan, const std::string& text, const JobRecords& job, std::vector<Action>& actions);
+  bool put_status(const Now& now, const JobRecords& job, const JobStatus& status,
+                  std::vector<Action>& actions);  // false: it is written
   // True when the job is over, or about to be. `state`: of the decision just made; unknown before there is one.
   // `failure`: why the job cannot go on; empty: it can.
   bool put_outcome(const Now& now, const JobRecords& job, JobState state, std::vector<Action>& actions,
@@ -104,7 +114,7 @@ class Coordinator {
   void end_workers(const Now& now, const JobRecords& job, const std::vector<WorkerId>& workers,
                    std::vector<Action>& actions);
   void put_born(const Now& now, const JobRecords& job, std::vector<Action>& actions);
-  void tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);
+  bool tidy(const Now& now, const JobRecords& job, std::vector<Action>& actions);  // false: nothing is to be removed
   void assign(const Now& now, std::vector<Action>& actions);
   [[nodiscard]] bool busy(const Now& now, const std::string& key) const;
   Write& start(Write::Kind kind, const std::string& job, const std::string& key, std::vector<Action>& actions);
@@ -116,6 +126,7 @@ class Coordinator {
   std::map<std::uint64_t, InFlight> in_flight_;
   std::set<std::string> keys_in_flight_;       // of those: at most one write of a key at a time
   std::map<std::string, Instant> not_before_;  // key -> after a refused or failed write
+  std::set<std::string> open_jobs_;            // to be looked at
   std::map<std::string, JobMemory> memories_;
   std::map<std::string, JobStatus> statuses_;
   std::map<std::string, Instant> next_scan_;  // job -> not before; max while one is under way

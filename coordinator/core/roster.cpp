@@ -171,8 +171,8 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
   return changes;
 }
 
-std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords& job) {
-  std::vector<std::string> spent;
+std::map<std::string, std::int64_t> spent_wishes(const JobRecords& job) {
+  std::map<std::string, std::int64_t> spent;
   for (const auto& [id, wish] : job.wishes) {
     const WishRecord& record = wish.value;
     bool done = job.outcome.has_value();
@@ -181,7 +181,7 @@ std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords&
     } else if (!record.kind) {
       done = true;  // a word nobody knows
     }
-    if (done) spent.push_back(view.keys().wish(job.name, id));
+    if (done) spent[id] = wish.mod_revision;
   }
   return spent;
 }

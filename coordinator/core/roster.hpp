@@ -7,6 +7,7 @@
 #include "api/words.hpp"
 #include "coordinator/core/cluster_view.hpp"
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -46,7 +47,7 @@ struct AssignmentChange {
 // min_nodes of them: otherwise two jobs could each hold too few and both wait.
 std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now);
 
-// Keys of wishes to remove: they are done, or a later wish says otherwise.
-std::vector<std::string> spent_wishes(const ClusterView& view, const JobRecords& job);
+// Wishes to remove, with their mod revisions: they are done, or a later wish says otherwise.
+std::map<std::string, std::int64_t> spent_wishes(const JobRecords& job);
 
 }  // namespace regroup::coordinator

@@ -1,5 +1,6 @@
 // `regroup plan` on imagined clusters: published figures of real models, conservation, and what a loss costs.
 #include "cli/job/job_file.hpp"
+#include "cli/plan/plan_size.hpp"
 #include "cli/plan/what_if_text.hpp"
 #include "layout/compute_form.hpp"
 #include "layout/units.hpp"
@@ -28,6 +29,23 @@ TEST(WhatIf, says_the_published_sizes_of_real_models) {
   const WhatIf large = what_if(example("mixtral-8x22b"), {16, 8, 0}, 0).value();
   EXPECT_NEAR(static_cast<double>(large.parameters), 140.6e9, 0.1e9);
   EXPECT_NEAR(static_cast<double>(large.active_parameters), 39.1e9, 0.1e9);
+}
+
+TEST(PlanSize, a_job_whose_plan_for_max_nodes_is_too_large_is_refused_with_both_numbers) {
+  JobSpec job = example("mixtral-8x7b");
+  EXPECT_TRUE(check_plan_size(job));
+  job.elastic.max_nodes = 16384;
+  const auto refused = check_plan_size(job);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kBadInput);
+  EXPECT_NE(refused.error().context.find("elastic.max_nodes (16384) nodes would have "), std::string::npos);
+  EXPECT_NE(refused.error().context.find("at most 1048576"), std::string::npos);
+}
+
+TEST(PlanSize, a_job_that_nobody_can_place_is_not_judged) {
+  JobSpec job = example("mixtral-8x7b");
+  job.elastic.worker_memory_bytes = 1;
+  EXPECT_TRUE(check_plan_size(job));
 }
 
 TEST(WhatIf, counts_work_as_the_field_does) {

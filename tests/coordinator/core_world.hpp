@@ -204,7 +204,7 @@ class CoreWorld {
   };
 
   void feed(Seat& seat, const Event& event) {
-    for (Action& action : seat.core->step(now, event)) {
+    for (Action& action : seat.core->step(now, {event})) {
       if (const auto* scan = std::get_if<ScanCheckpoints>(&action)) {
         feed(seat, CheckpointsScanned{scan->job, {}, ""});
         continue;

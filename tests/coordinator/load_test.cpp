@@ -261,6 +261,7 @@ TEST(ByLoad, loads_of_agents_that_are_no_longer_rank_0s_are_removed) {
   CoreWorld w;
   train_unevenly(w, kEven);
   put_load(w, kEven, 50, "node-1");
+  w.advance(50);
   EXPECT_EQ(w.etcd.get(w.keys.load("job", NodeId("node-0"))), nullptr);
   EXPECT_NE(w.etcd.get(w.keys.load("job", NodeId("node-1"))), nullptr);
 }

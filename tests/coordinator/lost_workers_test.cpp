@@ -238,7 +238,7 @@ TEST(LostWorkers, a_cut_watch_ends_the_session_as_well) {
   CoreWorld w;
   w.start();
   w.train_on(3);
-  (void)w.core().step(w.now, StoreUpdate{WatchUpdate{false, false, 0, {}}});
+  (void)w.core().step(w.now, {StoreUpdate{WatchUpdate{false, false, 0, {}}}});
   w.vanish("node-2");  // reconnects, with the news
   w.advance(3900);
   EXPECT_EQ(w.plans.size(), 1U);

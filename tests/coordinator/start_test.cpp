@@ -19,7 +19,9 @@ TEST(Start, a_free_node_is_assigned_and_the_first_plan_is_fresh) {
   EXPECT_EQ(w.plan().epoch, Epoch(1));
   EXPECT_EQ(w.plan().cause, Cause::kStart);
   EXPECT_EQ(w.etcd.get(w.keys.born("job")), nullptr);  // nothing can be lost yet
-  EXPECT_EQ(w.etcd.get(w.keys.current_plan("job"))->value, w.etcd.get(w.keys.plan("job", Epoch(1)))->value);
+  const std::string& text = w.etcd.get(w.keys.plan("job", Epoch(1)))->value;
+  EXPECT_EQ(w.etcd.get(w.keys.current_plan("job"))->value, to_json(pointer_to(Epoch(1), text)));
+  EXPECT_EQ(*plan_from_json(text), w.plan());
   EXPECT_TRUE(check_plan(w.plan(), tiny_job()).empty());
 }
 

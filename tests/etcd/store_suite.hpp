@@ -138,7 +138,12 @@ TYPED_TEST_P(StoreSuite, what_etcd_refuses_is_refused) {
   };
   EXPECT_EQ(code({{Op::Kind::kPut, "/a", "1", 0}, {Op::Kind::kPut, "/a", "2", 0}}), Code::kBadInput);
   EXPECT_EQ(code({{Op::Kind::kPut, "", "1", 0}}), Code::kBadInput);
-  EXPECT_EQ(code({{Op::Kind::kPut, "/a", std::string(1100 * 1024, 'x'), 0}}), Code::kBadInput);
+  const std::string largest(1024 * 1024, 'x');
+  EXPECT_EQ(code({{Op::Kind::kPut, "/a", largest + "x", 0}}), Code::kBadInput);
+  EXPECT_EQ(code({{Op::Kind::kPut, "/a", largest, 0}, {Op::Kind::kPut, "/b", largest, 0}}), Code::kBadInput);
+  const auto one =
+      this->store_.txn({}, {{Op::Kind::kPut, "/l/1", largest, 0}, {Op::Kind::kPut, "/l/0", "names it", 0}});
+  EXPECT_TRUE(one) << to_string(one.error());
   std::vector<Op> many;
   for (int i = 0; i < 129; ++i) many.push_back({Op::Kind::kPut, "/m" + std::to_string(i), "", 0});
   EXPECT_EQ(code(many), Code::kBadInput);
