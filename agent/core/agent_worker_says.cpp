@@ -8,6 +8,9 @@ namespace regroup::agent {
 namespace {
 
 constexpr int kSpareAfterCommits = 2;
+// A worker that dies right after each of its first commits costs the others a regroup every time: it backs off.
+constexpr int kForgivenAfterCommits = 100;
+constexpr Span kForgivenAfter{60'000};
 
 }  // namespace
 
@@ -56,10 +59,12 @@ void Agent::said(Slot& slot, const Suspects& message) {
 
 void Agent::said(Slot& slot, const Committed& message) {
   const CommitReport& report = message.report;
-  slot.failures = 0;
   slot.weights_doubted = false;
+  if (slot.commits == 0) slot.first_commit = now_.at;
+  ++slot.commits;
+  if (slot.commits >= kForgivenAfterCommits || now_.at - slot.first_commit >= kForgivenAfter) slot.failures = 0;
   // Not during the first steps, in which everybody waits for a core.
-  if (++slot.commits >= kSpareAfterCommits && facts_.keeps_spare && !has_spare_) {
+  if (slot.commits >= kSpareAfterCommits && facts_.keeps_spare && !has_spare_) {
     has_spare_ = true;
     act(KeepSpare{});
   }

@@ -17,11 +17,12 @@ struct Slot {
   WorkerRecord worker;             // of the running one; of the last one while it is shown as failed
   bool asked_to_end = false;       // by us: its end is no failure
   std::optional<Instant> kill_at;  // was asked to stop
-  int failures = 0;                // in a row, without a committed step between them
+  int failures = 0;                // since one of its workers trained for long enough
   Instant not_before{};            // of the next start
   bool storage_proven = false;     // a worker of this job was ready here
   bool weights_doubted = false;    // a worker said that it cannot start, and none has committed since
   int commits = 0;                 // since its start
+  Instant first_commit{};          // of these
   Epoch part_of;                   // newest plan that counts on this worker
   Epoch dialled;                   // newest plan whose members it was told to connect to ahead of its own
 
