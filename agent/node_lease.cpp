@@ -69,7 +69,7 @@ bool NodeLease::have_lease() {
     wake_();
   });
   if (!granted) {
-    log::warn("lease_not_granted", {{"error", to_string(granted.error())}});
+    log::warn_often("lease_not_granted", {{"error", to_string(granted.error())}});
     set_trouble(granted.error().context);
     return false;
   }
@@ -116,7 +116,7 @@ bool NodeLease::claim(const std::string& node_record) {
   }
   set_trouble(taken.error().context);
   if (holder.empty()) {
-    log::warn("not_registered", {{"error", to_string(taken.error())}});
+    log::warn_often("not_registered", {{"error", to_string(taken.error())}});
     return false;
   }
   const auto now = std::chrono::steady_clock::now();

@@ -122,7 +122,7 @@ bool RecordWriter::write_some() {
   if (ops.empty()) return true;
   const auto done = store_.txn({}, ops);
   if (done) return true;
-  log::warn("record_not_written", {{"keys", ops.size()}, {"error", to_string(done.error())}});
+  log::warn_often("record_not_written", {{"keys", ops.size()}, {"error", to_string(done.error())}});
   // Again; what is newer by now stays.
   const LockGuard lock(mutex_);
   leased_news_.merge(leased);

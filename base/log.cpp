@@ -1,5 +1,9 @@
 #include "base/log.hpp"
 
+#include "base/guarded.hpp"
+#include "base/now.hpp"
+#include "base/repeats.hpp"
+
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -47,6 +51,26 @@ spdlog::logger* logger() {
   return spdlog::default_logger_raw();
 }
 
+std::string line_of(std::string_view event, std::initializer_list<Field> fields) {
+  std::string line = "event=" + std::string(event);
+  for (const Field& field : fields) {
+    line += ' ';
+    line += field.key;
+    line += '=';
+    std::visit(
+        [&](const auto& value) {
+          using T = std::decay_t<decltype(value)>;
+          if constexpr (std::is_same_v<T, std::string>) {
+            append_text(line, value);
+          } else {
+            line += fmt::format("{}", value);
+          }
+        },
+        field.value);
+  }
+  return line;
+}
+
 }  // namespace
 
 Level level_of(std::string_view word) {
@@ -72,22 +96,17 @@ void start(std::string_view program, Level least, const std::string& path) {
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
   spdlog::logger* const out = logger();
   if (out == nullptr || !out->should_log(spd(level))) return;
-  std::string line = "event=" + std::string(event);
-  for (const Field& field : fields) {
-    line += ' ';
-    line += field.key;
-    line += '=';
-    std::visit(
-        [&](const auto& value) {
-          using T = std::decay_t<decltype(value)>;
-          if constexpr (std::is_same_v<T, std::string>) {
-            append_text(line, value);
-          } else {
-            line += fmt::format("{}", value);
-          }
-        },
-        field.value);
-  }
+  out->log(spd(level), line_of(event, fields));
+}
+
+void write_often(Level level, std::string_view event, std::initializer_list<Field> fields) {
+  spdlog::logger* const out = logger();
+  if (out == nullptr || !out->should_log(spd(level))) return;
+  static Guarded<Repeats> repeats;
+  std::string line = line_of(event, fields);
+  const auto times = repeats.change([&](Repeats& of) { return of.times(line, Clock::now()); });
+  if (!times) return;
+  if (*times > 1) line += fmt::format(" times={}", *times);
   out->log(spd(level), line);
 }
 

@@ -38,6 +38,8 @@ struct Field {
 void start(std::string_view program, Level least = Level::kInfo, const std::string& path = {});
 
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
+// What may come many times a second: the same line at most once in ten seconds, then with `times`, how often since.
+void write_often(Level level, std::string_view event, std::initializer_list<Field> fields);
 inline void debug(std::string_view event, std::initializer_list<Field> fields = {}) {
   write(Level::kDebug, event, fields);
 }
@@ -46,6 +48,12 @@ inline void info(std::string_view event, std::initializer_list<Field> fields = {
 }
 inline void warn(std::string_view event, std::initializer_list<Field> fields = {}) {
   write(Level::kWarn, event, fields);
+}
+inline void info_often(std::string_view event, std::initializer_list<Field> fields) {
+  write_often(Level::kInfo, event, fields);
+}
+inline void warn_often(std::string_view event, std::initializer_list<Field> fields) {
+  write_often(Level::kWarn, event, fields);
 }
 inline void error(std::string_view event, std::initializer_list<Field> fields = {}) {
   write(Level::kError, event, fields);

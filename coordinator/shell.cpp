@@ -137,7 +137,8 @@ void CoordinatorShell::transact(const Write& write) {
     finished = read_back(write);
   } else {
     finished.outcome = WriteOutcome::kFailed;
-    log::warn("write_failed", {{"what", word_of(write.kind)}, {"key", write.key}, {"error", to_string(done.error())}});
+    log::warn_often("write_failed",
+                    {{"what", word_of(write.kind)}, {"key", write.key}, {"error", to_string(done.error())}});
   }
   counters_.change([&](auto& c) {
     c.store_errors += finished.outcome == WriteOutcome::kFailed ? 1 : 0;
@@ -168,7 +169,7 @@ WriteFinished CoordinatorShell::read_back(const Write& write) {
     }
     if (found.error().code == Code::kNotFound)
       return {write.id, removes ? WriteOutcome::kDone : WriteOutcome::kRefused, 0};
-    log::warn("outcome_unknown", {{"key", write.key}, {"error", to_string(found.error())}});
+    log::warn_often("outcome_unknown", {{"key", write.key}, {"error", to_string(found.error())}});
     if (inbox_.wait_closed(options_.timing.retry)) break;
   }
   return {write.id, WriteOutcome::kFailed, 0};

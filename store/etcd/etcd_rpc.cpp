@@ -47,8 +47,8 @@ class GrpcEtcdRpc : public EtcdRpc {
     if (num_endpoints() == 1) return;
     int expected = endpoint;
     if (favourite_.compare_exchange_strong(expected, (endpoint + 1) % num_endpoints()))
-      log::warn("etcd_endpoint_failed",
-                {{"endpoint", name(endpoint)}, {"next", name((endpoint + 1) % num_endpoints())}});
+      log::warn_often("etcd_endpoint_failed",
+                      {{"endpoint", name(endpoint)}, {"next", name((endpoint + 1) % num_endpoints())}});
     cancel_streams(*registry_, endpoint);
   }
 

@@ -176,9 +176,9 @@ class Follower {
     }
     if (stopped()) return End::kCut;
     if (steady_clock::now() >= repair_at) return End::kRepair;
-    log::info("etcd_watch_cut", {{"prefix", prefix_},
-                                 {"endpoint", rpc_->name(endpoint)},
-                                 {"reason", reply.canceled ? reply.cancel_reason : stream.reason()}});
+    log::info_often("etcd_watch_cut", {{"prefix", prefix_},
+                                       {"endpoint", rpc_->name(endpoint)},
+                                       {"reason", reply.canceled ? reply.cancel_reason : stream.reason()}});
     rpc_->failed(endpoint);
     return End::kCut;
   }

@@ -134,7 +134,7 @@ void LeaseRenewal::run_writer() {
       reader.join();
     }
     if (blame) {
-      log::info("etcd_lease_stream_replaced", {{"endpoint", rpc->name(*endpoint)}});
+      log::info_often("etcd_lease_stream_replaced", {{"endpoint", rpc->name(*endpoint)}});
       rpc->failed(*endpoint);
     }
     lock.lock();
