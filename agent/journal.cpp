@@ -4,9 +4,7 @@
 #include "base/log.hpp"
 #include "base/now.hpp"
 
-#include <fcntl.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -16,6 +14,8 @@ namespace regroup::agent {
 
 using nlohmann::ordered_json;
 
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+
 struct Journal::Line {
   ordered_json fields;
   Line(JournalEvent event) : fields{{"event", to_string(event)}} {}
@@ -23,18 +23,13 @@ struct Journal::Line {
   ordered_json& operator[](const char* key) { return fields[key]; }
 };
 
-Journal::Journal(const std::string& path, NodeId node)
-    : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), node_(std::move(node)) {}
-
-Journal::~Journal() {
-  if (fd_ >= 0) ::close(fd_);
-}
+Journal::Journal(const std::string& path, NodeId node) : file_(path, kMostBytes), node_(std::move(node)) {}
 
 void Journal::write(const Line& line) {
   ordered_json whole = {{"at_ms", wall_ms()}, {"node", node_.value}};
   whole.update(line.fields);
   const std::string text = whole.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-  if (fd_ >= 0 && ::write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size())) return;
+  if (file_.append(text)) return;
   if (!complained_) log::warn("journal_not_written", {{"error", std::strerror(errno)}});
   complained_ = true;
 }

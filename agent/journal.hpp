@@ -1,10 +1,11 @@
 // journal.hpp: what happened on this node, one JSON object a line in DIR/journal.jsonl: for people, `regroup local` and
-// the benchmarks. Appended whole, never rewritten. Any thread.
+// the benchmarks. Appended whole, never rewritten; at 64 MiB it becomes journal.jsonl.1. Any thread.
 //
 // Every line has at_ms (wall clock), node and event; the reader is cli/local/journal_reader.hpp. A journal that cannot
 // be written goes to the log once; nothing else stops.
 #pragma once
 
+#include "agent/rotating_file.hpp"
 #include "api/keeper_reports.hpp"
 #include "api/worker_protocol.hpp"
 
@@ -16,9 +17,6 @@ namespace regroup::agent {
 class Journal {
  public:
   Journal(const std::string& path, NodeId node);
-  ~Journal();
-  Journal(const Journal&) = delete;
-  Journal& operator=(const Journal&) = delete;
 
   void plan(const Plan& plan);
   void refused(const std::string& text);
@@ -34,7 +32,7 @@ class Journal {
   struct Line;
   struct Said;
   void write(const Line& line);
-  int fd_;
+  RotatingFile file_;
   NodeId node_;
   std::atomic<bool> complained_{false};
 };

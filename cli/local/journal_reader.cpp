@@ -99,21 +99,27 @@ FileTail::FileTail(FileTail&& other) noexcept
       fd_(std::exchange(other.fd_, -1)),
       offset_(other.offset_) {}
 
-bool FileTail::open() {
-  struct stat now {};
-  if (fd_ >= 0 && ::fstat(fd_, &now) == 0 && now.st_nlink > 0) return true;
-  if (fd_ >= 0) {
-    ::close(fd_);
-    offset_ = 0;
-    rest_.clear();
-  }
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  return fd_ >= 0;
+bool FileTail::another_one_is_there() const {
+  struct stat ours {
+  }, there{};
+  return ::stat(path_.c_str(), &there) == 0 &&
+         (fd_ < 0 || ::fstat(fd_, &ours) != 0 || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev);
 }
 
 std::vector<std::string> FileTail::read_new_lines() {
   std::vector<std::string> lines;
-  if (!open()) return lines;
+  const bool another = another_one_is_there();  // looked at first: then nobody writes to ours any more
+  if (fd_ >= 0) read_rest(lines);
+  if (!another) return lines;
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  offset_ = 0;
+  rest_.clear();
+  if (fd_ >= 0) read_rest(lines);
+  return lines;
+}
+
+void FileTail::read_rest(std::vector<std::string>& lines) {
   char buffer[1 << 16];
   for (;;) {
     const ssize_t n = ::pread(fd_, buffer, sizeof buffer, offset_);
@@ -127,7 +133,6 @@ std::vector<std::string> FileTail::read_new_lines() {
     begin = end + 1;
   }
   rest_.erase(0, begin);
-  return lines;
 }
 
 void Journals::follow(const std::string& path) {

@@ -51,7 +51,7 @@ struct JournalLine {
 // nothing for what is not such a line, or of an event that is not known here.
 std::optional<JournalLine> parse_journal_line(const std::string& line);
 
-// Follows one file that may not exist yet, or is made anew; gives whole lines only.
+// Follows one file that may not exist yet, or is made anew, or renamed and begun again; gives whole lines only.
 class FileTail {
  public:
   explicit FileTail(std::string path) : path_(std::move(path)) {}
@@ -61,7 +61,8 @@ class FileTail {
   std::vector<std::string> read_new_lines();
 
  private:
-  bool open();
+  [[nodiscard]] bool another_one_is_there() const;
+  void read_rest(std::vector<std::string>& lines);
 
   std::string path_, rest_;
   int fd_ = -1;

@@ -63,6 +63,19 @@ TEST(FileTail, gives_whole_lines_only_and_waits_for_a_file_that_is_not_there) {
   std::remove(path.c_str());
 }
 
+TEST(FileTail, reads_a_file_to_its_end_that_was_renamed_and_then_the_one_in_its_place) {
+  const std::string path = testing::TempDir() + "tail-renamed.jsonl";
+  std::ofstream out(path);
+  out << "one\n" << std::flush;
+  FileTail tail(path);
+  EXPECT_EQ(tail.read_new_lines(), std::vector<std::string>{"one"});
+  out << "two\n" << std::flush;
+  std::rename(path.c_str(), (path + ".1").c_str());
+  std::ofstream(path) << "three\n";
+  EXPECT_EQ(tail.read_new_lines(), (std::vector<std::string>{"two", "three"}));
+  for (const std::string& gone : {path, path + ".1"}) std::remove(gone.c_str());
+}
+
 TEST(FileTail, begins_anew_with_a_file_that_is_made_anew) {
   const std::string path = testing::TempDir() + "tail-anew.jsonl";
   std::ofstream(path) << "of the first, which is long\n";
