@@ -89,7 +89,8 @@ SnapshotKeeper::SnapshotKeeper(const KeeperOptions& options, KeeperEvents events
 
 Result<std::unique_ptr<SnapshotKeeper>> SnapshotKeeper::start(const KeeperOptions& options, KeeperEvents events) {
   std::unique_ptr<SnapshotKeeper> keeper(new SnapshotKeeper(options, std::move(events)));
-  auto server = PeerServer::start(options.listen, options.idle, [k = keeper.get()] { return k->shelf_now(); });
+  auto server =
+      PeerServer::start(options.listen, options.idle, options.limits, [k = keeper.get()] { return k->shelf_now(); });
   if (!server) return server.error();
   keeper->server_ = std::move(*server);
   return keeper;

@@ -14,6 +14,7 @@
 // save that is left with a problem.
 #pragma once
 
+#include "agent/snapshots/peer_limits.hpp"
 #include "agent/snapshots/peer_server.hpp"
 #include "agent/snapshots/saver.hpp"
 #include "agent/snapshots/shelf.hpp"
@@ -36,6 +37,7 @@ struct KeeperOptions {
   std::string listen;                              // peer port: "unix:PATH" or "tcp:HOST:0"
   std::chrono::milliseconds idle{2000};            // a transfer without a byte for so long has failed
   std::chrono::milliseconds commit_wait{120'000};  // part 0 waits so long for the others' parts
+  PeerLimits limits = {};
 };
 
 struct KeeperEvents {

@@ -171,7 +171,7 @@ Result<void> answer(PeerSocket& socket, Shelf& shelf, RegionPool& copies, const 
 }
 
 Result<void> await_ok(PeerSocket& socket, const std::string& who) {
-  auto reply = socket.read_frame(kPeerMaxFrame);
+  auto reply = read_reply(socket);
   if (!reply) return reply.error().within(who);
   return error_from_json(*reply, who);
 }

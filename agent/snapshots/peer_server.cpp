@@ -4,7 +4,6 @@
 #include "api/snapshots/peer_wire.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
-#include "net/peer_socket.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,8 +21,13 @@
 namespace regroup::agent {
 namespace {
 
-constexpr std::size_t kMostConnections = 64;
+constexpr std::chrono::milliseconds kToProve{200};  // for a stranger, before another one may take its place
+constexpr std::chrono::milliseconds kBetweenSigns{200};
 constexpr std::chrono::minutes kMostRest{10};  // a buddy's connection is kept from one snapshot to the next
+
+auto longest(const auto& since) {
+  return std::min_element(since.begin(), since.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+}
 
 }  // namespace
 
@@ -33,11 +37,12 @@ struct PeerServer::Connection {
   std::thread thread;
 };
 
-PeerServer::PeerServer(ListeningSocket listener, int stop, std::chrono::milliseconds idle,
+PeerServer::PeerServer(ListeningSocket listener, int stop, std::chrono::milliseconds idle, const PeerLimits& limits,
                        std::function<std::shared_ptr<Shelf>()> shelf_now)
     : listener_(std::move(listener)),
       stop_(stop),
       idle_(idle),
+      limits_(limits),
       shelf_now_(std::move(shelf_now)),
       copies_(std::make_shared<RegionPool>()),
       acceptor_([this] { accept_loop(); }) {}
@@ -63,6 +68,10 @@ void PeerServer::accept_loop() {
     if (entries[0].revents != 0) return;
     pause_ms = -1;
     reap();
+    if (const auto pause = until_room()) {
+      pause_ms = static_cast<int>(pause->count());
+      continue;
+    }
     const int fd = ::accept4(listener_.fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       admit(fd);
@@ -73,17 +82,29 @@ void PeerServer::accept_loop() {
   }
 }
 
+std::optional<std::chrono::milliseconds> PeerServer::until_room() {
+  const LockGuard lock(mutex_);
+  if (strangers_.size() < limits_.strangers) return std::nullopt;
+  const auto oldest = longest(strangers_);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(oldest->second + kToProve - Clock::now());
+  if (left.count() > 0) return left;
+  ::shutdown(oldest->first->socket.fd(), SHUT_RDWR);
+  strangers_.erase(oldest);
+  return std::nullopt;
+}
+
 void PeerServer::admit(int fd) {
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on a Unix socket, which needs none
   const LockGuard lock(mutex_);
-  if (connections_.size() >= kMostConnections && !make_room_locked()) {
+  if (connections_.size() >= limits_.connections && !make_room_locked()) {
     ::close(fd);
     return;
   }
   Connection& connection = connections_.emplace_back(fd, idle_);
   try {
     connection.thread = std::thread([this, &connection] { run(connection); });
+    strangers_[&connection] = Clock::now();
   } catch (const std::system_error& e) {
     log::warn("peer_port_busy", {{"error", e.what()}});
     connections_.pop_back();
@@ -94,14 +115,14 @@ void PeerServer::run(Connection& connection) {
   serve(connection);
   const LockGuard lock(mutex_);
   done_.insert(&connection);
+  strangers_.erase(&connection);
   resting_.erase(&connection);
   // the peer learns at once; the descriptor goes when the thread is joined
   ::shutdown(connection.socket.fd(), SHUT_RDWR);
 }
 
 bool PeerServer::make_room_locked() {
-  const auto oldest = std::min_element(resting_.begin(), resting_.end(),
-                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto oldest = longest(resting_);
   if (oldest == resting_.end()) return false;
   ::shutdown(oldest->first->socket.fd(), SHUT_RDWR);
   resting_.erase(oldest);
@@ -134,13 +155,40 @@ void PeerServer::serve(Connection& connection) {
     return;
   }
   socket.clear_until();
+  {
+    const LockGuard lock(mutex_);
+    strangers_.erase(&connection);
+  }
   while (rest(connection)) {
     auto request = socket.read_frame(kPeerMaxFrame);
-    auto answered = request ? answer(socket, *shelf, *copies_, *request) : Result<void>(request.error());
+    auto answered = request ? answer_in_turn(socket, *shelf, *request) : Result<void>(request.error());
     if (answered) continue;
     log::debug("peer_connection_ended", {{"error", to_string(answered.error())}});
     return;
   }
+}
+
+Result<void> PeerServer::answer_in_turn(PeerSocket& socket, Shelf& shelf, const std::string& request) {
+  while (!turn_soon()) {
+    if (auto told = socket.write_frame(kPeerWait); !told) return told;
+  }
+  auto answered = answer(socket, shelf, *copies_, request);
+  end_turn();
+  return answered;
+}
+
+bool PeerServer::turn_soon() {
+  Lock lock(mutex_);
+  const bool is_free = turn_ended_.wait_for(lock, kBetweenSigns,
+                                            [this]() REGROUP_REQUIRES(mutex_) { return at_work_ < limits_.at_work; });
+  if (is_free) ++at_work_;
+  return is_free;
+}
+
+void PeerServer::end_turn() {
+  const LockGuard lock(mutex_);
+  --at_work_;
+  turn_ended_.notify_all();
 }
 
 bool PeerServer::rest(Connection& connection) {
@@ -159,6 +207,7 @@ bool PeerServer::rest(Connection& connection) {
 }
 
 Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen, std::chrono::milliseconds idle,
+                                                      const PeerLimits& limits,
                                                       std::function<std::shared_ptr<Shelf>()> shelf_now) {
   auto listener = listen_on(listen, Buffers::kSystem);
   if (!listener) return listener.error().within("the peer port");
@@ -168,7 +217,7 @@ Result<std::unique_ptr<PeerServer>> PeerServer::start(const std::string& listen,
     close_listening(*listener);
     return error;
   }
-  return std::unique_ptr<PeerServer>(new PeerServer(std::move(*listener), stop, idle, std::move(shelf_now)));
+  return std::unique_ptr<PeerServer>(new PeerServer(std::move(*listener), stop, idle, limits, std::move(shelf_now)));
 }
 
 }  // namespace regroup::agent

@@ -81,6 +81,13 @@ Result<std::string> admit_client(PeerSocket& socket,
   return said->job;
 }
 
+Result<std::string> read_reply(PeerSocket& socket) {
+  for (;;) {
+    auto frame = socket.read_frame(kPeerMaxFrame);
+    if (!frame || *frame != kPeerWait) return frame;
+  }
+}
+
 std::string error_json(const Error& error) {
   return json::dump(Json{{"error", error.context}, {"code", static_cast<int>(error.code)}});
 }

@@ -16,6 +16,8 @@
 //                       client -> bulk of each entry in turn
 //                       server -> frame {"ok": true}: all of it is here and matches its checksums. It ends what
 //                       `taken_by` put in the same place before, and all older than step `safe`.
+//   Before the first frame of an answer a server may say {"wait":true}, in these very bytes, any number of times: it
+//   answers others first.
 //   Instead of any of its frames a server may say {"error", "code"}; the connection stays good, and no bulk follows
 //   from either side.
 // A frame is a u32 length and that many bytes of JSON. Before the proof a frame has at most 4 KiB, after it 16 MiB; a
@@ -42,6 +44,10 @@ Result<void> prove_to_server(PeerSocket& socket, const std::string& job, const s
 // `secret_of` returns "" for a job that this agent does not know. Gives the job.
 Result<std::string> admit_client(PeerSocket& socket,
                                  const std::function<std::string(const std::string& job)>& secret_of);
+
+inline constexpr char kPeerWait[] = R"({"wait":true})";
+// The first frame of an answer, once it comes.
+Result<std::string> read_reply(PeerSocket& socket);
 
 std::string error_json(const Error& error);
 Result<void> error_from_json(const std::string& reply, const std::string& who);  // success when the reply is none

@@ -74,7 +74,7 @@ Result<void> SnapshotClient::fetch(Step step, int unit, Interval blocks, std::sp
 Result<std::string> SnapshotClient::ask(const std::string& request) {
   if (broken_) return Error{Code::kPeerLost, who_ + ": the connection broke earlier; connect again"};
   auto sent = socket_.write_frame(request);
-  auto reply = sent ? socket_.read_frame(kPeerMaxFrame) : Result<std::string>(sent.error());
+  auto reply = sent ? read_reply(socket_) : Result<std::string>(sent.error());
   if (!reply) {
     broken_ = true;
     return reply.error().within("asking " + who_);

@@ -1,6 +1,6 @@
 // snapshot_client.hpp: asks an agent's peer port for the snapshots it keeps. Blocking; one thread, one request at a
-// time; used by workers at a regroup and by agents. Besides the codes below: kPeerLost, kTimeout; then the connection
-// is of no use.
+// time; used by workers at a regroup and by agents. An agent that serves many others lets it wait, and says so at
+// times. Besides the codes below: kPeerLost, kTimeout; then the connection is of no use.
 #pragma once
 
 #include "api/worker_protocol.hpp"
@@ -29,6 +29,7 @@ class SnapshotClient {
   // Master, first and second moment of these blocks of that step, one after the other, into `into` (3 * blocks *
   // block_elements floats). kNotFound, kCorrupt.
   Result<void> fetch(Step step, int unit, Interval blocks, std::span<float> into);
+  [[nodiscard]] bool is_broken() const { return broken_; }  // of no more use: connect again
 
  private:
   SnapshotClient(PeerSocket socket, std::string who) : socket_(std::move(socket)), who_(std::move(who)) {}

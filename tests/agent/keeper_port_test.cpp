@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <random>
+#include <thread>
 
 namespace regroup::testing {
 namespace {
@@ -191,7 +192,7 @@ TEST(PeerPort, a_put_that_breaks_off_leaves_what_was_there) {
 }
 
 TEST(PeerPort, connections_that_rest_make_room_for_new_ones) {
-  KeeperNode node;
+  KeeperNode node(test_job(), 5s, {}, {.connections = 64});
   std::vector<PeerSocket> resting;
   for (int i = 0; i < 80; ++i) {
     resting.push_back(admitted(node));
@@ -199,6 +200,37 @@ TEST(PeerPort, connections_that_rest_make_room_for_new_ones) {
   }
   expect_hang_up(resting.front());
   EXPECT_TRUE(ask(resting.back(), R"({"do":"list"})"));
+}
+
+TEST(PeerPort, strangers_who_say_nothing_do_not_shut_it) {
+  KeeperNode node(test_job(), 30s);
+  std::vector<PeerSocket> silent;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 200; ++i) silent.push_back(dial(node));
+  EXPECT_EQ(node.listed(), std::vector<std::string>{});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
+  expect_hang_up(silent.front());
+}
+
+TEST(PeerPort, who_asks_while_others_are_answered_waits_and_is_told_so) {
+  KeeperNode node(test_job(), 30s, {}, {.at_work = 1});
+  PeerSocket busy = admitted(node);
+  EXPECT_TRUE(ask(busy, R"({"do":"put","taken_by":"b/abc/0/0","step":5,"epoch":2,"place":0,"bad":[0,0],)"
+                        R"("safe":-1,"entries":[[0,0,256]]})"));
+  PeerSocket waits = admitted(node);
+  ASSERT_TRUE(waits.write_frame(R"({"do":"list"})"));
+  for (int sign = 0; sign < 2; ++sign) EXPECT_EQ(waits.read_frame(kPeerMaxFrame).value(), kPeerWait);
+  // A client takes this for a sign of life, and waits for longer than it would for silence.
+  auto client = SnapshotClient::connect(node.keeper->address(), node.job.name, node.job.secret, 500ms);
+  ASSERT_TRUE(client);
+  std::thread ends([&busy] {
+    std::this_thread::sleep_for(1s);
+    ::shutdown(busy.fd(), SHUT_WR);
+  });
+  const auto listed = (*client)->list();
+  EXPECT_TRUE(listed) << to_string(listed.error());
+  ends.join();
+  EXPECT_TRUE(read_reply(waits));
 }
 
 }  // namespace

@@ -65,11 +65,13 @@ class Mailbox {
 };
 
 struct KeeperNode {
-  explicit KeeperNode(const JobSpec& of = test_job(), std::chrono::milliseconds idle = 5s, std::string listen = {})
+  explicit KeeperNode(const JobSpec& of = test_job(), std::chrono::milliseconds idle = 5s, std::string listen = {},
+                      const PeerLimits& limits = {})
       : job(of) {
     KeeperOptions options;
     options.listen = listen.empty() ? "unix:" + dir.path() + "/peers" : listen;
     options.idle = idle;
+    options.limits = limits;
     auto started = SnapshotKeeper::start(options, {[this](const SnapshotKept& event) { kept.put(event); },
                                                    [this](const CheckpointSaved& event) { saved.put(event); }});
     if (!started) throw std::runtime_error(to_string(started.error()));
