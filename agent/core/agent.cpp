@@ -51,6 +51,15 @@ bool Agent::idle() const {
                       [](const Slot& slot) { return slot.running && slot.worker.state != WorkerState::kFinished; });
 }
 
+// The coordinator lets go of a node that leaves when the plan that names it is in force, or a newer one is that does
+// not.
+bool Agent::is_counted_on() const {
+  const bool done = std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return slot.running && slot.worker.state == WorkerState::kFinished;
+  });
+  return plan_ && !done && following_ == assigned_ && names_node(*plan_, facts_.node);
+}
+
 // ---- what etcd says ----
 
 void Agent::on(const Assigned& event) {
@@ -197,7 +206,7 @@ void Agent::on(const Terminate&) {
 void Agent::quit_when_drained(int saves_under_way) {
   if (!draining_since_) return;
   const bool limit = past(*draining_since_ + facts_.drain_limit);
-  if (!limit && (!idle() || saves_under_way > 0)) return;
+  if (!limit && (!idle() || saves_under_way > 0 || is_counted_on())) return;
   quit_ = true;
   act(Quit{limit ? "nobody let the node go within the limit" : "drained"});
 }

@@ -193,7 +193,8 @@ class Agent {
   void write_own_suspicions();
   void write_progress();
   void write_load();
-  [[nodiscard]] bool idle() const;  // no worker runs that is not done
+  [[nodiscard]] bool idle() const;           // no worker runs that is not done
+  [[nodiscard]] bool is_counted_on() const;  // the plan may need what this node keeps, whether a worker runs or not
   template <class A>
   void act(A action) {
     actions_.emplace_back(std::move(action));

@@ -302,6 +302,36 @@ TEST(AgentCore, a_drained_node_waits_until_its_job_lets_it_go) {
   EXPECT_EQ(w.all<Quit>().size(), 1u);
 }
 
+TEST(AgentCore, a_drained_node_whose_worker_is_gone_stays_while_a_plan_may_need_its_snapshots) {
+  Plan donates = World::plan_without(9);
+  donates.snapshot_donors = {{NodeId("n"), "unix:/agent-n", Rank(0)}};
+  for (const bool in_force : {true, false}) {
+    World w;
+    const WorkerId id = w.ready_worker();
+    w.feed(PlanKnown{World::plan_with(id, 8)});
+    w.feed(Terminate{});
+    w.feed(WorkerEnded{id, 9, 0});
+    w.after(milliseconds(1000));
+    EXPECT_TRUE(w.all<Quit>().empty()) << "the next plan will fetch from here";
+    w.feed(PlanKnown{donates});
+    w.after(milliseconds(1000));
+    EXPECT_TRUE(w.all<Quit>().empty());
+    if (in_force)
+      w.feed(Assigned{""});
+    else
+      w.feed(PlanKnown{World::plan_without(10)});
+    w.after(milliseconds(50));
+    EXPECT_EQ(w.all<Quit>().size(), 1u);
+  }
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  w.feed(Terminate{});
+  w.feed(WorkerEnded{id, 9, 0});
+  w.after(milliseconds(120'000));
+  EXPECT_EQ(w.all<Quit>().size(), 1u) << "the limit";
+}
+
 TEST(AgentCore, a_node_goes_at_once_when_its_work_is_done_when_asked_twice_or_at_the_limit) {
   World done;
   WorkerId id = done.ready_worker();
