@@ -79,6 +79,7 @@ std::string what_if_text(const JobSpec& job, const ImaginedCluster& cluster, con
                              memory_text(m.gradients), memory_text(m.dense), memory_text(m.activations),
                              memory_text(m.buffers) +
                                  (m.products > 0 ? ", products' descriptors " + memory_text(m.products) : "")));
+  line("", memory_text(m.regroup()) + " in a regroup, which keeps the old state until all have the new");
   if (r.placement.groups.empty()) return out;
   line("snapshots",
        fmt::format("{} of a node's memory", memory_text(3 * (m.weights + m.moments) * cluster.workers_per_node)));
@@ -127,7 +128,8 @@ std::string what_if_json(const WhatIf& r) {
         {"activations", m.activations},
         {"buffers", m.buffers},
         {"products", m.products},
-        {"total", m.total()}}},
+        {"total", m.total()},
+        {"regroup", m.regroup()}}},
       {"wire_bytes",
        {{"gather", t.gather},
         {"dispatch", t.dispatch},

@@ -143,7 +143,8 @@ MemoryNeed memory_need(const JobSpec& job, int members, int groups) {
 }
 
 std::int64_t memory_needed(const JobSpec& job, int members) {
-  return memory_need(job, members, job.elastic.max_groups).total();
+  const MemoryNeed need = memory_need(job, members, job.elastic.max_groups);
+  return std::max(need.total(), need.regroup());
 }
 
 }  // namespace regroup::planning

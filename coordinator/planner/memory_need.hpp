@@ -26,13 +26,19 @@ struct MemoryNeed {
   [[nodiscard]] std::int64_t total() const {
     return weights + moments + gradients + dense + activations + buffers + products;
   }
+  // While a worker goes into the next epoch it keeps the old state until all have the new one, and what the old epoch's
+  // step loop holds; at most the whole new share is another copy.
+  [[nodiscard]] std::int64_t regroup() const {
+    return weights + moments + moments / 2 * 3 + gradients + dense + products;
+  }
 };
 
 // For the heaviest member of a group of `members`, when there are `groups` of them. Left out: the program and its
 // libraries, and the snapshots (three times the state, in the node's shared memory).
 MemoryNeed memory_need(const JobSpec& job, int members, int groups);
 
-// The total for a group of `members` ranks, with as many groups as the job may have: what the planner asks of a worker.
+// The larger of the two for a group of `members` ranks, with as many groups as the job may have: what the planner asks
+// of a worker.
 std::int64_t memory_needed(const JobSpec& job, int members);
 
 }  // namespace regroup::planning

@@ -227,6 +227,18 @@ TEST(Planner, memory_decides_the_number_of_groups) {
   EXPECT_EQ(groups_with(0), 4u);
 }
 
+TEST(Planner, memory_is_counted_for_both_states_of_a_regroup) {
+  JobSpec job = planner_job(4, 8, 4);
+  job.sequences_per_microbatch = job.sequence_length = 1;  // next to no activations
+  const MemoryNeed need = memory_need(job, 2, 4);
+  ASSERT_GT(need.regroup(), need.total());
+  EXPECT_EQ(memory_needed(job, 2), need.regroup());
+  job.elastic.worker_memory_bytes = need.total();
+  const auto result = make_placement({&job, nullptr, candidates(first(8)), Goal::kBalanced});
+  ASSERT_TRUE(result.planned) << result.reason;
+  EXPECT_LT(result.planned->placement.groups.size(), 4u);
+}
+
 TEST(Planner, without_memory_for_one_copy_there_is_no_plan_but_a_reason) {
   JobSpec job = planner_job(4, 8, 4);
   job.elastic.worker_memory_bytes = memory_needed(job, 8) - 1;
