@@ -1,10 +1,9 @@
 #include "moe/regroup/inventory.hpp"
 
 #include "base/check.hpp"
-#include "base/log.hpp"
+#include "moe/regroup/held_blocks_wire.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/state/tags.hpp"
-#include "moe/state/wire.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -12,26 +11,16 @@
 namespace regroup {
 namespace {
 
-void put_blocks(WireWriter& out, const std::vector<HeldBlocks>& blocks) {
-  std::vector<std::int32_t> flat;
-  for (const HeldBlocks& held : blocks) {
-    for (const Interval& interval : held.blocks.intervals())
-      flat.insert(flat.end(), {held.unit, interval.lo, interval.hi});
-  }
-  out.put(flat);
-}
-
-std::vector<HeldBlocks> get_blocks(WireReader& in) {
-  std::vector<HeldBlocks> blocks;
-  const auto flat = in.get_vector<std::int32_t>();
-  for (std::size_t i = 0; i + 2 < flat.size(); i += 3) {
-    if (blocks.empty() || blocks.back().unit != flat[i]) blocks.push_back({flat[i], {}});
-    blocks.back().blocks.add({flat[i + 1], flat[i + 2]});
-  }
-  return blocks;
-}
-
 std::int64_t or_none(const std::optional<Step>& step) { return step ? step->value : -1; }
+
+void add_live(Known& known, int rank, const Holdings::Moved& held) {
+  if (known.bad.emplace(held.step.value, held.bad).first->second != held.bad) {
+    throw Interrupted{{Code::kInternal, "two workers count the bad steps until step " +
+                                            std::to_string(held.step.value) +
+                                            " differently: one of them computed wrongly"}};
+  }
+  known.inventories.push_back({rank, StateKind::kLive, held.step, held.blocks});
+}
 
 }  // namespace
 
@@ -53,6 +42,12 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
   out.put(mine.validation);
   out.put(static_cast<std::uint8_t>(mine.untouched));
   put_blocks(out, mine.blocks);
+  out.put(static_cast<std::uint64_t>(mine.moved.size()));
+  for (const Holdings::Moved& moved : mine.moved) {
+    out.put(moved.step.value);
+    out.put(moved.bad);
+    put_blocks(out, moved.blocks);
+  }
   const auto all =
       must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kInventory), out.bytes()));
   Known known;
@@ -66,6 +61,12 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
     const auto validation = in.get<ValidationRecord>();
     const bool untouched = in.get<std::uint8_t>() != 0;
     const auto blocks = get_blocks(in);
+    std::vector<Holdings::Moved> moved;
+    for (auto count = in.get<std::uint64_t>(); count > 0 && in.ok(); --count) {
+      const Step step(in.get<std::int64_t>());
+      const auto until = in.get<BadSteps>();
+      moved.push_back({step, until, get_blocks(in)});
+    }
     if (!in.ok())
       throw Interrupted{{Code::kCorrupt, "the inventory of rank " + std::to_string(rank) + " is cut short"}};
     if (has_record) {
@@ -85,70 +86,12 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
                                               " with different losses: one of them computed wrongly"}};
     }
     if (validation.step > known.validation.step) known.validation = validation;
-    if (live >= 0 && known.bad.emplace(live, bad).first->second != bad) {
-      throw Interrupted{{Code::kInternal, "two workers count the bad steps until step " + std::to_string(live) +
-                                              " differently: one of them computed wrongly"}};
-    }
-    if (live >= 0) known.inventories.push_back({static_cast<int>(rank), StateKind::kLive, Step(live), blocks});
+    if (live >= 0) add_live(known, static_cast<int>(rank), {Step(live), bad, blocks});
+    for (const Holdings::Moved& part : moved) add_live(known, static_cast<int>(rank), part);
     if (prepared >= 0)
       known.inventories.push_back({static_cast<int>(rank), StateKind::kPrepared, Step(prepared), blocks});
   }
   return known;
-}
-
-void exchange_snapshots(mesh::Mesh& mesh, const EpochView& view, Known& known) {
-  // Which agents this member asks: its own, if no lower rank shares it, and the donors that the plan sends through it.
-  std::vector<std::string> mine;
-  if (!view.is_donor()) {
-    const auto& members = view.plan.members;
-    const std::string& own = members[static_cast<std::size_t>(view.self.value)].agent_address;
-    const auto first =
-        std::find_if(members.begin(), members.end(), [&](const Participant& p) { return p.agent_address == own; });
-    if (first - members.begin() == view.self.value && !own.empty()) mine.push_back(own);
-  }
-  for (const SnapshotDonor& donor : view.plan.snapshot_donors) {
-    if (donor.through == view.self) mine.push_back(donor.agent_address);
-  }
-  WireWriter out;
-  std::vector<std::pair<std::string, HeldSnapshot>> found;
-  for (const std::string& agent : mine) {
-    auto client = SnapshotClient::connect(agent, view.plan.job, view.job->spec.secret,
-                                          std::chrono::milliseconds(view.job->spec.heartbeat_ms * 10));
-    auto list = client ? (*client)->list() : Result<std::vector<HeldSnapshot>>(client.error());
-    if (!list) {
-      log::warn("snapshots_not_listed", {{"agent", agent}, {"error", to_string(list.error())}});
-      continue;
-    }
-    for (HeldSnapshot& snapshot : *list) found.emplace_back(agent, std::move(snapshot));
-  }
-  out.put(static_cast<std::uint64_t>(found.size()));
-  for (const auto& [agent, snapshot] : found) {
-    out.put(agent);
-    out.put(snapshot.info.step.value);
-    out.put(snapshot.info.bad);
-    std::map<int, IntervalSet> units;
-    for (const SnapshotEntry& entry : snapshot.info.entries) units[entry.unit].add(entry.blocks);
-    std::vector<HeldBlocks> blocks;
-    for (auto& [unit, set] : units) blocks.push_back({unit, std::move(set)});
-    put_blocks(out, blocks);
-  }
-  const auto all =
-      must(all_gather_v(mesh, view.participant_ranks(), make_tag(Step(0), TransferOp::kSnapshots), out.bytes()));
-  for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    WireReader in(all[rank]);
-    const auto count = in.get<std::uint64_t>();
-    for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
-      const std::string agent = in.get_string();
-      const Step step(in.get<std::int64_t>());
-      known.bad.emplace(step.value, in.get<BadSteps>());
-      const auto at = std::find(known.agents.begin(), known.agents.end(), agent);
-      const int position = static_cast<int>(at - known.agents.begin());
-      if (at == known.agents.end()) known.agents.push_back(agent);
-      known.inventories.push_back({kAgentHolder + position, StateKind::kSnapshot, step, get_blocks(in)});
-    }
-    if (!in.ok())
-      throw Interrupted{{Code::kCorrupt, "the snapshot inventory of rank " + std::to_string(rank) + " is cut short"}};
-  }
 }
 
 }  // namespace regroup

@@ -6,11 +6,15 @@
 #include "layout/settle.hpp"
 #include "mesh/mesh.hpp"
 #include "moe/state/epoch_view.hpp"
+#include "moe/state/held_shards.hpp"
 #include "moe/state/validation.hpp"
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace regroup {
@@ -24,6 +28,12 @@ struct Holdings {
   BadSteps bad;                      // up to `live`
   ValidationRecord validation;       // the newest that it knows
   bool untouched = false;            // it was in every plan so far, from the fresh one on, and has voted for no step
+  struct Moved {                     // of what interrupted attempts brought
+    Step step;
+    BadSteps bad;
+    std::vector<HeldBlocks> blocks;
+  };
+  std::vector<Moved> moved;
 };
 
 // Everybody's, and what follows from them. Holders: a rank, or kAgentHolder + position in `agents`.
@@ -32,16 +42,25 @@ struct Known {
   std::vector<Inventory> inventories;
   std::map<std::int64_t, VoteRecord> records;  // by step
   std::vector<std::string> agents;             // addresses of agents with snapshots
+  std::set<std::pair<int, int>> unanswered;    // rank, holder: that agent failed when that member asked it last
+  std::map<std::string, int> silent;           // agents that listed nothing when that rank asked
   std::map<std::int64_t, BadSteps> bad;        // by step, as live state and snapshots know it
   ValidationRecord validation;                 // the newest that anybody knows; it need not be computed again
   bool untouched = false;                      // somebody is: so no step was committed, because it votes for each
   // Of a step settled on. Rolling forward adds one.
   [[nodiscard]] BadSteps bad_until(Step step) const;
+  // A snapshot on the member's own node: it need not cross a network.
+  [[nodiscard]] bool is_own_agent(const EpochView& view, int holder, Rank member) const;
 };
 
 // Throws Interrupted. kInternal inside it when two vote records of one step differ: then bits were lost somewhere.
 Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings& mine);
-// Adds the snapshots of the agents: those beside members and the plan's snapshot donors, each asked by one member.
-void exchange_snapshots(mesh::Mesh& mesh, const EpochView& view, Known& known);
+// Adds the snapshots of the agents: those beside members and the plan's snapshot donors, each asked by one member. An
+// agent that does not answer is not listed. `unanswered`: as in snapshot_fetch.hpp.
+void exchange_snapshots(mesh::Mesh& mesh, const EpochView& view, Known& known, std::set<std::string>& unanswered);
+// Those that were silent, asked again by other members: it may be one connection that is cut.
+void exchange_snapshots_again(mesh::Mesh& mesh, const EpochView& view, Known& known, std::set<std::string>& unanswered);
+
+Result<std::unique_ptr<SnapshotClient>> connect_to_agent(const EpochView& view, const std::string& address);
 
 }  // namespace regroup

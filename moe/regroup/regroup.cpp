@@ -1,14 +1,7 @@
 #include "moe/regroup/regroup.hpp"
 
-#include "base/log.hpp"
 #include "base/now.hpp"
-#include "checkpoint/io/reader.hpp"
-#include "checkpoint/io/wanted.hpp"
-#include "moe/ops/owner_update.hpp"
-#include "moe/regroup/initial_weights.hpp"
-#include "moe/regroup/odd_ones_out.hpp"
 #include "moe/state/interrupt.hpp"
-#include "moe/state/wire.hpp"
 
 #include <xxhash.h>
 
@@ -17,19 +10,6 @@
 #include <cstring>
 
 namespace regroup {
-namespace {
-
-constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory that no try at a checkpoint reaches
-
-bool usable_of(const Known& known, const Settlement& settlement, Rank rank) {
-  return std::any_of(settlement.usable.begin(), settlement.usable.end(), [&](int i) {
-    const Inventory& inventory = known.inventories[static_cast<std::size_t>(i)];
-    return inventory.holder == rank.value && inventory.kind != StateKind::kSnapshot;
-  });
-}
-
-}  // namespace
-
 RegroupAttempt::RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                                std::function<void()> interrupt)
     : mesh_(mesh), view_(view), state_(state), prepared_(std::move(prepared)), interrupt_(std::move(interrupt)) {}
@@ -47,60 +27,53 @@ const NodeId& RegroupAttempt::node_of(std::size_t rank) const {
 void RegroupAttempt::run() {
   const auto start = Clock::now();
   agree();
-  if (std::find(settlement.roll_forward.begin(), settlement.roll_forward.end(), view_.self.value) !=
-      settlement.roll_forward.end()) {
-    state_.record = known_.records.at(settlement.step.value);
-    state_.bad = prepared_.roll_forward(*state_.record);
-    state_.live = settlement.step;
-  }
   agree_ms = ms_since(start);
 
   const auto moving = Clock::now();
-  const bool holds = state_.live == settlement.step && usable_of(known_, settlement, view_.self);
-  if (settlement.source == StateSource::kLive || settlement.source == StateSource::kSnapshot) {
-    make_store(holds ? &state_.store : nullptr);
-    move_.emplace(mesh_, view_, known_, settlement, state_.store, store, interrupt_).run();
-    bytes_received = move_->bytes_received;
-    bytes_from_own_agent = move_->bytes_from_own_agent;
-    bad = known_.bad_until(settlement.step);
-  } else {
-    make_store(nullptr);
-    // The directory is the truth: it is asked even where etcd's index knows of no checkpoint.
-    if (const auto step = load_checkpoint()) {
-      settlement.source = StateSource::kCheckpoint;
-      settlement.step = *step;
-    } else if (settlement.source == StateSource::kFresh) {
-      initialise();
-    } else {
-      throw Interrupted{{Code::kUnavailable, settlement.reason}};
-    }
-  }
+  if (!is_in_memory()) read_from_storage();
+  if (is_in_memory()) move();
   if (const auto found = known_.records.find(settlement.step.value); found != known_.records.end())
     record = found->second;
-  // Nobody frees what it held before everybody has what it wants.
-  must(barrier(mesh_, view_.participant_ranks(), make_tag(kNoStep, TransferOp::kLeave)));
+  store = new_.store;
+  must(barrier(mesh_, view_.participant_ranks(), make_tag(kNoStep, TransferOp::kLeave, 0)));
+  must(barrier(mesh_, view_.participant_ranks(), make_tag(kNoStep, TransferOp::kLeave, 1)));
   move_ms = ms_since(moving);
+}
+
+bool RegroupAttempt::is_in_memory() const {
+  return settlement.source == StateSource::kLive || settlement.source == StateSource::kSnapshot;
+}
+
+void RegroupAttempt::keep_moved() {
+  if (!move_ || (state_.live == settlement.step && all_of(state_.store).has_all(new_.blocks))) return;  // nothing came
+  state_.moved.push_back({settlement.step, bad, std::move(new_)});
 }
 
 void RegroupAttempt::agree() {
   Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad, state_.validation};
+  for (const MovedState& moved : state_.moved) mine.moved.push_back({moved.step, moved.bad, listed(moved.held.blocks)});
   if (prepared_.step && state_.live && *prepared_.step == Step(state_.live->value + 1)) mine.prepared = prepared_.step;
   mine.untouched = !prepared_.step && (view_.plan.origin == Origin::kFresh || state_.untouched == view_.plan.parent);
   state_.untouched = mine.untouched ? std::optional(view_.plan.epoch) : std::nullopt;
   known_ = exchange_holdings(mesh_, view_, mine);
   validation = known_.validation;
-  SettleInput input;
-  input.num_units = static_cast<int>(view_.job->units.size());
-  input.checkpoint = view_.plan.checkpoint_step;
-  input.fresh_allowed = view_.plan.origin == Origin::kFresh || known_.untouched;
-  for (const auto& [step, vote_record] : known_.records) input.vote_records.push_back(Step(step));
-  input.inventories = known_.inventories;
-  settlement = settle(input);
+  input_.num_units = static_cast<int>(view_.job->units.size());
+  input_.checkpoint = view_.plan.checkpoint_step;
+  input_.fresh_allowed = view_.plan.origin == Origin::kFresh || known_.untouched;
+  for (const auto& [step, vote_record] : known_.records) input_.vote_records.push_back(Step(step));
+  const auto conclude = [this] {
+    input_.inventories = known_.inventories;
+    settlement = settle(input_);
+  };
+  conclude();
   // Live state is the common case and needs no agent; whether to ask them is the same decision on every participant.
   if (settlement.source != StateSource::kLive) {
-    exchange_snapshots(mesh_, view_, known_);
-    input.inventories = known_.inventories;
-    settlement = settle(input);
+    exchange_snapshots(mesh_, view_, known_, state_.unanswered);
+    conclude();
+    if (!known_.silent.empty() && may_lose_steps()) {
+      exchange_snapshots_again(mesh_, view_, known_, state_.unanswered);
+      conclude();
+    }
   }
   const std::size_t source =
       settlement.source ? static_cast<std::size_t>(*settlement.source) : kStateSourceWords.words.size();
@@ -116,128 +89,68 @@ void RegroupAttempt::agree() {
   }
 }
 
-// Shards that stay are shared with the old store, what overlaps is copied, the rest is left to be filled.
-void RegroupAttempt::make_store(const ShardStore* held) {
+// Somebody holds a newer step than the one settled on, or nothing in memory is complete.
+bool RegroupAttempt::may_lose_steps() const {
+  return !is_in_memory() ||
+         std::any_of(known_.inventories.begin(), known_.inventories.end(), [this](const Inventory& inventory) {
+           return inventory.kind != StateKind::kPrepared && inventory.step > settlement.step;
+         });
+}
+
+void RegroupAttempt::move() {
+  // Of another step it is of no more use, and may share shards with the store, which is to be rolled forward.
+  std::erase_if(state_.moved, [this](const MovedState& moved) { return moved.step != settlement.step; });
+  if (std::find(settlement.roll_forward.begin(), settlement.roll_forward.end(), view_.self.value) !=
+      settlement.roll_forward.end()) {
+    state_.record = known_.records.at(settlement.step.value);
+    state_.bad = prepared_.roll_forward(*state_.record);
+    state_.live = settlement.step;
+  }
+  bad = known_.bad_until(settlement.step);
+  std::vector<HeldShards> held;
+  if (state_.live == settlement.step) held.push_back(all_of(state_.store));
+  for (const MovedState& moved : state_.moved) held.push_back(moved.held);
+  make_store(held);
+  std::erase_if(state_.moved, [this](const MovedState& moved) { return new_.has_all(moved.held.blocks); });
+  held.push_back(new_);
+  move_.emplace(mesh_, view_, known_, settlement, std::move(held), new_, state_.unanswered, interrupt_);
+  move_->run();
+  bytes_received = move_->bytes_received;
+  bytes_from_own_agent = move_->bytes_from_own_agent;
+}
+
+// Shards that stay are shared with the old stores, what overlaps is copied, the rest is left to be filled.
+void RegroupAttempt::make_store(const std::vector<HeldShards>& held) {
+  new_ = {};
+  created_.clear();
   if (view_.is_donor() || view_.group_index < 0) return;
   for (const Unit& unit : view_.job->units) {
     for (const Interval& blocks : view_.kept(unit.index, view_.self).intervals()) {
-      if (ShardPtr same = held != nullptr ? held->exactly(unit.index, blocks) : nullptr) {
-        store.add(std::move(same));
+      IntervalSet& filled = new_.blocks[unit.index];
+      const auto same = std::find_if(held.begin(), held.end(), [&](const HeldShards& old) {
+        return old.holding(unit.index, blocks) != nullptr && old.store.exactly(unit.index, blocks) != nullptr;
+      });
+      if (same != held.end()) {
+        new_.store.add(same->store.exactly(unit.index, blocks));
+        filled.add(blocks);
         continue;
       }
       auto shard = std::make_shared<Shard>(unit, blocks);
-      store.add(shard);
+      new_.store.add(shard);
       created_.push_back(shard);
-      if (held == nullptr) continue;
-      for (const auto& [key, old] : held->all()) {
-        const Interval overlap{std::max(old->blocks.lo, blocks.lo), std::min(old->blocks.hi, blocks.hi)};
-        if (old->unit != unit.index || overlap.lo >= overlap.hi) continue;
-        const auto bytes = static_cast<std::size_t>(overlap.size() * unit.block_elements) * sizeof(float);
-        for (int array = 0; array < 3; ++array) {
-          std::memcpy(shard->array(array) + shard->element_of(overlap.lo),
-                      old->array(array) + old->element_of(overlap.lo), bytes);
+      for (const HeldShards& old : held) {
+        const auto of_unit = old.blocks.find(unit.index);
+        if (of_unit == old.blocks.end()) continue;
+        for (const Interval& overlap : of_unit->second.intersect({blocks}).subtract(filled).intervals()) {
+          const ShardPtr from = old.holding(unit.index, overlap);
+          const auto bytes = static_cast<std::size_t>(overlap.size() * unit.block_elements) * sizeof(float);
+          for (int array = 0; array < 3; ++array)
+            std::memcpy(shard->array(array) + shard->element_of(overlap.lo),
+                        from->array(array) + from->element_of(overlap.lo), bytes);
+          filled.add(overlap);
         }
       }
     }
-  }
-}
-
-// Every member reads the path on its own node. False: most have no checkpoint there. One that has another than most, or
-// none where they have one, is refused by name, and the others wait for the plan that goes on without it.
-bool RegroupAttempt::agree_on_content(const std::string& path, const std::string& digest, std::int64_t index) {
-  std::vector<std::string> digests;
-  for (const auto& said : gather(TransferOp::kInventory, index, std::as_bytes(std::span(digest.data(), digest.size()))))
-    digests.emplace_back(reinterpret_cast<const char*>(said.data()), said.size());
-  const std::string common = common_digest(digests);
-  if (common.empty()) return false;
-  const auto sentence = [&](std::size_t rank) {
-    return "the checkpoint " + path + " on node " + node_of(rank).value +
-           (digests[rank].empty() ? " is not there or not complete"
-                                  : " is another one (digest " + digests[rank] + ", the others have " + common + ")") +
-           ": snapshots.dir must be the same on every node";
-  };
-  if (digest != common) throw WrongFiles{{{Code::kBadInput, sentence(static_cast<std::size_t>(view_.self.value))}}};
-  for (std::size_t rank = 0; rank < digests.size(); ++rank)
-    if (digests[rank] != common) throw Interrupted{{Code::kUnavailable, sentence(rank)}};
-  return true;
-}
-
-// The newest complete checkpoint that every member can read; one that is damaged is named and the next older one is
-// tried.
-std::optional<Step> RegroupAttempt::load_checkpoint() {
-  const JobSpec& spec = view_.job->spec;
-  if (spec.snapshots.checkpoint_dir.empty()) return std::nullopt;
-  checkpoint::CheckpointWanted wanted = checkpoint::wanted_by(spec);
-  for (std::int64_t attempt = 0;; ++attempt) {
-    interrupt_();
-    std::string chosen;
-    if (view_.self.value == 0) {
-      const auto found = checkpoint::find_newest_checkpoint(spec.snapshots.checkpoint_dir, wanted);
-      if (found) {
-        chosen = found->path;
-        for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
-        for (const std::string& note : found->notes) log::warn("checkpoint_differs", {{"note", note}});
-      } else if (found.error().code != Code::kNotFound) {
-        log::error("checkpoint_refused",
-                   {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
-        chosen = "!" + found.error().context;
-      }
-    }
-    const auto said =
-        gather(TransferOp::kInventory, 3 * attempt + 1, std::as_bytes(std::span(chosen.data(), chosen.size()))).front();
-    chosen.assign(reinterpret_cast<const char*>(said.data()), said.size());
-    if (chosen.empty()) return std::nullopt;
-    if (chosen.front() == '!') throw Interrupted{{Code::kUnavailable, chosen.substr(1)}};
-    auto reader = checkpoint::CheckpointReader::open(chosen);
-    const bool common = agree_on_content(chosen, reader ? (*reader)->digest() : std::string(), 3 * attempt + 2);
-    Result<void> read;
-    if (reader && common) {
-      std::vector<checkpoint::PartBuffer> buffers;
-      for (const ShardPtr& shard : created_)
-        buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
-      read = (*reader)->read(buffers);
-    } else {
-      read = reader ? Error{Code::kCorrupt, "most members have nothing there that can be read"} : reader.error();
-    }
-    if (!read) log::error("checkpoint_damaged", {{"path", chosen}, {"reason", to_string(read.error())}});
-    const std::uint8_t good = read ? 1 : 0;
-    const auto all = gather(TransferOp::kInventory, 3 * attempt + 3, std::as_bytes(std::span(&good, 1)));
-    if (std::all_of(all.begin(), all.end(),
-                    [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
-      bytes_received = (*reader)->bytes_read();
-      bad = (*reader)->manifest().info.bad;
-      log::info("checkpoint_read",
-                {{"path", chosen}, {"step", (*reader)->manifest().info.step.value}, {"bytes", bytes_received}});
-      settlement.reason = "no live state or snapshot is complete; resumed from " + chosen;
-      return (*reader)->manifest().info.step;
-    }
-    wanted.not_these.push_back(chosen);
-  }
-}
-
-void RegroupAttempt::initialise() {
-  const JobSpec& spec = view_.job->spec;
-  for (const ShardPtr& shard : created_) shard->state.zero();
-  if (!spec.initial_weights.empty()) {
-    const auto read = read_initial_weights(spec, created_);
-    // One that cannot read must not leave the others waiting for it.
-    const std::string problem = read ? std::string()
-                                     : "initial weights on node " +
-                                           node_of(static_cast<std::size_t>(view_.self.value)).value + ": " +
-                                           read.error().context;
-    const auto all =
-        gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size())));
-    if (!problem.empty()) throw WrongFiles{{{Code::kBadInput, problem}}};
-    for (const auto& said : all)
-      if (!said.empty())
-        throw Interrupted{{Code::kUnavailable, std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
-    bytes_received = *read;
-    settlement.reason += "; initial weights from " + spec.initial_weights;
-    return;
-  }
-  for (const ShardPtr& shard : created_) {
-    ops::init_blocks(view_.job->units[static_cast<std::size_t>(shard->unit)], shard->blocks, view_.job->shape(),
-                     view_.job->spec.seed, shard->master());
   }
 }
 

@@ -1,21 +1,28 @@
 // regroup.hpp: from one epoch to the next inside the running process: the participants agree on a step and on who has
 // it, move blocks to where the new layout wants them, and keep the old state until all have theirs.
 //
-// It may throw Interrupted at any point, and leaves the old state as it was: the next attempt starts from that. (A
-// prepared step may have been rolled forward: all members of the next epoch will find it committed.)
+// It may throw Interrupted at any point, and leaves the old state as it was: the next attempt starts from that, and
+// from what this one had verified (keep_moved). (A prepared step may have been rolled forward: all members of the next
+// epoch will find it committed.) Two barriers end it. Who has passed the first one knows that all hold their new state,
+// complete and verified; who has passed the second one knows that all know it, and frees the old: so whoever is
+// interrupted, or ends, between any two messages, every block is still held by the others as it was before.
 // One thread, the main one.
+//
+// The class has two files: regroup.cpp (agree, move) and regroup_storage.cpp (checkpoints, initial weights).
 #pragma once
 
 #include "mesh/mesh.hpp"
 #include "moe/regroup/inventory.hpp"
 #include "moe/regroup/state_move.hpp"
 #include "moe/state/epoch_view.hpp"
+#include "moe/state/held_shards.hpp"
 #include "moe/state/prepared.hpp"
 #include "moe/state/shards.hpp"
 #include "moe/state/tags.hpp"
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +38,8 @@ struct CarriedState {
   // The newest plan of an unbroken row that begins with the job's fresh one: this worker was in all of them and has
   // voted for no step. So nothing was committed, and the next plan of the row may begin anew.
   std::optional<Epoch> untouched;
+  std::vector<MovedState> moved;     // of attempts that were interrupted since `store` was taken over
+  std::set<std::string> unanswered;  // addresses of agents that failed when this worker asked them last
 };
 
 // One try at an epoch. Owns every buffer that a transfer of it may touch: keep it until the mesh has entered the next
@@ -44,6 +53,9 @@ class RegroupAttempt {
   // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan. So is a member
   // whose node has something else than the others at a path that all read; to that member it is WrongFiles.
   void run();
+  // After an interruption, once the mesh has entered a later epoch: what was verified becomes part of the state that
+  // the next attempt offers. Ends this object's use.
+  void keep_moved();
 
   // After run():
   Settlement settlement;
@@ -60,7 +72,11 @@ class RegroupAttempt {
   std::vector<std::vector<std::byte>> gather(TransferOp op, std::int64_t index, std::span<const std::byte> mine);
   [[nodiscard]] const NodeId& node_of(std::size_t rank) const;
   void agree();
-  void make_store(const ShardStore* held);
+  [[nodiscard]] bool is_in_memory() const;  // what was settled on
+  [[nodiscard]] bool may_lose_steps() const;
+  void move();
+  void make_store(const std::vector<HeldShards>& held);
+  void read_from_storage();
   std::optional<Step> load_checkpoint();
   bool agree_on_content(const std::string& path, const std::string& digest, std::int64_t index);
   void initialise();
@@ -71,7 +87,9 @@ class RegroupAttempt {
   Prepared prepared_;
   std::function<void()> interrupt_;
   Known known_;
-  std::vector<ShardPtr> created_;  // shards of `store` that the old store did not have as they are
+  SettleInput input_;
+  HeldShards new_;
+  std::vector<ShardPtr> created_;  // shards of the new store that this worker did not have as they are
   std::optional<StateMove> move_;
 };
 

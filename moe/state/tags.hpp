@@ -25,8 +25,8 @@ enum class TransferOp : std::uint64_t {
   kMove = 12,  // index: running number between the two ranks
   kMoveHashes = 13,
   kAgree = 14,
-  kDigest = 15,  // index: 0 for the lines, 1 + unit for a slice of an expert
-  kLeave = 16,
+  kDigest = 15,        // index: 0 for the lines, 1 + unit for a slice of an expert
+  kLeave = 16,         // index: 0 when all hold their new state, 1 when all know that
   kRowsAgain = 17,     // index as kRows: the forward that a backward repeats
   kOutputsAgain = 18,  // index as kOutputs
   kGroupDigest = 19,   // index: 0 for the digests, 1 for whose initial weights are others

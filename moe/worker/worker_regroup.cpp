@@ -29,6 +29,7 @@ void Worker::enter(const Plan& plan) {
   link_.entered(plan.epoch, participants);
   must(mesh_->enter(plan.epoch, peers, std::chrono::milliseconds(job_.spec.heartbeat_ms) * 50));
   // Transfers of the older epoch may touch the old attempt's buffers until here.
+  if (attempt_) attempt_->keep_moved();
   attempt_.reset();
   entering_ = std::make_unique<Epochal>(EpochView(job_, plan, *rank_in(plan, welcome_.self)));
   report_.agree_ms = ms_between(start, Clock::now());
@@ -61,6 +62,7 @@ void Worker::adopt(RegroupAttempt& attempt) {
   snapshots_.finish_copy();  // it reads the old store
   current_.reset();          // it refers to the old store
   state_.store = std::move(attempt.store);
+  state_.moved.clear();
   state_.live = attempt.settlement.step;
   state_.bad = attempt.bad;
   const bool news = attempt.validation != state_.validation;

@@ -174,5 +174,20 @@ TEST(Settle, every_unit_must_be_covered) {
   EXPECT_NE(settled.reason.find("step 9 lacks blocks [128, 256) of unit 1"), std::string::npos) << settled.reason;
 }
 
+// The plan's checkpoint turns out damaged: asked again with the next older one, or none.
+TEST(Settle, behind_a_checkpoint_comes_the_newest_complete_step_in_memory_not_the_next_checkpoint) {
+  SettleInput in = input({inventory(0, StateKind::kLive, 9, kFirstHalf), inventory(1, StateKind::kSnapshot, 6, kAll),
+                          inventory(2, StateKind::kSnapshot, 5, kAll)});
+  in.checkpoint = Step(7);
+  EXPECT_EQ(settle(in).source, StateSource::kCheckpoint);
+  for (const auto& older : {std::optional(Step(4)), std::optional<Step>()}) {
+    in.checkpoint = older;
+    const Settlement settled = settle(in);
+    EXPECT_EQ(settled.source, StateSource::kSnapshot);
+    EXPECT_EQ(settled.step, Step(6));
+    EXPECT_EQ(settled.usable, std::vector<int>{1});
+  }
+}
+
 }  // namespace
 }  // namespace regroup
