@@ -1,6 +1,8 @@
 // A member ends, or is cut off, between two messages of the barriers that end a regroup.
 #include "tests/train/regrouping.hpp"
 
+#include <random>
+
 namespace regroup::testing {
 namespace {
 
@@ -74,6 +76,42 @@ TEST_F(Regrouping, what_moved_is_not_mixed_with_a_step_that_is_rolled_forward_af
   try_next({2, 1});
   adopt();
   expect_all(3);
+}
+
+TEST_F(Regrouping, wherever_attempts_are_interrupted_the_live_state_stays) {
+  start();
+  struct Layout {
+    std::vector<int> groups, donors;
+  };
+  const std::vector<Layout> layouts{{{3}, {}}, {{2, 1}, {}}, {{1, 1, 1}, {}}, {{2}, {2}}, {{1, 1}, {2}}, {{1}, {1, 2}}};
+  std::mt19937 random(5);
+  const auto draw = [&random](int below) { return static_cast<int>(random() % static_cast<unsigned>(below)); };
+  int interrupted = 0, passed = 0;
+  for (int attempt = 0; attempt < 40; ++attempt) {
+    const TransferOp op =
+        std::vector{TransferOp::kLeave, TransferOp::kLeave, TransferOp::kMove, TransferOp::kMoveHashes}.at(
+            static_cast<std::size_t>(draw(4)));
+    const int index = op == TransferOp::kLeave ? draw(2) : op == TransferOp::kMove ? 3 * draw(4) : 0;
+    WatchedMesh& watched = *members_[static_cast<std::size_t>(draw(3))].mesh;
+    watched.before(op, index, op == TransferOp::kMove ? 0 : draw(2), [this] { announce(epoch_ + 1); });
+    const Layout& layout = layouts.at(static_cast<std::size_t>(draw(static_cast<int>(layouts.size()))));
+    try_next(layout.groups, layout.donors);
+    watched.before(TransferOp::kAgree, 1, 0, [] {});
+    for (Member& member : members_) {
+      if (member.interrupted) {
+        ++interrupted;
+        ASSERT_EQ(member.interrupted->code, Code::kNewerEpoch) << to_string(*member.interrupted);
+        continue;
+      }
+      ++passed;
+      ASSERT_EQ(member.attempt->settlement.source, StateSource::kLive);
+      ASSERT_EQ(member.attempt->settlement.step, Step(1));
+      adopt(member);
+      if (member.state.live) expect_whole(member, 1);
+    }
+  }
+  EXPECT_GT(interrupted, 20);
+  EXPECT_GT(passed, 20);
 }
 
 }  // namespace
