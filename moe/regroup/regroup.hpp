@@ -50,7 +50,8 @@ class RegroupAttempt {
   RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                  std::function<void()> interrupt);
 
-  // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan. So is a member
+  // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan. (kPeerLost where
+  // an agent that did not answer may have it, or one kept it and did not give it: try again.) So is a member
   // whose node has something else than the others at a path that all read; to that member it is WrongFiles.
   void run();
   // After an interruption, once the mesh has entered a later epoch: what was verified becomes part of the state that

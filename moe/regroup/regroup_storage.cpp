@@ -48,7 +48,11 @@ void RegroupAttempt::read_from_storage() {
   } else if (settlement.source == StateSource::kFresh) {
     initialise();
   } else if (!is_in_memory()) {
-    throw Interrupted{{Code::kUnavailable, settlement.reason}};
+    // An agent that is silent may have it: the same plan once more may help.
+    std::string silent;
+    for (const auto& [agent, asked_by] : known_.silent) silent += (silent.empty() ? "" : ", ") + agent;
+    if (silent.empty()) throw Interrupted{{Code::kUnavailable, settlement.reason}};
+    throw Interrupted{{Code::kPeerLost, settlement.reason + "; no answer from the agents at " + silent}};
   }
 }
 

@@ -150,6 +150,23 @@ TEST_F(FromSnapshots, an_agent_that_one_member_cannot_reach_is_asked_by_another)
   expect_both(1);
 }
 
+TEST_F(FromSnapshots, while_an_agent_that_may_have_the_rest_is_silent_another_attempt_may_help) {
+  FakeAgent& agent = agent_with(lose_third());
+  name_donor(agent, 0);
+  agent.on_list = [] { return Reply::kSilence; };
+  try_next({2});
+  for (const int survivor : {0, 1}) {
+    const auto& interrupted = members_[static_cast<std::size_t>(survivor)].interrupted;
+    ASSERT_TRUE(interrupted);
+    EXPECT_EQ(interrupted->code, Code::kPeerLost);
+    EXPECT_NE(interrupted->context.find("no answer from the agents at " + agent.address()), std::string::npos)
+        << interrupted->context;
+  }
+  agent.on_list = [] { return Reply::kServe; };
+  try_next({2});
+  expect_both(1);
+}
+
 TEST_F(FromSnapshots, an_agent_that_failed_is_asked_last_in_the_next_attempt) {
   const auto lost = lose_third();
   FakeAgent& failed = agent_with(lost);
