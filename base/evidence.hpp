@@ -14,8 +14,7 @@ enum class Evidence {
   kUnreachable,  // it is in the plan, and could not be connected to yet
   kLink,         // it lives: but a connection to it broke or fell silent, and the messages of its epoch are gone
 };
-inline constexpr Words<Evidence, 7> kEvidenceWords{
-    {"exit", "eof", "silence", "hang", "self", "unreachable", "link"}};
+inline constexpr Words<Evidence, 7> kEvidenceWords{{"exit", "eof", "silence", "hang", "self", "unreachable", "link"}};
 inline std::string to_string(Evidence evidence) { return kEvidenceWords(evidence); }
 
 }  // namespace regroup

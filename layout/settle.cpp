@@ -58,14 +58,12 @@ Settlement settle(const SettleInput& input) {
   CHECK(input.num_units > 0, "units", input.num_units);
   const std::set<Step> recorded(input.vote_records.begin(), input.vote_records.end());
   std::map<Step, StepState, std::greater<>> steps;  // newest first
-  std::optional<Step> newest_held;                  // by anybody, in any form that counts
   for (std::size_t i = 0; i < input.inventories.size(); ++i) {
     const Inventory& inventory = input.inventories[i];
     if (inventory.blocks.empty()) continue;
     if (inventory.kind == StateKind::kPrepared && !recorded.contains(inventory.step)) continue;
     StepState& state = steps[inventory.step];
     (inventory.kind == StateKind::kSnapshot ? state.snapshots : state.live).push_back(static_cast<int>(i));
-    if (!newest_held || *newest_held < inventory.step) newest_held = inventory.step;
   }
 
   Settlement settlement;
@@ -111,9 +109,11 @@ Settlement settle(const SettleInput& input) {
     settlement.step = *input.checkpoint;
     settlement.reason = "the durable checkpoint of step " + std::to_string(input.checkpoint->value) +
                         " is the newest complete state; " + why;
-  } else if (input.fresh_allowed && (!newest_held || newest_held->value == 0)) {
+  } else if (input.fresh_allowed) {
     settlement.source = StateSource::kFresh;
-    settlement.reason = "the job is new: initial weights from its seed";
+    settlement.reason = gaps.empty()
+                            ? "the job is new: initial weights"
+                            : "nothing of the job was in safety yet: it begins anew from initial weights; " + gaps;
   } else {
     settlement.reason =
         why + ", and there is no durable checkpoint: waiting for a worker or an agent that holds the rest";

@@ -4,7 +4,7 @@
 // Rule: the newest step of which every block is held. Sources of one step may mix live state, prepared state (owner
 // holds the reduced gradients of step s and state of s-1; counts as s only when a vote record of s exists) and
 // snapshots of that step. The durable checkpoint frozen in the plan is complete by itself: it wins when no complete
-// step in memory is at least as new. Only when `fresh` is allowed and nobody holds progress: initial weights (step 0).
+// step in memory is at least as new. Only when `fresh` is allowed, for nothing was ever in safety: initial weights (step 0).
 // Otherwise: wait, and say what is missing.
 #pragma once
 
@@ -41,7 +41,7 @@ struct SettleInput {
   std::vector<Inventory> inventories;
   std::vector<Step> vote_records;  // steps of which some participant has the whole vote record
   std::optional<Step> checkpoint;  // the durable one frozen in the plan
-  bool fresh_allowed = false;      // the plan is the job's first, or no step can have been committed since
+  bool fresh_allowed = false;      // no snapshot was ever in safety, and there was no checkpoint
 };
 
 struct Settlement {

@@ -23,7 +23,7 @@ namespace regroup::agent {
 
 // Events.
 struct Assigned {
-  std::string job;  // empty: none
+  std::string job;                              // empty: none
   std::optional<WorkerId> ends = std::nullopt;  // as in AssignmentRecord, as the next
   Epoch ends_in = {};
 };

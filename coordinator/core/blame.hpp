@@ -12,9 +12,9 @@
 // Rule. An accused that reports nothing itself is *quiet*. A quiet one is guilty at once when every worker that is not
 // quiet accuses it, or when a connection to it ended and cannot be had again; but neither where one voice alone accuses
 // several. Else its accusations get time (`young`), and while any of them is young nothing more is decided, because the
-// numbers still change. Then accusations are the edges of a graph, and the guilty are a minimum vertex cover. Ties: most
-// often accused, then fewest bytes held, then smallest id. One voice alone that several connections ended is believed
-// then: a worker cut off in that way is accused by the others as well.
+// numbers still change. Then accusations are the edges of a graph, and the guilty are a minimum vertex cover. Ties:
+// most often accused, then fewest bytes held, then smallest id. One voice alone that several connections ended is
+// believed then: a worker cut off in that way is accused by the others as well.
 //
 // Equal inputs give equal output. Cost: exact for covers of up to 12 workers, greedy beyond.
 #pragma once

@@ -33,8 +33,8 @@ struct Decision {
   std::optional<Plan> plan;             // to be published; passes check_plan
   JobState state = JobState::kUnknown;  // of JobStatus
   std::string reason;
-  std::vector<WorkerId> ends;           // to be ended by their agents: AssignmentRecord
-  std::string failure;  // the job cannot go on: why it has failed
+  std::vector<WorkerId> ends;  // to be ended by their agents: AssignmentRecord
+  std::string failure;         // the job cannot go on: why it has failed
   std::vector<std::string> notes;
 };
 

@@ -1,6 +1,7 @@
 #include "coordinator/core/lost_workers.hpp"
 
 #include "coordinator/core/blame.hpp"
+#include "coordinator/core/node_evidence.hpp"
 #include "coordinator/planner/group_layout.hpp"
 
 #include <algorithm>
@@ -35,10 +36,7 @@ class Findings {
     }
     std::sort(watched_.begin(), watched_.end(), [](const Watched& a, const Watched& b) { return a.id < b.id; });
     for (const auto& [key, record] : view_.suspects()) read_record(record);
-    for (Watched& worker : watched_) {
-      from_node_record(worker);
-      from_absence(worker);
-    }
+    for (Watched& worker : watched_) from_its_node(worker);
     from_themselves();
     from_peers();
     result_.spoken_epoch = spoken_;
@@ -80,65 +78,15 @@ class Findings {
     return Cause::kWorkerLost;
   }
 
-  void from_node_record(Watched& worker) {
-    const auto found = view_.nodes().find(worker.id.node);
-    if (found == view_.nodes().end()) return;
-    const NodeRecord& record = found->second.value;
-    if (record.incarnation != worker.id.incarnation)
-      return blame(worker, Cause::kNodeLost, "its node has started anew", 0, true);
-    const WorkerRecord* slot = view_.slot_of(worker.id);
-    if (slot == nullptr) {
-      // The plan was made with this worker, and the agent's record, written later, does not list it: the agent let it
-      // go.
-      if (found->second.mod_revision > job_.plan->mod_revision && !job_.finished.contains(worker.id)) {
-        blame(worker, Cause::kWorkerLost, "its agent lists it no more", 0, true);
-      }
-      return;
-    }
-    if (slot->id.start > worker.id.start)
-      return blame(worker, Cause::kWorkerLost, "its agent has started another in its place", 0, true);
-    if (slot->id == worker.id && slot->state == WorkerState::kFailed && !worker.names_itself) {
-      blame(worker, Cause::kFault, slot->text.empty() ? "failed" : "failed: " + slot->text, 0, true);
-    }
-  }
-
-  void from_absence(Watched& worker) {
-    const auto absence = view_.absence(worker.id.node);
-    if (!absence) return;
-    const Timing& t = view_.timing();
-    if (view_.session(now_) < t.lease + t.session_margin || now_.at - absence->since < t.absence_grace) return;
-    for (const auto& [node, progress] : job_.progress) {
-      const bool proof = progress.value.epoch == plan_.epoch && progress.mod_revision > absence->revision;
-      if (proof && now_.at - progress.last_changed < t.proof_holds) return;
-    }
-    if (job_.is_in_force() && is_heard_by_peers(worker)) return;
-    blame(worker, Cause::kNodeLost, "its node has been absent from etcd for longer than its lease", 0, false);
-  }
-
-  // A peer whose own node is there has entered the plan's epoch, and hears the worker's beats: it would accuse it
-  // otherwise.
-  bool is_heard_by_peers(const Watched& worker) const {
-    return std::any_of(view_.suspects().begin(), view_.suspects().end(), [&](const auto& entry) {
-      const SuspectRecord& record = entry.second.value;
-      const auto reporter = worker_of(record.reporter);
-      if (!reporter || record.epoch != plan_.epoch || *reporter == worker.id || index_of(*reporter) < 0) return false;
-      if (view_.node(reporter->node) == nullptr) return false;
-      return std::none_of(record.suspicions.begin(), record.suspicions.end(),
-                          [&](const Suspicion& suspicion) { return suspicion.whom == worker.id; });
-    });
-  }
-
-  // A reporter's name in a suspect record, where it is a worker.
-  static std::optional<WorkerId> worker_of(std::string reporter) {
-    std::replace(reporter.begin(), reporter.end(), ':', '/');
-    WorkerId id;
-    return parse_worker_id(reporter, id) ? std::optional(id) : std::nullopt;
+  void from_its_node(Watched& worker) {
+    const auto found = evidence_of_node(view_, job_, worker.id, worker.names_itself.has_value(), now_);
+    if (found) blame(worker, found->cause, found->what, 0, found->agent_speaks);
   }
 
   bool epoch_counts(Epoch epoch) const { return epoch == plan_.epoch || (job_.is_pending() && epoch == plan_.parent); }
 
   void read_record(const Seen<SuspectRecord>& record) {
-    const auto as_worker = worker_of(record.value.reporter);
+    const auto as_worker = worker_named(record.value.reporter);
     const NodeId as_node(record.value.reporter);
     const int reporter = as_worker ? index_of(*as_worker) : -1;  // an agent speaks of its own workers alone
     const bool current = epoch_counts(record.value.epoch);
@@ -166,9 +114,9 @@ class Findings {
   void from_themselves() {
     const auto named = [](const Watched& worker) { return worker.names_itself.has_value() && !worker.lost; };
     if (std::none_of(watched_.begin(), watched_.end(), named)) return;
-    const bool by_all = watched_.size() > 1 && std::all_of(watched_.begin(), watched_.end(), [&](const Watched& worker) {
-                          return named(worker) || !worker.is_member;
-                        });
+    const bool by_all =
+        watched_.size() > 1 && std::all_of(watched_.begin(), watched_.end(),
+                                           [&](const Watched& worker) { return named(worker) || !worker.is_member; });
     for (Watched& worker : watched_) {
       if (!named(worker)) continue;
       const WorkerRecord* record = view_.slot_of(worker.id);
@@ -220,8 +168,8 @@ class Findings {
       input.bytes_held[static_cast<std::size_t>(index_of(plan_.members[rank].worker))] = bytes[rank];
     }
     for (const Voice& voice : voices_) {
-      input.accusations.push_back({voice.reporter, voice.accused, now_.at - voice.heard < 5 * heartbeat_,
-                                   voice.evidence == Evidence::kEof});
+      input.accusations.push_back(
+          {voice.reporter, voice.accused, now_.at - voice.heard < 5 * heartbeat_, voice.evidence == Evidence::kEof});
     }
     const Blame verdict = find_guilty(input);
     result_.undecided = result_.undecided || verdict.undecided;

@@ -17,9 +17,10 @@
 //   fault: `fault_of_all`);
 //   peers say so in this epoch (blame.hpp);
 //   the node's key is absent from etcd, we have heard from etcd all that time, and nothing proves the contrary.
-// A report from another epoch, by a stranger, or about a worker that is not watched, is no evidence. Nor is a `link`: it
-// says that the peer lives, and asks for a retry; unless the pair's connection breaks again and again (`LinkHistory`),
-// then it counts as ended. `unreachable` counts when it has stood for ten heartbeats: the others may be slow to dial.
+// A report from another epoch, by a stranger, or about a worker that is not watched, is no evidence. Nor is a `link`:
+// it says that the peer lives, and asks for a retry; unless the pair's connection breaks again and again
+// (`LinkHistory`), then it counts as ended. `unreachable` counts when it has stood for ten heartbeats: the others may
+// be slow to dial.
 //
 // What excuses absence. A step commits with the vote of every member: a progress record of this epoch that was written
 // after the node's key vanished proves that its workers lived then. The proof holds 30 s (Timing::proof_holds): steps

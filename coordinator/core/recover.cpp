@@ -37,13 +37,15 @@ std::string what_they_say(const Look& look, const std::vector<Participant>& memb
 }
 
 // Only a plan that goes without a worker makes its agent replace it, and none is possible. So the agents of those that
-// still run are told: after a while, in which they may come back with their state; or at once where that stands elsewhere
-// and the worker is not only silent, for a machine that was stopped for a moment costs less than a new process.
+// still run are told: after a while, in which they may come back with their state; or at once where that stands
+// elsewhere and the worker is not only silent, for a machine that was stopped for a moment costs less than a new
+// process.
 void end_the_lost(Look& look, const LostWorkers& lost, bool is_elsewhere) {
   for (const LostWorker& one : lost.workers) {
     const WorkerRecord* record = look.view.slot_of(one.worker);
     if (record == nullptr || record->id != one.worker || record->state == WorkerState::kFailed) continue;
-    if ((is_elsewhere && one.cause != Cause::kSilent) || look.now.at - look.memory.lost_since.at(one.worker) >= look.view.timing().end_wait)
+    if ((is_elsewhere && one.cause != Cause::kSilent) ||
+        look.now.at - look.memory.lost_since.at(one.worker) >= look.view.timing().end_wait)
       look.decision.ends.push_back(one.worker);
   }
 }

@@ -54,8 +54,8 @@ bool try_again(Look& look, const LostWorkers& lost) {
   }
   const Span pause = kPauses[std::min(static_cast<std::size_t>(retries), kPauses.size() - 1)];
   if (look.now.at - look.job.plan->last_changed < pause) {
-    look.say(JobState::kRegrouping, why + "; the same workers try again after a pause of " +
-                                        std::to_string(pause.count()) + " ms");
+    look.say(JobState::kRegrouping,
+             why + "; the same workers try again after a pause of " + std::to_string(pause.count()) + " ms");
     return true;
   }
   Plan plan = make_again(look.view, look.job, look.agents(), look.now);

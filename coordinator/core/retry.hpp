@@ -1,10 +1,10 @@
 // retry.hpp: the same plan once more, because an attempt at it was interrupted although nobody is lost. Pure; a part of
 // decide.
 //
-// A worker that is interrupted (a connection broke, a snapshot could not be fetched, a peer did not come in time) cannot
-// mend that alone: the others are in the middle of the same exchange. It stops and says so, and the others wait for it.
-// Who could be blamed may be back already, so no accusation need follow. Therefore its waiting is itself the request: the
-// members get a new epoch, drop what they were doing, and do it again from what they hold.
+// A worker that is interrupted (a connection broke, a snapshot could not be fetched, a peer did not come in time)
+// cannot mend that alone: the others are in the middle of the same exchange. It stops and says so, and the others wait
+// for it. Who could be blamed may be back already, so no accusation need follow. Therefore its waiting is itself the
+// request: the members get a new epoch, drop what they were doing, and do it again from what they hold.
 //
 // Rule. Nobody is lost and no accusation is undecided, and a worker of the epoch that counts has said `waiting` for
 // Timing::stuck_wait, or reports a link that broke: the same members and donors, now, with every agent that can be

@@ -40,7 +40,6 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
   out.put(mine.record.value_or(VoteRecord{}));
   out.put(mine.bad);
   out.put(mine.validation);
-  out.put(static_cast<std::uint8_t>(mine.untouched));
   put_blocks(out, mine.blocks);
   out.put(static_cast<std::uint64_t>(mine.moved.size()));
   for (const Holdings::Moved& moved : mine.moved) {
@@ -59,7 +58,6 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
     const auto record = in.get<VoteRecord>();
     const auto bad = in.get<BadSteps>();
     const auto validation = in.get<ValidationRecord>();
-    const bool untouched = in.get<std::uint8_t>() != 0;
     const auto blocks = get_blocks(in);
     std::vector<Holdings::Moved> moved;
     for (auto count = in.get<std::uint64_t>(); count > 0 && in.ok(); --count) {
@@ -80,7 +78,6 @@ Known exchange_holdings(mesh::Mesh& mesh, const EpochView& view, const Holdings&
                                                 " with different sums: one of them computed wrongly"}};
       }
     }
-    known.untouched = known.untouched || untouched;
     if (validation.step == known.validation.step && validation != known.validation) {
       throw Interrupted{{Code::kInternal, "two workers validated step " + std::to_string(validation.step) +
                                               " with different losses: one of them computed wrongly"}};

@@ -27,7 +27,6 @@ struct Holdings {
   std::optional<VoteRecord> record;  // of the last commit
   BadSteps bad;                      // up to `live`
   ValidationRecord validation;       // the newest that it knows
-  bool untouched = false;            // it was in every plan so far, from the fresh one on, and has voted for no step
   struct Moved {                     // of what interrupted attempts brought
     Step step;
     BadSteps bad;
@@ -46,7 +45,6 @@ struct Known {
   std::map<std::string, int> silent;           // agents that listed nothing when that rank asked
   std::map<std::int64_t, BadSteps> bad;        // by step, as live state and snapshots know it
   ValidationRecord validation;                 // the newest that anybody knows; it need not be computed again
-  bool untouched = false;                      // somebody is: so no step was committed, because it votes for each
   // Of a step settled on. Rolling forward adds one.
   [[nodiscard]] BadSteps bad_until(Step step) const;
   // A snapshot on the member's own node: it need not cross a network.

@@ -53,13 +53,15 @@ void RegroupAttempt::agree() {
   Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad, state_.validation};
   for (const MovedState& moved : state_.moved) mine.moved.push_back({moved.step, moved.bad, listed(moved.held.blocks)});
   if (prepared_.step && state_.live && *prepared_.step == Step(state_.live->value + 1)) mine.prepared = prepared_.step;
-  mine.untouched = !prepared_.step && (view_.plan.origin == Origin::kFresh || state_.untouched == view_.plan.parent);
-  state_.untouched = mine.untouched ? std::optional(view_.plan.epoch) : std::nullopt;
   known_ = exchange_holdings(mesh_, view_, mine);
+  if (leaves_live_out(view_.plan)) {
+    known_.inventories.clear();
+    state_.moved.clear();
+  }
   validation = known_.validation;
   input_.num_units = static_cast<int>(view_.job->units.size());
   input_.checkpoint = view_.plan.checkpoint_step;
-  input_.fresh_allowed = view_.plan.origin == Origin::kFresh || known_.untouched;
+  input_.fresh_allowed = view_.plan.origin == Origin::kFresh;
   for (const auto& [step, vote_record] : known_.records) input_.vote_records.push_back(Step(step));
   const auto conclude = [this] {
     input_.inventories = known_.inventories;
@@ -108,7 +110,7 @@ void RegroupAttempt::move() {
   }
   bad = known_.bad_until(settlement.step);
   std::vector<HeldShards> held;
-  if (state_.live == settlement.step) held.push_back(all_of(state_.store));
+  if (state_.live == settlement.step && !leaves_live_out(view_.plan)) held.push_back(all_of(state_.store));
   for (const MovedState& moved : state_.moved) held.push_back(moved.held);
   make_store(held);
   std::erase_if(state_.moved, [this](const MovedState& moved) { return new_.has_all(moved.held.blocks); });

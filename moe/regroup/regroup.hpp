@@ -35,9 +35,6 @@ struct CarriedState {
   std::optional<VoteRecord> record;  // of the last commit
   BadSteps bad;                      // up to `live`
   ValidationRecord validation;       // the newest that this worker knows
-  // The newest plan of an unbroken row that begins with the job's fresh one: this worker was in all of them and has
-  // voted for no step. So nothing was committed, and the next plan of the row may begin anew.
-  std::optional<Epoch> untouched;
   std::vector<MovedState> moved;     // of attempts that were interrupted since `store` was taken over
   std::set<std::string> unanswered;  // addresses of agents that failed when this worker asked them last
 };

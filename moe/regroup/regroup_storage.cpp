@@ -51,6 +51,9 @@ void RegroupAttempt::read_from_storage() {
     // An agent that is silent may have it: the same plan once more may help.
     std::string silent;
     for (const auto& [agent, asked_by] : known_.silent) silent += (silent.empty() ? "" : ", ") + agent;
+    if (silent.empty() && leaves_live_out(view_.plan))
+      throw Interrupted{
+          {Code::kInternal, "live state gave the same fault twice, and there is no other: " + settlement.reason}};
     if (silent.empty()) throw Interrupted{{Code::kUnavailable, settlement.reason}};
     throw Interrupted{{Code::kPeerLost, settlement.reason + "; no answer from the agents at " + silent}};
   }

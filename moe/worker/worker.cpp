@@ -69,7 +69,8 @@ Result<void> Worker::run() {
               interrupted.error.code == Code::kUnavailable};
       if (want.lacks) sources.lacked();
       log::info("interrupted", {{"epoch", plan.epoch.value}, {"why", to_string(interrupted.error)}});
-      if (interrupted.error.code == Code::kInternal) {
+      // What a message may not be is no link's fault either: the same plan once more would fail in the same way.
+      if (interrupted.error.code == Code::kInternal || interrupted.error.code == Code::kBadInput) {
         link_.send(Fault{interrupted.error.context});
         link_.peer_lost(welcome_.self, Evidence::kSelf);
       }
@@ -107,7 +108,6 @@ void Worker::train() {
     CommitReport report;
     const VoteRecord record = current_->runner->run(step, report);
     state_.live = step;
-    state_.untouched.reset();
     state_.record = record;
     state_.bad = current_->runner->bad();
     committed_ = step.value;

@@ -10,8 +10,6 @@
 #include <set>
 
 namespace regroup {
-namespace {}  // namespace
-
 void Worker::enter(const Plan& plan) {
   const auto start = Clock::now();
   report_ = {};
@@ -82,9 +80,7 @@ void Worker::start_training(StateSource source) {
       check_initial_weights(*current_->runner, current_->view, *mesh_);
     } catch (const Interrupted&) {
       current_->runner.reset();  // wrong weights are no state that the next plan may build on
-      const auto untouched = state_.untouched;
       state_ = {};
-      state_.untouched = untouched;
       throw;
     }
   }

@@ -23,7 +23,8 @@ std::string all_of(const Words<Enum, N>& words) {
 TEST(Words, are_frozen_and_in_the_order_of_their_enumerators) {
   EXPECT_EQ(all_of(kEvidenceWords), "exit eof silence hang self unreachable link");
   EXPECT_EQ(all_of(kStateSourceWords), "live snapshot checkpoint fresh");
-  EXPECT_EQ(all_of(kCauseWords), "start worker_lost node_lost silent hang fault join drain scale balance load stop retry");
+  EXPECT_EQ(all_of(kCauseWords),
+            "start worker_lost node_lost silent hang fault join drain scale balance load stop retry");
   EXPECT_EQ(kJobStateWords(JobState::kUnknown), "");
   EXPECT_EQ(all_of(kJobStateWords), "waiting starting regrouping training stopping finished stopped failed");
   EXPECT_EQ(kProgressWords(ProgressState::kUnknown), "");

@@ -351,8 +351,7 @@ TEST(Blame, a_quiet_one_that_all_others_accuse_is_guilty_at_once_however_young_t
 
 TEST(Blame, an_ended_connection_needs_no_second_voice_unless_one_voice_names_several) {
   EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 3, true, true}}}).guilty, (std::vector<int>{3}));
-  EXPECT_TRUE(
-      find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 2, true, true}, {0, 3, true, true}}}).undecided);
+  EXPECT_TRUE(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 2, true, true}, {0, 3, true, true}}}).undecided);
   EXPECT_EQ(find_guilty({4, std::vector<bool>(4), {1, 1, 1, 1}, {{0, 2, false, true}, {0, 3, false, true}}}).guilty,
             (std::vector<int>{2, 3}));
 }

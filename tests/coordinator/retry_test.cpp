@@ -189,7 +189,8 @@ TEST(Retry, below_min_nodes_one_whose_state_stands_elsewhere_is_ended_at_once) {
   job.elastic.min_nodes = 4;
   w.train_on(4, job);
   ASSERT_EQ(w.plan().placement.groups.size(), 2U);
-  for (const char* node : {"node-0", "node-1", "node-2"}) w.suspect(w.worker(node), {w.worker("node-3")}, Evidence::kHang);
+  for (const char* node : {"node-0", "node-1", "node-2"})
+    w.suspect(w.worker(node), {w.worker("node-3")}, Evidence::kHang);
   EXPECT_EQ(assignment_from_json(w.etcd.get(w.keys.assignment(NodeId("node-3")))->value)->ends, w.worker("node-3"));
 }
 

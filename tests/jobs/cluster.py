@@ -1,5 +1,6 @@
 """etcd, coordinators and agents as a user starts them by hand, and what the scripts beside this file need of them:
-bad_input.py, one_odd_node.py, bad_storage.py, user_runs.py, local_runs.py, same_name.py. Listens on 127.0.0.1 only.
+bad_input.py, one_odd_node.py, bad_storage.py, user_runs.py, local_runs.py, same_name.py,
+standing_still.py. Listens on 127.0.0.1 only.
 """
 
 import argparse

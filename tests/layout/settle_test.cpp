@@ -54,11 +54,7 @@ Expected naive(const SettleInput& in) {
   }
   if (in.checkpoint && in.checkpoint->value > best_step) return {StateSource::kCheckpoint, in.checkpoint->value};
   if (best_step >= 0) return best;
-  const bool progress = std::any_of(in.inventories.begin(), in.inventories.end(), [&](const Inventory& i) {
-    const bool recorded = std::find(in.vote_records.begin(), in.vote_records.end(), i.step) != in.vote_records.end();
-    return i.step.value > 0 && (i.kind != StateKind::kPrepared || recorded);
-  });
-  if (in.fresh_allowed && !progress) return {StateSource::kFresh, 0};
+  if (in.fresh_allowed) return {StateSource::kFresh, 0};
   return {std::nullopt, 0};
 }
 
@@ -129,12 +125,16 @@ TEST(Settle, a_lone_newcomer_with_nothing_waits_unless_the_job_is_new) {
   EXPECT_EQ(settle(in).source, StateSource::kFresh);
 }
 
-TEST(Settle, fresh_weights_never_win_over_held_progress) {
+TEST(Settle, initial_weights_are_a_source_only_where_allowed_and_never_win_over_a_complete_step) {
   SettleInput in = input({inventory(0, StateKind::kSnapshot, 5, kFirstHalf)});
+  EXPECT_EQ(settle(in).source, std::nullopt);
+  EXPECT_NE(settle(in).reason.find("step 5 lacks blocks [128, 256) of unit 0"), std::string::npos) << settle(in).reason;
   in.fresh_allowed = true;
   const Settlement settled = settle(in);
-  EXPECT_EQ(settled.source, std::nullopt);
+  EXPECT_EQ(settled.source, StateSource::kFresh);
   EXPECT_NE(settled.reason.find("step 5 lacks blocks [128, 256) of unit 0"), std::string::npos) << settled.reason;
+  in.inventories.push_back(inventory(1, StateKind::kLive, 5, kSecondHalf));
+  EXPECT_EQ(settle(in).source, StateSource::kSnapshot);
 }
 
 TEST(Settle, prepared_state_without_a_vote_record_does_not_count) {

@@ -54,7 +54,6 @@ struct Member {
   void commit(std::int64_t step) {
     for (const auto& [key, shard] : state.store.all()) apply_step(*shard);
     state.live = Step(step);
-    state.untouched.reset();
     state.record = votes_of(step);
     state.bad = state.bad.after(false);
   }
