@@ -4,8 +4,8 @@
 // Rule: the newest step of which every block is held. Sources of one step may mix live state, prepared state (owner
 // holds the reduced gradients of step s and state of s-1; counts as s only when a vote record of s exists) and
 // snapshots of that step. The durable checkpoint frozen in the plan is complete by itself: it wins when no complete
-// step in memory is at least as new. Only when `fresh` is allowed, for nothing was ever in safety: initial weights (step 0).
-// Otherwise: wait, and say what is missing.
+// step in memory is at least as new. Only when `fresh` is allowed, for nothing was ever in safety: initial weights
+// (step 0). Otherwise: wait, and say what is missing.
 #pragma once
 
 #include "base/ids.hpp"

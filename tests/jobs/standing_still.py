@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What once made healthy nodes wait for ever: an error that was told to nobody. Each job goes on by itself, and ends with
-the bits of an undisturbed run.
+"""What once made healthy nodes wait for ever: an error that was told to nobody. Each job goes on by itself, and ends
+with the bits of an undisturbed run.
 
     standing_still.py --programs build/bin --work DIR SCENARIO...      ('all', 'list')
 
-Listens on 127.0.0.1 only. A scenario that this machine does not permit (connections reset by `ss -K`) says so and counts
-as skipped.
+Listens on 127.0.0.1 only. A scenario that this machine does not permit (connections reset by `ss -K`) says so and
+counts as skipped.
 """
 
 import json
@@ -171,7 +171,7 @@ def _accuse_themselves(cluster: Cluster) -> None:
         key = "/regroup/default/suspects/" + worker.replace("/", ":")
         record = dict(reporter=worker.replace("/", ":"), epoch=plan["epoch"],
                       suspicions=[dict(whom=worker, evidence="self", seen_at_ms=1)])
-        puts.append(f"put {key} '{json.dumps(record)}'")
+        puts.append(f"put {key} {json.dumps(json.dumps(record))}")
     done = subprocess.run(["etcdctl", f"--endpoints={cluster.etcd}", "txn"], input="\n" + "\n".join(puts) + "\n\n\n",
                           stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "ETCDCTL_API": "3"})
     check("SUCCESS" in done.stdout, done.stdout)
@@ -179,8 +179,8 @@ def _accuse_themselves(cluster: Cluster) -> None:
 
 SCENARIOS: dict[str, Callable[[World], None]] = {
     re.sub("_", "-", scenario.__name__): scenario
-    for scenario in (lost_before_a_commit, frozen_at_the_first_plan, connection_reset, frozen_below_min_nodes, storage_away,
-                     fault_of_all)
+    for scenario in (lost_before_a_commit, frozen_at_the_first_plan, connection_reset, frozen_below_min_nodes,
+                     storage_away, fault_of_all)
 }
 
 if __name__ == "__main__":
