@@ -35,7 +35,7 @@ class Dataset {
   // kNotFound, kCorrupt, each naming the file.
   static Result<std::unique_ptr<Dataset>> open(const std::string& prefix, std::int64_t vocab_size,
                                                std::int64_t sequence_length, std::uint64_t seed);
-  // The sets of a job, mixed by their weights. One set: the same as open(prefix).
+  // The sets of a job, mixed by their weights, made with one tokenizer. One set: the same as open(prefix).
   static Result<std::unique_ptr<Dataset>> open(const std::vector<DataSource>& sources, std::int64_t vocab_size,
                                                std::int64_t sequence_length, std::uint64_t seed);
   virtual ~Dataset() = default;
@@ -55,12 +55,16 @@ class Dataset {
   // digests and shares.
   [[nodiscard]] virtual std::string digest() const = 0;
   // What made the tokens, as PREFIX.json says: its kind and, where it has a file, that file's checksum. "" where
-  // nothing says; of a mixture: of its first set.
+  // nothing says. The sets of a mixture that say it say the same.
   [[nodiscard]] virtual std::string tokenizer() const = 0;
   // Reads all of .bin: its checksum against PREFIX.json, every piece against PREFIX.sums, every token against
   // vocab_size. kCorrupt.
   [[nodiscard]] virtual Result<void> verify() const = 0;
 };
+
+// kBadInput, naming both, where both say what made their tokens and it is not the same.
+Result<void> check_same_tokenizer(const std::string& name, const Dataset& set, const std::string& other_name,
+                                  const Dataset& other);
 
 // The whole sequence of one data epoch: a bijection of [0, n) onto itself, keyed. Pure; n >= 1, index in [0, n).
 std::uint64_t permute(std::uint64_t index, std::uint64_t n, std::uint64_t seed, std::uint64_t data_epoch);

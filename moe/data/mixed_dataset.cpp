@@ -34,7 +34,11 @@ class MixedDataset final : public Dataset {
     }
     return all.hex();
   }
-  [[nodiscard]] std::string tokenizer() const override { return sets_.front()->tokenizer(); }
+  [[nodiscard]] std::string tokenizer() const override {
+    for (const auto& set : sets_)
+      if (!set->tokenizer().empty()) return set->tokenizer();
+    return {};
+  }
   [[nodiscard]] Result<void> verify() const override {
     for (const auto& set : sets_)
       if (auto good = set->verify(); !good) return good;
@@ -51,7 +55,25 @@ class MixedDataset final : public Dataset {
   Mixture mixture_;
 };
 
+// Each is compared with the first that says how it was made.
+Result<void> check_one_tokenizer(const std::vector<DataSource>& sources,
+                                 const std::vector<std::unique_ptr<Dataset>>& sets) {
+  std::size_t first = 0;
+  while (first < sets.size() && sets[first]->tokenizer().empty()) ++first;
+  for (std::size_t i = first + 1; i < sets.size(); ++i)
+    if (auto same = check_same_tokenizer(sources[i].prefix, *sets[i], sources[first].prefix, *sets[first]); !same)
+      return same.error().within("data");
+  return {};
+}
+
 }  // namespace
+
+Result<void> check_same_tokenizer(const std::string& name, const Dataset& set, const std::string& other_name,
+                                  const Dataset& other) {
+  if (set.tokenizer().empty() || other.tokenizer().empty() || set.tokenizer() == other.tokenizer()) return {};
+  return Error{Code::kBadInput, name + " was made with another tokenizer (" + set.tokenizer() + ") than " + other_name +
+                                    " (" + other.tokenizer() + "): prepare it with the same one"};
+}
 
 Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& sources, std::int64_t vocab_size,
                                                std::int64_t sequence_length, std::uint64_t seed) {
@@ -66,6 +88,7 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::vector<DataSource>& so
     weights.push_back(source.weight);
   }
   if (sets.size() == 1) return std::move(sets.front());
+  if (auto same = check_one_tokenizer(sources, sets); !same) return same.error();
   auto mixture = Mixture::make(weights);
   if (!mixture) return mixture.error().within("data");
   return std::unique_ptr<Dataset>(std::make_unique<MixedDataset>(std::move(sets), std::move(*mixture)));

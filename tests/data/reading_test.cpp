@@ -1,6 +1,8 @@
 #include "moe/data/mixture.hpp"
 #include "tests/data/data_fixture.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -77,6 +79,30 @@ TEST(Mixture, places_are_frozen) {  // a job that is resumed by a newer program 
   }
   EXPECT_EQ(first,
             (std::vector<std::pair<int, std::int64_t>>{{2, 0}, {0, 0}, {2, 1}, {1, 0}, {2, 37449}, {0, 285714285}}));
+}
+
+TEST_F(ReadingTest, sets_of_different_tokenizers_are_not_mixed) {
+  write("in", std::string(500, 'q'));
+  ASSERT_TRUE(make({"in"}));
+  const auto set_made_with = [&](const std::string& name, const std::string& tokenizer) {
+    for (const char* end : {".bin", ".idx", ".sums"}) write(name + end, read(std::string("out") + end));
+    auto record = nlohmann::json::parse(read("out.json"));
+    record["tokenizer"] = tokenizer;
+    write(name + ".json", record.dump());
+  };
+  set_made_with("a", "bytes");
+  set_made_with("b", "sentencepiece");
+  set_made_with("silent", "");
+  const auto mixed = [&](const std::vector<std::string>& names) {
+    std::vector<DataSource> sources;
+    for (const std::string& name : names) sources.push_back({path(name), 1});
+    return Dataset::open(sources, 512, 4, 1);
+  };
+  EXPECT_EQ(mixed({"silent", "a", "b"}).error().context, "data: " + path("b") +
+                                                             " was made with another tokenizer (sentencepiece) than " +
+                                                             path("a") + " (bytes): prepare it with the same one");
+  ASSERT_TRUE(mixed({"silent", "a", "a"}));
+  EXPECT_EQ((*mixed({"silent", "a"}))->tokenizer(), "bytes");
 }
 
 TEST_F(ReadingTest, each_set_of_a_mixture_is_drawn_as_if_it_were_alone) {
