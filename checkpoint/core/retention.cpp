@@ -36,6 +36,21 @@ std::optional<CheckpointName> checkpoint_name(std::string_view directory) {
 
 namespace {
 
+constexpr std::string_view kGivenUp = ".failed-";
+
+}  // namespace
+
+std::string given_up_suffix(int part) { return std::string(kGivenUp) + std::to_string(part); }
+
+bool is_given_up(std::string_view directory) {
+  const std::size_t suffix = directory.find(kGivenUp);
+  int part = 0;
+  return suffix != std::string_view::npos && checkpoint_name(directory.substr(0, suffix)) &&
+         parse_number(directory.substr(suffix + kGivenUp.size()), part);
+}
+
+namespace {
+
 // The two conditions of retention.hpp, in its order.
 bool makes_needless(const StoredCheckpoint& complete, const StoredCheckpoint& unfinished, Epoch live) {
   const bool nothing_is_lost = complete.name.step >= unfinished.name.step;

@@ -20,6 +20,10 @@ struct CheckpointName {
 std::string to_directory(const CheckpointName& name);
 std::optional<CheckpointName> checkpoint_name(std::string_view directory);
 
+// A save whose part `part` failed for good has its directory renamed: step-00001200.e7.failed-3.
+std::string given_up_suffix(int part);
+bool is_given_up(std::string_view directory);
+
 struct StoredCheckpoint {
   CheckpointName name;
   std::string directory;  // its last path component

@@ -25,17 +25,24 @@ std::int64_t bytes_in(const fs::path& directory) {
   return bytes;
 }
 
-// Names of checkpoint directories under root, newest first.
-Result<std::vector<std::pair<CheckpointName, std::string>>> names_under(const std::string& root) {
-  std::vector<std::pair<CheckpointName, std::string>> names;
+// Of what lies in root; a root that does not exist holds nothing.
+Result<std::vector<std::string>> names_in(const std::string& root) {
+  std::vector<std::string> names;
   std::error_code error;
   fs::directory_iterator it(root, error), end;
   if (error == std::errc::no_such_file_or_directory) return names;
-  for (; !error && it != end; it.increment(error)) {
-    const std::string directory = it->path().filename().string();
-    if (const auto name = checkpoint_name(directory)) names.emplace_back(*name, directory);
-  }
+  for (; !error && it != end; it.increment(error)) names.push_back(it->path().filename().string());
   if (error) return file_error("list", root, error.value());
+  return names;
+}
+
+// Names of checkpoint directories under root, newest first.
+Result<std::vector<std::pair<CheckpointName, std::string>>> names_under(const std::string& root) {
+  auto all = names_in(root);
+  if (!all) return all.error();
+  std::vector<std::pair<CheckpointName, std::string>> names;
+  for (std::string& directory : *all)
+    if (const auto name = checkpoint_name(directory)) names.emplace_back(*name, std::move(directory));
   std::sort(names.begin(), names.end(), std::greater<>());
   return names;
 }
@@ -99,15 +106,6 @@ Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root) 
   return list;
 }
 
-std::optional<Step> newest_complete_step(const std::string& root) {
-  if (root.empty()) return std::nullopt;
-  const auto listed = list_checkpoints(root);
-  if (!listed) return std::nullopt;
-  for (const ListedCheckpoint& checkpoint : *listed)
-    if (checkpoint.manifest) return checkpoint.manifest->info.step;
-  return std::nullopt;
-}
-
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted) {
   auto names = names_under(root);
   if (!names) return names.error();
@@ -121,6 +119,7 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
     }
     auto reader = CheckpointReader::open(path);
     if (!reader) {
+      if (!wanted.skip_unreadable && reader.error().code == Code::kUnavailable) return reader.error();
       skipped.push_back(path + ": " + reader.error().context);
       continue;
     }
@@ -128,13 +127,20 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
     if (!other.empty())
       return Error{Code::kBadInput, "checkpoint " + path + " cannot be resumed from: " + other +
                                         "; a job of its own needs another name and another snapshots.dir"};
-    FoundCheckpoint found{path, (*reader)->manifest(), std::move(skipped), {}};
+    FoundCheckpoint found{path, (*reader)->manifest(), (*reader)->digest(), std::move(skipped), {}};
     if (wanted.terms) found.notes = notes_on(found, *wanted.terms);
     return found;
   }
   std::string context = root + " holds no complete checkpoint";
   for (const std::string& why : skipped) context += "; " + why;
   return Error{Code::kNotFound, context};
+}
+
+Result<std::optional<Step>> newest_complete_step(const std::string& root) {
+  const auto found = find_newest_checkpoint(root, {});
+  if (found) return std::optional(found->manifest.info.step);
+  if (found.error().code == Code::kNotFound) return std::optional<Step>();
+  return found.error();
 }
 
 Result<std::string> resolve_checkpoint(const std::string& path) {
@@ -149,6 +155,16 @@ Result<std::string> resolve_checkpoint(const std::string& path) {
   return found->path;
 }
 
+namespace {
+
+Result<void> delete_directory(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  return error ? file_error("delete", path, error.value()) : Result<void>();
+}
+
+}  // namespace
+
 Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int keep_last, Epoch live) {
   auto list = list_checkpoints(root);
   if (!list) return list.error();
@@ -160,11 +176,14 @@ Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int kee
     // Without its manifest it is no checkpoint any more, however far the rest of the deletion gets.
     if (::unlink((path + "/" + kManifestName).c_str()) == 0)
       if (auto ok = sync_directory(path); !ok) return ok.error();
-    std::error_code error;
-    fs::remove_all(path, error);
-    if (error) return file_error("delete", path, error.value());
+    if (auto ok = delete_directory(path); !ok) return ok.error();
     gone.push_back(std::move(deletion));
   }
+  const auto names = names_in(root);
+  if (!names) return names.error();
+  for (const std::string& name : *names)
+    if (is_given_up(name))
+      if (auto ok = delete_directory(root + "/" + name); !ok) return ok.error();
   return gone;
 }
 

@@ -24,12 +24,10 @@ struct ListedCheckpoint {
 // Newest first. A root that does not exist holds none.
 Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root);
 
-// Of the newest complete one; none where there is none or `root` is empty.
-std::optional<Step> newest_complete_step(const std::string& root);
-
 struct FoundCheckpoint {
   std::string path;
   Manifest manifest;
+  std::string digest;                // of the manifest
   std::vector<std::string> skipped;  // "path: why", newer ones that are incomplete or damaged
   std::vector<std::string> notes;    // what it does not say, or where it goes on with other bits
 };
@@ -44,11 +42,15 @@ struct CheckpointWanted {
   MayChange may = {};
   std::optional<std::uint64_t> seed = {};
   std::optional<Step> before = {};  // of an earlier step alone
+  bool skip_unreadable = true;      // false: one that the system does not let read is kUnavailable, too
 };
 
 // The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another
 // job or of other terms: never silently an older one of the right kind.
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted);
+
+// Of the newest complete one of any job; none where there is none.
+Result<std::optional<Step>> newest_complete_step(const std::string& root);
 
 // Bytes done and in all; false stops with kNewerEpoch.
 using CheckpointProgress = std::function<bool(std::int64_t done, std::int64_t total)>;
@@ -72,7 +74,8 @@ Result<std::int64_t> export_checkpoint(const std::string& path, const std::strin
 // A path to one checkpoint, or to a root, whose newest complete one is meant.
 Result<std::string> resolve_checkpoint(const std::string& path);
 
-// Deletes what choose_deletions says: manifest first, then the data. Returns what went.
+// Deletes what choose_deletions says: manifest first, then the data. Returns what went. What is left of saves that
+// failed for good goes, too, unnamed.
 Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int keep_last, Epoch live);
 
 }  // namespace regroup::checkpoint

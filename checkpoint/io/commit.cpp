@@ -66,30 +66,31 @@ Result<std::vector<ManifestFile>> describe_files(const FilePlan& plan, const std
 }
 
 // The state came from the newest older checkpoint, or goes on from one that came from it.
-TermsChain chain_of(const SaveRequest& request) {
+Result<TermsChain> chain_of(const SaveRequest& request) {
   CheckpointWanted wanted;
   wanted.job = request.info.job;
   wanted.before = request.info.step;
+  wanted.skip_unreadable = false;  // a chain that forgets steps would be for good
   const auto older = find_newest_checkpoint(request.root, wanted);
+  if (!older && older.error().code != Code::kNotFound) return older.error();
   TermsChain chain = older ? older->manifest.chain : TermsChain();
   if (chain.empty() || chain.back().terms != request.terms)
     chain.push_back({older ? older->manifest.info.step : Step(0), request.terms});
   return chain;
 }
 
-}  // namespace
-
-Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
-                                   const CancelFlag& cancel) {
+Result<CheckpointCommitted> commit_into(const std::string& directory, const SaveRequest& request,
+                                        std::chrono::milliseconds deadline, const CancelFlag& cancel) {
   const auto started = Clock::now();
   auto plan = FilePlan::make(request.info.shape, request.info.max_file_bytes);
   if (!plan) return plan.error();
-  const std::string directory = directory_of(request);
   const std::string manifest_path = directory + "/" + kManifestName;
   if (::access(manifest_path.c_str(), F_OK) == 0)
     return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
-  Manifest manifest{request.info, {}, {}, wall_ms(), chain_of(request)};
+  auto chain = chain_of(request);
+  if (!chain) return chain.error().within("checkpoint " + directory);
+  Manifest manifest{request.info, {}, {}, wall_ms(), std::move(*chain)};
   std::vector<PartRecord> parts;
   for (int part = 0; part < request.num_parts; ++part) {
     auto record = wait_for_record(request, directory, part, started + deadline, cancel);
@@ -111,21 +112,31 @@ Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::mill
   if (!request.tokenizer_model.empty() && !has_tokenizer(directory)) {
     const auto model = read_small_file(request.tokenizer_model);
     const Result<void> copied =
-        model ? replace_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
+        model ? place_durable_file(directory + "/tokenizer.model", *model) : Result<void>(model.error());
     if (!copied) committed.notes.push_back(copied.error().context);
   }
   pass(request, "companions_copied");
 
   if (cancel.cancelled()) return Error{Code::kNewerEpoch, "checkpoint " + directory + ": the save was stopped"};
   auto before_rename = [](void* argument) { pass(*static_cast<const SaveRequest*>(argument), "manifest_not_renamed"); };
-  if (auto ok = replace_file(manifest_path, to_json(manifest), before_rename, const_cast<SaveRequest*>(&request)); !ok)
-    return ok.error();
+  auto placed = place_durable_file(manifest_path, to_json(manifest), before_rename, const_cast<SaveRequest*>(&request));
+  if (!placed) return placed.error();
   pass(request, "manifest_renamed");
 
   // What they say is in the manifest now. A crash here leaves them: they harm nobody.
   for (int part = 0; part < request.num_parts; ++part) ::unlink(part_record_path(directory, part).c_str());
   committed.seconds = seconds_since(started);
   for (const ManifestFile& file : manifest.files) committed.bytes += file.bytes;
+  return committed;
+}
+
+}  // namespace
+
+Result<CheckpointCommitted> commit(const SaveRequest& request, std::chrono::milliseconds deadline,
+                                   const CancelFlag& cancel) {
+  const std::string directory = directory_of(request);
+  auto committed = commit_into(directory, request, deadline, cancel);
+  if (!committed) give_up_after(committed.error(), directory, request.part);
   return committed;
 }
 

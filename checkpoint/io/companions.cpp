@@ -68,7 +68,7 @@ std::vector<std::string> copy_companions(const std::string& from, const std::str
   std::vector<std::string> problems;
   for (const std::string& name : *names) {
     const auto text = read_small_file(from + "/" + name);
-    const Result<void> copied = text ? replace_file(to + "/" + name, *text) : Result<void>(text.error());
+    const Result<void> copied = text ? place_durable_file(to + "/" + name, *text) : Result<void>(text.error());
     if (!copied) problems.push_back(copied.error().context);
   }
   return problems;

@@ -192,11 +192,13 @@ Result<std::int64_t> export_checkpoint(const std::string& path, const std::strin
     for (const FileTensor& tensor : file.tensors) weight_map[tensor.name] = file.name;
   }
   for (const std::string& problem : copy_companions(path, target)) return Error{Code::kUnavailable, problem};
-  if (auto ok = replace_file(target + "/model.safetensors.index.json", weights_index_json(weight_map, tensor_bytes));
+  if (auto ok =
+          place_durable_file(target + "/model.safetensors.index.json", weights_index_json(weight_map, tensor_bytes));
       !ok)
     return ok.error();
   // config.json last: without it the directory is no model.
-  if (auto ok = replace_file(target + "/config.json", with_dtype(*config, options.bf16 ? "bfloat16" : "float32")); !ok)
+  if (auto ok = place_durable_file(target + "/config.json", with_dtype(*config, options.bf16 ? "bfloat16" : "float32"));
+      !ok)
     return ok.error();
   return bytes;
 }

@@ -21,8 +21,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
 
 namespace regroup::checkpoint {
 namespace {
@@ -176,15 +174,6 @@ class PartWriter {
   WriteBehind behind_;  // last: it must be done before the files close
 };
 
-// A save that failed can never be completed: its space may be what is missing. Renamed first, so that others see at
-// once that it is gone.
-void give_up(const std::string& directory, int part) {
-  const std::string rubbish = directory + ".failed-" + std::to_string(part);
-  if (std::rename(directory.c_str(), rubbish.c_str()) != 0) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(rubbish, ignored);
-}
-
 }  // namespace
 
 Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& cancel) {
@@ -206,8 +195,7 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
   Result<void> done =
       record ? place_file(part_record_path(directory, request.part), to_json(*record)) : Result<void>(record.error());
   if (!done) {
-    if (done.error().code != Code::kNewerEpoch && done.error().code != Code::kConflict)
-      give_up(directory, request.part);
+    give_up_after(done.error(), directory, request.part);
     if (done.error().code == Code::kNotFound)
       return Error{Code::kUnavailable, "checkpoint " + directory + ": another part gave it up"};
     return done.error();

@@ -146,8 +146,8 @@ Result<void> place_file(const std::string& path, std::string_view text) {
   return rename_temporary(path);
 }
 
-Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*),
-                          void* argument) {
+Result<void> place_durable_file(const std::string& path, std::string_view text, void (*before_rename)(void*),
+                                void* argument) {
   if (auto ok = write_temporary(path, text, /*durable=*/true); !ok) return ok;
   if (before_rename) before_rename(argument);
   if (auto ok = rename_temporary(path); !ok) return ok;

@@ -50,7 +50,7 @@ Result<std::string> read_small_file(const std::string& path);
 Result<void> place_file(const std::string& path, std::string_view text);
 // NAME.tmp, fsync, rename, fsync of the directory: afterwards the file is there whole or not at all. `before_rename` is
 // called in between.
-Result<void> replace_file(const std::string& path, std::string_view text, void (*before_rename)(void*) = nullptr,
-                          void* argument = nullptr);
+Result<void> place_durable_file(const std::string& path, std::string_view text, void (*before_rename)(void*) = nullptr,
+                                void* argument = nullptr);
 
 }  // namespace regroup::checkpoint

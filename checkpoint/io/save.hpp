@@ -11,8 +11,8 @@
 // errno; training goes on, the next save may succeed), kNewerEpoch (cancelled), kTimeout (a part's record did not
 // come), kConflict (this checkpoint is complete already, or a part's record is of another state), kCorrupt (a part's
 // record is torn, or the groups hold different states), kBadInput (entries that are no part of the shape). Never
-// throws. A part that fails to write takes its unfinished directory away, so that the space is free again and nobody
-// waits for its record.
+// throws. A part that fails to write, and a commit that fails, take the unfinished directory away, so that the space is
+// free again and nobody waits. Of kNewerEpoch and kConflict it stays.
 #pragma once
 
 #include "base/result.hpp"

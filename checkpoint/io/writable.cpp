@@ -13,7 +13,7 @@ namespace regroup::checkpoint {
 Result<void> prove_writable(const std::string& directory) {
   if (auto made = make_directory(directory); !made) return made;
   const std::string file = directory + "/.regroup-writes-" + to_hex(random_word());
-  const Result<void> written = replace_file(file, "checkpoints are to be written here\n");
+  const Result<void> written = place_durable_file(file, "checkpoints are to be written here\n");
   if (!written) {
     for (const std::string& rest : {file, file + ".tmp"}) ::unlink(rest.c_str());
     return written;

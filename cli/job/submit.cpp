@@ -38,11 +38,8 @@ Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
                                       std::to_string(job.sequences_per_microbatch) + " needs " +
                                       std::to_string(wanted) + ": take fewer microbatches or a larger set"};
   }
-  if (!(*data)->tokenizer().empty() && !trained.tokenizer().empty() && (*data)->tokenizer() != trained.tokenizer()) {
-    return Error{Code::kBadInput, "validation: " + validation.data_prefix + " was made with another tokenizer (" +
-                                      (*data)->tokenizer() + ") than the training data (" + trained.tokenizer() +
-                                      "): prepare it with the same one"};
-  }
+  if (auto same = check_same_tokenizer(validation.data_prefix, **data, "the training data", trained); !same)
+    return same.error().within("validation");
   validation.data_digest = (*data)->digest();
   if (validation.data_digest == job.data_digest)
     return Error{Code::kBadInput,
@@ -129,24 +126,31 @@ Result<void> wait_until_let_go(Store& store, const Keys& keys, const std::string
   }
 }
 
-Result<bool> has_checkpoint(Store& store, const Keys& keys, const JobSpec& job) {
-  auto index = store.list(keys.checkpoints(job.name));  // a directory need not be seen from here
+// Is there one where the job will look?
+Result<void> check_has_checkpoint(Store& store, const Keys& keys, const JobSpec& job, const JobSpec& before) {
+  const std::string& root = job.snapshots.checkpoint_dir;
+  const std::string& old_root = before.snapshots.checkpoint_dir;
+  const auto index = store.list(keys.checkpoints(job.name));
   if (!index) return index.error();
-  if (!index->keys.empty() || job.snapshots.checkpoint_dir.empty()) return !index->keys.empty();
-  const auto listed = checkpoint::list_checkpoints(job.snapshots.checkpoint_dir);
-  return listed && std::any_of(listed->begin(), listed->end(),
-                               [](const checkpoint::ListedCheckpoint& one) { return one.manifest.has_value(); });
-}
-
-// Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
-Result<Submitted> go_on_after_end(Store& store, const Keys& keys, const JobSpec& job, const KeyValue& outcome) {
-  const auto saved = has_checkpoint(store, keys, job);
-  if (!saved) return saved.error();
-  if (!*saved)
+  if (root == old_root && !index->keys.empty()) return {};  // a directory need not be seen from here
+  const auto newest = checkpoint::newest_complete_step(root);
+  if (!newest) return newest.error();
+  if (*newest) return {};
+  if (index->keys.empty())
     return Error{
         Code::kConflict,
         "the job " + job.name +
             " ended before a checkpoint of it was written: there is nothing to go on from; choose another name"};
+  return Error{Code::kConflict, "the checkpoints of the job " + job.name + " are in " + old_root +
+                                    "; snapshots.dir is now " +
+                                    (root.empty() ? "empty" : root + ", in which this machine sees none") +
+                                    ": name the old one, or move them and submit where they can be read"};
+}
+
+// Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
+Result<Submitted> go_on_after_end(Store& store, const Keys& keys, const JobSpec& job, const JobSpec& before,
+                                  const KeyValue& outcome) {
+  if (auto saved = check_has_checkpoint(store, keys, job, before); !saved) return saved.error();
   const Compare still_over{keys.outcome(job.name), Compare::Target::kModRevision, outcome.mod_revision, {}};
   auto done = store.txn({still_over}, {{Op::Kind::kDelete, keys.outcome(job.name), {}, 0},
                                        {Op::Kind::kDeletePrefix, keys.wishes(job.name), {}, 0},
@@ -198,6 +202,7 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
             (finished ? "; --extend gives it more steps; else choose another name" : "; choose another name")};
 
   job.secret = other->secret;
+  job.schedule_ended_anew = job.schedule_ended_anew || other->schedule_ended_anew;
   const std::string differs =
       contradiction("that job", terms_of(*other), outcome ? outcome->step : Step(), terms_of(job), may_change(job));
   if (!differs.empty())
@@ -206,7 +211,7 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   if (is_over) {
     if (!local)
       if (auto gone = wait_until_let_go(store, keys, job.name); !gone) return gone.error();
-    return go_on_after_end(store, keys, job, *outcome_value);
+    return go_on_after_end(store, keys, job, *other, *outcome_value);
   }
   if (*other != job)
     if (auto put = store.put(key, to_json(job)); !put) return put.error();

@@ -21,10 +21,11 @@ void on_interrupt(int signal) {
 std::string how_to_go_on(const LocalOptions& options) {
   // as the directory says: once every agent and coordinator is gone, etcd's index may be behind
   const auto newest = checkpoint::newest_complete_step(options.job.snapshots.checkpoint_dir);
-  if (!newest)
+  if (!newest) return newest.error().context + ": whether the run can go on is not known";
+  if (!*newest)
     return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " +
            std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";
-  return "goes on from the checkpoint of step " + std::to_string(newest->value) + " with: " + options.go_on_with;
+  return "goes on from the checkpoint of step " + std::to_string((*newest)->value) + " with: " + options.go_on_with;
 }
 
 }  // namespace

@@ -72,8 +72,9 @@ Result<void> LocalSession::start() {
   store_ = std::move(*store);
   auto submitted = submit(*store_, keys_, options_.job, SubmitWhere::kLocal);
   if (!submitted) return submitted.error();
-  if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) &&
-      !checkpoint::newest_complete_step(options_.job.snapshots.checkpoint_dir))
+  const auto newest = checkpoint::newest_complete_step(options_.job.snapshots.checkpoint_dir);
+  if (!newest) return newest.error();
+  if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) && !*newest)
     return Error{Code::kNotFound,
                  "the job was begun in " + options_.dir +
                      " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};

@@ -19,13 +19,16 @@ class Chain : public ::testing::Test {
     job_.seed = 7;
     job_.steps = 4;
   }
-  void save_step(std::int64_t step, const JobTerms& terms) {
+  Result<CheckpointCommitted> try_save(std::int64_t step, const JobTerms& terms) {
     std::mt19937_64 random(1);
     const auto shares = cut_state(job_.model, state_, 1, random);
     SaveRequest request = request_of(dir_.path(), info_of(job_.model, step, 1), shares, 0);
     request.terms = terms;
-    ASSERT_TRUE(write_part(request));
-    const auto committed = commit(request, std::chrono::seconds(10));
+    EXPECT_TRUE(write_part(request));
+    return commit(request, std::chrono::seconds(10));
+  }
+  void save_step(std::int64_t step, const JobTerms& terms) {
+    const auto committed = try_save(step, terms);
     ASSERT_TRUE(committed) << to_string(committed.error());
     last_ = committed->directory;
   }
@@ -58,6 +61,21 @@ TEST_F(Chain, goes_on_from_the_checkpoint_before_and_says_from_which_step_on) {
   save_step(6, second);
   save_step(8, second);
   EXPECT_EQ(found()->manifest.chain, (TermsChain{{Step(0), first}, {Step(4), second}}));
+}
+
+TEST_F(Chain, that_cannot_be_read_now_is_not_begun_anew) {
+  const std::string manifest = dir_.path() + "/step-00000002.e1/" + kManifestName;
+  save_step(2, terms_of(job_));
+  std::filesystem::rename(manifest, manifest + ".aside");
+  std::filesystem::create_directory(manifest);  // opens, and reading it is an error of the system
+  const auto failed = try_save(4, terms_of(job_));
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Code::kUnavailable);
+  EXPECT_NE(failed.error().context.find(manifest), std::string::npos) << failed.error().context;
+  std::filesystem::remove(manifest);
+  std::filesystem::rename(manifest + ".aside", manifest);
+  save_step(4, terms_of(job_));
+  EXPECT_EQ(found()->manifest.chain, (TermsChain{{Step(0), terms_of(job_)}}));
 }
 
 TEST_F(Chain, another_job_of_the_name_is_refused_with_both_values) {

@@ -110,6 +110,34 @@ TEST(Commit, says_which_part_did_not_come) {
   EXPECT_EQ(find_newest_checkpoint(dir.path(), {}).error().code, Code::kNotFound);
 }
 
+TEST(Commit, that_fails_leaves_no_directory_behind_and_one_that_is_stopped_does) {
+  const ModelShape shape = tiny_shape();
+  TempDir dir;
+  std::mt19937_64 random(1);
+  const auto shares = cut_state(shape, make_state(shape, 1), 2, random);
+  const auto write = [&](int group, int part, std::uint64_t sum) {
+    auto request = request_of(dir.path(), info_of(shape, 1, 1), shares, part);
+    request.group = group;
+    request.holds = [sum] { return std::vector<UnitSum>{{0, sum}}; };
+    ASSERT_TRUE(write_part(request));
+  };
+  const auto committed = [&](milliseconds wait, const CancelFlag& cancel = {}) {
+    return commit(request_of(dir.path(), info_of(shape, 1, 1), shares, 0), wait, cancel).error().code;
+  };
+  write(0, 0, 5);
+  write(1, 1, 6);
+  EXPECT_EQ(committed(seconds(5)), Code::kCorrupt) << "groups that differ";
+  EXPECT_TRUE(fs::is_empty(dir.path()));
+  write(0, 0, 5);
+  EXPECT_EQ(committed(milliseconds(20)), Code::kTimeout);
+  EXPECT_TRUE(fs::is_empty(dir.path()));
+  write(0, 0, 5);
+  CancelFlag cancel;
+  cancel.cancel();
+  EXPECT_EQ(committed(seconds(5), cancel), Code::kNewerEpoch);
+  EXPECT_FALSE(fs::is_empty(dir.path())) << "a newer epoch deletes it when it has a complete one";
+}
+
 TEST(Commit, parts_that_leave_a_hole_are_refused) {
   const ModelShape shape = tiny_shape();
   const State state = make_state(shape, 1);
@@ -229,6 +257,19 @@ TEST(FullDisk, a_root_that_is_a_file_is_said) {
   auto written = write_part(request_of(root, info_of(shape, 1, 1), cut_state(shape, state, 1, random), 0));
   ASSERT_FALSE(written);
   EXPECT_NE(written.error().context.find(root), std::string::npos);
+}
+
+TEST(Prune, takes_away_what_a_failed_save_could_not_delete) {
+  const ModelShape shape = tiny_shape();
+  TempDir dir;
+  save(dir.path(), info_of(shape, 1, 1), make_state(shape, 1), 1, 1);
+  for (const char* name : {"step-00000002.e1.failed-0", "step-00000002.e1.failed-", "notes.failed-0"})
+    fs::create_directories(dir.path() + "/" + name + "/inside");
+  const auto gone = prune_checkpoints(dir.path(), 1, Epoch{1});
+  ASSERT_TRUE(gone) << to_string(gone.error());
+  EXPECT_FALSE(fs::exists(dir.path() + "/step-00000002.e1.failed-0"));
+  EXPECT_TRUE(fs::exists(dir.path() + "/step-00000002.e1.failed-")) << "not a name of ours";
+  EXPECT_TRUE(fs::exists(dir.path() + "/notes.failed-0"));
 }
 
 TEST(Prune, keeps_the_newest_complete_ones_and_what_may_still_be_written) {

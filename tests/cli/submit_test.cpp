@@ -121,8 +121,8 @@ TEST(Submit, without_a_checkpoint_there_is_nothing_to_extend) {
 struct StoppedJob {
   MemoryStore store;
   Keys keys{"c"};
-  StoppedJob() {
-    EXPECT_TRUE(submit(store, keys, small_job("a"), SubmitWhere::kCluster));
+  explicit StoppedJob(const JobSpec& job = small_job("a")) {
+    EXPECT_TRUE(submit(store, keys, job, SubmitWhere::kCluster));
     JobOutcome outcome;
     outcome.state = JobState::kStopped;
     EXPECT_TRUE(store.put(keys.outcome("a"), to_json(outcome)));
@@ -165,6 +165,36 @@ TEST(Submit, a_stopped_job_without_a_checkpoint_has_nothing_to_go_on_from) {
                 .error()
                 .context.find("nothing to go on from"),
             std::string::npos);
+}
+
+TEST(Submit, a_stopped_jobs_checkpoints_must_be_where_it_will_look_for_them) {
+  JobSpec job = small_job("a");
+  job.snapshots.checkpoint_dir = "/only/the/nodes/see/this";
+  StoppedJob world(job);
+  world.saved();
+  job.snapshots.checkpoint_dir = ::testing::TempDir() + "moved-checkpoints";
+  std::filesystem::remove_all(job.snapshots.checkpoint_dir);
+  const auto refused = submit(world.store, world.keys, job, SubmitWhere::kCluster);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().context.find("the checkpoints of the job a are in /only/the/nodes/see/this; snapshots.dir "
+                                         "is now " +
+                                         job.snapshots.checkpoint_dir),
+            0u)
+      << refused.error().context;
+  job.snapshots.checkpoint_dir.clear();
+  EXPECT_NE(submit(world.store, world.keys, job, SubmitWhere::kCluster).error().context.find("is now empty"),
+            std::string::npos);
+  job.snapshots.checkpoint_dir = "/only/the/nodes/see/this";
+  EXPECT_TRUE(submit(world.store, world.keys, job, SubmitWhere::kCluster));
+}
+
+TEST(Submit, that_a_schedule_was_ended_anew_is_remembered_where_the_checkpoints_are_not_seen) {
+  JobSpec job = small_job("a");
+  job.schedule_ended_anew = true;
+  StoppedJob world(job);
+  world.saved();
+  ASSERT_TRUE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster));
+  EXPECT_TRUE(job_from_json(world.store.get(world.keys.spec("a"))->value)->schedule_ended_anew);
 }
 
 TEST(Submit, a_job_whose_last_step_was_not_saved_goes_on_from_the_checkpoint_before) {
