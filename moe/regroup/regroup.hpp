@@ -76,7 +76,7 @@ class RegroupAttempt {
   void make_store(const std::vector<HeldShards>& held);
   void read_from_storage();
   std::optional<Step> load_checkpoint();
-  bool agree_on_content(const std::string& path, const std::string& digest, std::int64_t index);
+  std::string agree_on_checkpoint(const std::string& mine, std::int64_t index);
   void initialise();
 
   mesh::Mesh& mesh_;

@@ -4,13 +4,13 @@
 #include "checkpoint/io/reader.hpp"
 #include "checkpoint/io/wanted.hpp"
 #include "moe/ops/owner_update.hpp"
+#include "moe/regroup/common_digest.hpp"
 #include "moe/regroup/initial_weights.hpp"
-#include "moe/regroup/odd_ones_out.hpp"
 #include "moe/regroup/regroup.hpp"
 #include "moe/state/interrupt.hpp"
-#include "moe/state/wire.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace regroup {
 namespace {
@@ -19,24 +19,27 @@ constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory tha
 
 }  // namespace
 
-// Every member reads the path on its own node. False: most have no checkpoint there. One that has another than most, or
-// none where they have one, is refused by name, and the others wait for the plan that goes on without it.
-bool RegroupAttempt::agree_on_content(const std::string& path, const std::string& digest, std::int64_t index) {
-  std::vector<std::string> digests;
-  for (const auto& said : gather(TransferOp::kInventory, index, std::as_bytes(std::span(digest.data(), digest.size()))))
-    digests.emplace_back(reinterpret_cast<const char*>(said.data()), said.size());
-  const std::string common = common_digest(digests);
-  if (common.empty()) return false;
-  const auto sentence = [&](std::size_t rank) {
-    return "the checkpoint " + path + " on node " + node_of(rank).value +
-           (digests[rank].empty() ? " is not there or not complete"
-                                  : " is another one (digest " + digests[rank] + ", the others have " + common + ")") +
-           ": snapshots.dir must be the same on every node";
+// `mine`: name and digest of the newest complete checkpoint on this node, nothing, or "!" and why that one is refused.
+// Gives what counts, which is this member's, too: one that has something else is refused by name, and the others wait
+// for the plan that goes on without it.
+std::string RegroupAttempt::agree_on_checkpoint(const std::string& mine, std::int64_t index) {
+  std::vector<std::string> found;
+  for (const auto& said : gather(TransferOp::kInventory, index, std::as_bytes(std::span(mine.data(), mine.size()))))
+    found.emplace_back(reinterpret_cast<const char*>(said.data()), said.size());
+  const std::string common = common_digest(found);
+  const auto text = [](const std::string& what) {
+    if (what.empty()) return std::string("no complete checkpoint");
+    return what.front() == '!' ? "one that is refused (" + what.substr(1) + ")" : what;
   };
-  if (digest != common) throw WrongFiles{{{Code::kBadInput, sentence(static_cast<std::size_t>(view_.self.value))}}};
-  for (std::size_t rank = 0; rank < digests.size(); ++rank)
-    if (digests[rank] != common) throw Interrupted{{Code::kUnavailable, sentence(rank)}};
-  return true;
+  const auto sentence = [&](std::size_t rank) {
+    return "snapshots.dir on node " + node_of(rank).value + " holds " + text(found[rank]) +
+           ", those of other nodes hold " + text(common) + ": it must be the same directory on every node";
+  };
+  if (mine != common) throw WrongFiles{{{Code::kBadInput, sentence(static_cast<std::size_t>(view_.self.value))}}};
+  if (common.starts_with('!')) throw Interrupted{{Code::kUnavailable, common.substr(1)}};
+  for (std::size_t rank = 0; rank < found.size(); ++rank)
+    if (found[rank] != common) throw Interrupted{{Code::kUnavailable, sentence(rank)}};
+  return common;
 }
 
 void RegroupAttempt::read_from_storage() {
@@ -59,55 +62,45 @@ void RegroupAttempt::read_from_storage() {
   }
 }
 
-// The newest complete checkpoint that every member can read; one that is damaged is named and the next older one is
-// tried. None: there is none, or none that is newer than what is in memory, which the settlement then says.
+// The newest complete checkpoint, which every member must have and can read; one that is damaged is named and the next
+// older one is tried. None: there is none, or none that is newer than what is in memory, which the settlement then
+// says.
 std::optional<Step> RegroupAttempt::load_checkpoint() {
   const JobSpec& spec = view_.job->spec;
   if (spec.snapshots.checkpoint_dir.empty()) return std::nullopt;
   checkpoint::CheckpointWanted wanted = checkpoint::wanted_by(spec);
   for (std::int64_t attempt = 0;; ++attempt) {
     interrupt_();
-    std::string chosen;
-    Step step{-1};
-    if (view_.self.value == 0) {
-      const auto found = checkpoint::find_newest_checkpoint(spec.snapshots.checkpoint_dir, wanted);
-      if (found) {
-        chosen = found->path;
-        step = found->manifest.info.step;
-        for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
-        for (const std::string& note : found->notes) log::warn("checkpoint_differs", {{"note", note}});
-      } else if (found.error().code != Code::kNotFound) {
-        log::error("checkpoint_refused",
-                   {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
-        chosen = "!" + found.error().context;
-      }
+    const auto found = checkpoint::find_newest_checkpoint(spec.snapshots.checkpoint_dir, wanted);
+    std::string mine;
+    if (found) {
+      mine = std::filesystem::path(found->path).filename().string() + " (digest " + found->digest + ")";
+      for (const std::string& skipped : found->skipped) log::warn("checkpoint_skipped", {{"reason", skipped}});
+      for (const std::string& note : found->notes) log::warn("checkpoint_differs", {{"note", note}});
+    } else if (found.error().code != Code::kNotFound) {
+      log::error("checkpoint_refused",
+                 {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
+      mine = "!" + found.error().context;
     }
-    WireWriter out;
-    out.put(step.value);
-    out.put(chosen);
-    const auto said = gather(TransferOp::kInventory, 3 * attempt + 1, out.bytes()).front();
-    WireReader in(said);
-    step = Step(in.get<std::int64_t>());
-    chosen = in.get_string();
-    if (!chosen.empty() && chosen.front() == '!') throw Interrupted{{Code::kUnavailable, chosen.substr(1)}};
-    input_.checkpoint = chosen.empty() ? std::nullopt : std::optional(step);
+    const bool is_there = !agree_on_checkpoint(mine, 2 * attempt + 1).empty();
+    input_.checkpoint = is_there ? std::optional(found->manifest.info.step) : std::nullopt;
     input_.fresh_allowed = input_.fresh_allowed && !view_.plan.checkpoint_step;
     settlement = settle(input_);
-    if (chosen.empty() || is_in_memory()) return std::nullopt;
+    if (!is_there || is_in_memory()) return std::nullopt;
+    const std::string& chosen = found->path;
     auto reader = checkpoint::CheckpointReader::open(chosen);
-    const bool common = agree_on_content(chosen, reader ? (*reader)->digest() : std::string(), 3 * attempt + 2);
     Result<void> read;
-    if (reader && common) {
+    if (reader) {
       std::vector<checkpoint::PartBuffer> buffers;
       for (const ShardPtr& shard : created_)
         buffers.push_back({shard->unit, shard->blocks, reinterpret_cast<std::byte*>(shard->state.data())});
       read = (*reader)->read(buffers);
     } else {
-      read = reader ? Error{Code::kCorrupt, "most members have nothing there that can be read"} : reader.error();
+      read = reader.error();
     }
     if (!read) log::error("checkpoint_damaged", {{"path", chosen}, {"reason", to_string(read.error())}});
     const std::uint8_t good = read ? 1 : 0;
-    const auto all = gather(TransferOp::kInventory, 3 * attempt + 3, std::as_bytes(std::span(&good, 1)));
+    const auto all = gather(TransferOp::kInventory, 2 * attempt + 2, std::as_bytes(std::span(&good, 1)));
     if (std::all_of(all.begin(), all.end(),
                     [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
       bytes_received = (*reader)->bytes_read();

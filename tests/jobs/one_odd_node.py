@@ -116,7 +116,7 @@ def checkpoint_differs_on_one_node(world: World) -> None:
         cluster.cli("submit", job)
         eventually("the job goes on", lambda: cluster.job().get("step", 0) > 5, 60)
         faults = [fault["text"] for node in ("n1", "n2") for fault in cluster.events(node, "fault")]
-        check(faults and "is another one (digest " in faults[0] and "snapshots.dir must be the same" in faults[0],
+        check(faults and " holds step-00000005.e1 (digest " in faults[0] and "the same directory" in faults[0],
               faults[:1])
 
 

@@ -42,12 +42,14 @@ inline VoteRecord votes_of(std::int64_t step) {
 
 struct Member {
   WorkerId id;
+  std::unique_ptr<JobConstants> job;  // as its node sees it; none: as all do
   std::unique_ptr<WatchedMesh> mesh;
   std::string agent;  // the address of its agent; empty: nobody answers there
   CarriedState state;
   std::optional<Step> prepared;  // voted for without hearing of all votes
   int rolled_forward = 0;        // times
   std::optional<Error> interrupted;
+  bool has_wrong_files = false;
   std::unique_ptr<EpochView> view;
   std::unique_ptr<RegroupAttempt> attempt;  // kept until the mesh has entered the next epoch
 
@@ -121,14 +123,21 @@ class Regrouping : public ::testing::Test {
     for (std::size_t rank = 0; rank < peers.size(); ++rank) {
       threads.emplace_back([&, rank, &member = members_[static_cast<std::size_t>(everybody[rank])]] {
         member.interrupted.reset();
+        member.has_wrong_files = false;
         try {
           must(member.mesh->enter(plan.epoch, peers, std::chrono::seconds(60)));
           if (member.attempt) member.attempt->keep_moved();
           member.attempt.reset();
-          member.view = std::make_unique<EpochView>(job_, plan, Rank(static_cast<int>(rank)));
+          member.view =
+              std::make_unique<EpochView>(member.job ? *member.job : job_, plan, Rank(static_cast<int>(rank)));
           member.attempt =
               std::make_unique<RegroupAttempt>(*member.mesh, *member.view, member.state, prepared_of(member), [] {});
           member.attempt->run();
+        } catch (const WrongFiles& wrong) {
+          member.has_wrong_files = true;
+          member.interrupted = wrong.error;
+          std::this_thread::sleep_for(std::chrono::milliseconds(300));
+          announce(plan.epoch.value + 1);
         } catch (const Interrupted& interrupted) {
           member.interrupted = interrupted.error;
           // As the coordinator does: who waits for a plan gets one.

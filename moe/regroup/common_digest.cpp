@@ -1,4 +1,4 @@
-#include "moe/regroup/odd_ones_out.hpp"
+#include "moe/regroup/common_digest.hpp"
 
 #include <algorithm>
 
@@ -9,7 +9,7 @@ std::string common_digest(const std::vector<std::string>& digests) {
   std::ptrdiff_t most = 0;
   for (const std::string& one : digests) {
     const std::ptrdiff_t have = std::count(digests.begin(), digests.end(), one);
-    if (have < most || (have == most && !(best.empty() && !one.empty()))) continue;
+    if (one.empty() || have <= most) continue;
     best = one;
     most = have;
   }

@@ -1,4 +1,4 @@
-#include "moe/regroup/odd_ones_out.hpp"
+#include "moe/regroup/common_digest.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,10 +12,11 @@ TEST(CommonDigest, is_what_most_members_have_and_of_equally_many_what_the_first_
   EXPECT_EQ(common_digest({"c", "b", "a", "a", "b"}), "b");
 }
 
-TEST(CommonDigest, is_nothing_only_where_more_have_nothing_than_any_one_thing) {
+TEST(CommonDigest, is_nothing_only_where_nobody_has_anything) {
   EXPECT_EQ(common_digest({"", "a"}), "a");
-  EXPECT_EQ(common_digest({"a", ""}), "a");
-  EXPECT_EQ(common_digest({"a", "", ""}), "");
+  EXPECT_EQ(common_digest({"", "", "a"}), "a");
+  EXPECT_EQ(common_digest({"a", "", ""}), "a");
+  EXPECT_EQ(common_digest({"", "", "b", "a", "a"}), "a");
   EXPECT_EQ(common_digest({"", ""}), "");
 }
 
