@@ -6,7 +6,7 @@
 
 namespace regroup {
 
-// From a file's first bytes (32 are enough): "a Git LFS pointer in place of the file: ...", or empty for what is not
+// From a file's first bytes (64 are enough): "a Git LFS pointer in place of the file: ...", or empty for what is not
 // known. A safetensors file counts as something else too: ask only where none is meant.
 std::string not_the_file(std::string_view start);
 

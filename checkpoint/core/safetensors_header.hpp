@@ -45,7 +45,7 @@ Result<SafetensorsHeader> parse_safetensors_header(std::string_view bytes, std::
 
 // 8 + N from the file's first bytes; 8 do, with kStartBytes it is said what lies there instead. kCorrupt when it cannot
 // be (over 100,000,000, or beyond the file).
-inline constexpr std::int64_t kStartBytes = 32;
+inline constexpr std::int64_t kStartBytes = 64;
 Result<std::int64_t> safetensors_data_start(std::string_view start, std::int64_t file_bytes);
 
 }  // namespace regroup::checkpoint

@@ -1,5 +1,7 @@
 #include "moe/data/mapped_file.hpp"
 
+#include "base/magic.hpp"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -38,8 +40,7 @@ Result<MappedFile> MappedFile::open(const std::string& path, bool may_be_absent)
     file.data_ = static_cast<const char*>(data);
   }
   ::close(fd);
-  constexpr std::string_view kPointer = "version https://git-lfs.github.com/spec/";
-  if (std::string_view(file.data_, file.size_).starts_with(kPointer))
+  if (std::string_view(file.data_, file.size_).starts_with(magic::kGitLfsPointer))
     return Error{Code::kCorrupt, path + " is a Git LFS pointer, not the file itself: `git lfs pull` fetches that"};
   return file;
 }

@@ -20,7 +20,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kBetweenLooks{200};
 constexpr milliseconds kBetweenProbes{30'000};  // while gRPC says the same
-constexpr milliseconds kProbeLimit{300};        // for each part of the answer
+constexpr milliseconds kProbeLimit{300};        // for each address, and each part of the answer
 
 // Each call's error says what matters; what the library writes on its own would land on a user's terminal, or between a
 // daemon's lines.

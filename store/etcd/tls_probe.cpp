@@ -19,7 +19,8 @@ class Connection {
     for (const addrinfo* one = found; one != nullptr && fd_ < 0; one = one->ai_next) {
       fd_ = ::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, one->ai_protocol);
       if (fd_ < 0) continue;
-      const timeval wait{0, static_cast<suseconds_t>(limit.count() * 1000)};
+      const auto whole = std::chrono::floor<std::chrono::seconds>(limit);
+      const timeval wait{whole.count(), std::chrono::microseconds(limit - whole).count()};
       ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
       ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
       if (::connect(fd_, one->ai_addr, one->ai_addrlen) == 0) continue;

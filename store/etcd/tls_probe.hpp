@@ -11,7 +11,8 @@
 
 namespace regroup {
 
-// Connects once more, by itself. Waits up to `limit` for each part of the answer. `tls`: what we connect with; nothing:
+// Connects once more, by itself. Waits up to `limit` for each address of the name and for each part of the answer; how
+// long the system takes to find the addresses is not limited. `tls`: what we connect with; nothing:
 // plain text, and the question is whether the other side wants TLS. Empty: nothing was found.
 std::string probe_tls(const HostPort& at, const std::optional<TlsFiles>& tls, std::chrono::milliseconds limit);
 

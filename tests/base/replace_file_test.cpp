@@ -30,5 +30,17 @@ TEST(ReplaceFile, the_new_one_is_there_as_a_whole_or_the_old_one_stays) {
   std::filesystem::remove(path);
 }
 
+TEST(ReplaceFile, a_failure_is_named_and_leaves_nothing_behind) {
+  const std::string path = testing::TempDir() + "not-replaced", unfinished = path + ".tmp";
+  std::filesystem::create_directory(path);  // which no file replaces
+  EXPECT_EQ(replace_file(path, "text").error().context, "cannot write " + path + ": Is a directory");
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink("/dev/full", unfinished);
+  EXPECT_EQ(replace_file(path, "text").error().context, "cannot write " + path + ": No space left on device");
+  EXPECT_FALSE(std::filesystem::is_symlink(unfinished));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 }  // namespace
 }  // namespace regroup

@@ -276,6 +276,7 @@ TEST_F(ForeignWeightsTest, what_is_no_safetensors_file_is_called_by_its_name) {
            {"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "this is a Git LFS pointer"},
            {"<!DOCTYPE html><html>", "this is a web page"},
            {"GGUF\x03andmore", "this is a GGUF file"},
+           {"\x80\4 and more", "this is a Python pickle"},
            {"PK\x03\x04\x08\x08\x08\x08", "this is a zip archive"},
            {"{\"error\": 5}", "starts with '{\"error\"'"},
            {"abc", "shorter than 8 bytes"}}) {

@@ -1,5 +1,6 @@
 #include "moe/data/prepare/known_formats.hpp"
 
+#include "base/magic.hpp"
 #include "moe/data/prepare/utf8.hpp"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ struct Magic {
 };
 
 constexpr Magic kRefused[] = {
-    {"PK\3\4"sv, "a ZIP file (also .docx, .xlsx, .odt, .epub, .npz, .pt)", kUnpack},
+    {magic::kZip, "a ZIP file (also .docx, .xlsx, .odt, .epub, .npz, .pt)", kUnpack},
     {"PK\5\6"sv, "an empty ZIP file", kUnpack},
     {"PK\7\x8"sv, "a part of a ZIP file", kUnpack},
     {"7z\xbc\xaf\x27\x1c"sv, "a 7z archive", kUnpack},
@@ -57,18 +58,17 @@ constexpr Magic kRefused[] = {
     {"DUCK"sv, "a DuckDB database", kExtract, false, 8},
     {"\x89HDF\r\n\x1a\n"sv, "an HDF5 file", kExtract},
     {"\x93NUMPY"sv, "a NumPy array", kExtract},
-    {"\x80\2"sv, "a Python pickle", kExtract},
-    {"\x80\3"sv, "a Python pickle", kExtract},
-    {"\x80\4"sv, "a Python pickle", kExtract},
-    {"\x80\5"sv, "a Python pickle", kExtract},
-    {"GGUF"sv, "a GGUF model", kExtract, true},
+    {magic::kPickles[0], "a Python pickle", kExtract},
+    {magic::kPickles[1], "a Python pickle", kExtract},
+    {magic::kPickles[2], "a Python pickle", kExtract},
+    {magic::kPickles[3], "a Python pickle", kExtract},
+    {magic::kGguf, "a GGUF model", kExtract, true},
     {"MMIDIDX\0\0"sv, "an index of prepared data", "name the text that it was made from"},
     {"TNTIDX\0\0"sv, "an index of prepared data", "name the text that it was made from"},
     {"%PDF-"sv, "a PDF document", kExtract},
     {"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"sv, "an old Office document (.doc, .xls)", kExtract},
     {"{\\rtf"sv, "an RTF document", kExtract},
-    {"version https://git-lfs.github.com/spec/"sv, "a Git LFS pointer, not the file itself",
-     "`git lfs pull` fetches that"},
+    {magic::kGitLfsPointer, "a Git LFS pointer, not the file itself", "`git lfs pull` fetches that"},
 };
 
 bool has_at(std::string_view text, std::size_t at, std::string_view part) {
@@ -86,7 +86,7 @@ bool is_text(std::string_view begin) {
 }
 
 Packing packing_of(std::string_view begin) {
-  if (has_at(begin, 0, "\x1f\x8b")) return Packing::kGzip;
+  if (has_at(begin, 0, magic::kGzip)) return Packing::kGzip;
   if (has_at(begin, 0, "\x28\xb5\x2f\xfd")) return Packing::kZstd;
   // A frame to be skipped, as pzstd writes it first.
   if (has_at(begin, 1, "\x2a\x4d\x18") && (static_cast<unsigned char>(begin[0]) & 0xf0) == 0x50) return Packing::kZstd;
