@@ -122,8 +122,9 @@ struct Journal::Said {
     line["steps_lost"] = r.steps_lost;
     journal.write(line);
   }
-  void operator()(const NeedArena&) const {}      // at each start
-  void operator()(const SnapshotTaken&) const {}  // what becomes of it is a line: kept, saved
+  void operator()(const NeedArena&) const {}       // at each start
+  void operator()(const SnapshotTaken&) const {}   // what becomes of it is a line: kept, saved
+  void operator()(const WeightsRefused&) const {}  // its fault is a line
   void operator()(const Finished& finished) const {
     if (finished.weights_sha256.empty()) return;  // one member computes the digest
     Line line(JournalEvent::kFinished, worker);

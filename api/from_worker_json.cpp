@@ -101,6 +101,7 @@ Json encode(const Validated& m) {
           {"loss", m.loss},      {"targets", m.targets},   {"seconds", m.seconds}};
 }
 Json encode(const GaveUp& m) { return {{"type", "gave_up"}, {"step", m.step.value}, {"reason", m.reason}}; }
+Json encode(const WeightsRefused&) { return {{"type", "weights_refused"}}; }
 Json encode(const Fault& m) { return {{"type", "fault"}, {"text", m.text}}; }
 
 CommitReport read_commit(const Field& in) {
@@ -168,6 +169,7 @@ FromWorker read_from_worker(const Field& in) {
   if (type == "finished")
     return Finished{in["step"].id<Step>(), in["weights_sha256"].string(), in["is_saved"].boolean()};
   if (type == "stopped") return Stopped{in["epoch"].id<Epoch>(), in["step"].id<Step>()};
+  if (type == "weights_refused") return WeightsRefused{};
   if (type == "fault") return Fault{in["text"].string()};
   in["type"].fail("is '" + type + "', unknown to the agent");
 }

@@ -154,16 +154,18 @@ Result<WishRecord> wish_from_json(const std::string& text) {
 }
 
 std::string to_json(const ProgressRecord& record) {
-  return dump({{"epoch", record.epoch.value},
-               {"step", record.step.value},
-               {"loss", record.loss},
-               {"tokens_per_second", record.tokens_per_second},
-               {"at_ms", record.at_ms},
-               {"state", joined(record.state, record.reason)},
-               {"weights_sha256", record.weights_sha256},
-               {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}},
-               {"validation", {{"step", record.validation_step.value}, {"loss", record.validation_loss}}},
-               {"safe", record.safe.value}});
+  Json all = {{"epoch", record.epoch.value},
+              {"step", record.step.value},
+              {"loss", record.loss},
+              {"tokens_per_second", record.tokens_per_second},
+              {"at_ms", record.at_ms},
+              {"state", joined(record.state, record.reason)},
+              {"weights_sha256", record.weights_sha256},
+              {"bad_steps", {{"total", record.bad.total}, {"in_a_row", record.bad.in_a_row}}},
+              {"validation", {{"step", record.validation_step.value}, {"loss", record.validation_loss}}},
+              {"safe", record.safe.value}};
+  if (!record.save_problem.empty()) all["save_problem"] = record.save_problem;
+  return dump(all);
 }
 
 Result<ProgressRecord> progress_from_json(const std::string& text) {
@@ -181,6 +183,7 @@ Result<ProgressRecord> progress_from_json(const std::string& text) {
     record.validation_step = in["validation"]["step"].id<Step>();
     record.validation_loss = in["validation"]["loss"].real_or_nan();
     record.safe = in["safe"].id<Step>();
+    if (const auto problem = in.find("save_problem")) record.save_problem = problem->string();
     return record;
   });
 }

@@ -102,6 +102,7 @@ struct ProgressRecord {
   Step validation_step{-1};    // of the newest validation; -1: none yet
   double validation_loss = 0;
   Step safe{-1};  // newest step of which all members voted that a complete snapshot is in safety; -1: none yet
+  std::string save_problem;  // why this node's newest save to disk failed; empty: it did not
   // A step was committed since the job came to this node: `loss` is one.
   [[nodiscard]] bool trained() const { return loss != 0 || tokens_per_second > 0; }
 };

@@ -90,7 +90,8 @@ struct Welcome {
   // An earlier worker of this job found here that checkpoints can be written: what fails now is a save, which stops
   // nobody.
   bool storage_proven = false;
-  // The worker before was refused: if its weights were why, this one says so before it is ready.
+  // An earlier worker was refused for its initial weights, and none has trained since: this one looks at them before it
+  // is ready.
   bool weights_doubted = false;
 };
 // get warm for this plan
@@ -179,12 +180,14 @@ struct Stopped {
   Epoch epoch;
   Step step;
 };
+// the initial weights on this node are not those of the job: a Fault follows
+struct WeightsRefused {};
 // the worker gives up and will exit
 struct Fault {
   std::string text;
 };
 using FromWorker = std::variant<Hello, StateChanged, Suspects, Committed, Regrouped, NeedArena, SnapshotTaken, Finished,
-                                Validated, GaveUp, Stopped, Fault>;
+                                Validated, GaveUp, Stopped, WeightsRefused, Fault>;
 
 std::string to_json(const ToWorker& message);
 std::string to_json(const FromWorker& message);

@@ -175,6 +175,7 @@ class Agent {
   void said(Slot& slot, const SnapshotTaken& message);
   void said(Slot& slot, const Finished& message);
   void said(Slot& slot, const Stopped& message);
+  void said(Slot& slot, const WeightsRefused& message);
   void said(Slot& slot, const Fault& message);
 
   void say(ProgressState state, const std::string& reason = {});  // in the next progress record

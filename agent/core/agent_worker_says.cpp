@@ -41,7 +41,6 @@ void Agent::said(Slot& slot, const StateChanged& message) {
   slot.worker.lacks = message.lacks;
   if (message.state == WorkerState::kReady) slot.storage_proven = true;
   if (message.state == WorkerState::kFailed) {
-    slot.weights_doubted = true;
     act(KillWorker{slot.worker.id, "it cannot start: " + message.text});
   } else if (!was_ready) {
     tell_plan(slot);
@@ -128,6 +127,9 @@ void Agent::on(const CheckpointSaved& event) {
     act(PutLasting{keys_.checkpoint(job_->name, event.step),
                    to_json(CheckpointRecord{event.step, event.epoch, event.directory, event.bytes})});
   }
+  progress_.save_problem =
+      event.problem.empty() ? "" : "after step " + std::to_string(event.step.value) + ": " + event.problem;
+  progress_is_new_ = true;
   Slot* slot = slot_of(event.worker);
   if (slot == nullptr) return;
   slot->saved = event;
@@ -172,6 +174,8 @@ void Agent::said(Slot& slot, const Stopped& message) {
   say(ProgressState::kStopped, why_not_saved(slot, message.step));
   write_progress();
 }
+
+void Agent::said(Slot& slot, const WeightsRefused&) { slot.weights_doubted = true; }
 
 // Whether it has to go is for the coordinator to decide: it hears it from the worker's suspicions.
 void Agent::said(Slot& slot, const Fault& message) { slot.worker.text = message.text; }

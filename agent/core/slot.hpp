@@ -20,7 +20,7 @@ struct Slot {
   int failures = 0;                // since one of its workers trained for long enough
   Instant not_before{};            // of the next start
   bool storage_proven = false;     // a worker of this job was ready here
-  bool weights_doubted = false;    // a worker said that it cannot start, and none has committed since
+  bool weights_doubted = false;    // a worker was refused for its weights, and none has committed since
   int commits = 0;                 // since its start
   Instant first_commit{};          // of these
   Epoch part_of;                   // newest plan that counts on this worker

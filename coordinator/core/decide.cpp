@@ -7,6 +7,7 @@
 #include "coordinator/core/retry.hpp"
 #include "coordinator/core/stopping.hpp"
 
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -50,6 +51,15 @@ void note_nodes(Look& look) {
   }
 }
 
+void note_saves(Look& look) {
+  if (!look.job.plan) return;
+  std::set<NodeId> nodes;
+  for (const Participant& member : look.job.plan->value.members) nodes.insert(member.worker.node);
+  for (const auto& [node, progress] : look.job.progress)
+    if (nodes.contains(node) && !progress.value.save_problem.empty())
+      look.note("no checkpoint could be written on node " + node.value + " " + progress.value.save_problem);
+}
+
 void say_stopping(Look& look) { look.say(JobState::kStopping, "its members save the step under way and end"); }
 
 void say_pending(Look& look) {
@@ -65,6 +75,7 @@ Decision decide(const ClusterView& view, const JobRecords& job, JobMemory& memor
   remember(job, memory);
   Look look(view, job, memory, now);
   note_nodes(look);
+  note_saves(look);
   const LostWorkers lost = find_lost_workers(view, job, memory.links, now);
   remember_links(job, lost, memory.links, now);
   remember_lost(lost, memory, now);

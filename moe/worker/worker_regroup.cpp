@@ -10,6 +10,7 @@
 #include <set>
 
 namespace regroup {
+
 void Worker::enter(const Plan& plan) {
   const auto start = Clock::now();
   report_ = {};
@@ -78,6 +79,9 @@ void Worker::start_training(StateSource source) {
   if (source == StateSource::kFresh) {
     try {
       check_initial_weights(*current_->runner, current_->view, *mesh_);
+    } catch (const WrongFiles&) {
+      link_.send(WeightsRefused{});
+      throw;
     } catch (const Interrupted&) {
       current_->runner.reset();  // wrong weights are no state that the next plan may build on
       state_ = {};

@@ -211,6 +211,25 @@ TEST(AgentCore, a_last_step_that_is_not_saved_is_said_with_its_reason) {
   }
 }
 
+TEST(AgentCore, a_save_that_failed_is_in_the_progress_until_one_succeeds) {
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(PlanKnown{World::plan_with(id, 8)});
+  const auto problem_after = [&](std::int64_t step, const std::string& problem) {
+    CheckpointSaved saved;
+    saved.worker = id;
+    saved.step = Step(step);
+    saved.problem = problem;
+    w.feed(saved);
+    w.after(milliseconds(10000));
+    return progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"))->save_problem;
+  };
+  EXPECT_EQ(problem_after(20, "the groups 0 and 1 hold different states"),
+            "after step 20: the groups 0 and 1 hold different states");
+  EXPECT_EQ(problem_after(30, "disk full"), "after step 30: disk full");
+  EXPECT_EQ(problem_after(40, ""), "");
+}
+
 TEST(AgentCore, a_worker_is_told_what_an_earlier_one_found_out_about_the_nodes_files) {
   World w;
   WorkerId id = w.ready_worker();
@@ -223,9 +242,11 @@ TEST(AgentCore, a_worker_is_told_what_an_earlier_one_found_out_about_the_nodes_f
     return start;
   };
   EXPECT_TRUE(next().storage_proven);
+  w.feed(WorkerSays{id, StateChanged{WorkerState::kFailed, Epoch(0), "the data at P is not what the job has"}});
+  EXPECT_FALSE(next().weights_doubted) << "it was refused for something else";
+  w.feed(WorkerSays{id, WeightsRefused{}});
   w.feed(WorkerSays{id, StateChanged{WorkerState::kFailed, Epoch(0), "the weights on node n are not those"}});
-  const StartWorker after_refusal = next();
-  EXPECT_TRUE(after_refusal.weights_doubted);
+  EXPECT_TRUE(next().weights_doubted);
   EXPECT_TRUE(next().weights_doubted) << "until one has trained";
   w.feed(PlanKnown{World::plan_with(id, 8)});
   w.commit(id, 8, 1, 1, {1, 2, 3, 4});

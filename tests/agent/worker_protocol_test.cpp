@@ -89,6 +89,7 @@ TEST(WorkerProtocol, every_message_of_a_worker_keeps_its_fields) {
   EXPECT_EQ(validated.targets, 4096);
   EXPECT_EQ(there_and_back(Stopped{Epoch(4), Step(7)}).epoch, Epoch(4));
   EXPECT_EQ(there_and_back(Stopped{Epoch(4), Step(7)}).step, Step(7));
+  there_and_back(WeightsRefused{});
   EXPECT_EQ(there_and_back(GaveUp{Step(7), "why"}).reason, "why");
   EXPECT_EQ(there_and_back(Fault{"broke \xff here"}).text.substr(0, 6), "broke ");
 }

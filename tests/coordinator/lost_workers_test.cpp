@@ -274,6 +274,21 @@ TEST(LostWorkers, a_node_that_was_refused_is_named_by_what_it_and_the_others_say
   EXPECT_NE(status.notes[0].find(" cannot work for the job: text"), std::string::npos) << status.notes[0];
 }
 
+TEST(LostWorkers, a_member_that_cannot_save_is_named_and_a_node_that_is_gone_is_not) {
+  CoreWorld w;
+  w.start();
+  w.train_on(2);
+  for (const char* node : {"node-0", "gone"}) {
+    ProgressRecord progress;
+    progress.epoch = w.epoch();
+    progress.save_problem = "after step 20: disk full";
+    w.etcd.put(w.keys.progress("job", NodeId(node)), to_json(progress));
+  }
+  w.advance(1000);
+  EXPECT_EQ(w.status().notes,
+            std::vector<std::string>{"no checkpoint could be written on node node-0 after step 20: disk full"});
+}
+
 TEST(LostWorkers, below_min_nodes_survivors_wait_and_go_on_with_the_newcomer) {
   CoreWorld w;
   w.start();
