@@ -131,7 +131,9 @@ JobSpec read_job(const Field& in) {
   if (const auto separate = in.find("separate_documents")) job.separate_documents = separate->boolean();
   job.steps = in["steps"].integer<std::int64_t>();
   if (const auto lengthens = in.find("lengthens")) job.lengthens = lengthens->boolean();
+  if (const auto changes = in.find("changes_terms")) job.changes_terms = changes->boolean();
   if (const auto anew = in.find("schedule_ended_anew")) job.schedule_ended_anew = anew->boolean();
+  if (const auto changed = in.find("terms_changed")) job.terms_changed = changed->boolean();
   job.microbatches = in["microbatches"].integer<int>();
   job.chains = in["chains"].integer<int>();
   job.sequences_per_microbatch = in["sequences_per_microbatch"].integer<int>();
@@ -194,7 +196,9 @@ Json to_value(const JobSpec& job) {
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
   if (optimizer.schedule_steps != 0) all["optimizer"]["schedule_steps"] = optimizer.schedule_steps;
   if (job.lengthens) all["lengthens"] = true;
+  if (job.changes_terms) all["changes_terms"] = true;
   if (job.schedule_ended_anew) all["schedule_ended_anew"] = true;
+  if (job.terms_changed) all["terms_changed"] = true;
   if (job.validation.due_at_all()) {
     all["validation"] = {{"data_prefix", job.validation.data_prefix},
                          {"data_digest", job.validation.data_digest},

@@ -99,11 +99,13 @@ struct JobSpec {
   // attention stays within a document, as Dataset::document_starts cuts them; positions and targets do not
   bool separate_documents = false;
   std::int64_t steps = 0;
-  bool lengthens = false;  // it may have more steps than the job of its checkpoint had
+  bool lengthens = false;      // it may have more steps than the job of its checkpoint had
+  bool changes_terms = false;  // its optimizer and its data may be others than that job had
   // that job's learning rates were others than this one's: its weights are not those of this job from the start
   bool schedule_ended_anew = false;
-  int microbatches = 0;  // M
-  int chains = 0;        // C: a power of two that divides M, at least max_groups
+  bool terms_changed = false;  // and here, its optimizer or its data were others
+  int microbatches = 0;        // M
+  int chains = 0;              // C: a power of two that divides M, at least max_groups
   int sequences_per_microbatch = 0;
   int sequence_length = 0;
   OptimizerSpec optimizer;

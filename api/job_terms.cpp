@@ -40,8 +40,19 @@ JobTerms terms_of(const JobSpec& job) {
   return terms;
 }
 
+JobTerms with_defaults(JobTerms terms) {
+  terms.values.merge(terms_of(JobSpec{}).values);
+  return terms;
+}
+
 MayChange may_change(const JobSpec& job) {
-  return {job.lengthens, job.optimizer.schedule_steps > 0, job.allow_mixed_fingerprints};
+  return {job.lengthens, job.optimizer.schedule_steps > 0, job.allow_mixed_fingerprints, job.changes_terms};
+}
+
+bool terms_changed(const TermsChain& chain, const JobSpec& job) {
+  const JobTerms now = terms_of(job);
+  return std::any_of(chain.begin(), chain.end(),
+                     [&](const TermsInForce& then) { return with_defaults(then.terms).values != now.values; });
 }
 
 bool schedule_ended_anew(const TermsChain& chain, Step done, const JobSpec& job) {

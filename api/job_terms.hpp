@@ -9,7 +9,14 @@ namespace regroup {
 // With the numbers of this program (orders.hpp).
 JobTerms terms_of(const JobSpec& job);
 
+// What an older program wrote, with the keys that it did not know yet: it computed as their defaults say.
+JobTerms with_defaults(JobTerms terms);
+
 MayChange may_change(const JobSpec& job);
+
+// Steps were computed with another optimizer or other data than this job's. Such weights are not those of this job from
+// the start.
+bool terms_changed(const TermsChain& chain, const JobSpec& job);
 
 // The learning rate of some step up to `done` was another than this job's: its schedule's end was changed later. Such
 // weights are not those of this job from the start.

@@ -24,6 +24,10 @@ inline int exit_of(const Error& error) {
 inline constexpr const char* kExtendHelp =
     "the job file has more steps than the checkpoint's job had: go on to them, with its moments; where the learning "
     "rate falls, optimizer.schedule_steps must say which end counts";
+inline constexpr const char* kOtherTermsHelp =
+    "the job file has another optimizer or other data than the checkpoint's job had: go on with them, with its "
+    "moments; "
+    "the outcome says so";
 
 // --profile and --profile-from; `where` says where the trace will lie.
 void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::string& where);

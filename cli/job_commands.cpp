@@ -18,7 +18,8 @@ namespace {
 
 struct Arguments {
   ClusterChoice cluster;
-  bool json = false, undo = false, now = false, extend = false;
+  bool json = false, undo = false, now = false;
+  Leave leave;
   std::string job, job_file, node;
   int nodes = 0;
   ProfileSpec profile;
@@ -52,7 +53,7 @@ int submit_command(Arguments& arguments) {
   ProgressLine line;
   if (auto pinned = pin_weights(file->job, shown_in(line, "initial weights")); !pinned)
     return fail_of_file("submit", pinned.error());
-  auto notes = settle_checkpoint(file->job, arguments.extend);
+  auto notes = settle_checkpoint(file->job, arguments.leave);
   if (!notes) return fail_of_file("submit", notes.error());
   file->notes.insert(file->notes.end(), notes->begin(), notes->end());
   auto cluster = connect(arguments.cluster);
@@ -63,8 +64,9 @@ int submit_command(Arguments& arguments) {
   const bool goes_on = *submitted == Submitted::kGoesOn;
   print_done(arguments, {{"job", file->job.name}, {"goes_on", goes_on}},
              "job " + file->job.name +
-                 (goes_on ? (file->job.lengthens ? " goes on to its new last step from its newest checkpoint"
-                                                 : " was stopped and goes on from its newest checkpoint")
+                 (goes_on ? (file->job.lengthens       ? " goes on to its new last step from its newest checkpoint"
+                             : file->job.changes_terms ? " goes on under its new terms from its newest checkpoint"
+                                                       : " was stopped and goes on from its newest checkpoint")
                           : " is submitted") +
                  "; `regroup status` shows it");
   return 0;
@@ -182,7 +184,8 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
                    "the job file; docs/job-file.md lists its keys, examples/tiny/job.yaml is one")
       ->required()
       ->type_name("");
-  command->add_flag("--extend", a->extend, kExtendHelp);
+  command->add_flag("--extend", a->leave.extend, kExtendHelp);
+  command->add_flag("--other-terms", a->leave.other_terms, kOtherTermsHelp);
   add_profile_options(*command, a->profile, "into its agent's --dir, profile/");
   command->footer(
       "The job's data is read once and its checksums are kept, so that every node trains on the same. Jobs get free "

@@ -26,7 +26,8 @@ struct Arguments {
   int groups = 0;
   std::int64_t steps = 0;
   ProfileSpec profile;
-  bool json = false, extend = false;
+  bool json = false;
+  Leave leave;
 };
 
 constexpr const char* kFooter = R"(EVENTS is a YAML list; each event happens once its step is committed:
@@ -142,18 +143,18 @@ int local_command(Arguments& arguments) {
   ProgressLine line;
   if (auto pinned = pin_weights(options.job, shown_in(line, "initial weights")); !pinned) return fail(pinned.error());
   if (auto good = check_storage(options.job); !good) return fail(good.error());
-  auto notes = settle_checkpoint(options.job, arguments.extend);
+  auto notes = settle_checkpoint(options.job, arguments.leave);
   if (!notes) return fail(notes.error());
   file->notes.insert(file->notes.end(), notes->begin(), notes->end());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   if (auto good = check_options(options); !good) return fail(good.error());
   if (!taken)
     if (auto good = take(); !good) return fail(good.error());
-  options.go_on_with = "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " +
-                       std::to_string(options.nodes) +
-                       (arguments.steps > 0 ? " --steps " + std::to_string(arguments.steps) : "") +
-                       (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "") +
-                       (arguments.extend ? " --extend" : "");
+  options.go_on_with =
+      "regroup local " + arguments.job_file + " --dir " + options.dir + " --nodes " + std::to_string(options.nodes) +
+      (arguments.steps > 0 ? " --steps " + std::to_string(arguments.steps) : "") +
+      (arguments.groups > 0 ? " --groups " + std::to_string(arguments.groups) : "") +
+      (arguments.leave.extend ? " --extend" : "") + (arguments.leave.other_terms ? " --other-terms" : "");
   for (const std::string& setting : options.worker_env) options.go_on_with += " --worker-env " + in_quotes(setting);
   options.programs = fs::read_symlink("/proc/self/exe").parent_path().string();
   if (arguments.json) options.out = stderr;
@@ -214,7 +215,8 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
       ->check(positive)
       ->type_name("G");
   command->add_option("--steps", arguments->steps, "in place of the job's steps")->check(positive)->type_name("N");
-  command->add_flag("--extend", arguments->extend, kExtendHelp);
+  command->add_flag("--extend", arguments->leave.extend, kExtendHelp);
+  command->add_flag("--other-terms", arguments->leave.other_terms, kOtherTermsHelp);
   command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")
       ->capture_default_str()
       ->check(positive)

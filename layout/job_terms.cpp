@@ -26,6 +26,22 @@ std::string value_of(const std::map<std::string, std::string>& values, const std
   return found == values.end() ? "nothing" : found->second;
 }
 
+// What a user may want to be otherwise from some step on.
+bool is_course(const std::string& key) { return key == "data" || key.starts_with("optimizer."); }
+
+void compare_values(Differences& differences, const JobTerms& had, const JobTerms& has, const MayChange& may) {
+  bool other_course = false;
+  const auto compare = [&](const std::string& key, const std::string& then, const std::string& now) {
+    if (then == now || (may.course && is_course(key))) return;
+    differences.compare(key, then, now);
+    other_course = other_course || is_course(key);
+  };
+  for (const auto& [key, value] : had.values) compare(key, value, value_of(has.values, key));
+  for (const auto& [key, value] : has.values)
+    if (!had.values.contains(key)) compare(key, "nothing", value);
+  if (other_course) differences.add("--other-terms lets a job go on with another optimizer or other data");
+}
+
 void compare_steps(Differences& differences, const JobTerms& had, Step step, const JobTerms& has,
                    const MayChange& may) {
   if (has.steps < step.value) {
@@ -37,8 +53,9 @@ void compare_steps(Differences& differences, const JobTerms& had, Step step, con
     return;  // its schedule's end follows from the steps, as a rule
   }
   if (had.schedule_end == has.schedule_end && had.decay_steps == has.decay_steps) return;
-  if (may.steps && may.schedule_end) return;
-  if (may.steps && had.schedule_end != has.schedule_end) {
+  if (may.course || (may.steps && may.schedule_end)) return;
+  const bool both_fall = had.schedule_end > 0 && has.schedule_end > 0;
+  if (may.steps && has.steps > had.steps && both_fall && had.schedule_end != has.schedule_end) {
     const std::string key = "optimizer.schedule_steps: ";
     return differences.add("the learning rate fell until step " + std::to_string(had.schedule_end) +
                            ", and with more steps you must say which end counts: " + key +
@@ -55,9 +72,7 @@ void compare_steps(Differences& differences, const JobTerms& had, Step step, con
 std::string contradiction(const std::string& whose, const JobTerms& had, Step step, const JobTerms& has,
                           const MayChange& may) {
   Differences differences(whose);
-  for (const auto& [key, value] : had.values) differences.compare(key, value, value_of(has.values, key));
-  for (const auto& [key, value] : has.values)
-    if (!had.values.contains(key)) differences.compare(key, "nothing", value);
+  compare_values(differences, had, has, may);
   compare_steps(differences, had, step, has, may);
   if (may.numbers) return differences.text();
   const bool other_numbers = had.sample_order != has.sample_order || had.sums != has.sums;

@@ -35,6 +35,7 @@ struct MayChange {
   bool steps = false;         // they may have become more
   bool schedule_end = false;  // and it says itself where its schedule ends
   bool numbers = false;       // sample_order and sums
+  bool course = false;        // optimizer, with its schedule's end, and data
 };
 
 // Why a job of the terms `has` cannot go on from `step` of one that `had` these; empty when it can. `whose`: "the

@@ -82,16 +82,18 @@ Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t, st
   return {};
 }
 
-Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, bool extend) {
+Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, const Leave& leave) {
   const std::string& root = job.snapshots.checkpoint_dir;
-  job.lengthens = extend;
-  if (extend && root.empty())
-    return Error{Code::kNotFound, "--extend: the job has no snapshots.dir, so nothing of it was kept to go on from"};
+  job.lengthens = leave.extend;
+  job.changes_terms = leave.other_terms;
+  const std::string option = leave.extend ? "--extend: " : leave.other_terms ? "--other-terms: " : "";
+  if (!option.empty() && root.empty())
+    return Error{Code::kNotFound, option + "the job has no snapshots.dir, so nothing of it was kept to go on from"};
   if (root.empty()) return std::vector<std::string>();
   auto found = checkpoint::find_newest_checkpoint(root, checkpoint::wanted_by(job));
-  if (!found && found.error().code == Code::kNotFound && extend)
-    return Error{Code::kNotFound, "--extend: " + found.error().context +
-                                      " that is seen from this machine: there is nothing to go on from"};
+  if (!found && found.error().code == Code::kNotFound && !option.empty())
+    return Error{Code::kNotFound,
+                 option + found.error().context + " that is seen from this machine: there is nothing to go on from"};
   if (!found && found.error().code != Code::kNotFound) return found.error();
   if (!found) return std::vector<std::string>();
   const checkpoint::Manifest& manifest = found->manifest;
@@ -99,6 +101,11 @@ Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, bool extend) {
   if (job.schedule_ended_anew)
     found->notes.push_back("the schedule was ended anew: at the end stand other weights than those of a job of " +
                            std::to_string(job.steps) + " steps from the start");
+  job.terms_changed = terms_changed(manifest.chain, job);
+  if (job.terms_changed)
+    found->notes.push_back(
+        "optimizer or data are others than at the start: at the end stand other weights than those of a job that had "
+        "these from the start; the checkpoints' chain says from which step on");
   return std::move(found->notes);
 }
 
@@ -190,19 +197,24 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
   const auto outcome = outcome_value ? job_outcome_from_json(outcome_value->value) : Result<JobOutcome>(JobOutcome());
   const bool is_over = !outcome || outcome->state != JobState::kUnknown;
   const bool local = where == SubmitWhere::kLocal, finished = outcome && outcome->state == JobState::kFinished;
-  const bool unsaved = outcome && outcome->state == JobState::kFailed && !outcome->weights_sha256.empty();
-  const bool may_go_on =
-      is_over ? unsaved || (outcome && outcome->state == JobState::kStopped) || (finished && (local || job.lengthens))
-              : local;
+  const bool failed = outcome && outcome->state == JobState::kFailed;
+  const bool unsaved = failed && !outcome->weights_sha256.empty();
+  const bool may_go_on = is_over ? unsaved || (failed && job.changes_terms) ||
+                                       (outcome && outcome->state == JobState::kStopped) ||
+                                       (finished && (local || job.lengthens))
+                                 : local;
   if (!may_go_on)
     return Error{
         Code::kConflict,
         "a job named " + job.name + " exists and is " +
             (is_over ? "over (" + (outcome ? to_string(outcome->state) : "unreadable outcome") + ")" : "not over yet") +
-            (finished ? "; --extend gives it more steps; else choose another name" : "; choose another name")};
+            (finished ? "; --extend gives it more steps; else choose another name"
+             : failed ? "; --other-terms lets it go on with another optimizer or other data; else choose another name"
+                      : "; choose another name")};
 
   job.secret = other->secret;
   job.schedule_ended_anew = job.schedule_ended_anew || other->schedule_ended_anew;
+  job.terms_changed = job.terms_changed || other->terms_changed;
   const std::string differs =
       contradiction("that job", terms_of(*other), outcome ? outcome->step : Step(), terms_of(job), may_change(job));
   if (!differs.empty())

@@ -24,11 +24,17 @@ Result<void> check_storage(const JobSpec& job);
 // Fills initial_digest. Errors as ForeignWeights says.
 Result<void> pin_weights(JobSpec& job, const std::function<bool(std::int64_t done, std::int64_t total)>& progress = {});
 
+// What a job may have changed when it goes on: the options of those names.
+struct Leave {
+  bool extend = false;       // more steps
+  bool other_terms = false;  // another optimizer, other data
+};
+
 // The checkpoint that the job goes on from must be one of it: of the same seed, data, start weights, batch, optimizer
-// and schedule; with `extend` of fewer steps, too. Returns what cannot be said of it, one sentence each. kBadInput: it
-// is of another job, and every node would wait. kNotFound: there is nothing to extend; else a directory that this
-// machine does not see is no fault. After pin_data and pin_weights.
-Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, bool extend);
+// and schedule, but for what is left to change. Returns what cannot be said of it, one sentence each. kBadInput: it is
+// of another job, and every node would wait. kNotFound: there is nothing to go on from with a leave; else a directory
+// that this machine does not see is no fault. After pin_data and pin_weights.
+Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, const Leave& leave);
 
 // 32 random bytes as hex.
 std::string make_secret();
@@ -39,7 +45,8 @@ enum class Submitted { kNew, kGoesOn };
 enum class SubmitWhere { kCluster, kLocal };
 
 // Creates the job's spec. A job of that name: kConflict, unless it is the same job in all that determines its weights,
-// nothing of it runs, and a checkpoint was written: it was stopped, or is local, or finished and is lengthened.
+// nothing of it runs, and a checkpoint was written: it was stopped, or is local, or finished and is lengthened, or
+// failed and changes its terms.
 Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWhere where);
 
 }  // namespace regroup::cli

@@ -53,6 +53,7 @@ int run_local(const LocalOptions& options, std::string* summary) {
   frame.sequences_per_step = std::int64_t{options.job.microbatches} * options.job.sequences_per_microbatch;
   frame.seconds = seconds;
   frame.schedule_ended_anew = options.job.schedule_ended_anew;
+  frame.terms_changed = options.job.terms_changed;
   *summary = summary_json(run.record(), frame);
   bool written = true;
   if (!options.summary_file.empty()) written = replace_file(options.summary_file, *summary + "\n").has_value();

@@ -60,8 +60,9 @@ std::string summary_json(const RunRecord& record, const SummaryFrame& frame) {
   out["steps"] = frame.steps;
   out["final_step"] = record.finished() ? record.final_step() : record.newest_step().value;
   out["weights_sha256"] = record.weights_sha256();
-  // true: the digest is not that of a job of so many steps from the start
+  // true: the digest is not that of such a job from the start
   out["schedule_ended_anew"] = frame.schedule_ended_anew;
+  out["terms_changed"] = frame.terms_changed;
   out["steps_lost"] = record.steps_lost();
   out["samples_repeated"] = record.steps_lost() * frame.sequences_per_step;
   out["tokens_per_second"] = round_to(record.tokens_per_second(), 0.1);

@@ -13,7 +13,7 @@ struct SummaryFrame {           // what the journals do not say
   std::string job, dir, error;  // error: "" = good
   std::int64_t steps = 0, sequences_per_step = 0;
   double seconds = 0;
-  bool schedule_ended_anew = false;
+  bool schedule_ended_anew = false, terms_changed = false;
 };
 std::string summary_json(const RunRecord& record, const SummaryFrame& frame);
 

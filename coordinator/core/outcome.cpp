@@ -12,11 +12,14 @@ std::string how_it_finished(const JobRecords& job, Step step) {
   const bool trained = std::any_of(job.progress.begin(), job.progress.end(),
                                    [](const auto& progress) { return progress.second.value.trained(); });
   const std::string all = "all " + std::to_string(step.value) + " steps are ";
-  const std::string anew = job.spec && job.spec->value.schedule_ended_anew
-                               ? "; the schedule was ended anew on the way: the digest is not that of a job of so many "
-                                 "steps from the start"
-                               : "";
-  return all + (trained ? "committed" : "done already") + anew;
+  std::string otherwise;
+  if (job.spec && job.spec->value.schedule_ended_anew)
+    otherwise +=
+        "; the schedule was ended anew on the way: the digest is not that of a job of so many steps from the start";
+  if (job.spec && job.spec->value.terms_changed)
+    otherwise +=
+        "; optimizer or data were changed on the way: the digest is not that of a job that had these from the start";
+  return all + (trained ? "committed" : "done already") + otherwise;
 }
 
 }  // namespace

@@ -3,8 +3,11 @@
 #include "tests/support/tiny_job.hpp"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <functional>
+#include <map>
+#include <set>
 
 namespace regroup {
 namespace {
@@ -52,6 +55,60 @@ TEST(JobTermsOfJob, whatever_determines_the_weights_is_among_them) {
   }
 }
 
+// A job that says all that a job can say.
+JobSpec talkative_job() {
+  JobSpec job = tiny_job();
+  job.companions = {"tokenizer.json 01"};
+  job.data_mix = {{"/data/a", 1}, {"/data/b", 2}};
+  job.separate_documents = job.lengthens = job.changes_terms = job.schedule_ended_anew = job.terms_changed = true;
+  job.optimizer.decay_steps = 2;
+  job.optimizer.schedule_steps = 50;
+  job.validation = {"/data/held-out", "aa", 5, 2};
+  job.max_bad_steps = 3;
+  job.router_z_loss_coef = 0.001;
+  job.profile = {3, 2};
+  return job;
+}
+
+TEST(JobTermsOfJob, every_key_of_a_job_determines_the_weights_or_is_known_not_to) {
+  std::set<std::string> terms = {"steps", "optimizer.schedule_steps", "optimizer.decay_steps"};  // with rules of theirs
+  const std::map<std::string, std::string> digests = {{"model's start weights", "initial_digest"},
+                                                      {"data", "data_digest"}};
+  for (const auto& [key, value] : terms_of(talkative_job()).values)
+    terms.insert(digests.contains(key) ? digests.at(key) : key);
+  const std::set<std::string> no_terms = {"name",
+                                          "secret",
+                                          "initial_weights",
+                                          "companions",
+                                          "recompute",
+                                          "max_bad_steps",
+                                          "data_mix",
+                                          "data_prefix",
+                                          "lengthens",
+                                          "schedule_ended_anew",
+                                          "changes_terms",
+                                          "terms_changed",
+                                          "elastic",
+                                          "snapshots",
+                                          "validation",
+                                          "profile",
+                                          "heartbeat_ms",
+                                          "allow_mixed_fingerprints"};
+  std::set<std::string> said;
+  const auto all = nlohmann::json::parse(to_json(talkative_job()));
+  for (const auto& [key, value] : all.items()) {
+    if (key == "model" || key == "optimizer") {
+      for (const auto& [inner, ignored] : value.items()) said.insert(key + "." + inner);
+    } else {
+      said.insert(key);
+    }
+  }
+  std::set<std::string> known = terms;
+  known.insert(no_terms.begin(), no_terms.end());
+  EXPECT_EQ(said, known) << "a new key belongs to one of them: does it change a bit?";
+  EXPECT_EQ(known.size(), terms.size() + no_terms.size());
+}
+
 TEST(JobTermsOfJob, what_changes_no_bit_is_not) {
   JobSpec job = tiny_job();
   job.secret = "11";
@@ -65,6 +122,24 @@ TEST(JobTermsOfJob, what_changes_no_bit_is_not) {
   job.heartbeat_ms = 500;
   job.allow_mixed_fingerprints = true;
   EXPECT_EQ(against_tiny(job), "");
+}
+
+TEST(JobTermsOfJob, optimizer_and_data_may_be_others_where_the_job_says_that_it_changes_them) {
+  JobSpec job = tiny_job();
+  job.optimizer.learning_rate = 1e-4;
+  job.data_digest = "other";
+  const TermsChain chain = {{Step(0), terms_of(tiny_job())}};
+  EXPECT_NE(against_tiny(job).find("; --other-terms lets a job go on with another optimizer or other data"),
+            std::string::npos)
+      << against_tiny(job);
+  job.changes_terms = true;
+  EXPECT_EQ(against_tiny(job), "");
+  EXPECT_TRUE(terms_changed(chain, job));
+  EXPECT_FALSE(terms_changed(chain, tiny_job()));
+  job.seed = 2;
+  job.microbatches = 32;
+  EXPECT_EQ(against_tiny(job).find("microbatches: that job had 16, this one has 32; seed: that job had "), 0u)
+      << against_tiny(job);
 }
 
 TEST(JobTermsOfJob, weights_are_others_where_a_learning_rate_was_used_that_the_job_does_not_have) {

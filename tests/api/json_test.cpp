@@ -42,6 +42,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.optimizer.decay_steps = 7;
   job.profile = {7, 2};
   job.elastic.load_gain = 0;
+  job.changes_terms = job.terms_changed = true;
   const auto mixed = job_from_json(to_json(job));
   ASSERT_TRUE(mixed) << to_string(mixed.error());
   EXPECT_EQ(*mixed, job);

@@ -111,11 +111,12 @@ TEST(Submit, a_finished_job_goes_on_to_more_steps_where_it_is_lengthened) {
 
 TEST(Submit, without_a_checkpoint_there_is_nothing_to_extend) {
   JobSpec job = small_job("a");
-  EXPECT_TRUE(settle_checkpoint(job, false)->empty());
-  EXPECT_NE(settle_checkpoint(job, true).error().context.find("has no snapshots.dir"), std::string::npos);
+  EXPECT_TRUE(settle_checkpoint(job, {})->empty());
+  EXPECT_NE(settle_checkpoint(job, {.extend = true}).error().context.find("has no snapshots.dir"), std::string::npos);
   job.snapshots.checkpoint_dir = ::testing::TempDir() + "nothing-here";
-  EXPECT_TRUE(settle_checkpoint(job, false)->empty());
-  EXPECT_NE(settle_checkpoint(job, true).error().context.find("nothing to go on from"), std::string::npos);
+  EXPECT_TRUE(settle_checkpoint(job, {})->empty());
+  for (const Leave& leave : {Leave{.extend = true}, Leave{.other_terms = true}})
+    EXPECT_NE(settle_checkpoint(job, leave).error().context.find("nothing to go on from"), std::string::npos);
 }
 
 struct StoppedJob {
@@ -195,6 +196,29 @@ TEST(Submit, that_a_schedule_was_ended_anew_is_remembered_where_the_checkpoints_
   world.saved();
   ASSERT_TRUE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster));
   EXPECT_TRUE(job_from_json(world.store.get(world.keys.spec("a"))->value)->schedule_ended_anew);
+}
+
+TEST(Submit, a_job_that_failed_goes_on_with_other_terms_where_that_is_asked_for) {
+  StoppedJob world;
+  world.saved();
+  JobOutcome outcome;
+  outcome.state = JobState::kFailed;
+  ASSERT_TRUE(world.store.put(world.keys.outcome("a"), to_json(outcome)));
+  JobSpec job = small_job("a");
+  job.optimizer.learning_rate = 1e-5;
+  const auto refused = submit(world.store, world.keys, job, SubmitWhere::kCluster);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().context.find("is over (failed); --other-terms lets it go on"), std::string::npos)
+      << refused.error().context;
+  job.changes_terms = job.terms_changed = true;
+  const auto again = submit(world.store, world.keys, job, SubmitWhere::kCluster);
+  ASSERT_TRUE(again) << again.error().context;
+  EXPECT_EQ(*again, Submitted::kGoesOn);
+  outcome.state = JobState::kStopped;
+  ASSERT_TRUE(world.store.put(world.keys.outcome("a"), to_json(outcome)));
+  job.changes_terms = job.terms_changed = false;
+  ASSERT_TRUE(submit(world.store, world.keys, job, SubmitWhere::kCluster));
+  EXPECT_TRUE(job_from_json(world.store.get(world.keys.spec("a"))->value)->terms_changed) << "it is not forgotten";
 }
 
 TEST(Submit, a_job_whose_last_step_was_not_saved_goes_on_from_the_checkpoint_before) {

@@ -193,12 +193,12 @@ TEST(Start, a_finished_job_gets_its_outcome_and_lets_its_nodes_go) {
   EXPECT_EQ(w.plans.size(), 1U);
 }
 
-TEST(Start, an_outcome_says_that_nothing_was_left_to_do_or_that_the_schedule_was_ended_anew) {
+TEST(Start, an_outcome_says_that_nothing_was_left_to_do_or_what_was_changed_on_the_way) {
   for (const bool anew : {false, true}) {
     CoreWorld w;
     w.start();
     JobSpec job = tiny_job();
-    job.schedule_ended_anew = anew;
+    job.schedule_ended_anew = job.terms_changed = anew;
     w.train_on(1, job);
     const double loss = anew ? 1.0 : 0.0;
     w.etcd.put(w.keys.progress("job", NodeId("node-0")),
@@ -207,6 +207,7 @@ TEST(Start, an_outcome_says_that_nothing_was_left_to_do_or_that_the_schedule_was
     const std::string reason = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value)->reason;
     if (anew) {
       EXPECT_NE(reason.find("all 60 steps are committed; the schedule was ended anew"), std::string::npos) << reason;
+      EXPECT_NE(reason.find("; optimizer or data were changed on the way"), std::string::npos) << reason;
     } else {
       EXPECT_EQ(reason, "all 60 steps are done already");
     }

@@ -131,10 +131,28 @@ def extended(world: World) -> None:
     check(summary["weights_sha256"] == alone["weights_sha256"] and not summary["schedule_ended_anew"], "other bits")
 
 
+def other_terms(world: World) -> None:
+    """Another learning rate from some step on: refused, unless that is asked for; then the chain and the summary say
+    it."""
+    place = world.fresh("other-terms")
+    settings = dict(optimizer=CONSTANT, snapshots=dict(dir=place))
+    world.local(world.job("first-rate", steps=4, **settings), world.fresh("first-rate"))
+    slower = world.job("slower", steps=6, optimizer=dict(CONSTANT, learning_rate=0.0001), snapshots=dict(dir=place))
+    err = world.cli("local", slower, "--dir", world.fresh("slower"), "--extend", status=2)[1]
+    check("--other-terms lets a job go on with another optimizer or other data" in err, err)
+    summary, _ = world.local(slower, world.fresh("slower"), "--extend", "--other-terms")
+    check(summary["terms_changed"] and summary["loss_first_step"] == 5, summary)
+    with open(glob.glob(f"{place}/step-*6.e*/MANIFEST.json")[0], encoding="utf-8") as file:
+        chain = json.load(file)["chain"]
+    check([(entry["after_step"], entry["terms"]["optimizer.learning_rate"]) for entry in chain][1] == (4, "0.0001"),
+          chain)
+
+
 SCENARIOS = {
     "other-jobs": other_jobs,
     "done-already": done_already,
     "extended": extended,
+    "other-terms": other_terms,
 }
 
 if __name__ == "__main__":

@@ -43,10 +43,31 @@ TEST(JobTerms, more_steps_must_be_asked_for_and_where_the_rate_falls_its_end_sai
             "optimizer.schedule_steps: that job had 8, this one has 20");
 }
 
+TEST(JobTerms, which_end_counts_is_asked_only_where_both_fall_and_the_steps_are_more) {
+  EXPECT_EQ(said(terms(12, 12), 4, terms(8, 8), {.steps = true}),
+            "optimizer.schedule_steps: that job had 12, this one has 8");
+  EXPECT_EQ(said(terms(8), 8, terms(12, 12), {.steps = true}),
+            "optimizer.schedule_steps: that job had 0, this one has 12");
+  EXPECT_EQ(said(terms(8, 8), 8, terms(12), {.steps = true}),
+            "optimizer.schedule_steps: that job had 8, this one has 0");
+}
+
 TEST(JobTerms, more_steps_are_no_leave_to_change_anything_else) {
   JobTerms has = terms(12);
   has.values["seed"] = "2";
   EXPECT_EQ(said(terms(8), 8, has, {.steps = true, .schedule_end = true}), "seed: that job had 1, this one has 2");
+}
+
+TEST(JobTerms, another_course_has_its_own_leave_and_is_none_for_the_steps) {
+  JobTerms had = terms(8, 8), has = terms(8, 6);
+  had.values["optimizer.learning_rate"] = "0.3";
+  has.values["optimizer.learning_rate"] = "0.1";
+  EXPECT_EQ(said(had, 4, has),
+            "optimizer.learning_rate: that job had 0.3, this one has 0.1; --other-terms lets a job go on with another "
+            "optimizer or other data; optimizer.schedule_steps: that job had 8, this one has 6");
+  EXPECT_EQ(said(had, 4, has, {.course = true}), "");
+  has.steps = 9;
+  EXPECT_EQ(said(had, 4, has, {.course = true}), "steps: that job had 8, this one has 9; --extend lengthens a job");
 }
 
 TEST(JobTerms, another_number_is_refused_unless_that_is_allowed) {
