@@ -5,6 +5,14 @@
 #include "checkpoint/io/catalog.hpp"
 
 namespace regroup::agent {
+namespace {
+
+void warn_of(const std::string& directory, const std::vector<std::string>& notes) {
+  for (const std::string& note : notes)
+    log::warn("not_beside_the_checkpoint", {{"directory", directory}, {"reason", note}});
+}
+
+}  // namespace
 
 Saver::Saver(std::chrono::milliseconds commit_wait, std::function<void(const CheckpointSaved&)> on_saved)
     : commit_wait_(commit_wait), on_saved_(std::move(on_saved)) {}
@@ -46,6 +54,10 @@ void Saver::write(const SavingPtr& saving) {
     saved.problem = to_string(written.error());
     return report(saving, saved);
   }
+  warn_of(written->directory, written->notes);
+  const checkpoint::CheckpointInfo& info = saving->request.info;
+  if (auto pruned = checkpoint::prune_left_behind(saving->request.root, {info.step, info.epoch}); !pruned)
+    log::warn("checkpoints_not_pruned", {{"directory", saving->request.root}, {"error", to_string(pruned.error())}});
   if (saving->request.part != 0) {
     saved.directory = written->directory;
     saved.bytes = written->bytes;
@@ -61,8 +73,7 @@ void Saver::commit_and_prune(const SavingPtr& saving) {
     saved.committed = true;
     saved.directory = committed->directory;
     saved.bytes = committed->bytes;
-    for (const std::string& note : committed->notes)
-      log::warn("not_beside_the_checkpoint", {{"directory", committed->directory}, {"reason", note}});
+    warn_of(committed->directory, committed->notes);
   } else {
     saved.problem = to_string(committed.error());
   }

@@ -84,4 +84,12 @@ std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int
   return deletions;
 }
 
+std::vector<CheckpointName> left_behind(std::vector<CheckpointName> without_manifest, const CheckpointName& written) {
+  std::erase_if(without_manifest,
+                [&](const CheckpointName& name) { return name.step >= written.step || name.epoch > written.epoch; });
+  std::sort(without_manifest.begin(), without_manifest.end());
+  if (!without_manifest.empty()) without_manifest.pop_back();
+  return without_manifest;
+}
+
 }  // namespace regroup::checkpoint

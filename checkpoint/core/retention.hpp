@@ -50,4 +50,10 @@ struct Deletion {
 // Order: oldest first, so that a crash between two deletions leaves the newer.
 std::vector<Deletion> choose_deletions(std::vector<StoredCheckpoint> stored, int keep_last, Epoch live);
 
+// Where no save ever succeeds, no complete one makes the others needless, and they would fill the disk: saves that
+// newer epochs ended, or whose parts lie on disks that are not shared. Of the directories without a manifest, which may
+// go while `written` is being written: those before the newest of an earlier step and no later epoch, oldest first.
+// That one stays, because its commit may still be under way where `written` is an epoch's last save.
+std::vector<CheckpointName> left_behind(std::vector<CheckpointName> without_manifest, const CheckpointName& written);
+
 }  // namespace regroup::checkpoint

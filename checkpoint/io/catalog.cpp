@@ -1,11 +1,13 @@
 #include "checkpoint/io/catalog.hpp"
 
+#include "api/job_terms.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/reader.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -53,7 +55,7 @@ std::string mismatch(const Manifest& manifest, const CheckpointWanted& wanted) {
   if (!wanted.job.empty() && info.job != wanted.job) return "it is of the job " + info.job + ", not " + wanted.job;
   const std::string whose = "the checkpoint's job";
   if (wanted.terms && !manifest.chain.empty())
-    return contradiction(whose, manifest.chain.back().terms, info.step, *wanted.terms, wanted.may);
+    return contradiction(whose, with_defaults(manifest.chain.back().terms), info.step, *wanted.terms, wanted.may);
   if (wanted.shape && !(info.shape == *wanted.shape)) return "it is of a model of another shape";
   if (!wanted.data_digest.empty() && info.data_digest != wanted.data_digest) return "it was trained on other data";
   if (wanted.seed && info.seed != *wanted.seed)
@@ -185,6 +187,18 @@ Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int kee
     if (is_given_up(name))
       if (auto ok = delete_directory(root + "/" + name); !ok) return ok.error();
   return gone;
+}
+
+Result<void> prune_left_behind(const std::string& root, const CheckpointName& written) {
+  const auto names = names_under(root);
+  if (!names) return names.error();
+  std::vector<CheckpointName> without_manifest;
+  for (const auto& [name, directory] : *names)
+    if (::access((root + "/" + directory + "/" + kManifestName).c_str(), F_OK) != 0 && errno == ENOENT)
+      without_manifest.push_back(name);
+  for (const CheckpointName& name : left_behind(std::move(without_manifest), written))
+    if (auto ok = delete_directory(root + "/" + to_directory(name)); !ok) return ok;
+  return {};
 }
 
 }  // namespace regroup::checkpoint

@@ -78,4 +78,7 @@ Result<std::string> resolve_checkpoint(const std::string& path);
 // failed for good goes, too, unnamed.
 Result<std::vector<Deletion>> prune_checkpoints(const std::string& root, int keep_last, Epoch live);
 
+// Deletes what left_behind says.
+Result<void> prune_left_behind(const std::string& root, const CheckpointName& written);
+
 }  // namespace regroup::checkpoint

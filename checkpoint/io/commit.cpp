@@ -1,5 +1,6 @@
 // The commit: all parts' records -> one manifest. The rename of MANIFEST.json is the moment from which the directory is
 // a checkpoint.
+#include "api/job_terms.hpp"
 #include "base/now.hpp"
 #include "checkpoint/core/cover.hpp"
 #include "checkpoint/core/file_plan.hpp"
@@ -74,7 +75,7 @@ Result<TermsChain> chain_of(const SaveRequest& request) {
   const auto older = find_newest_checkpoint(request.root, wanted);
   if (!older && older.error().code != Code::kNotFound) return older.error();
   TermsChain chain = older ? older->manifest.chain : TermsChain();
-  if (chain.empty() || chain.back().terms != request.terms)
+  if (chain.empty() || with_defaults(chain.back().terms) != request.terms)
     chain.push_back({older ? older->manifest.info.step : Step(0), request.terms});
   return chain;
 }

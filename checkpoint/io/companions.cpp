@@ -1,6 +1,7 @@
 #include "checkpoint/io/companions.hpp"
 
 #include "base/hex.hpp"
+#include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
@@ -38,11 +39,13 @@ bool has_tokenizer(const std::string& directory) {
 
 namespace {
 
-Result<std::vector<std::string>> companions_in(const std::string& directory) {
+using OneOfThem = bool (*)(std::string_view file_name);
+
+Result<std::vector<std::string>> names_in(const std::string& directory, OneOfThem is_one) {
   std::vector<std::string> names;
   std::error_code error;
   for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-    if (const std::string name = it->path().filename().string(); is_companion(name)) names.push_back(name);
+    if (const std::string name = it->path().filename().string(); is_one(name)) names.push_back(name);
   if (error) return file_error("list", directory, error.value());
   std::sort(names.begin(), names.end());
   return names;
@@ -51,7 +54,7 @@ Result<std::vector<std::string>> companions_in(const std::string& directory) {
 }  // namespace
 
 Result<std::vector<std::string>> companion_sums(const std::string& directory) {
-  auto names = companions_in(directory);
+  auto names = names_in(directory, [](std::string_view name) { return name == kConfigName || is_companion(name); });
   if (!names) return names.error();
   std::vector<std::string> sums;
   for (const std::string& name : *names) {
@@ -63,7 +66,7 @@ Result<std::vector<std::string>> companion_sums(const std::string& directory) {
 }
 
 std::vector<std::string> copy_companions(const std::string& from, const std::string& to) {
-  const auto names = companions_in(from);
+  const auto names = names_in(from, is_companion);
   if (!names) return {names.error().context};
   std::vector<std::string> problems;
   for (const std::string& name : *names) {

@@ -11,13 +11,14 @@
 namespace regroup::checkpoint {
 
 // Tokenizer files (tokenizer.json, tokenizer.model, vocab.json, merges.txt, chat templates ...) and
-// generation_config.json; not config.json, which says what the weights are.
+// generation_config.json; not config.json, which says what the weights are, and which each save writes anew.
 bool is_companion(std::string_view file_name);
 
 // Does the directory hold a tokenizer (tokenizer.json, tokenizer.model, spiece.model, vocab.json, vocab.txt)?
 bool has_tokenizer(const std::string& directory);
 
-// "NAME XXH3-64 of its bytes" of each companion, sorted: what is compared between nodes that each have the directory.
+// "NAME XXH3-64 of its bytes" of config.json and each companion, sorted: what is compared between nodes that each have
+// the directory.
 Result<std::vector<std::string>> companion_sums(const std::string& directory);
 
 // Copies all companions of `from`, each durable and whole; replaces those that `to` has. Returns what could not be

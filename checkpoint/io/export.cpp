@@ -173,10 +173,10 @@ Result<std::int64_t> export_checkpoint(const std::string& path, const std::strin
                                        const CheckpointProgress& progress) {
   auto reader = CheckpointReader::open(path);
   if (!reader) return reader.error();
-  auto config = read_small_file(path + "/config.json");
+  auto config = read_small_file(path + "/" + kConfigName);
   if (!config) return config.error();
   if (auto made = make_directory(target); !made) return made.error();
-  if (::access((target + "/config.json").c_str(), F_OK) == 0)
+  if (::access((target + "/" + kConfigName).c_str(), F_OK) == 0)
     return Error{Code::kBadInput, target + " holds a model already; choose another directory"};
   const std::vector<OutputFile> files = plan_output((*reader)->plan(), options);
   Exporter exporter(target, files, options.bf16);
@@ -192,12 +192,11 @@ Result<std::int64_t> export_checkpoint(const std::string& path, const std::strin
     for (const FileTensor& tensor : file.tensors) weight_map[tensor.name] = file.name;
   }
   for (const std::string& problem : copy_companions(path, target)) return Error{Code::kUnavailable, problem};
-  if (auto ok =
-          place_durable_file(target + "/model.safetensors.index.json", weights_index_json(weight_map, tensor_bytes));
-      !ok)
+  if (auto ok = place_durable_file(target + "/" + kIndexName, weights_index_json(weight_map, tensor_bytes)); !ok)
     return ok.error();
   // config.json last: without it the directory is no model.
-  if (auto ok = place_durable_file(target + "/config.json", with_dtype(*config, options.bf16 ? "bfloat16" : "float32"));
+  if (auto ok =
+          place_durable_file(target + "/" + kConfigName, with_dtype(*config, options.bf16 ? "bfloat16" : "float32"));
       !ok)
     return ok.error();
   return bytes;

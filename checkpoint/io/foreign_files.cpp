@@ -1,5 +1,6 @@
 #include "checkpoint/io/foreign_files.hpp"
 
+#include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/weight_files.hpp"
 

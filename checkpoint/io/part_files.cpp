@@ -49,13 +49,10 @@ Result<void> PartFiles::write_headers() {
   return {};
 }
 
-Result<void> PartFiles::write_model_files(const std::string& model_directory) {
-  std::string origin;
-  if (!model_directory.empty())
-    if (auto text = read_small_file(model_directory + "/config.json")) origin = *text;
-  const std::pair<const char*, std::string> texts[] = {{"config.json", config_json(plan_.shape(), origin)},
+Result<void> PartFiles::write_model_files(const std::string& origin) {
+  const std::pair<const char*, std::string> texts[] = {{kConfigName, config_json(plan_.shape(), origin)},
                                                        {"generation_config.json", generation_config_json(origin)},
-                                                       {"model.safetensors.index.json", weights_index_json(plan_)}};
+                                                       {kIndexName, weights_index_json(plan_)}};
   for (const auto& [name, text] : texts) {
     OutputFile& file = model_files_.emplace_back();
     file.path = directory_ + "/" + name;

@@ -27,8 +27,8 @@ class PartFiles {
   Result<OutputFile*> output(int index);
   Result<void> write_headers();  // of every file
   // What makes the directory a Hugging Face model. Durable with the rest: a sync of each at the end of the save would
-  // be time in which the disk does nothing else. `model_directory`: whose configuration is taken over; empty: none.
-  Result<void> write_model_files(const std::string& model_directory);
+  // be time in which the disk does nothing else. `origin`: as in hugging_face.hpp.
+  Result<void> write_model_files(const std::string& origin);
   Result<void> sync();  // all that was written, and the directory, are durable
 
  private:

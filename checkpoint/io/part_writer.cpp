@@ -9,6 +9,7 @@
 // so the two ways never meet in a page.
 #include "base/now.hpp"
 #include "checkpoint/core/file_plan.hpp"
+#include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/core/part_pieces.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
 #include "checkpoint/io/part_files.hpp"
@@ -36,7 +37,7 @@ class PartWriter {
   Result<PartRecord> write(const std::vector<PartPiece>& pieces) {
     if (request_.part == 0) {
       if (auto ok = files_.write_headers(); !ok) return ok.error();
-      if (auto ok = files_.write_model_files(request_.model_directory); !ok) return ok.error();
+      if (auto ok = files_.write_model_files(origin()); !ok) return ok.error();
     }
     pass(request_, "files_made");
     PartRecord record{request_.info, request_.part, request_.num_parts, {}};
@@ -59,7 +60,17 @@ class PartWriter {
     return record;
   }
 
+  [[nodiscard]] std::vector<std::string> take_notes() { return std::move(notes_); }
+
  private:
+  // Empty where there is none: a model without its special tokens is still a model.
+  std::string origin() {
+    if (request_.model_directory.empty()) return {};
+    auto text = read_small_file(request_.model_directory + "/" + kConfigName);
+    if (!text) notes_.push_back(text.error().context + ": the checkpoint's model has no special tokens");
+    return text ? *text : std::string();
+  }
+
   Result<Extent> write_strided(const PartPiece& piece) {
     auto file = files_.output(piece.file);
     if (!file) return file.error();
@@ -171,6 +182,7 @@ class PartWriter {
   std::span<const PartPiece> source_;  // what is left of the run
   std::int64_t taken_ = 0;             // bytes of source_.front() that are copied
   std::vector<Edge> edges_;
+  std::vector<std::string> notes_;
   WriteBehind behind_;  // last: it must be done before the files close
 };
 
@@ -191,7 +203,8 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
   if (::access((directory + "/" + kManifestName).c_str(), F_OK) == 0)
     return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
-  auto record = PartWriter(request, *plan, directory, cancel).write(*pieces);
+  PartWriter writer(request, *plan, directory, cancel);
+  auto record = writer.write(*pieces);
   Result<void> done =
       record ? place_file(part_record_path(directory, request.part), to_json(*record)) : Result<void>(record.error());
   if (!done) {
@@ -201,7 +214,7 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
     return done.error();
   }
   pass(request, "record_written");
-  PartWritten written{directory, 0, seconds_since(started)};
+  PartWritten written{directory, 0, seconds_since(started), writer.take_notes()};
   for (const Extent& extent : record->extents) written.bytes += extent.bytes;
   return written;
 }

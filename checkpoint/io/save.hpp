@@ -48,7 +48,8 @@ struct SaveRequest {
 struct PartWritten {
   std::string directory;
   std::int64_t bytes = 0;
-  double seconds = 0;  // until durable
+  double seconds = 0;              // until durable
+  std::vector<std::string> notes;  // what of model_directory could not be read, one sentence each
 };
 
 struct CheckpointCommitted {

@@ -1,6 +1,7 @@
 #include "checkpoint/io/weight_files.hpp"
 
 #include "base/json_fields.hpp"
+#include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/io/posix_file.hpp"
 
 #include <sys/stat.h>

@@ -14,7 +14,6 @@
 namespace regroup::checkpoint {
 
 inline constexpr const char* kOneFileName = "model.safetensors";
-inline constexpr const char* kIndexName = "model.safetensors.index.json";
 
 using TensorFiles = std::map<std::string, std::string>;  // tensor -> file name
 

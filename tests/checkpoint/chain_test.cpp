@@ -91,6 +91,30 @@ TEST_F(Chain, another_job_of_the_name_is_refused_with_both_values) {
       << refused();
 }
 
+TEST_F(Chain, a_key_that_its_program_did_not_know_has_its_default) {
+  JobTerms older = terms_of(job_);
+  ASSERT_EQ(older.values.erase("separate_documents") + older.values.erase("model.expert_slices"), 2U);
+  save_step(2, older);
+  EXPECT_EQ(refused(), "");
+  save_step(4, terms_of(job_));
+  EXPECT_EQ(found()->manifest.chain, (TermsChain{{Step(0), older}})) << "they are the same terms";
+  job_.separate_documents = true;
+  EXPECT_NE(refused().find("separate_documents: the checkpoint's job had false, this one has true"), std::string::npos)
+      << refused();
+}
+
+TEST_F(Chain, another_optimizer_from_some_step_on_is_an_entry_of_its_own) {
+  const JobTerms first = terms_of(job_);
+  save_step(2, first);
+  job_.optimizer.learning_rate /= 2;
+  EXPECT_NE(refused().find("optimizer.learning_rate: the checkpoint's job had"), std::string::npos) << refused();
+  job_.changes_terms = true;
+  EXPECT_EQ(refused(), "");
+  save_step(4, terms_of(job_));
+  EXPECT_EQ(found()->manifest.chain, (TermsChain{{Step(0), first}, {Step(2), terms_of(job_)}}));
+  EXPECT_TRUE(terms_changed(found()->manifest.chain, job_));
+}
+
 TEST_F(Chain, another_number_is_refused_or_goes_on_with_a_note_and_its_step) {
   JobTerms older = terms_of(job_);
   older.sums = 0;

@@ -35,13 +35,16 @@ class Companions : public ::testing::Test {
     SaveRequest request = request_of(dir_.path() + "/c" + std::to_string(++count_), info_of(shape, 1, 1), shares, 0);
     request.model_directory = model_;
     change(request);
-    EXPECT_TRUE(write_part(request));
+    const auto written = write_part(request);
+    EXPECT_TRUE(written) << written.error().context;
+    part_notes_ = written->notes;
     auto committed = commit(request, std::chrono::seconds(10));
     EXPECT_TRUE(committed) << committed.error().context;
     return *committed;
   }
   TempDir dir_;
   std::string model_;
+  std::vector<std::string> part_notes_;
   int count_ = 0;
 };
 
@@ -68,6 +71,26 @@ TEST_F(Companions, the_datas_tokenizer_serves_where_the_model_has_none) {
   EXPECT_EQ(text_of(save_with(with).directory + "/tokenizer.model"), "S");
   std::ofstream(model_ + "/tokenizer.json") << "T";
   EXPECT_FALSE(std::filesystem::exists(save_with(with).directory + "/tokenizer.model"));
+}
+
+TEST_F(Companions, are_compared_between_nodes_and_so_is_the_configuration) {
+  std::ofstream(model_ + "/tokenizer.json") << "T";
+  const auto before = companion_sums(model_);
+  ASSERT_TRUE(before);
+  ASSERT_EQ(before->size(), 2U);
+  EXPECT_EQ(before->at(0).substr(0, 12), "config.json ");
+  EXPECT_EQ(before->at(1).substr(0, 15), "tokenizer.json ");
+  std::ofstream(model_ + "/config.json") << R"({"eos_token_id": 3})";
+  EXPECT_NE(companion_sums(model_)->at(0), before->at(0));
+  EXPECT_EQ(companion_sums(model_)->at(1), before->at(1));
+}
+
+TEST_F(Companions, a_configuration_that_cannot_be_read_is_a_note) {
+  std::filesystem::remove(model_ + "/config.json");
+  const auto saved = save_with([](SaveRequest&) {});
+  EXPECT_TRUE(saved.notes.empty()) << "the part that writes the configuration says it";
+  ASSERT_EQ(part_notes_.size(), 1U);
+  EXPECT_NE(part_notes_[0].find("cannot open " + model_ + "/config.json"), std::string::npos) << part_notes_[0];
 }
 
 TEST_F(Companions, that_cannot_be_copied_are_a_note) {

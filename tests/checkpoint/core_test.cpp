@@ -272,6 +272,15 @@ std::vector<std::string> deleted(const std::vector<StoredCheckpoint>& all, int k
 }
 using Names = std::vector<std::string>;
 
+TEST(Retention, of_saves_that_never_succeed_one_stays_beside_the_one_that_is_written) {
+  const auto name = [](std::int64_t step, std::uint64_t epoch) { return CheckpointName{Step{step}, Epoch{epoch}}; };
+  using List = std::vector<CheckpointName>;
+  EXPECT_EQ(left_behind({name(30, 2), name(10, 1), name(20, 2)}, name(40, 2)), (List{name(10, 1), name(20, 2)}));
+  EXPECT_EQ(left_behind({name(40, 2), name(30, 2)}, name(40, 2)), List{}) << "it itself, and the one before";
+  EXPECT_EQ(left_behind({name(10, 3), name(20, 3), name(50, 2)}, name(40, 2)), List{})
+      << "a newer epoch's, a later step's";
+}
+
 TEST(Retention, names_go_both_ways) {
   EXPECT_EQ(to_directory({Step{1200}, Epoch{7}}), "step-00001200.e7");
   EXPECT_EQ(checkpoint_name("step-00001200.e7"), (CheckpointName{Step{1200}, Epoch{7}}));

@@ -259,6 +259,22 @@ TEST(FullDisk, a_root_that_is_a_file_is_said) {
   EXPECT_NE(written.error().context.find(root), std::string::npos);
 }
 
+TEST(Prune, a_part_on_a_disk_of_its_own_does_not_fill_it) {
+  const ModelShape shape = tiny_shape();
+  const State state = make_state(shape, 1);
+  TempDir dir;
+  save(dir.path(), info_of(shape, 1, 1), state, 1, 1);
+  std::mt19937_64 random(1);
+  const auto shares = cut_state(shape, state, 2, random);
+  for (std::int64_t step = 2; step <= 6; ++step) {
+    ASSERT_TRUE(write_part(request_of(dir.path(), info_of(shape, step, 1), shares, 1)));
+    ASSERT_TRUE(prune_left_behind(dir.path(), {Step{step}, Epoch{1}}));
+  }
+  std::vector<std::int64_t> steps;
+  for (const ListedCheckpoint& listed : *list_checkpoints(dir.path())) steps.push_back(listed.stored.name.step.value);
+  EXPECT_EQ(steps, (std::vector<std::int64_t>{6, 5, 1}));
+}
+
 TEST(Prune, takes_away_what_a_failed_save_could_not_delete) {
   const ModelShape shape = tiny_shape();
   TempDir dir;
