@@ -23,7 +23,7 @@ Result<int> Workers::start(const StartWorker& order) {
     profile = options_.directory + "/profile/" + order.job.name + "." + profile;
   }
   (*started)->tell(Welcome{order.job, order.worker, listen, options_.agent_address, order.highest_epoch, profile,
-                           options_.peer_memory, order.storage_proven, order.weights_doubted});
+                           options_.peer_memory, order.storage_proven, order.weights_doubted, order.settings});
   const int pid = (*started)->pid();
   workers_[order.worker] = std::move(*started);
   return pid;

@@ -19,7 +19,8 @@ Json encode(const Welcome& m) {
           {"profile_file", m.profile_file},
           {"peer_memory", m.peer_memory},
           {"storage_proven", m.storage_proven},
-          {"weights_doubted", m.weights_doubted}};
+          {"weights_doubted", m.weights_doubted},
+          {"settings", m.settings}};
 }
 Json encode(const DialPeers& m) {
   return {{"type", "dial_peers"}, {"epoch", m.epoch.value}, {"peers", to_value(m.peers)}};
@@ -46,7 +47,8 @@ ToWorker read_to_worker(const Field& in) {
                    in["profile_file"].string(),
                    !peer_memory || peer_memory->boolean(),
                    in["storage_proven"].boolean(),
-                   in["weights_doubted"].boolean()};
+                   in["weights_doubted"].boolean(),
+                   in["settings"].string()};
   }
   if (type == "dial_peers") return DialPeers{in["epoch"].id<Epoch>(), read_participants(in["peers"])};
   if (type == "new_plan") return NewPlan{read_plan(in["plan"])};

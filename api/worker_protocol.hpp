@@ -93,6 +93,7 @@ struct Welcome {
   // An earlier worker was refused for its initial weights, and none has trained since: this one looks at them before it
   // is ready.
   bool weights_doubted = false;
+  std::string settings = {};  // the agent's --worker-env, each with a blank before it: the end of the fingerprint
 };
 // get warm for this plan
 struct DialPeers {

@@ -141,7 +141,10 @@ void Agent::start_due() {
     slot.offer_again_at.reset();
     slot.saved.reset();
     slot.worker = WorkerRecord{{facts_.node, facts_.incarnation, slot.index, slot.starts++}, job_->name};
-    act(StartWorker{slot.worker.id, *job_, plan_ ? plan_->epoch : Epoch(0), slot.storage_proven, slot.weights_doubted});
+    std::string settings;
+    for (const std::string& setting : facts_.worker_settings) settings += " " + setting;
+    act(StartWorker{slot.worker.id, *job_, plan_ ? plan_->epoch : Epoch(0), slot.storage_proven, slot.weights_doubted,
+                    settings});
   }
 }
 

@@ -72,6 +72,7 @@ struct StartWorker {
   Epoch highest_epoch;
   bool storage_proven = false;   // as in Welcome
   bool weights_doubted = false;  // as in Welcome
+  std::string settings = {};     // as in Welcome
 };
 
 // Have a process ready for the next StartWorker; not in a step that starts one, which would take it at once.

@@ -28,7 +28,6 @@ void Agent::on(const WorkerSays& event) {
 void Agent::said(Slot& slot, const Hello& message) {
   slot.worker.address = message.address;
   slot.worker.fingerprint = message.fingerprint;
-  for (const std::string& setting : facts_.worker_settings) slot.worker.fingerprint += " " + setting;
 }
 
 void Agent::said(Slot& slot, const StateChanged& message) {

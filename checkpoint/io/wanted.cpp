@@ -15,4 +15,12 @@ CheckpointWanted wanted_by(const JobSpec& job) {
   return wanted;
 }
 
+std::string computed_elsewhere(const Manifest& manifest, const JobSpec& job, const std::string& fingerprint) {
+  const std::string& theirs = manifest.info.fingerprint;
+  if (job.allow_mixed_fingerprints || fingerprint.empty() || theirs == fingerprint) return {};
+  return "was computed by workers of the fingerprint " + theirs + ", these have " + fingerprint +
+         ": the bits from here on would be others; give the nodes the same software and hardware, or set "
+         "allow_mixed_fingerprints";
+}
+
 }  // namespace regroup::checkpoint

@@ -47,6 +47,8 @@ class RegroupAttempt {
   RegroupAttempt(mesh::Mesh& mesh, const EpochView& view, CarriedState& state, Prepared prepared,
                  std::function<void()> interrupt);
 
+  std::string fingerprint;  // of this member; a checkpoint of another is refused, unless the job allows it; empty: any
+
   // A settlement without a source is Interrupted{kUnavailable} with the reason: wait for another plan. (kPeerLost where
   // an agent that did not answer may have it, or one kept it and did not give it: try again.) So is a member
   // whose node has something else than the others at a path that all read; to that member it is WrongFiles.

@@ -88,6 +88,8 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     settlement = settle(input_);
     if (!is_there || is_in_memory()) return std::nullopt;
     const std::string& chosen = found->path;
+    if (const std::string other = checkpoint::computed_elsewhere(found->manifest, spec, fingerprint); !other.empty())
+      throw Interrupted{{Code::kUnavailable, "the checkpoint " + chosen + " " + other}};
     auto reader = checkpoint::CheckpointReader::open(chosen);
     Result<void> read;
     if (reader) {

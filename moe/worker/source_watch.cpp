@@ -23,7 +23,8 @@ bool SourceWatch::may_be_there() const {
 std::string SourceWatch::newest() const {
   if (job_.snapshots.checkpoint_dir.empty()) return {};
   const auto found = checkpoint::find_newest_checkpoint(job_.snapshots.checkpoint_dir, checkpoint::wanted_by(job_));
-  return found ? found->path : std::string();
+  const bool good = found && checkpoint::computed_elsewhere(found->manifest, job_, fingerprint_).empty();
+  return good ? found->path : std::string();
 }
 
 }  // namespace regroup

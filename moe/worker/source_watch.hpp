@@ -9,12 +9,13 @@
 #include "base/now.hpp"
 
 #include <string>
+#include <utility>
 
 namespace regroup {
 
 class SourceWatch {
  public:
-  explicit SourceWatch(const JobSpec& job) : job_(job) {}
+  SourceWatch(const JobSpec& job, std::string fingerprint) : job_(job), fingerprint_(std::move(fingerprint)) {}
 
   // An attempt found no complete source.
   void lacked();
@@ -27,6 +28,7 @@ class SourceWatch {
   [[nodiscard]] std::string newest() const;  // its path; empty: none can be seen
 
   const JobSpec& job_;
+  const std::string fingerprint_;
   std::string seen_;  // when it was lacked last
   Clock::time_point at_{};
   int attempts_ = 0;  // in a row

@@ -40,14 +40,15 @@ Result<void> Worker::prepare() {
   mesh_ = std::move(*mesh);
   link_.attach(mesh_.get());
   const ops::Dims dims{spec.model, spec.sequences_per_microbatch, spec.sequence_length, spec.precision};
-  link_.send(Hello{mesh_->address(), static_cast<int>(getpid()), ops::fingerprint(dims)});
+  fingerprint_ = ops::fingerprint(dims) + welcome_.settings;
+  link_.send(Hello{mesh_->address(), static_cast<int>(getpid()), fingerprint_});
   link_.state(WorkerState::kReady);
   return {};
 }
 
 Result<void> Worker::run() {
   AgentLink::Want want{"the first plan"};
-  SourceWatch sources(job_.spec);
+  SourceWatch sources(job_.spec, fingerprint_);
   for (;;) {
     mesh_->set_progress(0);  // a wait for a plan, or for the agent, is no hang
     const Plan plan = link_.wait_for_plan(tried_, want, [&] { return sources.may_be_there(); });

@@ -48,6 +48,7 @@ class Worker {
   JobConstants job_;
   Trace trace_;
   std::unique_ptr<mesh::Mesh> mesh_;
+  std::string fingerprint_;  // of this worker's numbers
   JobData data_;
   CarriedState state_;
   FloatPool pool_;

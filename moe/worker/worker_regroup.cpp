@@ -35,6 +35,7 @@ void Worker::enter(const Plan& plan) {
   attempt_ = std::make_unique<RegroupAttempt>(*mesh_, entering_->view, state_,
                                               current_ && current_->runner ? current_->runner->prepared() : Prepared{},
                                               [this, epoch = plan.epoch] { interrupt_if_stopped(epoch); });
+  attempt_->fingerprint = fingerprint_;
   attempt_->run();
   const StateSource source = attempt_->settlement.source.value();
   report_from(*attempt_);

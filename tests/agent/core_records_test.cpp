@@ -26,10 +26,11 @@ TEST(AgentCore, progress_is_written_at_once_in_a_new_epoch_and_once_a_second_oth
   EXPECT_EQ(progress_from_json(w.etcd.at(key))->step, Step(4));
 }
 
-TEST(AgentCore, settings_of_the_workers_environment_are_part_of_their_fingerprint) {
+TEST(AgentCore, settings_of_the_workers_environment_are_told_to_each_worker) {
   World w(1, {"A=1", "B=x y"});
-  w.ready_worker();
-  EXPECT_EQ(w.node().workers.at(0).fingerprint, "print A=1 B=x y");
+  w.feed(Assigned{"tiny"});
+  w.feed(JobKnown{testing::tiny_job()});
+  EXPECT_EQ(w.all<StartWorker>().at(0).settings, " A=1 B=x y");
 }
 
 TEST(AgentCore, what_became_of_the_save_of_a_job_that_stops_is_said_with_its_step) {

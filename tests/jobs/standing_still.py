@@ -151,6 +151,20 @@ def storage_away(world: World) -> None:
         ends_well(world, cluster, 100)
 
 
+def numbers_differ(world: World) -> None:
+    """A checkpoint that other numbers computed is not gone on from, and both are said; unless the job allows it."""
+    place = world.fresh("numbers-differ-checkpoints")
+    settings = dict(snapshots=dict(every_steps=1, dir=place), optimizer=dict(schedule="constant"))
+    world.local(world.job("numbers-differ", steps=20, **settings), world.fresh("numbers-differ-1"))
+    longer = dict(settings, steps=30)
+    others = ("--extend", "--worker-env", "ATEN_CPU_CAPABILITY=default", "--stall-seconds", "6")
+    err = world.cli("local", world.job("numbers-differ", **longer), "--dir", world.fresh("numbers-differ-2"), *others,
+                    status=1)[1]
+    check("was computed by workers of the fingerprint " in err and "ATEN_CPU_CAPABILITY=default" in err, err)
+    allowed = world.job("numbers-differ", **longer, allow_mixed_fingerprints=True)
+    world.local(allowed, world.fresh("numbers-differ-3"), *others)
+
+
 def fault_of_all(world: World) -> None:
     """All members name themselves: the step is done again by all, and nobody is ended."""
     with cluster_of(world, "fault") as cluster:
@@ -180,7 +194,7 @@ def _accuse_themselves(cluster: Cluster) -> None:
 SCENARIOS: dict[str, Callable[[World], None]] = {
     re.sub("_", "-", scenario.__name__): scenario
     for scenario in (lost_before_a_commit, frozen_at_the_first_plan, connection_reset, frozen_below_min_nodes,
-                     storage_away, fault_of_all)
+                     storage_away, numbers_differ, fault_of_all)
 }
 
 if __name__ == "__main__":
