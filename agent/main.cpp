@@ -64,6 +64,8 @@ int main(int argc, char** argv) {
 
   const auto taken = agent::take_directory(options.directory);
   if (!taken) return fail(taken.error().context);
+  options.shell.facts.labels["word"] = taken->word();
+  options.shell.word_before = taken->word_before();
   std::optional<agent::SocketDirectory> sockets;
   if (options.address.empty()) sockets.emplace(options.directory);
   options.shell.sockets = sockets ? sockets->path() : "tcp:" + host_in_address(options.address);

@@ -82,12 +82,9 @@ bool NodeLease::have_lease() {
 bool NodeLease::left_by_us(const std::string& text) const {
   const auto record = node_from_json(text);
   if (!record) return false;
-  const auto label = [&](const char* name) {
-    const auto found = record->labels.find(name);
-    return found == record->labels.end() ? std::string() : found->second;
-  };
+  const auto word = record->labels.find("word");
   return record->incarnation == options_.incarnation ||
-         (label("host") == options_.host && label("directory") == options_.directory);
+         (word != record->labels.end() && !word->second.empty() && word->second == options_.word_before);
 }
 
 bool NodeLease::claim(const std::string& node_record) {

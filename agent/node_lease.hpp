@@ -2,8 +2,9 @@
 //
 // A node is present for as long as its lease is renewed; if the agent dies, etcd removes what was written under the
 // lease. Two agents must not answer to one name, so the node's key is written only when nobody else holds it. A key
-// that a dead agent left behind (it used our directory, whose lock we hold now) is taken over at once. Any other holder
-// may be alive: its lease is waited for, and if the key still stands after that, the node is refused.
+// that a dead agent left behind (its label "word" is the one that we found in our directory, whose lock we hold now) is
+// taken over at once. Any other holder may be alive, also one of our host's name and directory, for clones share both:
+// its lease is waited for, and if the key still stands after that, the node is refused.
 //
 // Threads: take() and id() on one thread, the rest on any. Errors: none is returned; what etcd refuses goes to the log
 // and the next take() tries again. While etcd is away take() returns false, `lost` comes once the lease must have
@@ -26,8 +27,7 @@ namespace regroup::agent {
 struct NodeLeaseOptions {
   std::string node_key;
   std::uint64_t incarnation = 0;
-  std::string directory;  // of this agent; its lock is held. As in the record's label "directory"
-  std::string host;       // as in the record's label "host"
+  std::string word_before;  // in our directory's lock file, of the agent that ran there before; empty: none
   std::chrono::milliseconds ttl{3000};
 };
 

@@ -71,8 +71,7 @@ int AgentShell::run() {
   NodeLeaseOptions lease;
   lease.node_key = keys_.node(options_.facts.node);
   lease.incarnation = options_.facts.incarnation;
-  lease.host = options_.facts.labels["host"];
-  lease.directory = options_.facts.labels["directory"];
+  lease.word_before = options_.word_before;
   lease.ttl = options_.lease_ttl;
   NodeLeaseEvents events;
   events.refused = [this](const std::string& reason) {

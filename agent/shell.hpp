@@ -25,8 +25,9 @@ namespace regroup::agent {
 
 struct ShellOptions {
   NodeFacts facts;
-  std::string directory;  // of this agent: journal, lock
-  std::string sockets;    // directory of unix sockets, or "tcp:HOST"
+  std::string directory;    // of this agent: journal, lock
+  std::string word_before;  // as in NodeLeaseOptions
+  std::string sockets;      // directory of unix sockets, or "tcp:HOST"
   std::string worker_program;
   bool peer_memory = true;  // see WorkersOptions
   std::chrono::milliseconds lease_ttl{3000};

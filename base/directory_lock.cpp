@@ -1,5 +1,8 @@
 #include "base/directory_lock.hpp"
 
+#include "base/hex.hpp"
+#include "base/random_bytes.hpp"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -25,6 +28,7 @@ struct Holder {
   std::string pid;   // digits; empty: it has not said
   std::string host;  // empty: this one
   std::string what = "something goes on";
+  std::string word;  // empty: it has written none
 };
 
 Holder holder_in(int fd) {
@@ -34,6 +38,7 @@ Holder holder_in(int fd) {
   Holder holder;
   said >> holder.pid >> holder.host;
   if (std::string what; std::getline(said >> std::ws, what)) holder.what = what;
+  std::getline(said, holder.word);
   if (holder.pid.find_first_not_of("0123456789") != std::string::npos) return {};
   if (holder.host == host_name()) holder.host.clear();
   return holder;
@@ -82,7 +87,9 @@ Result<DirectoryLock> DirectoryLock::take(const std::string& directory, const st
       return Error{Code::kConflict, present.what + " in " + directory + " " + to_string(present) + "; " + advice};
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  const std::string said = std::to_string(::getpid()) + " " + host_name() + "\n" + what + "\n";
+  lock.word_before_ = holder_in(lock.fd_).word;
+  lock.word_ = to_hex(random_bytes(8));
+  const std::string said = std::to_string(::getpid()) + " " + host_name() + "\n" + what + "\n" + lock.word_ + "\n";
   // On a full disk it is held all the same, by nobody known.
   if (::ftruncate(lock.fd_, 0) == 0) (void)!::pwrite(lock.fd_, said.data(), said.size(), 0);
   return lock;

@@ -82,8 +82,7 @@ struct World {
   explicit World(std::chrono::milliseconds ttl = 200ms) {
     options.node_key = kNode;
     options.incarnation = 7;
-    options.directory = "/run/a";
-    options.host = "h";
+    options.word_before = "a1";
     options.ttl = ttl;
     events.lost = [this] {
       ++losses;
@@ -100,12 +99,12 @@ struct World {
   void start() { writer.emplace(store, options, events, 5ms); }
   [[nodiscard]] std::string at(const std::string& key) { return store.value(key); }
   bool soon(const std::function<bool()>& holds) { return store.soon(holds); }
-  [[nodiscard]] static std::string node(std::uint64_t incarnation, const std::string& directory) {
+  [[nodiscard]] static std::string node(std::uint64_t incarnation, const std::string& word) {
     NodeRecord record;
     record.node = NodeId("a");
     record.incarnation = incarnation;
     record.agent_address = "unix:/there";
-    record.labels = {{"host", "h"}, {"directory", directory}};
+    record.labels = {{"host", "h"}, {"directory", "/run/a"}, {"word", word}};
     return to_json(record);
   }
 
@@ -170,7 +169,7 @@ TEST(RecordWriter, what_is_said_during_an_outage_is_written_afterwards_and_newes
 
 TEST(RecordWriter, a_key_that_this_directory_left_behind_is_taken_over) {
   World w;
-  ASSERT_TRUE(w.store.put(kNode, World::node(6, "/run/a")));
+  ASSERT_TRUE(w.store.put(kNode, World::node(6, "a1")));
   w.start();
   w.writer->put_leased(kNode, "me");
   EXPECT_TRUE(w.soon([&] { return w.at(kNode) == "me"; }));
@@ -178,7 +177,7 @@ TEST(RecordWriter, a_key_that_this_directory_left_behind_is_taken_over) {
 
 TEST(RecordWriter, a_name_that_a_live_agent_holds_is_refused) {
   World w(50ms);
-  ASSERT_TRUE(w.store.put(kNode, World::node(6, "/run/b")));
+  ASSERT_TRUE(w.store.put(kNode, World::node(6, "b2")));
   w.start();
   w.writer->put_leased(kNode, "me");
   ASSERT_TRUE(w.soon([&] {

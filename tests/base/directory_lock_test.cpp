@@ -45,6 +45,21 @@ TEST_F(DirectoryLockTest, another_machines_holder_is_named_with_its_host) {
             "something goes on in " + dir_ + " (it has not said its pid); give another --dir");
 }
 
+TEST_F(DirectoryLockTest, the_next_holder_finds_the_word_of_the_one_before) {
+  std::string first;
+  {
+    const auto lock = take(dir_);
+    ASSERT_TRUE(lock);
+    EXPECT_EQ(lock->word_before(), "");
+    EXPECT_EQ(lock->word().size(), 16U);
+    first = lock->word();
+  }
+  const auto second = take(dir_);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->word_before(), first);
+  EXPECT_NE(second->word(), first);
+}
+
 TEST_F(DirectoryLockTest, it_ends_with_its_holder_and_what_it_left_in_the_file_does_not_count) {
   { ASSERT_TRUE(take(dir_)); }
   EXPECT_TRUE(take(dir_));
