@@ -157,9 +157,16 @@ Result<void> check_record(MappedDataset& data, const std::string& idx_checksum) 
   return {};
 }
 
+// Of .sums, which says what .bin is, .json says what it is itself.
 Result<void> open_sums(MappedDataset& data, const std::string& prefix) {
-  auto sums = MappedFile::open(prefix + ".sums");
+  const bool is_expected = !data.record.sums_xxh3.empty();
+  auto sums = MappedFile::open(prefix + ".sums", !is_expected);
   if (!sums) return sums.error();
+  if (!is_expected && (!sums->exists() || data.json.exists())) return data.verify();  // the record vouches for .bin
+  if (!is_expected)
+    return Error{Code::kCorrupt, sums->path() + " is there, but " + data.json.path() +
+                                     ", which vouches for it, is missing: the data cannot be checked; copy all four "
+                                     "files here again, or prepare the data again"};
   data.sums = std::move(*sums);
   Xxh3 checksum;
   checksum.add(data.sums.bytes().data(), data.sums.bytes().size());
@@ -208,8 +215,7 @@ Result<std::unique_ptr<Dataset>> Dataset::open(const std::string& prefix, std::i
   data->digest_text = both.hex();
   if (data->json.exists())
     if (auto checked = check_record(*data, idx_checksum.hex()); !checked) return checked.error();
-  const auto pinned = data->record.sums_xxh3.empty() ? data->verify() : open_sums(*data, prefix);
-  if (!pinned) return pinned.error();
+  if (auto pinned = open_sums(*data, prefix); !pinned) return pinned.error();
   return std::unique_ptr<Dataset>(std::move(data));
 }
 

@@ -164,6 +164,8 @@ TEST_F(DataTest, damage_is_named) {
   expect("out.bin", "No such file");
   fs::remove(dir / "out.idx");
   expect("out.idx", "regroup data prepare");
+  fs::remove(dir / "out.json");
+  expect("out.sums", "is there, but " + path("out.json") + ", which vouches for it, is missing");
 
   std::string flipped = bin;
   flipped[77] ^= 1;  // the same size, a token that exists: only the checksum knows
@@ -180,7 +182,8 @@ TEST_F(DataTest, tokens_beyond_the_vocabulary_and_too_little_text_are_refused) {
   write("in", "hello");
   ASSERT_TRUE(make({"in"}));
   EXPECT_NE(complaint(256).find("token 256"), std::string::npos) << complaint(256);
-  fs::remove(dir / "out.json");  // files of another program: every token is looked at
+  for (const char* ending : {".json", ".sums"})  // files of another program: every token is looked at
+    fs::remove(dir / (std::string("out") + ending));
   EXPECT_NE(complaint(256).find("token 256 at position 5"), std::string::npos) << complaint(256);
   EXPECT_EQ(complaint(257), "");
   EXPECT_NE(complaint(512, 6).find("fewer than one sequence"), std::string::npos) << complaint(512, 6);

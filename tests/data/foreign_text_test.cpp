@@ -95,13 +95,38 @@ TEST_F(PrepareTest, json_that_comes_as_text_is_noticed) {
   options.format = TextFormat::kLines;
   ASSERT_TRUE(run({"in.txt"}));
   EXPECT_EQ(documents_of("out").front(), "{\"text\": \"one\"}");
-  EXPECT_SAYS(complaints.at(0), "in.txt: its first line is a JSON object; it is read as it is");
+  EXPECT_SAYS(complaints.at(0),
+              "in.txt: its first line is a JSON object: --format jsonl takes one field of each line; "
+              "it is read as it is");
   options.format = TextFormat::kJsonl;
   ASSERT_TRUE(run({"in.txt", "long.log"}));
   EXPECT_EQ(documents_of("out").front(), "one");
   options.format = TextFormat::kAuto;
-  write("in.txt", "{}\nis code, and { \"so\": is } this\n");
-  EXPECT_EQ(error_of({"in.txt"}), "");
+  const std::string big = R"({"text": ")" + std::string(100, 'x') + "\"}";
+  std::string rows = "[";
+  for (int i = 0; i < 2000; ++i) rows += (i > 0 ? ",\n" : "\n") + big;
+  for (const auto& [text, what] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"text": "a"}{"text": "b"})", "its first line is several JSON objects: `jq -c .`"},
+           {R"({"text": "a"}, {"text": "b"})", "its first line is several JSON objects"},
+           {"{\"text\": \"a\", \"score\": NaN}\n{\"text\": \"b\"}\n", "its first line is a JSON object"},
+           {"{\"text\": \"a } [ \\\" NaN\", \"score\": -Infinity}\n", "its first line is a JSON object"},
+           {"{\n  \"text\": \"a\"\n}\n{\n  \"text\": \"b\"\n}\n", "it is JSON, over several lines"},
+           {"{\n\"rows\": " + rows + "]}", "it is JSON, over several lines"},
+           {"[{\"text\": \"a\"}, {\"text\": \"b\"}]", "it is a JSON array: `jq -c '.[]'`"},
+           {"[\n \"a\",\n \"b\"\n]\n", "it is a JSON array"},
+           {rows + "]", "it is a JSON array"},
+           {"[\"a\", 1]\n[\"b\", 2]\n", "it is a JSON array"},
+           {"{'text': 'a'}\n{'text': 'b'}\n", "its first line is a dict as Python prints it"}}) {
+    write("in.txt", text);
+    EXPECT_SAYS(error_of({"in.txt"}), "in.txt:1: " + what);
+    EXPECT_SAYS(error_of({"in.txt"}), "; --format text or lines reads it as it is");
+  }
+  for (const char* text : {"{}\nis code, and { \"so\": is } this\n", "[1] A footnote.\n", "[\"quoted\"] begins prose\n",
+                           "{\"a\": 1} is JSON, as everybody knows\n", "{ \"not closed\"", "[[wiki]] text \"so\"\n",
+                           "{% if \"template\" %}\n", "[\"a\"]\nis the first line of prose\n"}) {
+    write("in.txt", text);
+    EXPECT_EQ(error_of({"in.txt"}), "");
+  }
 }
 
 TEST_F(PrepareTest, what_stands_there_instead_of_json_or_text_is_named) {
@@ -113,10 +138,15 @@ TEST_F(PrepareTest, what_stands_there_instead_of_json_or_text_is_named) {
            {"[\n  {\"text\": \"a\"}\n]\n", "it is one JSON array"},
            {"[{\"text\": \"a\"},\n {\"text\": \"b\"}]\n", "it is one JSON array"},
            {"{\n  \"text\": \"a\"\n}\n", "its JSON objects go over several lines"},
-           {"{\"message\": \"Not Found\"}", "it has no field \"text\""}}) {
+           {"{\"message\": \"Not Found\", \"of\": {\"inner\": 1}}",
+            "it has no field \"text\", but \"message\", \"of\": --field names the one that holds the text"}}) {
     write("in.jsonl", text);
     EXPECT_SAYS(error_of({"in.jsonl"}), "in.jsonl:1: " + what);
+    EXPECT_SAYS(error_of({"in.jsonl"}),
+                what.starts_with("it has no") ? "leaves such documents out" : "leaves the whole input out");
   }
+  write("in.jsonl", "{\"text\": \"a\"}\0{\"text\": \"b\"}\n"s);
+  EXPECT_SAYS(error_of({"in.jsonl"}), "not JSON at column 14: a NUL");
   write("page.txt", html);
   write("page.html", html);
   ASSERT_TRUE(run({"page.txt", "page.html"}));

@@ -1,6 +1,8 @@
 // A run never reads what it writes, and never overwrites what it did not write.
 #include "tests/data/data_fixture.hpp"
 
+#include <sys/stat.h>
+
 namespace regroup {
 namespace {
 
@@ -64,6 +66,22 @@ TEST_F(PrepareTest, links_in_a_directory_that_lead_nowhere_or_to_directories_are
   EXPECT_EQ(documents_of("out"), (Documents{"one", "two"}));
   fs::create_symlink("gone", dir / "in/c.txt");
   EXPECT_SAYS(error_of({"in"}), "in/c.txt is a link that leads nowhere");
+}
+
+TEST_F(PrepareTest, what_may_not_be_read_is_named_and_pipes_are_not_waited_for) {
+  write("in/a.txt", "one");
+  ASSERT_EQ(::mkfifo((dir / "in/pipe").c_str(), 0600), 0);
+  ASSERT_TRUE(run({"in"}));
+  EXPECT_SAYS(complaints.at(0), "in/pipe: a pipe, socket or device: left out");
+  for (const char* name : {"in/pipe", "in/*"}) EXPECT_SAYS(error_of({name}), "in/pipe is a named pipe");
+  fs::remove(dir / "in/pipe");
+  write("in/deep/closed/b.txt", "two");
+  fs::permissions(dir / "in/deep/closed", fs::perms::none);
+  if (::access((dir / "in/deep/closed").c_str(), R_OK) != 0)  // root may
+    for (const char* name : {"in", "in/*/*/*.txt"})
+      EXPECT_SAYS(error_of({name}), "cannot read the directory " + path("in/deep/closed") + ": Permission denied");
+  fs::permissions(dir / "in/deep/closed", fs::perms::owner_all);
+  EXPECT_SAYS(error_of({"in/*.jsonl"}), "no file matches");
 }
 
 TEST_F(PrepareTest, a_directory_is_no_prefix) {

@@ -55,6 +55,7 @@ TEST_F(PrepareTest, every_packing_gives_the_text_in_one_part_in_several_and_in_e
   const std::string packed[] = {
       xz(text),
       xz(half) + xz(rest) + std::string(8, '\0'),
+      xz(half) + std::string(4, '\0') + xz(rest),
       bzip2(text),
       bzip2(half) + bzip2(rest),
       bzip2("") + bzip2(text),
@@ -88,6 +89,12 @@ TEST_F(PrepareTest, packed_data_that_is_cut_or_damaged_is_named_at_every_place) 
     write("in", packed + "and a tail that nobody packed");
     EXPECT_SAYS(error_of({"in"}), "the packed data is damaged near byte");
   }
+  for (const std::string& packed : {xz(text) + std::string(3, '\0') + xz(text), xz(text) + std::string(6, '\0')}) {
+    write("in", packed);
+    EXPECT_SAYS(error_of({"in"}), " zeros follow a stream, which come in 4s");
+  }
+  write("in", gzip(text) + std::string(4, '\0') + gzip(text));
+  EXPECT_SAYS(error_of({"in"}), "something follows the end");
   for (const std::string& packed : {xz(text), bzip2(text), gzip(text)}) {
     std::string flipped = packed;
     flipped[packed.size() / 2] ^= 0x10;

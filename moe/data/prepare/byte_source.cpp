@@ -101,9 +101,7 @@ class Unpacked final : public ByteSource {
       have += step.made;
       between_ = step.ended;
       has_more_ = have == size && !step.ended;  // it may hold more than there was room for
-      if (!step.problem.empty())
-        problem_ = corrupt("the packed data is damaged near byte " +
-                           std::to_string(before_ + static_cast<std::int64_t>(at_)) + ": " + step.problem);
+      if (!step.problem.empty()) problem_ = damaged_here(step.problem);
     }
     if (have == 0 && problem_) return *problem_;
     return have;
@@ -123,17 +121,27 @@ class Unpacked final : public ByteSource {
     if (ended_ && !between_ && !problem_)
       problem_ =
           corrupt("the packed data ends in its middle after " + std::to_string(before_) + " bytes: the file was cut");
+    if (ended_ && !problem_) check_padding();
     return {};
   }
-  // The zeros behind the end that blocks of tapes are filled with.
+  // xz's stream padding, and the zeros behind the end that blocks of tapes are filled with. False: another stream
+  // begins here.
   bool skip_padding() {
-    if (packed_[at_] != 0 && !in_padding_) return false;
-    in_padding_ = true;
-    while (at_ < packed_.size() && packed_[at_] == 0) ++at_;
-    if (at_ < packed_.size())
-      problem_ = corrupt("the packed data is damaged near byte " +
-                         std::to_string(before_ + static_cast<std::int64_t>(at_)) + ": something follows the end");
-    return true;
+    for (; at_ < packed_.size() && packed_[at_] == 0; ++at_) ++padding_;
+    if (at_ == packed_.size()) return true;
+    check_padding();
+    if (padding_ > 0 && codec_->padding_unit() == 0 && !problem_) problem_ = damaged_here("something follows the end");
+    padding_ = 0;
+    return problem_.has_value();
+  }
+  void check_padding() {
+    if (codec_->padding_unit() > 0 && padding_ % codec_->padding_unit() != 0)
+      problem_ = damaged_here(std::to_string(padding_) + " zeros follow a stream, which come in " +
+                              std::to_string(codec_->padding_unit()) + "s");
+  }
+  [[nodiscard]] Error damaged_here(const std::string& how) const {
+    return corrupt("the packed data is damaged near byte " + std::to_string(before_ + static_cast<std::int64_t>(at_)) +
+                   ": " + how);
   }
 
   std::unique_ptr<ByteSource> source_;
@@ -143,7 +151,8 @@ class Unpacked final : public ByteSource {
   std::int64_t before_ = 0;  // packed bytes before packed_
   std::optional<Error> problem_;
   bool between_ = false;  // members: the input may end here
-  bool ended_ = false, has_more_ = false, in_padding_ = false;
+  bool ended_ = false, has_more_ = false;
+  std::size_t padding_ = 0;  // zeros since the last stream
 };
 
 }  // namespace

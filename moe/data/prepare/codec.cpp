@@ -75,6 +75,7 @@ class Zstd final : public Codec {
 class Xz final : public Codec {
  public:
   ~Xz() override { ::lzma_end(&stream_); }
+  [[nodiscard]] std::size_t padding_unit() const override { return 4; }
   Step step(std::span<const char> packed, std::span<char> plain) override {
     if (!within_) within_ = ::lzma_stream_decoder(&stream_, UINT64_MAX, 0) == LZMA_OK;
     if (!within_) return {0, 0, false, "liblzma cannot start"};

@@ -18,6 +18,8 @@ class Codec {
   };
   virtual ~Codec() = default;
   virtual Step step(std::span<const char> packed, std::span<char> plain) = 0;
+  // Zeros behind a stream come in so many, and another stream may follow them. 0: any number, and nothing follows.
+  [[nodiscard]] virtual std::size_t padding_unit() const { return 0; }
 };
 
 // Of any packing but kNone.

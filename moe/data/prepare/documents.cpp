@@ -27,7 +27,7 @@ Result<void> DocumentReader::open_next(Batch& batch) {
   buffer_.clear();
   at_ = 0;
   wanted_ = kPartBytes;
-  at_end_ = within_ = discarding_ = false;
+  at_end_ = within_ = discarding_ = any_taken_ = false;
   failure_.clear();
   line_ = 1;
   if (auto filled = fill(kFirstLookBytes); !filled) return filled;
@@ -61,7 +61,7 @@ Result<void> DocumentReader::fill(std::size_t size) {
 }
 
 void DocumentReader::take(Batch& batch, std::size_t size, bool last) {
-  Part part{batch.text.size(), size, input_, line_, !within_, last, input_format_ == TextFormat::kJsonl, {}};
+  Part part{batch.text.size(), size, input_, line_, !within_, last, input_format_ == TextFormat::kJsonl, {}, false};
   batch.text.append(buffer_, at_, size);
   if (input_format_ == TextFormat::kText)
     line_ += std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(at_),
@@ -69,10 +69,12 @@ void DocumentReader::take(Batch& batch, std::size_t size, bool last) {
   batch.parts.push_back(std::move(part));
   at_ += size;
   within_ = !last;
+  any_taken_ = true;
 }
 
 void DocumentReader::lose(Batch& batch, const std::string& problem) {
-  batch.parts.push_back({batch.text.size(), 0, input_, line_, !within_, true, false, problem});
+  batch.parts.push_back(
+      {batch.text.size(), 0, input_, line_, !within_, true, false, problem, !any_taken_ && line_ == 1});
   within_ = false;
 }
 

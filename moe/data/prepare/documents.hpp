@@ -24,6 +24,7 @@ struct Part {
   bool is_json = false;
   // why the document under way (or, if none is, the rest of the input) is lost; then size = 0 and last
   std::string problem;
+  bool is_whole_input = false;  // the problem's: nothing of the input was taken
 };
 
 // What the owner of an input may not expect.
@@ -72,6 +73,7 @@ class DocumentReader {
   bool at_end_ = false;      // of the input
   std::string failure_;      // that ended it early
   bool within_ = false;      // a document
+  bool any_taken_ = false;   // of the input
   bool discarding_ = false;  // the rest of a line that is too long
   std::int64_t line_ = 1;
   std::int64_t bytes_of_earlier_ = 0;

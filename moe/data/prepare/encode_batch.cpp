@@ -82,6 +82,7 @@ void encode_batch(const Batch& batch, const EncodeOptions& options, const Tokeni
     encoded.num_tokens = out.tokens.size() - before;
     encoded.text_bytes = text.size();
     if (part.first) encoded.split = place_of(text);
+    encoded.is_whole_input = part.is_whole_input;
     out.parts.push_back(std::move(encoded));
   }
 }

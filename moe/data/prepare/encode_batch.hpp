@@ -17,6 +17,7 @@ struct EncodedPart {
   std::size_t text_bytes = 0;
   double split = 0;  // of a first part: the document's place in [0, 1), a hash of its first 512 KiB. On disk: frozen
   std::string problem;
+  bool is_whole_input = false;  // the problem's
 };
 
 struct EncodedBatch {
@@ -25,6 +26,11 @@ struct EncodedBatch {
   std::vector<Note> notes;
   std::int64_t bytes_done = 0;
 };
+
+// What --skip-bad would do about a problem.
+inline const char* skip_advice(bool is_whole_input) {
+  return is_whole_input ? "; --skip-bad leaves the whole input out" : "; --skip-bad leaves such documents out";
+}
 
 struct EncodeOptions {
   std::string field;

@@ -52,11 +52,24 @@ bool is_page(std::string_view text) {
 
 std::string_view first_line(std::string_view text) { return trimmed(text.substr(0, text.find('\n'))); }
 
-// The first line is an object, or the beginning of one that is longer than what was looked at.
-bool is_json_lines(std::string_view text) {
-  const bool is_cut = text.find('\n') == std::string_view::npos && text.size() >= kFirstLookBytes / 2;
-  const bool has_key = first_line(text).find('"') != std::string_view::npos;  // `{}` is code, too
-  return (has_key && is_json_object(first_line(text))) || (is_cut && text.starts_with("{\""));
+// Data of programs under a name, or a --format, of text: what it is and how it becomes JSONL; "" where it is text.
+std::string data_in_text(std::string_view text, bool is_whole) {
+  switch (json_start(text, is_whole)) {
+    case JsonStart::kObject:
+      return "its first line is a JSON object: --format jsonl takes one field of each line";
+    case JsonStart::kObjects:
+      return "its first line is several JSON objects: `jq -c .` makes lines of them for --format jsonl";
+    case JsonStart::kLongObject:
+      return "it is JSON, over several lines: `jq -c .` makes one line of each object for --format jsonl";
+    case JsonStart::kArray:
+      return "it is a JSON array: `jq -c '.[]'` makes lines of it for --format jsonl";
+    case JsonStart::kNone:
+      break;
+  }
+  const std::string_view line = first_line(text);
+  if (line.starts_with("{'") && line.ends_with('}') && line.find("': ") != std::string_view::npos)
+    return "its first line is a dict as Python prints it: json.dumps makes JSON of each for --format jsonl";
+  return "";
 }
 
 std::string problem_of_json(std::string_view text) {
@@ -118,11 +131,9 @@ FirstLook look_at(std::string_view begin, const std::string& name, TextFormat as
     return look;
   }
   const bool is_auto = asked == TextFormat::kAuto;
-  if (is_json_lines(text)) {
+  if (const std::string data = data_in_text(text, begin.size() + look.skip < kFirstLookBytes); !data.empty()) {
     (is_auto ? look.problem : look.note) =
-        is_auto ? "its first line is a JSON object: --format jsonl takes one field of each line, --format text or "
-                  "lines reads them as they are"
-                : "its first line is a JSON object; it is read as it is, with its keys and quotes";
+        data + (is_auto ? "; --format text or lines reads it as it is" : "; it is read as it is, keys and quotes too");
   } else if (is_auto && ends_with_one_of(without_packing(name), {".csv", ".tsv"})) {
     look.problem =
         "by its name it is a table: make JSONL of it, one object a row; --format text or lines reads it as "

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <system_error>
 #include <utility>
 
 namespace regroup {
@@ -23,35 +24,57 @@ std::int64_t size_of(const fs::path& path) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-Result<void> list_directory(const std::string& name, std::vector<Input>& inputs, std::vector<std::string>& links) {
+Result<std::vector<Input>> list_directory(const std::string& name, InputList& list) {
   std::error_code error;
   std::vector<Input> found;
+  std::string looking_into = name;
   for (fs::recursive_directory_iterator at(name, error), end; !error && at != end; at.increment(error)) {
     std::error_code of_entry;
     const std::string path = at->path().string();
+    const bool goes_into = at->is_directory(of_entry) && !at->is_symlink(of_entry);
+    looking_into = goes_into ? path : at->path().parent_path().string();
     if (at->is_regular_file(of_entry)) {
       found.push_back({path, size_of(at->path())});
     } else if (at->is_symlink(of_entry) && at->is_directory(of_entry)) {
-      links.push_back(path);
+      list.not_followed.push_back(path);
     } else if (at->is_symlink(of_entry) && !at->exists(of_entry)) {
       return Error{Code::kBadInput, path + " is a link that leads nowhere: what it stood for is missing"};
+    } else if (!at->is_directory(of_entry)) {
+      list.no_files.push_back(path);
     }
   }
-  if (error) return Error{Code::kBadInput, "cannot read the directory " + name + ": " + error.message()};
+  if (error) return Error{Code::kBadInput, "cannot read the directory " + looking_into + ": " + error.message()};
   std::sort(found.begin(), found.end(), [](const Input& a, const Input& b) { return a.path < b.path; });
-  std::sort(links.begin(), links.end());
-  inputs.insert(inputs.end(), found.begin(), found.end());
-  return {};
+  std::sort(list.not_followed.begin(), list.not_followed.end());
+  std::sort(list.no_files.begin(), list.no_files.end());
+  return found;
 }
 
-std::vector<std::string> matches(const std::string& pattern) {
+thread_local std::string glob_failure;  // glob hands nothing of ours to its callback
+
+Result<std::vector<std::string>> matches(const std::string& pattern) {
   glob_t found{};
+  glob_failure.clear();
+  const auto note = [](const char* path, int error) {
+    glob_failure = std::string("cannot read the directory ") + path + ": " + std::generic_category().message(error);
+    return 1;
+  };
+  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, note, &found);
   std::vector<std::string> paths;
-  if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0)
-    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  if (status == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
+  if (!glob_failure.empty()) return Error{Code::kBadInput, glob_failure};
+  if (status != 0 && status != GLOB_NOMATCH)
+    return Error{Code::kBadInput, "cannot look for files that match " + pattern};
+  if (paths.empty()) return Error{Code::kNotFound, "no file matches " + pattern};
   std::sort(paths.begin(), paths.end());  // by bytes: GLOB's own order depends on the locale
   return paths;
+}
+
+// One that the shell made of <(...) is fed already.
+bool is_named_pipe(const std::string& path) {
+  std::error_code error;
+  return fs::is_fifo(path, error) && !path.starts_with("/dev/") && !path.starts_with("/proc/");
 }
 
 // The files of a run, however they are reached.
@@ -116,14 +139,18 @@ Result<InputList> list_inputs(const std::vector<std::string>& names, const std::
     const bool is_named = name == "-" || fs::exists(name, error);
     if (!is_named) {
       if (name.find_first_of("*?[") == std::string::npos) return Error{Code::kNotFound, "there is no input " + name};
-      paths = matches(name);
-      if (paths.empty()) return Error{Code::kNotFound, "no file matches " + name};
+      auto matching = matches(name);
+      if (!matching) return matching.error();
+      paths = std::move(*matching);
     }
     for (const std::string& path : paths) {
       if (path != "-" && fs::is_directory(path, error)) {
-        std::vector<Input> found;
-        if (auto listed = list_directory(path, found, list.not_followed); !listed) return listed.error();
-        add(std::move(found), false);
+        auto found = list_directory(path, list);
+        if (!found) return found.error();
+        add(std::move(*found), false);
+      } else if (is_named_pipe(path)) {
+        return Error{Code::kBadInput,
+                     path + " is a named pipe, which may be waited for without end: read it with `- < " + path + "`"};
       } else {
         add({{path, path == "-" ? 0 : size_of(path)}}, is_named);
       }

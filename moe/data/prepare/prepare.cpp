@@ -63,7 +63,7 @@ class Sorter {
       document_bytes_ = 0;
     }
     if (!part.problem.empty() && !lost_) {
-      if (!options_.skip_bad) return Error{Code::kBadInput, part.problem + "; --skip-bad leaves such documents out"};
+      if (!options_.skip_bad) return Error{Code::kBadInput, part.problem + skip_advice(part.is_whole_input)};
       lost_ = true;
       ++made_.num_bad;
       complain(part, part.problem + ": left out");
@@ -141,7 +141,11 @@ int threads_of(const PrepareOptions& options) {
 Result<void> check(const PrepareOptions& options) {
   if (!(options.validation >= 0 && options.validation < 1))
     return Error{Code::kBadInput, "the validation share must be at least 0 and below 1"};
-  if (fs::path(options.prefix).filename().empty() || fs::is_directory(options.prefix + "/"))
+  std::error_code error;
+  const auto out = fs::status(options.prefix, error);
+  if (error && out.type() != fs::file_type::not_found)
+    return Error{Code::kBadInput, "--out " + options.prefix + ": " + error.message()};
+  if (fs::path(options.prefix).filename().empty() || fs::is_directory(out))
     return Error{Code::kBadInput, "'" + options.prefix + "' is a directory, expected the beginning of the names of " +
                                       "files: " + (fs::path(options.prefix) / "data").lexically_normal().string() +
                                       " makes data.bin and others in it"};

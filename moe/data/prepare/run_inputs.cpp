@@ -41,6 +41,9 @@ Result<std::vector<Input>> inputs_of(const PrepareOptions& options) {
   if (!list->not_followed.empty() && options.complain)
     options.complain(list->not_followed.front() + ": a link to a directory, which is not followed" +
                      (list->not_followed.size() == 1 ? "" : " (there are more)") + ": name it to read what is there");
+  if (!list->no_files.empty() && options.complain)
+    options.complain(list->no_files.front() + ": a pipe, socket or device" +
+                     (list->no_files.size() == 1 ? "" : " (there are more)") + ": left out");
   return std::move(list->inputs);
 }
 
@@ -83,7 +86,7 @@ Result<void> for_each_text(const PrepareOptions& options, const std::function<bo
       if (!problem.empty()) {
         const std::string said = name_of_input((*inputs)[static_cast<std::size_t>(part.input)]) + ":" +
                                  std::to_string(line) + ": " + problem;
-        if (!options.skip_bad) return Error{Code::kBadInput, said + "; --skip-bad leaves such documents out"};
+        if (!options.skip_bad) return Error{Code::kBadInput, said + skip_advice(part.is_whole_input)};
         if (options.complain) options.complain(said + ": left out");
       }
       if (!text.empty() && !take(text)) return {};

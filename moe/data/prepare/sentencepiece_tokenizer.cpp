@@ -213,7 +213,12 @@ Result<std::shared_ptr<const Tokenizer>> sentencepiece_tokenizer(const std::stri
   if (!bytes) return bytes.error();
   auto tokenizer = std::make_shared<SentencePieceTokenizer>();
   const auto model = read_model_file(*bytes);
-  if (!model) return Error{Code::kBadInput, path + " is not a SentencePiece model"};
+  if (!model)
+    return Error{Code::kBadInput, path + " is not a SentencePiece model" +
+                                      (path.ends_with(".json") ? ": it seems to be of Hugging Face's tokenizers, which "
+                                                                 "are not read; docs/job-file.md#other-tokenizers "
+                                                                 "makes data with it"
+                                                               : "")};
   if (const auto loaded = tokenizer->whole.LoadFromSerializedProto(*bytes); !loaded.ok())
     return Error{Code::kBadInput, path + " is not a good SentencePiece model: " + loaded.ToString()};
   if (const auto loaded = tokenizer->inner.LoadFromSerializedProto(*bytes + std::string(kNoDummyPrefix)); !loaded.ok())
