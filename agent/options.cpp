@@ -49,7 +49,10 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option(
       "--address", o.address,
       "this host's name or address as the others reach it; left out: unix sockets, all nodes on this machine");
-  app.add_option("--slots", o.shell.facts.slots, "workers at a time")->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_option("--slots", o.shell.facts.slots, "workers at a time")
+      ->capture_default_str()
+      ->check(whole_number<int>)
+      ->check(CLI::Range(1, 64));
   app.add_flag("!--no-spare", o.shell.facts.keeps_spare,
                "keep no process ready that has loaded its libraries: saves 60 MB, a worker that takes another's place "
                "joins later");

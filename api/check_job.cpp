@@ -1,8 +1,10 @@
 #include "api/job_spec.hpp"
+#include "base/fp32.hpp"
 #include "base/hex.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -22,18 +24,22 @@ constexpr std::int64_t kMaxSteps = 2'000'000'000;  // names of transfers have 31
 
 Result<void> check_optimizer(const OptimizerSpec& spec, std::int64_t end) {
   // Written so that NaN fails each of them.
-  if (!(spec.learning_rate > 0) || !std::isfinite(spec.learning_rate))
-    return bad("optimizer.learning_rate must be above 0");
+  if (!(spec.learning_rate > 0)) return bad("optimizer.learning_rate must be above 0");
   if (!(spec.min_learning_rate >= 0 && spec.min_learning_rate <= spec.learning_rate)) {
     return bad("optimizer.min_learning_rate must be between 0 and learning_rate");
   }
   if (!(spec.beta1 >= 0 && spec.beta1 < 1)) return bad("optimizer.beta1 must be at least 0 and below 1");
   if (!(spec.beta2 >= 0 && spec.beta2 < 1)) return bad("optimizer.beta2 must be at least 0 and below 1");
-  if (!(spec.epsilon > 0) || !std::isfinite(spec.epsilon)) return bad("optimizer.epsilon must be above 0");
-  if (!(spec.weight_decay >= 0) || !std::isfinite(spec.weight_decay))
-    return bad("optimizer.weight_decay must be at least 0");
-  if (!(spec.clip_norm >= 0) || !std::isfinite(spec.clip_norm))
-    return bad("optimizer.clip_norm must be at least 0 (0 = no clipping)");
+  if (!(spec.epsilon > 0)) return bad("optimizer.epsilon must be above 0");
+  if (!(spec.weight_decay >= 0)) return bad("optimizer.weight_decay must be at least 0");
+  if (!(spec.clip_norm >= 0)) return bad("optimizer.clip_norm must be at least 0 (0 = no clipping)");
+  for (const auto& [key, value] : {std::pair{"learning_rate", spec.learning_rate},
+                                   {"min_learning_rate", spec.min_learning_rate},
+                                   {"epsilon", spec.epsilon},
+                                   {"weight_decay", spec.weight_decay},
+                                   {"clip_norm", spec.clip_norm}})
+    if (const std::string why = not_in_fp32(value); !why.empty())
+      return bad(std::string("optimizer.") + key + " " + why);
   if (spec.schedule_steps < 0 || spec.schedule_steps > kMaxSteps)
     return bad("optimizer.schedule_steps must be between 1 and " + std::to_string(kMaxSteps) + ", not " +
                std::to_string(spec.schedule_steps));
@@ -129,8 +135,10 @@ Result<void> check_job(const JobSpec& job) {
     return bad("initial_weights must be an absolute path, not '" + job.initial_weights + "'");
   if (!is_hex(job.initial_digest)) return bad("initial_digest must be hexadecimal");
   if (job.max_bad_steps < 1) return bad("max_bad_steps must be at least 1, not " + std::to_string(job.max_bad_steps));
-  if (!(job.router_z_loss_coef >= 0) || !std::isfinite(job.router_z_loss_coef))
+  if (!(job.router_z_loss_coef >= 0))
     return bad("router_z_loss_coef must be at least 0 (0 = no such loss); 0.001 is usual");
+  if (const std::string why = not_in_fp32(job.router_z_loss_coef); !why.empty())
+    return bad("router_z_loss_coef " + why);
   if (auto good = check_data(job); !good) return good;
   if (job.steps < 1 || job.steps > kMaxSteps)
     return bad("steps must be between 1 and " + std::to_string(kMaxSteps) + ", not " + std::to_string(job.steps));

@@ -18,7 +18,8 @@ std::vector<std::string> plain_environment();
 std::vector<std::string> steering_variables_left_out();
 
 // Settings of one's own for a child, in order of their names. kBadInput, naming the setting: not NAME=VALUE, a name
-// that is no shell's, a control character, or one name twice.
+// that is no shell's, a control character, one name twice, or an
+// instruction set (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA) that its library does not know.
 Result<std::vector<std::string>> checked_settings(std::vector<std::string> settings);
 
 // Puts NAME=VALUE in place of what is there under this name.

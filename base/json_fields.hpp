@@ -46,6 +46,8 @@ std::string why_no_json(std::string_view text);
 template <class Value = Json>
 Result<Value> parse_text(std::string_view text, const typename Value::parser_callback_t& watch = nullptr) {
   if (auto flat = check_depth(text); !flat) return flat.error();
+  if (const auto at = text.find('\0'); at != std::string_view::npos)  // the parser would take it for the end
+    return Error{Code::kBadInput, "this is not JSON at byte " + std::to_string(at) + ": a NUL"};
   Value document = Value::parse(text.begin(), text.end(), watch, false);
   if (document.is_discarded()) return Error{Code::kBadInput, why_no_json(text)};
   return Result<Value>(boost::system::in_place_value, std::move(document));  // it converts to an Error, too

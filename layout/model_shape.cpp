@@ -1,8 +1,10 @@
 #include "layout/model_shape.hpp"
 
+#include "base/fp32.hpp"
+
 #include <algorithm>
-#include <cmath>
 #include <string>
+#include <utility>
 
 namespace regroup {
 namespace {
@@ -57,14 +59,17 @@ Result<void> check_shape(const ModelShape& shape) {
     return bad(std::string(info.expert_size_key) + " (" + text(shape.intermediate_size) +
                ") must be a multiple of expert_slices (" + text(shape.expert_slices) + ")");
   }
-  if (!(shape.rms_norm_eps > 0) || !std::isfinite(shape.rms_norm_eps)) return bad("rms_norm_eps must be above 0");
-  if (!(shape.rope_theta > 0) || !std::isfinite(shape.rope_theta)) return bad("rope_theta must be above 0");
-  if (!(shape.router_aux_loss_coef >= 0) || !std::isfinite(shape.router_aux_loss_coef))
-    return bad("router_aux_loss_coef must be at least 0");
+  if (!(shape.rms_norm_eps > 0)) return bad("rms_norm_eps must be above 0");
+  if (!(shape.rope_theta > 0)) return bad("rope_theta must be above 0");
+  if (!(shape.router_aux_loss_coef >= 0)) return bad("router_aux_loss_coef must be at least 0");
   if (!(shape.router_jitter_noise >= 0 && shape.router_jitter_noise < 1))
     return bad("router_jitter_noise must be at least 0 and below 1");
-  if (!(shape.initializer_range >= 0) || !std::isfinite(shape.initializer_range))
-    return bad("initializer_range must be at least 0");
+  if (!(shape.initializer_range >= 0)) return bad("initializer_range must be at least 0");
+  for (const auto& [key, value] : {std::pair{"rms_norm_eps", shape.rms_norm_eps},
+                                   {"rope_theta", shape.rope_theta},
+                                   {"router_aux_loss_coef", shape.router_aux_loss_coef},
+                                   {"initializer_range", shape.initializer_range}})
+    if (const std::string why = not_in_fp32(value); !why.empty()) return bad(std::string(key) + " " + why);
   if (!shape.dense_layers.empty() && info.mlp[0] == nullptr)
     return bad(std::string("dense_layers: a ") + info.model_type + " model has none");
   for (std::size_t i = 0; i < shape.dense_layers.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "cli/data/data_commands.hpp"
 
+#include "base/whole_number.hpp"
 #include "cli/data/show_command.hpp"
 #include "cli/job/progress_line.hpp"
 #include "moe/data/dataset.hpp"
@@ -146,6 +147,7 @@ void add_input_options(CLI::App& command, PrepareOptions& options) {
       "leave out documents with broken UTF-8 or JSON, and what follows a damage in what was packed, and say "
       "which; else they are an error");
   command.add_option("--threads", options.threads, "0 = one a core; the result is the same for any number")
+      ->check(whole_number<int>)
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
 }
@@ -183,7 +185,8 @@ void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
   add_input_options(*train, training->options.input);
   train->add_option("--out", training->options.out, "the .model")->required();
   train->add_option("--vocab-size", training->options.vocab_size, "pieces, of which 256 are bytes")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(whole_number<decltype(training->options.vocab_size)>);
   train->add_flag("--unigram", training->options.unigram, "SentencePiece's unigram model instead of BPE");
   train
       ->add_option("--character-coverage", training->options.character_coverage,
@@ -193,14 +196,17 @@ void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
   train
       ->add_option("--max-lines", training->options.max_lines,
                    "learn from so many lines, drawn evenly: bounds memory and time")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(whole_number<decltype(training->options.max_lines)>);
   train->add_flag("--json", training->json, "print the result as JSON");
   train->callback([run, training] { *run = [training] { return train_command(*training); }; });
 
   CLI::App* check = data.add_subcommand("check", "read a prepared set whole: sizes, checksums, token ids");
   auto checking = std::make_shared<CheckArguments>();
   check->add_option("PREFIX", checking->prefix, "of PREFIX.bin and PREFIX.idx, made here or by Megatron")->required();
-  check->add_option("--vocab-size", checking->vocab_size, "every token must be below it");
+  check->add_option("--vocab-size", checking->vocab_size, "every token must be below it")
+      ->check(whole_number<std::int64_t>)
+      ->check(CLI::PositiveNumber);
   check->add_flag("--json", checking->json, "print the result as JSON");
   check->callback([run, checking] { *run = [checking] { return check_command(*checking); }; });
 
@@ -209,9 +215,11 @@ void add_data_subcommands(CLI::App& data, std::function<int()>* run) {
   show->add_option("JOB.yaml|PREFIX", showing->what, "a job file, or a prepared set")->required();
   show->add_option("--sample", showing->sample, "its number; of a job, step 1 begins with sample 0")
       ->required()
+      ->check(whole_number<std::int64_t>)
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 62));
-  show->add_option("--seed", showing->seed, "of a set: the job's; 0 unless given");
+  show->add_option("--seed", showing->seed, "of a set: the job's; 0 unless given")->check(whole_number<std::uint64_t>);
   show->add_option("--sequence-length", showing->sequence_length, "of a set: the job's")
+      ->check(whole_number<std::int64_t>)
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
   show->add_flag("--json", showing->json, "print the result as JSON");
   show->callback([run, showing] { *run = [showing] { return show_command(*showing); }; });

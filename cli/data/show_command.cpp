@@ -1,7 +1,6 @@
 #include "cli/data/show_command.hpp"
 
-#include "api/job_spec.hpp"
-#include "cli/job/job_file.hpp"
+#include "cli/job/job_samples.hpp"
 #include "moe/data/dataset.hpp"
 #include "moe/data/mapped_file.hpp"
 #include "moe/data/prepare/sentencepiece_tokenizer.hpp"
@@ -33,35 +32,35 @@ std::shared_ptr<const Tokenizer> tokenizer_of(const std::string& prefix) {
   return tokenizer && (*tokenizer)->record().xxh3 == record->tokenizer_xxh3 ? *tokenizer : nullptr;
 }
 
-struct Shown {
-  std::vector<DataSource> sources;
-  std::int64_t vocab_size = kAnyVocabulary, sequence_length = 0;
-  std::uint64_t seed = 0;
-  std::int64_t sequences_per_microbatch = 0, microbatches = 0;  // of a job
-};
-
-Result<Shown> shown_by(const ShowArguments& arguments) {
+// Of a set, not of a job: no microbatches.
+Result<JobSamples> shown_by(const ShowArguments& arguments) {
+  namespace fs = std::filesystem;
   std::error_code error;
-  if (!std::filesystem::is_regular_file(arguments.what, error)) {
-    if (!arguments.sequence_length)
-      return Error{Code::kBadInput, arguments.what +
-                                        " is no job file; of a set, --sequence-length says how long a "
-                                        "sample is"};
-    return Shown{{{arguments.what, 1}}, kAnyVocabulary, *arguments.sequence_length, arguments.seed.value_or(0)};
+  const fs::path path = arguments.what;
+  if (!fs::exists(path.string() + ".idx", error) && fs::exists(path, error)) {
+    if (path.has_extension() && fs::exists(fs::path(path).replace_extension(".idx"), error))
+      return Error{Code::kBadInput, arguments.what + " is one file of a set; give the prefix of all: " +
+                                        fs::path(path).replace_extension().string()};
+    if (arguments.seed || arguments.sequence_length)
+      return Error{Code::kBadInput, "a job file says itself what seed and sequence_length are"};
+    return load_samples(arguments.what);
   }
-  if (arguments.seed || arguments.sequence_length)
-    return Error{Code::kBadInput, "a job file says itself what seed and sequence_length are"};
-  const auto file = load_job(arguments.what);
-  if (!file) return file.error();
-  const JobSpec& job = file->job;
-  return Shown{data_sources(job), job.model.vocab_size,         job.sequence_length,
-               job.seed,          job.sequences_per_microbatch, job.microbatches};
+  if (!fs::exists(path.string() + ".idx", error))
+    return Error{Code::kNotFound,
+                 "there is neither a job file " + arguments.what + " nor a set " + arguments.what + ".idx"};
+  if (!arguments.sequence_length)
+    return Error{Code::kBadInput, arguments.what + " is a set: --sequence-length must say how long a sample is"};
+  JobSamples set;
+  set.sources = {{arguments.what, 1}};
+  set.seed = arguments.seed.value_or(0);
+  set.sequence_length = *arguments.sequence_length;
+  return set;
 }
 
 Result<void> show(const ShowArguments& arguments, Json& json) {
   const auto shown = shown_by(arguments);
   if (!shown) return shown.error();
-  const auto data = Dataset::open(shown->sources, shown->vocab_size, shown->sequence_length, shown->seed);
+  const auto data = Dataset::open(shown->sources, kAnyVocabulary, shown->sequence_length, shown->seed);
   if (!data) return data.error();
   std::vector<std::int64_t> wide(static_cast<std::size_t>(shown->sequence_length) + 1);
   if (auto filled = (*data)->fill(arguments.sample, wide); !filled) return filled.error();

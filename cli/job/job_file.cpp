@@ -1,6 +1,7 @@
 #include "cli/job/job_file.hpp"
 
 #include "cli/job/beside_file.hpp"
+#include "cli/job/data_section.hpp"
 #include "cli/job/model_section.hpp"
 #include "cli/job/yaml_section.hpp"
 
@@ -45,6 +46,8 @@ void read_elastic(YamlSection section, ElasticSpec& elastic) {
   section.read("max_nodes", elastic.max_nodes);
   section.read("max_groups", elastic.max_groups);
   section.read_bytes("worker_memory", elastic.worker_memory_bytes);
+  if (section.find("worker_memory") && elastic.worker_memory_bytes == 0)
+    section.refuse("worker_memory", "is 0, with which nothing can be planned; leave it out for what the node says");
   section.read("load_gain", elastic.load_gain);
   section.refuse_unknown();
 }
@@ -53,6 +56,8 @@ void read_snapshots(YamlSection section, const fs::path& job_file, SnapshotSpec&
   section.read("every_steps", snapshots.snapshot_every_steps);
   section.read("checkpoint_every_steps", snapshots.checkpoint_every_steps);
   section.read("dir", snapshots.checkpoint_dir);
+  if (section.find("dir") && snapshots.checkpoint_dir.empty())
+    section.refuse("dir", "is empty: name a directory, or leave the key out");
   if (!snapshots.checkpoint_dir.empty()) snapshots.checkpoint_dir = absolute_from(job_file, snapshots.checkpoint_dir);
   section.read("keep_last", snapshots.keep_last);
   section.refuse_unknown();
@@ -75,33 +80,6 @@ void read_validation(YamlSection& root, const fs::path& job_file, JobSpec& job) 
   section.refuse_unknown();
 }
 
-// A prefix, or a list of {path, weight}.
-void read_data(YamlSection& root, const std::string& job_file, JobSpec& job) {
-  const auto node = root.find("data");
-  if (node && node->IsSequence()) {
-    for (std::size_t i = 0; i < node->size(); ++i) {
-      YamlSection item(job_file, "data[" + std::to_string(i) + "]", (*node)[i]);
-      DataSource source;
-      item.require("path", source.prefix);
-      if (source.prefix.empty()) item.refuse("path", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx)");
-      source.prefix = absolute_from(job_file, source.prefix);
-      item.read("weight", source.weight);
-      if (!(source.weight > 0)) item.refuse("weight", "must be above 0");
-      item.refuse_unknown();
-      job.data_mix.push_back(source);
-    }
-    if (job.data_mix.empty()) root.refuse("data", "is an empty list");
-    if (job.data_mix.size() > 1) return;
-    job.data_prefix = job.data_mix.front().prefix;
-    job.data_mix.clear();
-    return;
-  }
-  root.require("data", job.data_prefix);
-  if (job.data_prefix.empty())
-    root.refuse("data", "must be the prefix of prepared data (PREFIX.bin, PREFIX.idx), or a list of {path, weight}");
-  job.data_prefix = absolute_from(job_file, job.data_prefix);
-}
-
 // 4 x the largest number of groups, at most M; a power of two that divides M.
 int default_chains(int microbatches, int max_groups) {
   int chains = 1;
@@ -121,6 +99,27 @@ void read_groups_and_chains(YamlSection& root, JobSpec& job) {
                                      std::to_string(job.microbatches) + ") can be cut for " +
                                      std::to_string(job.chains) +
                                      " at most: the largest power of two that divides them");
+}
+
+// ":LINE" of the key that a sentence of check_job begins with: "model: vocab_size must ...", "optimizer.decay_steps (3)
+// must ..."; "" for one that the file leaves out.
+std::string line_of(YAML::Node node, const std::string& sentence) {
+  std::string line, path = sentence;
+  if (path.starts_with("model: ")) path.replace(0, 7, "model.");
+  path = path.substr(0, path.find_first_of(" (:["));
+  for (std::size_t at = 0; at <= path.size() && node.IsMap();) {
+    const std::string key = path.substr(at, path.find('.', at) - at);
+    at += key.size() + 1;
+    YAML::Node inner;
+    line.clear();
+    for (const auto& entry : node)
+      if (entry.first.Scalar() == key) {
+        line = ":" + std::to_string(entry.first.Mark().line + 1);
+        inner = entry.second;
+      }
+    node.reset(inner);
+  }
+  return line;
 }
 
 // check_job names the fields of JobSpec.
@@ -152,7 +151,7 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.read("max_bad_steps", job.max_bad_steps);
   root.read("router_z_loss_coef", job.router_z_loss_coef);
   root.read("seed", job.seed);
-  read_data(root, path, job);
+  for (std::string& note : read_data(root, path, job)) file.notes.push_back(std::move(note));
   root.read("separate_documents", job.separate_documents);
   root.require("steps", job.steps);
   if (steps > 0) job.steps = steps;
@@ -170,24 +169,22 @@ JobFile read_job(const std::string& path, const YAML::Node& yaml, const std::str
   root.refuse_unknown();
   if (job.model.max_position_embeddings == 0) job.model.max_position_embeddings = job.sequence_length;
   if (job.snapshots.checkpoint_dir.empty()) job.snapshots.checkpoint_dir = default_checkpoint_dir;
-  if (auto checked = check_job(job); !checked)
-    throw Refused{path + ": " + in_words_of_the_file(checked.error().context)};
+  if (auto checked = check_job(job); !checked) {
+    const std::string sentence = in_words_of_the_file(checked.error().context);
+    throw Refused{path + line_of(yaml, sentence) + ": " + sentence};
+  }
+  const std::int64_t end = schedule_end(job);
+  if (job.optimizer.schedule != ScheduleKind::kConstant && job.steps > end && job.optimizer.min_learning_rate == 0)
+    file.notes.push_back("behind step " + std::to_string(end) + " (optimizer.schedule_steps) the learning rate is 0 " +
+                         "(min_learning_rate): the steps up to " + std::to_string(job.steps) + " train nothing");
   return file;
 }
 
 }  // namespace
 
 Result<JobFile> load_job(const std::string& path, const std::string& default_checkpoint_dir, std::int64_t steps) {
-  const auto text = read_text(path);
-  if (!text || fs::is_directory(path)) return Error{Code::kNotFound, "cannot read the job file " + path};
-  try {
-    return read_job(path, only_document(path, *text), default_checkpoint_dir, steps);
-  } catch (const Refused& refused) {
-    return Error{Code::kBadInput, refused.what};
-  } catch (const YAML::Exception& error) {
-    return Error{Code::kBadInput,
-                 path + ":" + std::to_string(error.mark.line + 1) + ": this is not YAML: " + error.msg};
-  }
+  return read_yaml<JobFile>(
+      path, [&](const YAML::Node& yaml) { return read_job(path, yaml, default_checkpoint_dir, steps); });
 }
 
 }  // namespace regroup::cli

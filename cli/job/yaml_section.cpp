@@ -96,11 +96,26 @@ void YamlSection::read_as(const char* key, T& value, const char* expected) {
   if (!YAML::convert<T>::decode(*node, value)) refuse(key, "is '" + node->Scalar() + "', must be " + expected);
 }
 
-void YamlSection::read(const char* key, std::string& value) { read_as(key, value, "a text"); }
-void YamlSection::read(const char* key, std::int64_t& value) { read_as(key, value, "a whole number"); }
-void YamlSection::read(const char* key, int& value) { read_as(key, value, "a whole number"); }
+// yaml-cpp takes 010 for octal, others take it for 10.
+template <class T>
+void YamlSection::read_whole(const char* key, T& value, const char* expected) {
+  if (const auto node = find(key); node && node->IsScalar()) {
+    const std::string digits =
+        node->Scalar().substr(std::min(node->Scalar().find_first_not_of("+-"), node->Scalar().size()));
+    if (digits.size() > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
+      refuse(key, "is '" + node->Scalar() + "', must be " + expected + " without a leading 0");
+  }
+  read_as(key, value, expected);
+}
+
+void YamlSection::read(const char* key, std::string& value) {
+  read_as(key, value, "a text");
+  if (value.find('\0') != std::string::npos) refuse(key, "holds a NUL (\\0), which no name or path has");
+}
+void YamlSection::read(const char* key, std::int64_t& value) { read_whole(key, value, "a whole number"); }
+void YamlSection::read(const char* key, int& value) { read_whole(key, value, "a whole number"); }
 void YamlSection::read(const char* key, std::uint64_t& value) {
-  read_as(key, value, "a whole number that is not negative");
+  read_whole(key, value, "a whole number that is not negative");
 }
 void YamlSection::read(const char* key, bool& value) { read_as(key, value, "true or false"); }
 void YamlSection::read(const char* key, double& value) {

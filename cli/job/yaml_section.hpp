@@ -62,6 +62,8 @@ class YamlSection {
  private:
   template <class T>
   void read_as(const char* key, T& value, const char* expected);
+  template <class T>
+  void read_whole(const char* key, T& value, const char* expected);
   std::string one_of(const char* key, const std::string& otherwise, const std::vector<std::string>& words);
   [[nodiscard]] std::string where(const std::string& key) const;
   [[nodiscard]] std::string where(const std::string& key, const YAML::Mark& mark) const;

@@ -1,5 +1,9 @@
 #include "moe/state/shards.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <span>
+
 namespace regroup {
 
 ShardPtr ShardStore::exactly(int unit, Interval blocks) const {
@@ -21,6 +25,22 @@ std::vector<HeldBlocks> ShardStore::held() const {
     result.back().blocks.add(shard->blocks);
   }
   return result;
+}
+
+std::string ShardStore::not_finite(const std::vector<Unit>& units) const {
+  for (const auto& [key, shard] : shards_) {
+    const std::span<const float> weights(shard->master(), static_cast<std::size_t>(shard->numel()));
+    const auto bad = std::find_if(weights.begin(), weights.end(), [](float value) { return !std::isfinite(value); });
+    if (bad == weights.end()) continue;
+    const Unit& unit = units[static_cast<std::size_t>(shard->unit)];
+    const std::int64_t at = shard->blocks.lo * unit.block_elements + (bad - weights.begin());
+    const auto tensor = std::find_if(unit.tensors.begin(), unit.tensors.end(), [&](const TensorSpec& one) {
+      return at >= one.offset && at < one.offset + one.numel;
+    });
+    return (tensor == unit.tensors.end() ? "unit " + std::to_string(shard->unit) : tensor->name) + " holds " +
+           std::to_string(*bad);
+  }
+  return {};
 }
 
 }  // namespace regroup

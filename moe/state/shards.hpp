@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace regroup {
@@ -37,6 +38,8 @@ class ShardStore {
   [[nodiscard]] ShardPtr exactly(int unit, Interval blocks) const;     // null if there is none with these very blocks
   [[nodiscard]] ShardPtr containing(int unit, Interval blocks) const;  // null if no one shard holds them all
   [[nodiscard]] std::vector<HeldBlocks> held() const;
+  // The first master weight that is no finite number, as "TENSOR holds nan"; "" if all are. `units`: the job's.
+  [[nodiscard]] std::string not_finite(const std::vector<Unit>& units) const;
 
  private:
   std::map<Key, ShardPtr> shards_;

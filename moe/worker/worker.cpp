@@ -4,6 +4,7 @@
 #include "base/now.hpp"
 #include "moe/ops/machine.hpp"
 #include "moe/state/interrupt.hpp"
+#include "moe/state/tags.hpp"
 #include "moe/worker/hang_limit.hpp"
 #include "moe/worker/job_files.hpp"
 #include "moe/worker/source_watch.hpp"
@@ -181,24 +182,41 @@ void Worker::stop(Epoch ended_by) {
   tried_ = ended_by;
 }
 
+std::string Worker::not_finite() {
+  const std::string mine = state_.store.not_finite(job_.units);
+  // One is enough. The step's number names the digests' transfers, too, with other indices.
+  for (const auto& said : must(all_gather_v(*mesh_, current_->view.member_ranks(),
+                                            make_tag(Step(state_.live->value + 1), TransferOp::kGroupDigest, 2),
+                                            std::as_bytes(std::span(mine.data(), mine.size())))))
+    if (!said.empty()) return {reinterpret_cast<const char*>(said.data()), said.size()};
+  return {};
+}
+
 void Worker::give_up() {
   snapshots_.finish_copy();
+  const std::string broken = not_finite();
   wait_for_the_others();
   const std::int64_t last = state_.live->value, count = state_.bad.in_a_row;
   link_.send(GaveUp{*state_.live, "the gradients of " + std::to_string(count) + " steps in a row, " +
                                       std::to_string(last - count + 1) + " to " + std::to_string(last) +
                                       ", were not finite (max_bad_steps " + std::to_string(job_.spec.max_bad_steps) +
-                                      "); the weights are those after step " + std::to_string(last - count)});
+                                      "); the weights are those after step " + std::to_string(last - count) +
+                                      (broken.empty() ? "" : ", and they are not finite themselves: " + broken)});
   link_.state(WorkerState::kFinished);
 }
 
 void Worker::finish(bool is_saved) {
   snapshots_.finish_copy();
+  const std::string broken = not_finite();
   const std::vector<std::string> digests = current_->runner->weights_digest(*state_.live);
   wait_for_the_others();
   const auto other =
       std::find_if(digests.begin(), digests.end(), [&](const auto& one) { return one != digests.front(); });
-  if (other != digests.end()) {
+  if (!broken.empty()) {
+    link_.send(GaveUp{*state_.live, "all " + std::to_string(state_.live->value) +
+                                        " steps are committed, but the weights are not finite: " + broken +
+                                        "; a smaller learning_rate or a larger epsilon may help"});
+  } else if (other != digests.end()) {
     link_.send(GaveUp{*state_.live, "members ended with different weights: group 0 with " + digests.front() +
                                         ", group " + std::to_string(other - digests.begin()) + " with " + *other});
   } else {

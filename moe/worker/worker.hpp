@@ -33,12 +33,14 @@ class Worker {
   void report_from(const RegroupAttempt& attempt);
   void adopt(RegroupAttempt& attempt);      // its state is this worker's now, its epoch the current one
   void start_training(StateSource source);  // throws Interrupted
+  void own_checkpoints();
   void train();     // throws Interrupted; returns at a boundary with a newer plan, or when the job is done
   void validate();  // throws Interrupted; done again in the next epoch then
   void tell_validation(double seconds);
   void finish(bool is_saved);  // is_saved: the last step's checkpoint was there before
   void stop(Epoch ended_by);   // after the last step before that plan
   void give_up();              // too many bad steps in a row
+  std::string not_finite();    // of all members' weights; all members ask: "TENSOR holds nan" or ""
   void wait_for_the_others();  // what this job has still to write is written, and nobody is counted on any more
   StepHooks hooks();
   void interrupt_if_stopped(Epoch current) const;

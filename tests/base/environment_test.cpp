@@ -49,6 +49,10 @@ TEST(Environment, a_setting_that_is_none_is_refused_by_name) {
     EXPECT_EQ(refusal({wrong}), "'" + std::string(wrong) + "'" + how);
   EXPECT_EQ(refusal({"A=1", "B=1", "A=2"}), "A is given twice");
   EXPECT_EQ(refusal({"A=1", "AB=1"}), "taken");
+  EXPECT_EQ(refusal({"ATEN_CPU_CAPABILITY=avx2", "ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16"}), "taken");
+  EXPECT_EQ(refusal({"ATEN_CPU_CAPABILITY=avx22"}),
+            "ATEN_CPU_CAPABILITY: 'avx22' would be ignored; known are default avx2 avx512");
+  EXPECT_NE(refusal({"ONEDNN_MAX_CPU_ISA=AVX512"}).find("'AVX512' would be ignored"), std::string::npos);
   EXPECT_EQ(refusal({"A=1\nB=2"}), "A: its value has a control character, such as a line's end");
 }
 

@@ -2,6 +2,8 @@
 
 #include "tests/cli/job_file_fixture.hpp"
 
+#include <sys/stat.h>
+
 #include <iterator>
 #include <regex>
 
@@ -110,7 +112,16 @@ TEST_F(JobFileTest, data_may_be_several_sets_with_weights) {
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, wieght: 1}]"),
               "data[1].wieght is not a key here; did you mean weight?");
   EXPECT_SAYS(complaint(from, "data: [{path: a}, {path: b, weight: 1e-7}]"), "data[1].weight is less than 1 / 65536");
-  EXPECT_SAYS(complaint(from, "data: [a, b]"), "data[0] must be a mapping");
+  EXPECT_SAYS(complaint(from, "data: [a, b]"), "job.yaml:3: data[0] must be a mapping: write `path: a`");
+  std::ofstream(dir / "set.idx") << "";
+  EXPECT_SAYS(complaint(from, "data: set.bin"), "data is 'set.bin', one file of a set; give the prefix of all: set");
+  EXPECT_SAYS(complaint(from, "data: [{path: set.idx}, {path: b}]"), "give the prefix of all: set");
+  text = kGood;
+  text.replace(text.find(one), one.size(), "data: [{path: a}, {path: b}, {path: ./a}]\n");
+  file = load(text);
+  ASSERT_TRUE(file) << file.error().context;
+  ASSERT_EQ(file->notes.size(), 1u);
+  EXPECT_SAYS(file->notes[0], (dir / "a").string() + " stands in the mixture twice");
   EXPECT_FALSE(file->job.separate_documents);
   EXPECT_EQ(complaint(from, from + "\nseparate_documents: true"), "");
   EXPECT_SAYS(complaint(from, from + "\nseparate_documents: 3"), "separate_documents");
@@ -125,6 +136,43 @@ TEST_F(JobFileTest, precision_and_recompute_are_words) {
   EXPECT_EQ(file->job.recompute, Recompute::kFull);
   EXPECT_SAYS(complaint("seed: 3", "seed: 3\nprecision: fp16"), "precision");
   EXPECT_SAYS(complaint("seed: 3", "seed: 3\nrecompute: some"), "recompute");
+}
+
+TEST_F(JobFileTest, a_number_with_a_leading_zero_is_not_read_as_octal) {
+  for (const auto& [from, to] : {std::pair{"steps: 10", "steps: 010"}, {"seed: 3", "seed: 003"}})
+    EXPECT_SAYS(complaint(from, to), "without a leading 0");
+  EXPECT_EQ(complaint("seed: 3", "seed: 0"), "");
+  EXPECT_SAYS(complaint("learning_rate: 1e-3", "learning_rate: 1e39"), "which fp32 cannot hold");
+  EXPECT_SAYS(complaint("worker_memory: 2GiB", "worker_memory: 0"), "elastic.worker_memory is 0");
+  EXPECT_SAYS(complaint("dir: ckpt", "dir: ''"), "snapshots.dir is empty");
+  EXPECT_SAYS(complaint("dir: ckpt", "dir: \"a\\0b\""), "snapshots.dir holds a NUL");
+}
+
+TEST_F(JobFileTest, what_contradicts_other_keys_is_named_with_its_line) {
+  EXPECT_SAYS(complaint("name: good", "name: Good"), "job.yaml:1: name must be");
+  EXPECT_SAYS(complaint("sequences_per_microbatch: 1", "sequences_per_microbatch: 0"),
+              "job.yaml:15: sequences_per_microbatch must be at least 1");
+  EXPECT_SAYS(complaint("  num_experts_per_tok: 2", "  num_experts_per_tok: 9"),
+              "job.yaml:12: model: num_experts_per_tok (9)");
+  EXPECT_SAYS(complaint("  dir: ckpt", "  dir: ckpt\n  keep_last: 0"), "job.yaml:27: snapshots.keep_last");
+  EXPECT_SAYS(complaint("seed: 3", "chains: 3"), "job.yaml:2: chains must be a power of two");
+}
+
+TEST_F(JobFileTest, steps_whose_learning_rate_is_0_are_noted) {
+  std::string text = kGood;
+  text.replace(text.find("linear"), 6, "linear\n  schedule_steps: 8");
+  const auto file = load(text);
+  ASSERT_TRUE(file) << file.error().context;
+  ASSERT_EQ(file->notes.size(), 1u);
+  EXPECT_SAYS(file->notes[0], "behind step 8 (optimizer.schedule_steps) the learning rate is 0");
+  text.replace(text.find("linear"), 6, "linear\n  min_learning_rate: 1e-5");
+  EXPECT_TRUE(load(text)->notes.empty());
+}
+
+TEST_F(JobFileTest, a_named_pipe_is_not_waited_for) {
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_SAYS(load_job((dir / "pipe").string()).error().context, "it is a named pipe");
+  EXPECT_SAYS(load_job(dir.string()).error().context, "it is a directory");
 }
 
 TEST_F(JobFileTest, a_key_given_twice_is_refused) {

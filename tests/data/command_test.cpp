@@ -70,9 +70,22 @@ TEST_F(DataCommandTest, a_sample_is_shown_with_its_documents_and_their_text) {
   EXPECT_EQ(json["texts"], nlohmann::json({"the first", "the second"}));
   EXPECT_EQ(json["tokens"].size(), 21u);
   EXPECT_SAYS(run("show x --sample 1 --sequence-length 20").out, "sequence 0 of x, drawn in data epoch 1");
-  fs::remove(dir / "x.json");  // as Megatron's: nobody knows what the tokens say
+  write("job.yaml",
+        "name: x\nmodel: not/here\ndata: x\nsteps: 1\nmicrobatches: 2\nsequences_per_microbatch: 1\n"
+        "sequence_length: 20\nsnapshots: {checkpoint_every_steps: 1}\n");
+  EXPECT_SAYS(run("show job.yaml --sample 1").out, "sample 1: step 1, microbatch 1");
+  EXPECT_SAYS(run("show x.bin --sample 0").err, "x.bin is one file of a set; give the prefix of all: x");
+  EXPECT_SAYS(run("show nope.yaml --sample 0").err, "there is neither a job file nope.yaml nor a set nope.yaml.idx");
+  for (const char* wrong : {"--seed -1", "--seed 18446744073709551616", "--seed 010"}) {
+    EXPECT_EQ(run(std::string("show x --sample 0 --sequence-length 20 ") + wrong).status, 2) << wrong;
+    EXPECT_SAYS(read(".err"), "must be a whole number from 0 to 18446744073709551615, in decimal digits");
+  }
+  EXPECT_EQ(run("show x --sample 0 --sequence-length 20 --seed 18446744073709551615").status, 0);
+  EXPECT_EQ(run("show x --sample 010 --sequence-length 20").status, 2);
+  for (const char* ending : {".json", ".sums"})  // as Megatron's: nobody knows what the tokens say
+    fs::remove(dir / (std::string("x") + ending));
   EXPECT_SAYS(run("show x --sample 0 --sequence-length 20").out, "no text: ");
-  EXPECT_SAYS(run("show x --sample 0").err, "--sequence-length says how long");
+  EXPECT_SAYS(run("show x --sample 0").err, "--sequence-length must say how long");
   EXPECT_SAYS(run("show y --sample 0 --sequence-length 20").err, "y.idx");
   EXPECT_EQ(run("show x --sample -1 --sequence-length 20").status, 2);
   write("job.yaml", "name: x\n");

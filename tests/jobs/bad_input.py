@@ -45,7 +45,7 @@ def job_file(world: World) -> None:
                 err = world.cli(*command, status=2)[1]
                 check(sentence in err, command[0], new, ":", err)
             check(not os.path.exists(os.path.join(world.work, "wrong-dir")), "something was begun")
-    check("cannot read the job file" in world.cli("local", "nowhere.yaml", status=2)[1])
+    check("the job file: cannot read nowhere.yaml: No such file" in world.cli("local", "nowhere.yaml", status=2)[1])
     job = world.job("wrong", elastic=dict(min_nodes=5))
     err = world.cli("local", job, "--nodes", "2", "--dir", world.fresh("wrong-dir"), status=2)[1]
     check("min_nodes = 5" in err, err)
@@ -253,7 +253,7 @@ def validation(world: World) -> None:
             (dict(interval=5, microbatches=60000), "needs 120000: take fewer microbatches or a larger set"),
             (dict(microbatches=2), "validation.interval is missing"),
             (dict(interval=5, data="no-such-set"), "no-such-set.idx"),
-            (dict(interval=5, data="text"), "is the training data itself"),
+            (dict(interval=5, data="text"), "is trained on, as"),
             (dict(interval=5, data="other-tokens"),
              "was made with another tokenizer (sentencepiece 0123) than the training data (bytes)"),
             (dict(intervall=5), "validation.intervall is not a key here; did you mean interval?")):

@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "agent": "base metrics store store/etcd net api agent/core agent/snapshots",
     "cli/job": "base store api checkpoint/core checkpoint/io moe/data",
     "cli/etcd": "base",
-    "cli/data": "base api moe/data moe/data/prepare cli/job",
+    "cli/data": "base moe/data moe/data/prepare cli/job",
     "cli/checkpoint": "checkpoint/io cli/job",
     "cli/plan": "base layout api coordinator/planner",
     "cli/local": "base store store/etcd net api checkpoint/io cli/job cli/etcd",
