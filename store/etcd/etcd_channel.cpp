@@ -4,6 +4,7 @@
 #include "store/etcd/endpoints.hpp"
 #include "store/etcd/etcd_streams.hpp"
 #include "store/etcd/failure_words.hpp"
+#include "store/etcd/grpc_environment.hpp"
 #include "store/etcd/tls_probe.hpp"
 
 #include <grpc/support/log.h>
@@ -27,6 +28,7 @@ constexpr milliseconds kProbeLimit{300};        // for each address, and each pa
 void quieten_the_library() {
   static std::once_flag once;
   std::call_once(once, [] {
+    drop_unusable_grpc_settings();
     gpr_set_log_function([](gpr_log_func_args* said) { log::debug("grpc", {{"text", std::string(said->message)}}); });
   });
 }

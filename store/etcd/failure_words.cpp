@@ -39,6 +39,9 @@ std::string connection_words(const std::string& text) {
   if (says(text, "is not in peer certificate")) return "its certificate is for another name: " + cause;
   if (says(text, "Connection refused")) return cause + "; nothing listens there: is it started?";
   if (says(text, "Failed parsing HTTP/2")) return cause + "; this is no etcd's client port";
+  if (says(text, "http1.x server")) return "an HTTP server answers that is no etcd: is this etcd's client port?";
+  if (says(text, "Socket closed") || says(text, "Connection reset"))
+    return cause + "; what listens there hangs up: is it etcd's client port, and does it want https:// or plain text?";
   return cause;
 }
 

@@ -3,6 +3,7 @@
 
 #include "cli/etcd/etcd_log.hpp"
 #include "store/etcd/endpoints.hpp"
+#include "store/etcd/grpc_environment.hpp"
 
 #include <gtest/gtest.h>
 
@@ -50,10 +51,22 @@ TEST(FailureWords, a_connection_fails_in_the_words_of_the_system) {
             "its name cannot be resolved: Domain name not found");
   EXPECT_EQ(connection_words(frame + "Peer name 127.0.0.1 is not in peer certificate"),
             "its certificate is for another name: Peer name 127.0.0.1 is not in peer certificate");
+  EXPECT_EQ(connection_words(frame + "Trying to connect an http1.x server"),
+            "an HTTP server answers that is no etcd: is this etcd's client port?");
+  EXPECT_NE(connection_words(frame + "Socket closed").find("hangs up: is it etcd's client port"), std::string::npos);
   EXPECT_EQ(connection_words("words that nobody knows"), "words that nobody knows");
   EXPECT_TRUE(may_be_tls(frame + "Socket closed"));
   EXPECT_TRUE(may_be_tls(frame + "Ssl handshake failed: SSL_ERROR_SSL: SSL routines::certificate verify failed"));
   EXPECT_FALSE(may_be_tls(frame + "Failed to connect to remote host: Connection refused"));
+}
+
+TEST(GrpcEnvironment, a_way_to_poll_that_grpc_does_not_know_is_taken_away) {
+  for (const auto& [given, stays] : {std::pair{"foo", false}, {"", false}, {"foo,poll", true}, {"epoll1", true}}) {
+    ::setenv("GRPC_POLL_STRATEGY", given, 1);
+    drop_unusable_grpc_settings();
+    EXPECT_EQ(std::getenv("GRPC_POLL_STRATEGY") != nullptr, stays) << given;
+  }
+  ::unsetenv("GRPC_POLL_STRATEGY");
 }
 
 TEST(FailureWords, etcds_answer_stands_in_ours_with_what_to_do) {
