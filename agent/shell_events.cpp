@@ -32,6 +32,7 @@ void AgentShell::observe(const Event& event) {
       asked = slot.asked_to_end;
       text = slot.worker.text;
     }
+    if (text.empty()) text = ended->why;
     journal_.ended(ended->worker, ended->signal, ended->status, asked, text);
     log::info(
         "worker_ended",
@@ -76,7 +77,7 @@ void AgentShell::do_one(const StartWorker& action) {
   counters_.change([](auto& c) { ++c.worker_starts; });
   if (!pid) {
     log::error("worker_not_started", {{"reason", to_string(pid.error())}});
-    return inbox_.post(WorkerEnded{action.worker, 0, 127});
+    return inbox_.post(WorkerEnded{action.worker, 0, 127, pid.error().context});
   }
   journal_.started(action.worker, *pid);
   log::info("worker_started", {{"worker", to_string(action.worker)}, {"pid", *pid}});

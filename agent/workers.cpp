@@ -1,5 +1,7 @@
 #include "agent/workers.hpp"
 
+#include "agent/start_failure.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -7,8 +9,16 @@ namespace regroup::agent {
 
 Result<int> Workers::start(const StartWorker& order) {
   WorkerEvents events;
-  events.on_message = [this, id = order.worker](FromWorker message) { events_.says({id, std::move(message)}); };
-  events.on_ended = [this, id = order.worker](int signal, int status) { events_.ended({id, signal, status}); };
+  const auto has_spoken = std::make_shared<bool>(false);  // both are called by one thread
+  events.on_message = [this, has_spoken, id = order.worker](FromWorker message) {
+    *has_spoken = true;
+    events_.says({id, std::move(message)});
+  };
+  events.on_ended = [this, has_spoken, id = order.worker](int signal, int status) {
+    const bool may_not_start = !*has_spoken && signal == 0 && status != 0;
+    events_.ended({id, signal, status,
+                   may_not_start ? why_it_cannot_start(options_.program, options_.environment) : std::string()});
+  };
   auto started = new_process();
   if (!started) return started.error();
   (*started)->listen_to(std::move(events));

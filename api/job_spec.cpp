@@ -128,6 +128,7 @@ JobSpec read_job(const Field& in) {
     for (const Field& source : mix->items())
       job.data_mix.push_back({source["prefix"].string(), source["weight"].real()});
   job.data_digest = in["data_digest"].string();
+  if (const auto tokenizer = in.find("tokenizer")) job.tokenizer = tokenizer->string();
   if (const auto separate = in.find("separate_documents")) job.separate_documents = separate->boolean();
   job.steps = in["steps"].integer<std::int64_t>();
   if (const auto lengthens = in.find("lengthens")) job.lengthens = lengthens->boolean();
@@ -192,6 +193,7 @@ Json to_value(const JobSpec& job) {
   for (const DataSource& source : job.data_mix)
     all["data_mix"].push_back({{"prefix", source.prefix}, {"weight", source.weight}});
   for (const std::string& line : job.companions) all["companions"].push_back(line);
+  if (!job.tokenizer.empty()) all["tokenizer"] = job.tokenizer;
   if (job.separate_documents) all["separate_documents"] = true;
   if (optimizer.decay_steps != 0) all["optimizer"]["decay_steps"] = optimizer.decay_steps;
   if (optimizer.schedule_steps != 0) all["optimizer"]["schedule_steps"] = optimizer.schedule_steps;

@@ -79,6 +79,8 @@ struct ProfileSpec {
   friend bool operator==(const ProfileSpec&, const ProfileSpec&) = default;
 };
 
+inline constexpr const char* kNoTokenizer = "none";
+
 struct JobSpec {
   std::string name;    // [a-z0-9-]{1,63}
   std::string secret;  // hex, made at submit; peers of one job prove it to each other
@@ -87,6 +89,9 @@ struct JobSpec {
   std::string initial_weights;
   std::string initial_digest;           // of those weights: their weights digest (docs/design.md); pinned at submit
   std::vector<std::string> companions;  // checkpoint::companion_sums of that directory; pinned at submit
+  // What lies beside a checkpoint's weights: "" = the tokenizer of initial_weights; kNoTokenizer; else the absolute
+  // path of the SentencePiece file that the data were made with. Pinned at submit.
+  std::string tokenizer;
   // of weights and activations in products; master weights, moments and sums are fp32 in either
   Precision precision = Precision::kFp32;
   Recompute recompute = Recompute::kNone;

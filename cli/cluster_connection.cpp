@@ -34,12 +34,13 @@ Result<ClusterConnection> connect(ClusterChoice choice) {
   if (there || there.error().code == Code::kNotFound) return ClusterConnection{std::move(*store), std::move(keys)};
   const bool answered =
       there.error().code == Code::kBadInput || there.error().context.find("etcdserver: ") != std::string::npos;
-  if (answered) return there.error();
-  return Error{there.error().code,
-               there.error().context + (choice.dir.empty()
-                                            ? "; where etcd is, say with --etcd HOST:PORT or --dir DIR of a running "
-                                              "`regroup local`"
-                                            : "; the `regroup local` of " + choice.dir + " seems to be over")};
+  if (answered) return Error{Code::kUnavailable, there.error().context};  // it is nobody's wrong use
+  const bool was_said = choice.etcd != ClusterChoice{}.etcd;
+  const std::string advice = !choice.dir.empty() ? "; the `regroup local` of " + choice.dir + " seems to be over"
+                             : was_said          ? ""
+                                        : "; where etcd is, say with --etcd HOST:PORT or --dir DIR of a running "
+                                          "`regroup local`";
+  return Error{there.error().code, there.error().context + advice};
 }
 
 }  // namespace regroup::cli

@@ -16,9 +16,9 @@ void add_job_commands(CLI::App& app, std::function<int()>* run);   // submit, st
 void add_plan_command(CLI::App& app, std::function<int()>* run);   // plan
 void add_local_command(CLI::App& app, std::function<int()>* run);  // local
 
-// The exit status for what went wrong: a file that is not there or says what cannot be is wrong use.
+// The exit status for what went wrong: a file that is not there, is damaged or says what cannot be is wrong use.
 inline int exit_of(const Error& error) {
-  return error.code == Code::kBadInput || error.code == Code::kNotFound ? 2 : 1;
+  return error.code == Code::kBadInput || error.code == Code::kNotFound || error.code == Code::kCorrupt ? 2 : 1;
 }
 
 inline constexpr const char* kExtendHelp =

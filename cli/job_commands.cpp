@@ -1,9 +1,11 @@
 #include "api/job_status.hpp"
 #include "api/records.hpp"
+#include "base/whole_number.hpp"
 #include "cli/cluster_connection.hpp"
 #include "cli/commands.hpp"
 #include "cli/job/cluster_status.hpp"
 #include "cli/job/job_file.hpp"
+#include "cli/job/job_tokenizer.hpp"
 #include "cli/job/progress_line.hpp"
 #include "cli/job/submit.hpp"
 #include "cli/plan/plan_size.hpp"
@@ -55,26 +57,27 @@ int submit_command(Arguments& arguments) {
     return fail_of_file("submit", pinned.error());
   auto notes = settle_checkpoint(file->job, arguments.leave);
   if (!notes) return fail_of_file("submit", notes.error());
-  file->notes.insert(file->notes.end(), notes->begin(), notes->end());
+  for (const auto& more : {pin_tokenizer(file->job), *notes})
+    file->notes.insert(file->notes.end(), more.begin(), more.end());
   auto cluster = connect(arguments.cluster);
-  if (!cluster) return fail("submit", cluster.error().context);
+  if (!cluster) return fail_of_file("submit", cluster.error());
   auto submitted = submit(*cluster->store, cluster->keys, file->job, SubmitWhere::kCluster);
   if (!submitted) return fail("submit", submitted.error().context);
   for (const auto& note : file->notes) std::fprintf(stderr, "regroup submit: note: %s\n", note.c_str());
   const bool goes_on = *submitted == Submitted::kGoesOn;
+  const char* what = *submitted == Submitted::kNew          ? " is submitted"
+                     : *submitted == Submitted::kBeginsAnew ? " ended before a checkpoint was written and begins anew"
+                     : file->job.lengthens                  ? " goes on to its new last step from its newest checkpoint"
+                     : file->job.changes_terms              ? " goes on under its new terms from its newest checkpoint"
+                                                            : " was stopped and goes on from its newest checkpoint";
   print_done(arguments, {{"job", file->job.name}, {"goes_on", goes_on}},
-             "job " + file->job.name +
-                 (goes_on ? (file->job.lengthens       ? " goes on to its new last step from its newest checkpoint"
-                             : file->job.changes_terms ? " goes on under its new terms from its newest checkpoint"
-                                                       : " was stopped and goes on from its newest checkpoint")
-                          : " is submitted") +
-                 "; `regroup status` shows it");
+             "job " + file->job.name + what + "; `regroup status` shows it");
   return 0;
 }
 
 int status_command(Arguments& arguments) {
   auto cluster = connect(arguments.cluster);
-  if (!cluster) return fail("status", cluster.error().context);
+  if (!cluster) return fail_of_file("status", cluster.error());
   auto status = read_cluster_status(*cluster->store, cluster->keys);
   if (!status) return fail("status", status.error().context);
   std::printf("%s\n", (arguments.json ? status_json(*status) : status_text(*status)).c_str());
@@ -85,7 +88,7 @@ int status_command(Arguments& arguments) {
 int wish_command(Arguments& arguments, const char* command, const std::string& id, const WishRecord& wish,
                  const std::string& text) {
   auto cluster = connect(arguments.cluster);
-  if (!cluster) return fail(command, cluster.error().context);
+  if (!cluster) return fail_of_file(command, cluster.error());
   const auto& [store, keys] = *cluster;
   const Compare not_over{keys.outcome(arguments.job), Compare::Target::kCreateRevision, 0, {}};
   auto spec = store->get(keys.spec(arguments.job));
@@ -118,7 +121,7 @@ Result<std::string> job_of_node(Arguments& arguments) {
 // Takes back the drain of a node, in every job that has one.
 int undo_drain_command(Arguments& arguments) {
   auto cluster = connect(arguments.cluster);
-  if (!cluster) return fail("drain", cluster.error().context);
+  if (!cluster) return fail_of_file("drain", cluster.error());
   const auto& [store, keys] = *cluster;
   auto listing = store->list(keys.jobs());
   if (!listing) return fail("drain", listing.error().context);
@@ -165,10 +168,12 @@ void add_profile_options(CLI::App& command, ProfileSpec& profile, const std::str
                     .add_option("--profile", profile.steps,
                                 "every worker writes what it did when in N steps " + where +
                                     ": a Chrome trace, which https://ui.perfetto.dev opens")
+                    ->check(whole_number<int>)
                     ->check(CLI::Range(1, 1000))
                     ->type_name("N");
   command.add_option("--profile-from", profile.from_step, "the first of those steps")
       ->capture_default_str()
+      ->check(whole_number<std::int64_t>)
       ->check(CLI::PositiveNumber)
       ->needs(steps)
       ->type_name("STEP");
@@ -207,6 +212,7 @@ void add_job_commands(CLI::App& app, std::function<int()>* run) {
   command->add_option("JOB", a->job, "name of the job")->required()->type_name("");
   command->add_option("--nodes", a->nodes, "how many; the job file's elastic.min_nodes and max_nodes are its limits")
       ->required()
+      ->check(whole_number<int>)
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N");
   command->footer(

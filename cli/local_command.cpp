@@ -1,7 +1,9 @@
 #include "base/directory_lock.hpp"
 #include "base/environment.hpp"
+#include "base/whole_number.hpp"
 #include "cli/commands.hpp"
 #include "cli/job/job_file.hpp"
+#include "cli/job/job_tokenizer.hpp"
 #include "cli/job/progress_line.hpp"
 #include "cli/job/submit.hpp"
 #include "cli/local/local_run.hpp"
@@ -133,7 +135,11 @@ int local_command(Arguments& arguments) {
     taken.emplace(std::move(*lock));
     return {};
   };
-  if (fs::is_directory(options.dir))
+  std::error_code error;
+  const bool is_there = fs::exists(options.dir, error);
+  if (error || (is_there && !fs::is_directory(options.dir, error)))
+    return fail({Code::kBadInput, "--dir " + options.dir + ": " + (error ? error.message() : "it is no directory")});
+  if (is_there)
     if (auto good = take(); !good) return fail(good.error());
   options.job = file->job;
   if (arguments.groups > 0) options.job.elastic.max_groups = arguments.groups;
@@ -145,7 +151,8 @@ int local_command(Arguments& arguments) {
   if (auto good = check_storage(options.job); !good) return fail(good.error());
   auto notes = settle_checkpoint(options.job, arguments.leave);
   if (!notes) return fail(notes.error());
-  file->notes.insert(file->notes.end(), notes->begin(), notes->end());
+  for (const auto& more : {pin_tokenizer(options.job), *notes})
+    file->notes.insert(file->notes.end(), more.begin(), more.end());
   if (auto read = read_scenario(arguments); !read) return fail(read.error());
   if (auto good = check_options(options); !good) return fail(good.error());
   if (!taken)
@@ -187,10 +194,12 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
       ->type_name("");
   command->add_option("--nodes", options.nodes, "agents, one worker each; with --trace: at most so many at once")
       ->capture_default_str()
+      ->check(whole_number<int>)
       ->check(CLI::Range(1, 256))
       ->type_name("N");
   command->add_option("--coordinators", options.coordinators, "one leads, the others stand by")
       ->capture_default_str()
+      ->check(whole_number<int>)
       ->check(CLI::Range(1, 9))
       ->type_name("K");
   command
@@ -212,9 +221,13 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
       ->type_name("X");
   command->add_option("--summary", options.summary_file, "write the run's summary there as JSON")->type_name("FILE");
   command->add_option("--groups", arguments->groups, "in place of the job's elastic.max_groups")
+      ->check(whole_number<int>)
       ->check(positive)
       ->type_name("G");
-  command->add_option("--steps", arguments->steps, "in place of the job's steps")->check(positive)->type_name("N");
+  command->add_option("--steps", arguments->steps, "in place of the job's steps")
+      ->check(whole_number<std::int64_t>)
+      ->check(positive)
+      ->type_name("N");
   command->add_flag("--extend", arguments->leave.extend, kExtendHelp);
   command->add_flag("--other-terms", arguments->leave.other_terms, kOtherTermsHelp);
   command->add_option("--stall-seconds", options.stall_seconds, "fail when no step is committed for so long")

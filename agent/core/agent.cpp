@@ -188,6 +188,10 @@ void Agent::on(const WorkerEnded& event) {
     if (plan_ && counts_on(*plan_, event.worker) && slot->worker.state != WorkerState::kFinished)
       exits_.push_back({event.worker, Evidence::kExit, now_.wall_ms});
   }
+  if (!event.why.empty() && !slot->asked_to_end) {
+    slot->worker.state = WorkerState::kFailed;
+    slot->worker.text = "it cannot start: " + event.why;
+  }
   // A fault's text stays visible until the next start; of another end the record goes.
   if (slot->worker.state != WorkerState::kFailed) slot->worker = {};
   if (following_ != assigned_) leave_job("");

@@ -41,6 +41,7 @@ struct WorkerEnded {  // also when it could not be started: status 127
   WorkerId worker;
   int signal = 0;
   int status = 0;
+  std::string why;  // it could not be started; "" where that is not known
 };
 struct Terminate {};  // drain and go; the second one: go now
 struct Tick {

@@ -131,7 +131,7 @@ void Agent::on(const CheckpointSaved& event) {
   progress_is_new_ = true;
   Slot* slot = slot_of(event.worker);
   if (slot == nullptr) return;
-  slot->saved = event;
+  if (!slot->saved || slot->saved->step <= event.step) slot->saved = event;  // a later save may fail sooner
   act(Tell{event.worker, SnapshotAnswer{event.step, event.epoch, SnapshotNews::kSaveEnded}});
 }
 

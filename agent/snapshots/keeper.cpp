@@ -4,6 +4,7 @@
 #include "api/job_terms.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
+#include "checkpoint/io/owner.hpp"
 
 #include <utility>
 
@@ -72,8 +73,11 @@ Saving save_of(const TakeRequest& request, const Shelf* shelf, const std::shared
   saving.request.info = {job.name,  taken.info.epoch,    taken.info.step, job.seed,
                          job.model, request.fingerprint, job.data_digest};
   saving.request.info.bad = taken.info.bad;
+  saving.request.owner = checkpoint::owner_id(job.secret);
   saving.request.terms = terms_of(job);
   saving.request.model_directory = job.initial_weights;
+  saving.request.has_other_tokenizer = !job.tokenizer.empty();
+  if (job.tokenizer != kNoTokenizer) saving.request.tokenizer_model = job.tokenizer;
   saving.request.part = taken.part;
   saving.request.num_parts = taken.num_parts;
   saving.request.group = taken.group;

@@ -51,7 +51,7 @@ void Saver::write(const SavingPtr& saving) {
   if (!saved.problem.empty()) return report(saving, saved);
   auto written = checkpoint::write_part(saving->request, saving->cancel);
   if (!written) {
-    saved.problem = to_string(written.error());
+    saved.problem = written.error().context;
     return report(saving, saved);
   }
   warn_of(written->directory, written->notes);
@@ -75,7 +75,7 @@ void Saver::commit_and_prune(const SavingPtr& saving) {
     saved.bytes = committed->bytes;
     warn_of(committed->directory, committed->notes);
   } else {
-    saved.problem = to_string(committed.error());
+    saved.problem = committed.error().context;
   }
   report(saving, saved);  // first: a worker waits for it, and deleting may take a while
   if (!committed) return;

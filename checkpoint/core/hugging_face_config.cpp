@@ -55,8 +55,8 @@ bool flag_or(const Field& config, const char* key, bool otherwise) {
 std::int64_t read_size(const Field& config, const char* key) { return config[key].integer<std::int64_t>(); }
 
 void refuse_what_is_not_computed(const Field& config) {
-  if (const auto act = config.find("hidden_act"); act && act->string() != "silu")
-    act->fail("is " + value_of(*act) + "; only silu is computed");
+  if (config.has("hidden_act") && config["hidden_act"].string() != "silu")  // null is refused, as by transformers
+    config["hidden_act"].fail("is " + value_of(config["hidden_act"]) + "; only silu is computed");
   if (const auto dropout = config.find("attention_dropout"); dropout && dropout->real() != 0)
     dropout->fail("is " + value_of(*dropout) + "; only 0 is computed");
   if (flag_or(config, "attention_bias", false))

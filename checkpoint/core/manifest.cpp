@@ -74,14 +74,18 @@ auto read_sealed(std::string_view text, const char* what, const char* format, Re
   if (at == std::string_view::npos) return corrupt("has no digest at its end: it is cut off or of another program");
   const std::string expected = std::string(kDigestKey) + digest_of(text.substr(0, at)) + "\"}\n";
   if (text.substr(at) != expected) return corrupt("does not match its own digest: it was changed or damaged");
-  return json::read_json(
+  bool is_another_format = false;
+  auto sealed = json::read_json(
       text, what,
       [&](const Field& in) {
         const std::string found = in["format"].string();
-        if (found != format) in["format"].fail("is " + found + ", not " + format + ": use the program that wrote it");
+        is_another_format = found != format;
+        if (is_another_format) in["format"].fail("is " + found + ", not " + format + ": use the program that wrote it");
         return read(in);
       },
       Code::kCorrupt);
+  if (is_another_format) return Error{Code::kBadInput, sealed.error().context};  // whole, and nothing to throw away
+  return sealed;
 }
 
 ordered_json info_json(const CheckpointInfo& info) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 
@@ -111,7 +112,8 @@ Result<std::vector<ListedCheckpoint>> list_checkpoints(const std::string& root) 
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted) {
   auto names = names_under(root);
   if (!names) return names.error();
-  std::vector<std::string> skipped;
+  std::vector<std::string> skipped, damaged;
+  Step newest_damaged{-1};
   for (const auto& [name, directory] : *names) {
     if (wanted.before && name.step >= *wanted.before) continue;
     const std::string path = root + "/" + directory;
@@ -123,19 +125,45 @@ Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const Ch
     if (!reader) {
       if (!wanted.skip_unreadable && reader.error().code == Code::kUnavailable) return reader.error();
       skipped.push_back(path + ": " + reader.error().context);
+      if (reader.error().code == Code::kCorrupt) {
+        damaged.push_back(skipped.back());
+        newest_damaged = std::max(newest_damaged, name.step);
+      }
       continue;
     }
     const std::string other = mismatch((*reader)->manifest(), wanted);
     if (!other.empty())
       return Error{Code::kBadInput, "checkpoint " + path + " cannot be resumed from: " + other +
                                         "; a job of its own needs another name and another snapshots.dir"};
-    FoundCheckpoint found{path, (*reader)->manifest(), (*reader)->digest(), std::move(skipped), {}};
+    FoundCheckpoint found{
+        path, (*reader)->manifest(), (*reader)->digest(), std::move(skipped), std::move(damaged), newest_damaged, {}};
     if (wanted.terms) found.notes = notes_on(found, *wanted.terms);
     return found;
   }
-  std::string context = root + " holds no complete checkpoint";
+  std::string context = root + kNoneComplete;
   for (const std::string& why : skipped) context += "; " + why;
   return Error{Code::kNotFound, context};
+}
+
+Result<std::vector<std::string>> set_damaged_aside(const std::string& root,
+                                                   const std::vector<std::string>& read_damaged) {
+  const auto names = names_under(root);
+  if (!names) return names.error();
+  std::vector<std::string> aside;
+  for (const auto& [name, directory] : *names) {
+    const std::string path = root + "/" + directory;
+    if (std::find(read_damaged.begin(), read_damaged.end(), path) == read_damaged.end()) {
+      const auto reader = CheckpointReader::open(path);
+      if (reader || reader.error().code != Code::kCorrupt) continue;
+    }
+    std::string to = path + ".damaged";
+    for (int i = 2; ::access(to.c_str(), F_OK) == 0; ++i) to = path + ".damaged-" + std::to_string(i);
+    if (std::rename(path.c_str(), to.c_str()) != 0) return file_error("rename to", to, errno);
+    aside.push_back(to);
+  }
+  if (!aside.empty())
+    if (auto ok = sync_directory(root); !ok) return ok.error();
+  return aside;
 }
 
 Result<std::optional<Step>> newest_complete_step(const std::string& root) {

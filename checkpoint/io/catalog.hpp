@@ -29,6 +29,8 @@ struct FoundCheckpoint {
   Manifest manifest;
   std::string digest;                // of the manifest
   std::vector<std::string> skipped;  // "path: why", newer ones that are incomplete or damaged
+  std::vector<std::string> damaged;  // those of them whose manifest or sizes are wrong
+  Step newest_damaged{-1};           // of these; -1: none
   std::vector<std::string> notes;    // what it does not say, or where it goes on with other bits
 };
 
@@ -45,9 +47,17 @@ struct CheckpointWanted {
   bool skip_unreadable = true;      // false: one that the system does not let read is kUnavailable, too
 };
 
-// The newest complete one. kNotFound when there is none at all; kBadInput when the newest complete one is of another
+// The newest complete one. kNotFound when there is none at all: the error ends with kNoneComplete, or goes on with each
+// one that is there and why it is not complete; kBadInput when the newest complete one is of another
 // job or of other terms: never silently an older one of the right kind.
 Result<FoundCheckpoint> find_newest_checkpoint(const std::string& root, const CheckpointWanted& wanted);
+
+inline constexpr const char* kNoneComplete = " holds no complete checkpoint";
+
+// Renames to NAME.damaged those in `read_damaged` and those whose manifest or sizes are wrong, so that their steps can
+// be written again. Returns the new paths. Nothing may be writing there.
+Result<std::vector<std::string>> set_damaged_aside(const std::string& root,
+                                                   const std::vector<std::string>& read_damaged);
 
 // Of the newest complete one of any job; none where there is none.
 Result<std::optional<Step>> newest_complete_step(const std::string& root);

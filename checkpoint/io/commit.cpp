@@ -8,6 +8,7 @@
 #include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/companions.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
+#include "checkpoint/io/owner.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
 #include "checkpoint/io/save_files.hpp"
@@ -89,6 +90,8 @@ Result<CheckpointCommitted> commit_into(const std::string& directory, const Save
   if (::access(manifest_path.c_str(), F_OK) == 0)
     return Error{Code::kConflict, "checkpoint " + directory + " is complete already"};
 
+  if (!request.owner.empty())
+    if (auto ours = check_owner(request.root, request.owner); !ours) return ours.error();
   auto chain = chain_of(request);
   if (!chain) return chain.error().within("checkpoint " + directory);
   Manifest manifest{request.info, {}, {}, wall_ms(), std::move(*chain)};
@@ -109,7 +112,8 @@ Result<CheckpointCommitted> commit_into(const std::string& directory, const Save
   pass(request, "parts_collected");
 
   CheckpointCommitted committed{directory, 0, 0, {}};
-  if (!request.model_directory.empty()) committed.notes = copy_companions(request.model_directory, directory);
+  if (!request.model_directory.empty())
+    committed.notes = copy_companions(request.model_directory, directory, !request.has_other_tokenizer);
   if (!request.tokenizer_model.empty() && !has_tokenizer(directory)) {
     const auto model = read_small_file(request.tokenizer_model);
     const Result<void> copied =

@@ -65,11 +65,12 @@ Result<std::vector<std::string>> companion_sums(const std::string& directory) {
   return sums;
 }
 
-std::vector<std::string> copy_companions(const std::string& from, const std::string& to) {
+std::vector<std::string> copy_companions(const std::string& from, const std::string& to, bool with_tokenizer) {
   const auto names = names_in(from, is_companion);
   if (!names) return {names.error().context};
   std::vector<std::string> problems;
   for (const std::string& name : *names) {
+    if (!with_tokenizer && name != "generation_config.json") continue;
     const auto text = read_small_file(from + "/" + name);
     const Result<void> copied = text ? place_durable_file(to + "/" + name, *text) : Result<void>(text.error());
     if (!copied) problems.push_back(copied.error().context);

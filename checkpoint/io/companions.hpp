@@ -21,8 +21,9 @@ bool has_tokenizer(const std::string& directory);
 // the directory.
 Result<std::vector<std::string>> companion_sums(const std::string& directory);
 
-// Copies all companions of `from`, each durable and whole; replaces those that `to` has. Returns what could not be
-// copied, one sentence each: not an error, because a model without its tokenizer is still a model.
-std::vector<std::string> copy_companions(const std::string& from, const std::string& to);
+// Copies all companions of `from`, or those that are not the tokenizer's, each durable and whole; replaces those that
+// `to` has. Returns what could not be copied, one sentence each: not an error, because a model without its tokenizer is
+// still a model.
+std::vector<std::string> copy_companions(const std::string& from, const std::string& to, bool with_tokenizer = true);
 
 }  // namespace regroup::checkpoint

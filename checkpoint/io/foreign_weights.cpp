@@ -118,13 +118,14 @@ Result<ForeignWeights::Source> ForeignWeights::find_source(const Unit& unit, con
     found = files_->tensors.find(kHead);
   if (found == files_->tensors.end())
     return Error{Code::kBadInput, directory_ + " holds no tensor " + tensor.name +
-                                      ", which its config.json asks for with shape " + text_of(tensor.whole.shape) +
+                                      ", which the job's model asks for with shape " + text_of(tensor.whole.shape) +
                                       other_family(*files_, names)};
   source.stored = &found->second;
   const std::string where = files_->files[static_cast<std::size_t>(source.stored->file)].path + ": " + found->first;
   if (source.stored->shape != wanted)
     return Error{Code::kBadInput, where + " has the shape " + text_of(source.stored->shape) +
-                                      ", but config.json asks for " + text_of(wanted)};
+                                      ", but the job's model (config.json, and what the job file says instead) asks " +
+                                      "for " + text_of(wanted)};
   if (bytes_of(source.stored->dtype) == 0)
     return Error{Code::kBadInput, where + " is of type " + source.stored->dtype + "; F32, BF16 and F16 are read"};
   return source;

@@ -11,8 +11,11 @@ namespace regroup::checkpoint {
 
 Error file_error(std::string_view what, const std::string& path, int error_number) {
   std::string hint;
-  if (error_number == ENOSPC || error_number == EDQUOT) hint = "; free space there or choose another directory";
-  if (error_number == EACCES || error_number == EROFS) hint = "; make it writable or choose another directory";
+  const bool reads = what == "read" || what == "list" || what == "stat";
+  if (error_number == ENOSPC || error_number == EDQUOT) hint = "; free space there";
+  if (error_number == EACCES && reads) hint = "; let the user read it that this program runs as";
+  if ((error_number == EACCES && !reads) || error_number == EROFS)
+    hint = "; make it writable or choose another directory";
   return {error_number == ENOENT ? Code::kNotFound : Code::kUnavailable,
           "cannot " + std::string(what) + " " + path + ": " + std::generic_category().message(error_number) + hint};
 }
@@ -26,7 +29,7 @@ Result<FileHandle> open_file(const std::string& path, int flags) {
   int fd = -1;
   do fd = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
   while (fd < 0 && errno == EINTR);
-  if (fd < 0) return file_error("open", path, errno);
+  if (fd < 0) return file_error((flags & O_ACCMODE) == O_RDONLY ? "read" : "open", path, errno);
   return FileHandle(fd);
 }
 

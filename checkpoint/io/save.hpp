@@ -39,9 +39,11 @@ struct SaveRequest {
   std::function<std::optional<std::vector<UnitSum>>()> holds;
   // where the initial weights came from, if from anywhere: commit copies its tokenizer and generation settings
   std::string model_directory;
+  bool has_other_tokenizer = false;  // the data's is not model_directory's, which stays where it is
   // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
   std::string tokenizer_model;
-  JobTerms terms;  // of the job; commit adds them to the chain of the checkpoint before this one
+  std::string owner;  // owner_id of the run: commit is kConflict where the directory is another's now; empty: any
+  JobTerms terms;     // of the job; commit adds them to the chain of the checkpoint before this one
   std::function<void(const char* point)> at_point;  // tests end the process here; empty otherwise
 };
 

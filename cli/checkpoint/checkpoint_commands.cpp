@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include <cstdio>
 #include <memory>
@@ -22,6 +23,12 @@ struct Arguments {
   std::int64_t max_file_bytes = checkpoint::ExportOptions{}.max_file_bytes;
   bool json = false;
 };
+
+// `regroup local --dir DIR` keeps them in DIR/checkpoints.
+std::string place_of(const std::string& path) {
+  const std::string inner = path + "/checkpoints";
+  return ::access((path + "/cluster.json").c_str(), F_OK) == 0 && ::access(inner.c_str(), F_OK) == 0 ? inner : path;
+}
 
 void print(const ordered_json& out) { std::printf("%s\n", out.dump(2).c_str()); }
 
@@ -123,10 +130,17 @@ void add_checkpoint_commands(CLI::App& app, std::function<int()>* run) {
     CLI::App* sub = checkpoint->add_subcommand(name, help);
     sub->add_option("PATH", arguments->path, what)->required();
     sub->add_flag("--json", arguments->json, "print the result as JSON");
-    sub->callback([run, arguments, command] { *run = [arguments, command] { return command(*arguments); }; });
+    sub->callback([run, arguments, command] {
+      *run = [arguments, command] {
+        arguments->path = place_of(arguments->path);
+        return command(*arguments);
+      };
+    });
     return sub;
   };
-  const char* one = "one checkpoint (DIR/step-...), or a job's directory for its newest complete one";
+  const char* one =
+      "one checkpoint (DIR/step-...), or a job's directory, or that of a `regroup local`, for the newest complete "
+      "one";
   add("ls", "the checkpoints of a job, newest first", "the job's checkpoint directory", list);
   add("verify", "read every byte and compare with its checksum", one, verify);
   add("digest", "SHA-256 of the weights, as the runtime prints it", one, digest);

@@ -23,6 +23,16 @@ namespace {
 
 constexpr std::chrono::seconds kLetGoWait{15};  // a coordinator and the agents need a moment after the end of a job
 
+Result<void> check_held_out(const JobSpec& job, const ValidationSpec& validation) {
+  for (const DataSource& source : data_sources(job)) {
+    const auto set = Dataset::open(source.prefix, job.model.vocab_size, job.sequence_length, job.seed);
+    if (set && (*set)->digest() == validation.data_digest)
+      return Error{Code::kBadInput, "validation: " + validation.data_prefix + " is trained on, as " + source.prefix +
+                                        ": name a set that is held out"};
+  }
+  return {};
+}
+
 Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
   ValidationSpec& validation = job.validation;
   if (!validation.due_at_all()) return {};
@@ -41,9 +51,7 @@ Result<void> pin_validation(JobSpec& job, const Dataset& trained) {
   if (auto same = check_same_tokenizer(validation.data_prefix, **data, "the training data", trained); !same)
     return same.error().within("validation");
   validation.data_digest = (*data)->digest();
-  if (validation.data_digest == job.data_digest)
-    return Error{Code::kBadInput,
-                 "validation: " + validation.data_prefix + " is the training data itself: name a set that is held out"};
+  if (auto held_out = check_held_out(job, validation); !held_out) return held_out;
   return {};
 }
 
@@ -95,8 +103,11 @@ Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, const Leave& le
     return Error{Code::kNotFound,
                  option + found.error().context + " that is seen from this machine: there is nothing to go on from"};
   if (!found && found.error().code != Code::kNotFound) return found.error();
-  if (!found) return std::vector<std::string>();
+  if (!found && found.error().context.ends_with(checkpoint::kNoneComplete)) return std::vector<std::string>();
+  if (!found) return std::vector<std::string>{found.error().context + ": nothing of that is gone on from"};
   const checkpoint::Manifest& manifest = found->manifest;
+  for (const std::string& skipped : found->skipped)
+    found->notes.push_back(skipped + "; the newest complete checkpoint is " + found->path);
   job.schedule_ended_anew = schedule_ended_anew(manifest.chain, manifest.info.step, job);
   if (job.schedule_ended_anew)
     found->notes.push_back("the schedule was ended anew: at the end stand other weights than those of a job of " +
@@ -133,40 +144,41 @@ Result<void> wait_until_let_go(Store& store, const Keys& keys, const std::string
   }
 }
 
-// Is there one where the job will look?
-Result<void> check_has_checkpoint(Store& store, const Keys& keys, const JobSpec& job, const JobSpec& before) {
+// Is there one where the job will look? kConflict: there is one elsewhere.
+Result<bool> has_checkpoint(Store& store, const Keys& keys, const JobSpec& job, const JobSpec& before) {
   const std::string& root = job.snapshots.checkpoint_dir;
   const std::string& old_root = before.snapshots.checkpoint_dir;
   const auto index = store.list(keys.checkpoints(job.name));
   if (!index) return index.error();
-  if (root == old_root && !index->keys.empty()) return {};  // a directory need not be seen from here
+  if (root == old_root && !index->keys.empty()) return true;  // a directory need not be seen from here
   const auto newest = checkpoint::newest_complete_step(root);
   if (!newest) return newest.error();
-  if (*newest) return {};
-  if (index->keys.empty())
-    return Error{
-        Code::kConflict,
-        "the job " + job.name +
-            " ended before a checkpoint of it was written: there is nothing to go on from; choose another name"};
-  return Error{Code::kConflict, "the checkpoints of the job " + job.name + " are in " + old_root +
-                                    "; snapshots.dir is now " +
-                                    (root.empty() ? "empty" : root + ", in which this machine sees none") +
-                                    ": name the old one, or move them and submit where they can be read"};
+  if (*newest) return true;
+  if (index->keys.empty() && root == old_root) return false;
+  return Error{Code::kConflict,
+               std::string(index->keys.empty() ? "checkpoints, if any were written," : "the checkpoints") +
+                   " of the job " + job.name + " are in " + old_root + "; snapshots.dir is now " +
+                   (root.empty() ? "empty" : root + ", in which this machine sees none") +
+                   ": name the old one, or move them and submit where they can be read"};
 }
 
-// Its end is taken back, with all that its members said; that it was born and how many plans it had stays.
-Result<Submitted> go_on_after_end(Store& store, const Keys& keys, const JobSpec& job, const JobSpec& before,
-                                  const KeyValue& outcome) {
-  if (auto saved = check_has_checkpoint(store, keys, job, before); !saved) return saved.error();
-  const Compare still_over{keys.outcome(job.name), Compare::Target::kModRevision, outcome.mod_revision, {}};
-  auto done = store.txn({still_over}, {{Op::Kind::kDelete, keys.outcome(job.name), {}, 0},
-                                       {Op::Kind::kDeletePrefix, keys.wishes(job.name), {}, 0},
-                                       {Op::Kind::kDeletePrefix, keys.progress(job.name), {}, 0},
-                                       {Op::Kind::kDelete, keys.current_plan(job.name), {}, 0},
-                                       {Op::Kind::kPut, keys.spec(job.name), to_json(job), 0}});
+// Its end is taken back, with all that its members said; how many plans it had stays, and that it was born unless it
+// begins anew. `outcome`: none = it did not end, and nothing of it runs.
+Result<Submitted> go_on_after_end(Store& store, const Keys& keys, const JobSpec& job, const KeyValue* outcome,
+                                  bool anew) {
+  const Compare still_so{
+      keys.outcome(job.name), Compare::Target::kModRevision, outcome != nullptr ? outcome->mod_revision : 0, {}};
+  std::vector<Op> changes{{Op::Kind::kDelete, keys.outcome(job.name), {}, 0},
+                          {Op::Kind::kDeletePrefix, keys.wishes(job.name), {}, 0},
+                          {Op::Kind::kDeletePrefix, keys.progress(job.name), {}, 0},
+                          {Op::Kind::kDelete, keys.current_plan(job.name), {}, 0},
+                          {Op::Kind::kDelete, keys.status(job.name), {}, 0},  // of its end: no news
+                          {Op::Kind::kPut, keys.spec(job.name), to_json(job), 0}};
+  if (anew) changes.push_back({Op::Kind::kDelete, keys.born(job.name), {}, 0});
+  auto done = store.txn({still_so}, changes);
   if (!done) return done.error();
   if (!done->succeeded) return Error{Code::kConflict, "somebody else has just made the job " + job.name + " go on"};
-  return Submitted::kGoesOn;
+  return anew ? Submitted::kBeginsAnew : Submitted::kGoesOn;
 }
 
 }  // namespace
@@ -210,7 +222,8 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
             (is_over ? "over (" + (outcome ? to_string(outcome->state) : "unreadable outcome") + ")" : "not over yet") +
             (finished ? "; --extend gives it more steps; else choose another name"
              : failed ? "; --other-terms lets it go on with another optimizer or other data; else choose another name"
-                      : "; choose another name")};
+                      : "; choose another name") +
+            (job.snapshots.checkpoint_dir.empty() ? "" : " and another snapshots.dir")};
 
   job.secret = other->secret;
   job.schedule_ended_anew = job.schedule_ended_anew || other->schedule_ended_anew;
@@ -219,12 +232,20 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
       contradiction("that job", terms_of(*other), outcome ? outcome->step : Step(), terms_of(job), may_change(job));
   if (!differs.empty())
     return Error{Code::kConflict, "a job named " + job.name + " exists and differs from this one: " + differs +
-                                      "; use another name" + (local ? " or directory" : "")};
+                                      "; use another name" + (local ? " or directory" : "") +
+                                      (job.snapshots.checkpoint_dir.empty() ? "" : ", and another snapshots.dir")};
+  const auto saved = has_checkpoint(store, keys, job, *other);
+  if (!saved) return saved.error();
+  if (!*saved && finished)
+    return Error{Code::kConflict, "the job " + job.name +
+                                      " is finished, and no checkpoint of it was written: there is " +
+                                      "nothing to go on from; choose another name" + (local ? " or directory" : "")};
   if (is_over) {
     if (!local)
       if (auto gone = wait_until_let_go(store, keys, job.name); !gone) return gone.error();
-    return go_on_after_end(store, keys, job, *other, *outcome_value);
+    return go_on_after_end(store, keys, job, &*outcome_value, !*saved);
   }
+  if (!*saved && store.get(keys.born(job.name))) return go_on_after_end(store, keys, job, nullptr, true);
   if (*other != job)
     if (auto put = store.put(key, to_json(job)); !put) return put.error();
   return Submitted::kGoesOn;

@@ -39,14 +39,18 @@ Result<std::vector<std::string>> settle_checkpoint(JobSpec& job, const Leave& le
 // 32 random bytes as hex.
 std::string make_secret();
 
-enum class Submitted { kNew, kGoesOn };
+enum class Submitted {
+  kNew,
+  kGoesOn,
+  kBeginsAnew,  // it ended before a checkpoint was written: nothing of it was left
+};
 
 // kLocal: the caller starts the cluster afterwards, so nothing of the job runs while it is submitted.
 enum class SubmitWhere { kCluster, kLocal };
 
 // Creates the job's spec. A job of that name: kConflict, unless it is the same job in all that determines its weights,
-// nothing of it runs, and a checkpoint was written: it was stopped, or is local, or finished and is lengthened, or
-// failed and changes its terms.
+// nothing of it runs, and it was stopped, could not save its last step, is local, or finished and is lengthened, or
+// failed and changes its terms. Then it goes on from its newest checkpoint, or begins anew where none was written.
 Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWhere where);
 
 }  // namespace regroup::cli

@@ -69,6 +69,7 @@ JournalLine read_line(const Field& in) {
   out.first_commit_ms = f.number("first_commit_ms");
   out.bytes_moved = f.whole("bytes_moved");
   out.bytes_from_own_agent = f.whole("bytes_from_own_agent");
+  out.steps_lost = f.whole("steps_lost");
   out.plan_seen_at_ms = f.whole("plan_seen_at_ms");
   out.pid = static_cast<int>(f.whole("pid"));
   out.signal = static_cast<int>(f.whole("signal"));

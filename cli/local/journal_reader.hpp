@@ -36,7 +36,7 @@ struct JournalLine {
   std::int64_t detected_at_ms = 0, decided_at_ms = 0;
   bool at_boundary = false;
   double stop_ms = 0, agree_ms = 0, move_ms = 0, first_commit_ms = 0;
-  std::int64_t bytes_moved = 0, bytes_from_own_agent = 0, plan_seen_at_ms = 0;
+  std::int64_t bytes_moved = 0, bytes_from_own_agent = 0, plan_seen_at_ms = 0, steps_lost = 0;
   // worker_ready, worker_exited
   int pid = 0, signal = 0, status = 0;
   bool asked = false;

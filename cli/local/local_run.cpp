@@ -24,7 +24,7 @@ std::string how_to_go_on(const LocalOptions& options) {
   if (!newest) return newest.error().context + ": whether the run can go on is not known";
   if (!*newest)
     return "no checkpoint was written yet (snapshots.checkpoint_every_steps is " +
-           std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the run cannot go on";
+           std::to_string(options.job.snapshots.checkpoint_every_steps) + "): the same command begins anew";
   return "goes on from the checkpoint of step " + std::to_string((*newest)->value) + " with: " + options.go_on_with;
 }
 

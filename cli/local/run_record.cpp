@@ -174,6 +174,7 @@ std::vector<RegroupRecord> RunRecord::regroups() const {
       record.move_ms = std::max(record.move_ms, report.move_ms);
       record.first_commit_ms = std::max(record.first_commit_ms, report.first_commit_ms);
       record.bytes_moved += report.bytes_moved;
+      record.steps_lost = std::max(record.steps_lost, report.steps_lost);
       record.bytes_from_own_agents += report.bytes_from_own_agent;
       if (const std::string source = kStateSourceWords(report.source); record.source.find(source) == std::string::npos)
         record.source += (record.source.empty() ? "" : "+") + source;
@@ -190,7 +191,7 @@ std::vector<RegroupRecord> RunRecord::regroups() const {
       if (const auto first = first_commit_of_.find(epoch); first != first_commit_of_.end() && first->second > from)
         record.total_ms = static_cast<double>(first->second - from);
     }
-    record.steps_lost = steps_lost_in(epoch, record.step);
+    record.steps_lost = std::max(record.steps_lost, steps_lost_in(epoch, record.step));
     out.push_back(std::move(record));
   }
   return out;

@@ -3,7 +3,6 @@
 #include "api/records.hpp"
 #include "base/log.hpp"
 #include "base/now.hpp"
-#include "checkpoint/io/catalog.hpp"
 #include "checkpoint/io/writable.hpp"
 #include "cli/job/cluster_file.hpp"
 #include "cli/job/submit.hpp"
@@ -72,16 +71,13 @@ Result<void> LocalSession::start() {
   store_ = std::move(*store);
   auto submitted = submit(*store_, keys_, options_.job, SubmitWhere::kLocal);
   if (!submitted) return submitted.error();
-  const auto newest = checkpoint::newest_complete_step(options_.job.snapshots.checkpoint_dir);
-  if (!newest) return newest.error();
-  if (*submitted == Submitted::kGoesOn && store_->get(keys_.born(options_.job.name)) && !*newest)
-    return Error{Code::kNotFound,
-                 "the job was begun in " + options_.dir +
-                     " and ended before a checkpoint was written: there is nothing to go on from; use another --dir"};
   note(fmt::format("etcd on {}, {} coordinator{}; job {}: {} steps, {:.1f} M parameters{}", cluster_->endpoint(),
                    options_.coordinators, options_.coordinators == 1 ? "" : "s", options_.job.name, options_.job.steps,
                    static_cast<double>(count_parameters(options_.job.model)) / 1e6,
-                   *submitted == Submitted::kGoesOn ? "; it was begun in this directory and goes on" : ""));
+                   *submitted == Submitted::kGoesOn       ? "; it was begun in this directory and goes on"
+                   : *submitted == Submitted::kBeginsAnew ? "; it was begun in this directory and ended before a "
+                                                            "checkpoint was written: it begins anew"
+                                                          : ""));
   watch_ = std::make_unique<JobWatch>(*store_, keys_, options_.job.name, [this] { wakeup_.wake(); });
 
   auto nodes = options_.first_nodes;

@@ -26,6 +26,11 @@ void Story::tell(const JournalLine& line, const RunRecord& record) {
         "exited    worker {} {}{}", line.worker,
         line.signal > 0 ? "by signal " + std::to_string(line.signal) : "with status " + std::to_string(line.status),
         line.text.empty() ? "" : ": " + line.text));
+  } else if (line.event == JournalEvent::kCommitted && line.bad_in_a_row > 0) {
+    if (told_bad_steps_.insert(line.step).second)
+      note_(
+          fmt::format("bad step  {}: its gradients were not finite, no weight was changed; {} in a row (max_bad_steps)",
+                      line.step.value, line.bad_in_a_row));
   } else if (line.event == JournalEvent::kFault) {
     last_fault_ = line.worker + ": " + line.text;
     note_("fault     " + last_fault_);
@@ -51,10 +56,11 @@ void Story::tell_new_epochs(const RunRecord& record) {
     note_(fmt::format(
         "overcome  epoch {}: first commit after {:.0f} ms (stop {:.1f}, agree {:.1f}, move {:.1f}, commit {:.1f}); {} "
         "moved from {}; goes on after step {}, "
-        "{} step{} lost",
+        "{} step{} lost{}",
         regroup.epoch.value, regroup.total_ms, regroup.stop_ms, regroup.agree_ms, regroup.move_ms,
         regroup.first_commit_ms, bytes_text(regroup.bytes_moved), regroup.source.empty() ? "nowhere" : regroup.source,
-        regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s"));
+        regroup.step.value, regroup.steps_lost, regroup.steps_lost == 1 ? "" : "s",
+        regroup.source == "live" ? "" : ": " + regroup.reason));
   }
 }
 

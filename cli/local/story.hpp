@@ -26,6 +26,7 @@ class Story {
   std::function<void(const std::string&)> note_;
   std::set<Epoch> told_plans_, told_commits_;
   std::set<std::string> told_suspicions_;
+  std::set<Step> told_bad_steps_;
   Step validation_told_{-1};
   bool last_checkpoint_saved_ = false;
   std::string last_fault_;

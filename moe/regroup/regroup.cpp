@@ -19,6 +19,13 @@ std::vector<std::vector<std::byte>> RegroupAttempt::gather(TransferOp op, std::i
   return must(all_gather_v(mesh_, view_.participant_ranks(), make_tag(kNoStep, op, index), mine));
 }
 
+std::vector<std::string> RegroupAttempt::gather_texts(std::int64_t index, const std::string& mine) {
+  std::vector<std::string> texts;
+  for (const auto& said : gather(TransferOp::kInventory, index, std::as_bytes(std::span(mine.data(), mine.size()))))
+    texts.emplace_back(reinterpret_cast<const char*>(said.data()), said.size());
+  return texts;
+}
+
 const NodeId& RegroupAttempt::node_of(std::size_t rank) const {
   const std::size_t members = view_.plan.members.size();
   return rank < members ? view_.plan.members[rank].worker.node : view_.plan.donors[rank - members].worker.node;

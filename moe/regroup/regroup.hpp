@@ -12,6 +12,7 @@
 #pragma once
 
 #include "mesh/mesh.hpp"
+#include "moe/regroup/damaged_checkpoints.hpp"
 #include "moe/regroup/inventory.hpp"
 #include "moe/regroup/state_move.hpp"
 #include "moe/state/epoch_view.hpp"
@@ -63,6 +64,7 @@ class RegroupAttempt {
   std::optional<VoteRecord> record;  // of the step settled on, if anybody had it
   BadSteps bad;                      // up to it
   ValidationRecord validation;       // the newest that any participant knew
+  DamagedCheckpoints damaged;        // that were passed over on the way to it
   std::int64_t bytes_received = 0;
   std::int64_t bytes_from_own_agent = 0;  // of these
   double agree_ms = 0;
@@ -78,6 +80,7 @@ class RegroupAttempt {
   void make_store(const std::vector<HeldShards>& held);
   void read_from_storage();
   std::optional<Step> load_checkpoint();
+  std::vector<std::string> gather_texts(std::int64_t index, const std::string& mine);
   std::string agree_on_checkpoint(const std::string& mine, std::int64_t index);
   void initialise();
 

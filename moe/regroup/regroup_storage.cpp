@@ -23,9 +23,7 @@ constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory tha
 // Gives what counts, which is this member's, too: one that has something else is refused by name, and the others wait
 // for the plan that goes on without it.
 std::string RegroupAttempt::agree_on_checkpoint(const std::string& mine, std::int64_t index) {
-  std::vector<std::string> found;
-  for (const auto& said : gather(TransferOp::kInventory, index, std::as_bytes(std::span(mine.data(), mine.size()))))
-    found.emplace_back(reinterpret_cast<const char*>(said.data()), said.size());
+  const std::vector<std::string> found = gather_texts(index, mine);
   const std::string common = common_digest(found);
   const auto text = [](const std::string& what) {
     if (what.empty()) return std::string("no complete checkpoint");
@@ -45,7 +43,10 @@ std::string RegroupAttempt::agree_on_checkpoint(const std::string& mine, std::in
 void RegroupAttempt::read_from_storage() {
   make_store({});
   // The directory is the truth: it is asked even where etcd's index knows of no checkpoint.
-  if (const auto step = load_checkpoint()) {
+  const auto step = load_checkpoint();
+  if (view_.self.value == 0) damaged.set_aside(view_.job->spec.snapshots.checkpoint_dir);
+  settlement.reason += damaged.text();
+  if (step) {
     settlement.source = StateSource::kCheckpoint;
     settlement.step = *step;
   } else if (settlement.source == StateSource::kFresh) {
@@ -83,6 +84,8 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
       mine = "!" + found.error().context;
     }
     const bool is_there = !agree_on_checkpoint(mine, 2 * attempt + 1).empty();
+    if (!is_there && !found && !found.error().context.ends_with(checkpoint::kNoneComplete))
+      damaged.add(found.error().context);
     input_.checkpoint = is_there ? std::optional(found->manifest.info.step) : std::nullopt;
     input_.fresh_allowed = input_.fresh_allowed && !view_.plan.checkpoint_step;
     settlement = settle(input_);
@@ -101,10 +104,10 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
       read = reader.error();
     }
     if (!read) log::error("checkpoint_damaged", {{"path", chosen}, {"reason", to_string(read.error())}});
-    const std::uint8_t good = read ? 1 : 0;
-    const auto all = gather(TransferOp::kInventory, 2 * attempt + 2, std::as_bytes(std::span(&good, 1)));
-    if (std::all_of(all.begin(), all.end(),
-                    [](const auto& vote) { return vote.size() == 1 && vote.front() == std::byte{1}; })) {
+    const auto all = gather_texts(2 * attempt + 2, read ? std::string() : to_string(read.error()));
+    const auto problem = std::find_if(all.begin(), all.end(), [](const std::string& said) { return !said.empty(); });
+    if (problem == all.end()) {
+      for (const std::string& why : found->damaged) damaged.add("the checkpoint " + why, found->newest_damaged);
       bytes_received = (*reader)->bytes_read();
       bad = (*reader)->manifest().info.bad;
       log::info("checkpoint_read",
@@ -112,6 +115,7 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
       settlement.reason = "no newer live state or snapshot is complete; resumed from " + chosen;
       return (*reader)->manifest().info.step;
     }
+    damaged.add(chosen, found->manifest.info.step, *problem);
     wanted.not_these.push_back(chosen);
   }
 }
@@ -126,14 +130,12 @@ void RegroupAttempt::initialise() {
                                      : "initial weights on node " +
                                            node_of(static_cast<std::size_t>(view_.self.value)).value + ": " +
                                            read.error().context;
-    const auto all =
-        gather(TransferOp::kInventory, kInitialWeights, std::as_bytes(std::span(problem.data(), problem.size())));
+    const auto all = gather_texts(kInitialWeights, problem);
     if (!problem.empty()) throw WrongFiles{{{Code::kBadInput, problem}}};
-    for (const auto& said : all)
-      if (!said.empty())
-        throw Interrupted{{Code::kUnavailable, std::string(reinterpret_cast<const char*>(said.data()), said.size())}};
+    for (const std::string& said : all)
+      if (!said.empty()) throw Interrupted{{Code::kUnavailable, said}};
     bytes_received = *read;
-    settlement.reason += "; initial weights from " + spec.initial_weights;
+    settlement.reason += " from " + spec.initial_weights;
     return;
   }
   for (const ShardPtr& shard : created_) {

@@ -1,6 +1,7 @@
 // worker_regroup.cpp: how a worker goes into a plan's epoch and is ready to train. Part of Worker (worker.hpp).
 #include "base/log.hpp"
 #include "base/now.hpp"
+#include "checkpoint/io/owner.hpp"
 #include "moe/state/interrupt.hpp"
 #include "moe/worker/initial_digest.hpp"
 #include "moe/worker/worker.hpp"
@@ -55,7 +56,8 @@ void Worker::report_from(const RegroupAttempt& attempt) {
   report_.move_ms = attempt.move_ms;
   report_.bytes_moved = attempt.bytes_received;
   report_.bytes_from_own_agent = attempt.bytes_from_own_agent;
-  report_.steps_lost = std::max<std::int64_t>(0, committed_ - attempt.settlement.step.value);
+  const std::int64_t reached = std::max(committed_, attempt.damaged.newest().value);
+  report_.steps_lost = std::max<std::int64_t>(0, reached - attempt.settlement.step.value);
 }
 
 void Worker::adopt(RegroupAttempt& attempt) {
@@ -71,6 +73,15 @@ void Worker::adopt(RegroupAttempt& attempt) {
   if (attempt.record) state_.record = attempt.record;
   current_ = std::move(entering_);
   pool_.clear();
+}
+
+// Another run of the name that writes there still, with another etcd, is refused at its next save.
+void Worker::own_checkpoints() {
+  const std::string& root = job_.spec.snapshots.checkpoint_dir;
+  if (root.empty() || current_->view.self.value != 0) return;
+  const auto before = checkpoint::own(root, job_.spec.name, checkpoint::owner_id(job_.spec.secret));
+  const std::string said = before ? *before : before.error().context;
+  if (!said.empty()) log::warn("checkpoints_owned", {{"directory", root}, {"reason", said}});
 }
 
 void Worker::start_training(StateSource source) {
@@ -89,6 +100,7 @@ void Worker::start_training(StateSource source) {
       throw;
     }
   }
+  if (source == StateSource::kFresh || source == StateSource::kCheckpoint) own_checkpoints();
   snapshots_.enter(current_->view, state_.store);
   report_open_ = true;
   settled_at_ = Clock::now();

@@ -141,6 +141,14 @@ TEST(AgentCore, a_fault_stays_visible_while_the_restart_waits) {
   EXPECT_EQ(w.node().workers.at(0).text, "the data is damaged");
 }
 
+TEST(AgentCore, why_a_worker_cannot_start_is_in_the_nodes_record) {
+  World w;
+  const WorkerId id = w.ready_worker();
+  w.feed(WorkerEnded{id, 0, 127, "libx.so: cannot open shared object file"});
+  EXPECT_NE(w.etcd.at("/regroup/c/nodes/n").find("it cannot start: libx.so: cannot open"), std::string::npos)
+      << w.etcd.at("/regroup/c/nodes/n");
+}
+
 TEST(AgentCore, an_excluded_worker_is_killed_and_its_end_is_no_suspicion) {
   World w;
   const WorkerId id = w.ready_worker();
@@ -186,7 +194,7 @@ TEST(AgentCore, a_finished_worker_stays_finished) {
 }
 
 TEST(AgentCore, a_last_step_that_is_not_saved_is_said_with_its_reason) {
-  for (const std::string how : {"saved", "failed", "never", "before", "nowhere"}) {
+  for (const std::string how : {"saved", "failed", "failed first", "never", "before", "nowhere"}) {
     World w;
     JobSpec job = testing::tiny_job();
     if (how != "nowhere") job.snapshots.checkpoint_dir = "/c";
@@ -199,14 +207,17 @@ TEST(AgentCore, a_last_step_that_is_not_saved_is_said_with_its_reason) {
     saved.worker = id;
     saved.step = Step(60);
     saved.committed = how == "saved";
-    saved.problem = how == "failed" ? "disk full" : "";
-    if (how == "saved" || how == "failed") w.feed(saved);
+    saved.problem = how.starts_with("failed") ? "disk full" : "";
+    if (how == "saved" || how.starts_with("failed")) w.feed(saved);
+    saved.step = Step(50);
+    saved.problem.clear();
+    if (how == "failed first") w.feed(saved);  // an earlier one that took longer
     w.feed(WorkerSays{id, Finished{Step(60), "ab", how == "before"}});
     const auto progress = progress_from_json(w.etcd.at("/regroup/c/jobs/tiny/progress/n"));
     EXPECT_EQ(progress->state, ProgressState::kFinished);
-    EXPECT_EQ(progress->reason, how == "failed"  ? "disk full"
-                                : how == "never" ? "there was no memory for its copy"
-                                                 : "")
+    EXPECT_EQ(progress->reason, how.starts_with("failed") ? "disk full"
+                                : how == "never"          ? "there was no memory for its copy"
+                                                          : "")
         << how;
   }
 }

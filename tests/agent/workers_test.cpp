@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 
 namespace regroup::agent {
 namespace {
@@ -78,6 +79,21 @@ TEST(Workers, an_agent_without_peer_memory_tells_its_workers_so) {
 
 TEST(Workers, a_worker_listens_at_the_agents_address_whatever_its_family) {
   EXPECT_EQ(welcome_of(true).mesh_listen, "tcp:[::1]:0");
+}
+
+TEST(Workers, one_that_cannot_start_ends_with_the_loaders_words) {
+  const Scribe scribe;
+  std::ofstream(scribe.program())
+      << "#!/bin/sh\necho 'worker: error while loading shared libraries: libx.so' >&2\nexit 127\n";
+  std::promise<WorkerEnded> end;
+  Workers workers({scribe.program(), {}, "tcp:[::1]", scribe.directory(), "tcp:[::1]:7", true},
+                  {[](const WorkerSays&) {}, [&](const WorkerEnded& ended) { end.set_value(ended); }});
+  StartWorker order;
+  order.worker = {NodeId("n1"), 7, 0, 0};
+  ASSERT_TRUE(workers.start(order));
+  const WorkerEnded ended = end.get_future().get();
+  EXPECT_EQ(ended.status, 127);
+  EXPECT_EQ(ended.why, "worker: error while loading shared libraries: libx.so");
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ TEST(Json, a_job_comes_back_as_it_was) {
   job.data_prefix.clear();
   job.data_mix = {{"/data/web", 0.9}, {"/data/books", 1.0 / 3}};
   job.separate_documents = true;
+  job.tokenizer = "/models/sp.model";
   job.router_z_loss_coef = 1e-3;
   job.max_bad_steps = 3;
   job.validation = {"/data/web-validation", "ab", 50, 7};

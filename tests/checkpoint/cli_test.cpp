@@ -56,6 +56,11 @@ TEST_F(CheckpointCommands, ls_shows_complete_ones_and_says_why_others_are_not) {
   EXPECT_EQ(json[1]["complete"], true);
   EXPECT_NE(run({"checkpoint", "ls", dir_.path()}).out.find("not complete"), std::string::npos);
   EXPECT_EQ(run({"checkpoint", "ls", dir_.path() + "/none"}).status, 1);
+  const TempDir local;  // as `regroup local --dir` leaves it
+  std::filesystem::create_directory_symlink(dir_.path(), local.path() + "/checkpoints");
+  EXPECT_NE(run({"checkpoint", "ls", local.path()}).out.find("holds no checkpoints"), std::string::npos);
+  std::ofstream(local.path() + "/cluster.json") << "{}";
+  EXPECT_NE(run({"checkpoint", "ls", local.path()}).out.find("not complete"), std::string::npos);
 }
 
 TEST_F(CheckpointCommands, verify_and_digest_take_the_newest_complete_one_of_a_directory) {

@@ -93,6 +93,19 @@ TEST_F(Companions, a_configuration_that_cannot_be_read_is_a_note) {
   EXPECT_NE(part_notes_[0].find("cannot open " + model_ + "/config.json"), std::string::npos) << part_notes_[0];
 }
 
+TEST_F(Companions, a_tokenizer_that_did_not_make_the_data_stays_where_it_is) {
+  std::ofstream(model_ + "/tokenizer.json") << "T";
+  std::ofstream(model_ + "/generation_config.json") << R"({"temperature": 0.5})";
+  std::ofstream(dir_.path() + "/sp.model") << "S";
+  const std::string saved = save_with([&](SaveRequest& request) {
+                              request.has_other_tokenizer = true;
+                              request.tokenizer_model = dir_.path() + "/sp.model";
+                            }).directory;
+  EXPECT_FALSE(std::filesystem::exists(saved + "/tokenizer.json"));
+  EXPECT_EQ(text_of(saved + "/tokenizer.model"), "S");
+  EXPECT_EQ(text_of(saved + "/generation_config.json"), R"({"temperature": 0.5})");
+}
+
 TEST_F(Companions, that_cannot_be_copied_are_a_note) {
   const auto saved = save_with([](SaveRequest& request) {
     request.tokenizer_model = "/nowhere/sp.model";

@@ -147,6 +147,17 @@ TEST_P(Damage, one_found_damaged_while_reading_is_passed_over) {
   EXPECT_EQ(found->path, older_);
 }
 
+TEST_P(Damage, one_that_is_set_aside_lets_its_step_be_written_again) {
+  EXPECT_TRUE(set_damaged_aside(dir_.path(), {})->empty());
+  fs::resize_file(newer_ + "/" + data_files().front(), 100);
+  EXPECT_EQ(*set_damaged_aside(dir_.path(), {}), std::vector<std::string>{newer_ + ".damaged"});
+  EXPECT_EQ(save(dir_.path(), info_of(shape_, 2, 1), newer_state_, 3, 2), newer_);
+  EXPECT_TRUE(verify_checkpoint(newer_));
+  EXPECT_EQ(*set_damaged_aside(dir_.path(), {newer_}), std::vector<std::string>{newer_ + ".damaged-2"})
+      << "found while reading";
+  EXPECT_TRUE(fs::exists(older_));
+}
+
 TEST(DamageOfSlices, in_columns_is_one_slices_alone) {
   ModelShape shape = tiny_shape();
   shape.expert_slices = 2;

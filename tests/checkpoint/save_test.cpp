@@ -1,5 +1,6 @@
 // Saves that fail, are stopped, or die at any moment.
 #include "checkpoint/io/catalog.hpp"
+#include "checkpoint/io/owner.hpp"
 #include "tests/checkpoint/support.hpp"
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 namespace regroup::checkpoint {
@@ -184,6 +186,33 @@ TEST(Commit, a_record_that_a_power_cut_tore_is_refused) {
     EXPECT_NE(committed.error().context.find("part-1.json"), std::string::npos) << committed.error().context;
     EXPECT_EQ(find_newest_checkpoint(dir.path(), {}).error().code, Code::kNotFound);
   }
+}
+
+TEST(Owner, a_run_whose_directory_another_one_took_over_is_refused_with_both) {
+  const TempDir dir;
+  const ModelShape shape = tiny_shape();
+  std::mt19937_64 random(1);
+  const auto shares = cut_state(shape, make_state(shape, 1), 1, random);
+  const auto commit_of = [&](const std::string& owner, int step) {
+    SaveRequest request = request_of(dir.path(), info_of(shape, step, 1), shares, 0);
+    request.owner = owner;
+    EXPECT_TRUE(write_part(request));
+    return commit(request, std::chrono::seconds(10));
+  };
+  const std::string one = owner_id("secret of one"), two = owner_id("secret of two");
+  EXPECT_TRUE(commit_of(one, 1)) << "nobody wrote down whose it is";
+  EXPECT_EQ(*own(dir.path(), "job", one), "");
+  EXPECT_EQ(*own(dir.path(), "job", one), "") << "the same, later";
+  EXPECT_TRUE(commit_of(one, 2));
+  EXPECT_NE(own(dir.path(), "job", two)->find("was taken by run " + one + " of the job job, "), std::string::npos);
+  EXPECT_TRUE(commit_of(two, 3));
+  const auto refused = commit_of(one, 4);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_NE(refused.error().context.find("was taken over by run " + two), std::string::npos) << refused.error().context;
+  EXPECT_NE(refused.error().context.find("this is run " + one), std::string::npos);
+  std::ofstream(dir.path() + "/OWNER.json") << "{";
+  EXPECT_TRUE(commit_of(one, 5)) << "torn by a power cut";
 }
 
 TEST(Commit, a_complete_checkpoint_is_not_written_again) {

@@ -4,6 +4,7 @@
 #include "checkpoint/io/posix_file.hpp"
 #include "tests/checkpoint/support.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <functional>
 
@@ -151,6 +153,15 @@ TEST(Writable, read_only_and_full_file_systems_say_so) {
     return refused(place, "No space left on device") && std::distance(fs::directory_iterator(place), {}) == 1;
   }));
   EXPECT_TRUE(in_child(mounted(0, "nr_inodes=1"), [&] { return refused(place, "No space left on device"); }));
+}
+
+TEST(FileError, advises_those_who_cannot_read_otherwise_than_those_who_cannot_write) {
+  EXPECT_EQ(file_error("read", "/x", EACCES).context,
+            "cannot read /x: Permission denied; let the user read it that this program runs as");
+  EXPECT_EQ(file_error("open", "/x", EACCES).context,
+            "cannot open /x: Permission denied; make it writable or choose another directory");
+  EXPECT_EQ(file_error("write", "/x", ENOSPC).context, "cannot write /x: No space left on device; free space there");
+  EXPECT_EQ(open_file("/nowhere/x", O_RDONLY).error().context, "cannot read /nowhere/x: No such file or directory");
 }
 
 }  // namespace

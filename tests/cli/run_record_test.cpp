@@ -1,5 +1,7 @@
 #include "cli/local/run_record.hpp"
 
+#include "cli/local/story.hpp"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -124,6 +126,39 @@ TEST(RunRecord, steps_that_are_computed_again_are_lost) {
   EXPECT_EQ(record.steps_lost(), 2);
   EXPECT_EQ(record.regroups()[0].steps_lost, 2);
   EXPECT_TRUE(record.contradiction().empty());
+}
+
+TEST(RunRecord, steps_that_an_earlier_run_committed_are_lost_where_a_worker_says_so) {
+  RunRecord record;
+  JournalLine line = *parse_journal_line(
+      R"({"at_ms":1,"node":"n","event":"regrouped","worker":"a","epoch":1,"step":10,"source":"checkpoint",)"
+      R"("steps_lost":10,"reason":"the checkpoint /c/step-20 cannot be read"})");
+  record.add(line);
+  record.add(committed("a", 1, 11, 20));
+  EXPECT_EQ(record.steps_lost(), 10);
+  std::vector<std::string> told;
+  Story story(20, [&](const std::string& text) { told.push_back(text); });
+  line.first_commit_ms = 3;
+  record.add(line);
+  story.tell_new_epochs(record);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("10 steps lost: the checkpoint /c/step-20 cannot be read"), std::string::npos) << told[0];
+}
+
+TEST(Story, a_step_with_bad_gradients_is_told_once) {
+  RunRecord record;
+  std::vector<std::string> told;
+  Story story(20, [&](const std::string& text) { told.push_back(text); });
+  for (const char* worker : {"a", "b"}) {
+    JournalLine line = committed(worker, 1, 3, 10);
+    line.bad_in_a_row = 2;
+    story.tell(line, record);
+  }
+  story.tell(committed("a", 1, 4, 20), record);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("bad step  3: its gradients were not finite, no weight was changed; 2 in a row"),
+            std::string::npos)
+      << told[0];
 }
 
 TEST(RunRecord, a_step_that_was_rolled_forward_and_reported_in_both_epochs_is_not_lost) {

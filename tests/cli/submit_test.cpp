@@ -1,7 +1,9 @@
 #include "cli/job/submit.hpp"
 
+#include "checkpoint/io/companions.hpp"
 #include "cli/job/cluster_file.hpp"
 #include "cli/job/cluster_status.hpp"
+#include "cli/job/job_tokenizer.hpp"
 #include "tests/etcd/memory_store.hpp"
 #include "tests/support/tiny_job.hpp"
 
@@ -160,12 +162,85 @@ TEST(Submit, a_stopped_job_with_a_checkpoint_goes_on) {
       std::string::npos);
 }
 
-TEST(Submit, a_stopped_job_without_a_checkpoint_has_nothing_to_go_on_from) {
-  StoppedJob world;
-  EXPECT_NE(submit(world.store, world.keys, small_job("a"), SubmitWhere::kCluster)
+TEST(Submit, a_job_that_ended_without_a_checkpoint_begins_anew_unless_it_is_finished) {
+  for (const SubmitWhere where : {SubmitWhere::kCluster, SubmitWhere::kLocal}) {
+    StoppedJob world;
+    ASSERT_TRUE(world.store.put(world.keys.born("a"), to_json(BornRecord{Epoch(2)})));
+    const auto again = submit(world.store, world.keys, small_job("a"), where);
+    ASSERT_TRUE(again) << again.error().context;
+    EXPECT_EQ(*again, Submitted::kBeginsAnew);
+    EXPECT_EQ(world.store.get(world.keys.born("a")).error().code, Code::kNotFound);
+    EXPECT_TRUE(world.store.get(world.keys.plan("a", Epoch(3)))) << "the next epoch is above it";
+  }
+  StoppedJob killed;  // a local run that did not come to say so
+  ASSERT_TRUE(killed.store.erase(killed.keys.outcome("a")));
+  ASSERT_TRUE(killed.store.put(killed.keys.born("a"), to_json(BornRecord{Epoch(2)})));
+  EXPECT_EQ(*submit(killed.store, killed.keys, small_job("a"), SubmitWhere::kLocal), Submitted::kBeginsAnew);
+  EXPECT_EQ(*submit(killed.store, killed.keys, small_job("a"), SubmitWhere::kLocal), Submitted::kGoesOn);
+  StoppedJob finished;
+  JobOutcome outcome;
+  outcome.state = JobState::kFinished;
+  ASSERT_TRUE(finished.store.put(finished.keys.outcome("a"), to_json(outcome)));
+  EXPECT_NE(submit(finished.store, finished.keys, small_job("a"), SubmitWhere::kLocal)
                 .error()
                 .context.find("nothing to go on from"),
             std::string::npos);
+}
+
+TEST(Tokenizer, of_the_data_is_what_checkpoints_get_and_another_one_of_the_weights_is_noted) {
+  const std::string dir = ::testing::TempDir() + "tokenizers";
+  std::filesystem::remove_all(dir);
+  std::filesystem::create_directories(dir + "/model");
+  const auto write = [&](const std::string& name, const std::string& text) { std::ofstream(dir + "/" + name) << text; };
+  const auto made_with = [&](const std::string& tokenizer) {
+    write("data.json",
+          R"({"format": 1, "num_tokens": 1, "max_token": 1, "bin_xxh3": "a", "idx_xxh3": "b", )" + tokenizer + "}");
+  };
+  JobSpec job = small_job("a");
+  job.data_prefix = dir + "/data";
+  write("sp.model", "S");
+  write("model/tokenizer.model", "S");
+  std::string sum = checkpoint::companion_sums(dir + "/model")->front();
+  sum = sum.substr(sum.find(' ') + 1);
+  const std::string sentencepiece =
+      R"("tokenizer": "sentencepiece", "tokenizer_path": ")" + dir + R"(/sp.model", "tokenizer_xxh3": ")" + sum + "\"";
+  made_with(sentencepiece);
+  EXPECT_TRUE(pin_tokenizer(job).empty());
+  EXPECT_EQ(job.tokenizer, dir + "/sp.model") << "random weights have none of their own";
+  job.initial_weights = dir + "/model";
+  EXPECT_TRUE(pin_tokenizer(job).empty()) << "the same";
+  EXPECT_EQ(job.tokenizer, "");
+  write("model/tokenizer.model", "another");
+  auto notes = pin_tokenizer(job);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find(dir + "/data was made with the SentencePiece model " + dir + "/sp.model (" + sum +
+                          "), but the weights in " + dir + "/model have a tokenizer of their own, tokenizer.model ("),
+            std::string::npos)
+      << notes[0];
+  EXPECT_EQ(job.tokenizer, dir + "/sp.model");
+  write("sp.model", "changed since");
+  ASSERT_EQ(pin_tokenizer(job).size(), 1u);
+  EXPECT_EQ(job.tokenizer, "none");
+  std::filesystem::remove(dir + "/model/tokenizer.model");
+  write("model/tokenizer.json", "{}");
+  EXPECT_TRUE(pin_tokenizer(job).empty()) << "what it was made of is not known";
+  made_with(R"("tokenizer": "bytes")");
+  notes = pin_tokenizer(job);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("was made as bytes"), std::string::npos) << notes[0];
+  EXPECT_EQ(job.tokenizer, "none");
+  std::filesystem::remove(dir + "/data.json");
+  EXPECT_TRUE(pin_tokenizer(job).empty()) << "Megatron's: nobody says";
+}
+
+TEST(Submit, what_is_left_of_a_checkpoint_is_noted) {
+  JobSpec job = small_job("a");
+  job.snapshots.checkpoint_dir = ::testing::TempDir() + "half-a-checkpoint";
+  std::filesystem::create_directories(job.snapshots.checkpoint_dir + "/step-00000004.e1");
+  const auto notes = settle_checkpoint(job, false);
+  ASSERT_TRUE(notes) << notes.error().context;
+  ASSERT_EQ(notes->size(), 1u);
+  EXPECT_NE(notes->front().find("step-00000004.e1 has no MANIFEST.json"), std::string::npos) << notes->front();
 }
 
 TEST(Submit, a_stopped_jobs_checkpoints_must_be_where_it_will_look_for_them) {

@@ -3,6 +3,9 @@
 #include "tests/checkpoint/support.hpp"
 #include "tests/train/regrouping.hpp"
 
+#include <filesystem>
+#include <fstream>
+#include <limits>
 #include <random>
 
 namespace regroup::testing {
@@ -12,18 +15,19 @@ namespace {
 class FromCheckpoints : public Regrouping {
  protected:
   void SetUp() override {
-    for (const std::string what : {"a", "b", "of another job"}) {
-      const std::string root = directory_ + "/" + what;
-      auto info = checkpoint::info_of(job_.shape(), 2, 1);
-      if (what == "of another job") info.job = "another";
-      std::mt19937_64 random(1);
-      const auto shares =
-          checkpoint::cut_state(job_.shape(), checkpoint::make_state(job_.shape(), what == "b" ? 2 : 1), 1, random);
-      checkpoint::SaveRequest request = checkpoint::request_of(root, info, shares, 0);
-      request.terms = terms_of(going_on(""));
-      ASSERT_TRUE(checkpoint::write_part(request));
-      ASSERT_TRUE(checkpoint::commit(request, std::chrono::seconds(10)));
-    }
+    for (const std::string what : {"a", "b", "of another job"}) save(what, 2);
+  }
+  void save(const std::string& what, int step) const {
+    const std::string root = directory_ + "/" + what;
+    auto info = checkpoint::info_of(job_.shape(), step, 1);
+    if (what == "of another job") info.job = "another";
+    std::mt19937_64 random(1);
+    const auto shares =
+        checkpoint::cut_state(job_.shape(), checkpoint::make_state(job_.shape(), what == "b" ? 2 : 1), 1, random);
+    checkpoint::SaveRequest request = checkpoint::request_of(root, info, shares, 0);
+    request.terms = terms_of(going_on(""));
+    ASSERT_TRUE(checkpoint::write_part(request));
+    ASSERT_TRUE(checkpoint::commit(request, std::chrono::seconds(10)));
   }
   [[nodiscard]] JobSpec going_on(const std::string& directory) const {
     const auto info = checkpoint::info_of(job_.shape(), 2, 1);
@@ -72,6 +76,60 @@ TEST_F(FromCheckpoints, nobody_begins_anew_where_one_has_a_checkpoint) {
   EXPECT_EQ(odd_ones({"none", "none", "a"}), (std::vector<int>{0, 1}));
   EXPECT_NE(members_[0].interrupted->context.find("holds no complete checkpoint"), std::string::npos)
       << members_[0].interrupted->context;
+}
+
+TEST_F(FromCheckpoints, a_damaged_one_is_named_counted_and_does_not_stand_in_the_way) {
+  const std::string path = directory_ + "/a/step-00000002.e1";
+  for (const auto& entry : std::filesystem::directory_iterator(path))
+    if (entry.path().extension() == ".safetensors") {
+      std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(-100, std::ios::end);
+      file.write("damaged", 7);
+    }
+  EXPECT_EQ(odd_ones({"a", "a", "a"}), std::vector<int>{});
+  for (const Member& member : members_) {
+    ASSERT_FALSE(member.interrupted) << to_string(*member.interrupted);
+    EXPECT_EQ(member.attempt->settlement.source, StateSource::kFresh);
+    EXPECT_EQ(member.attempt->damaged.newest(), Step(2));
+    const std::string& reason = member.attempt->settlement.reason;
+    EXPECT_NE(reason.find("the checkpoint " + path + " cannot be read: " + path + "/"), std::string::npos) << reason;
+    EXPECT_NE(reason.find("(corrupt)"), std::string::npos) << reason;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_TRUE(std::filesystem::exists(path + ".damaged"));
+}
+
+TEST_F(FromCheckpoints, one_that_cannot_even_be_opened_is_named_and_counted_too) {
+  save("a", 4);
+  const std::string path = directory_ + "/a/step-00000004.e1";
+  std::filesystem::resize_file(path + "/MANIFEST.json", 100);
+  EXPECT_EQ(odd_ones({"a", "a", "a"}), std::vector<int>{});
+  EXPECT_EQ(members_[1].attempt->settlement.step, Step(2));
+  EXPECT_EQ(members_[1].attempt->damaged.newest(), Step(4));
+  const std::string& reason = members_[1].attempt->settlement.reason;
+  EXPECT_NE(reason.find("resumed from " + directory_ + "/a/step-00000002.e1; the checkpoint " + path + ": " + path),
+            std::string::npos)
+      << reason;
+  EXPECT_TRUE(std::filesystem::exists(path + ".damaged"));
+}
+
+TEST_F(FromCheckpoints, what_is_left_of_one_without_its_manifest_is_said) {
+  std::filesystem::remove(directory_ + "/a/step-00000002.e1/MANIFEST.json");
+  EXPECT_EQ(odd_ones({"a", "a", "a"}), std::vector<int>{});
+  const std::string& reason = members_[1].attempt->settlement.reason;
+  EXPECT_NE(reason.find("step-00000002.e1 has no MANIFEST.json"), std::string::npos) << reason;
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/a/step-00000002.e1")) << "it may be a save under way";
+}
+
+TEST_F(Regrouping, a_weight_that_is_no_number_is_named) {
+  start();
+  EXPECT_EQ(members_[0].state.store.not_finite(job_.units), "");
+  const ShardPtr shard = members_[0].state.store.all().begin()->second;
+  shard->master()[1] = std::numeric_limits<float>::quiet_NaN();
+  const std::string said = members_[0].state.store.not_finite(job_.units);
+  EXPECT_NE(said.find(job_.units[static_cast<std::size_t>(shard->unit)].tensors.front().name + " holds "),
+            std::string::npos)
+      << said;
 }
 
 TEST_F(FromCheckpoints, what_all_refuse_is_waited_for) {
