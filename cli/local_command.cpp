@@ -56,7 +56,7 @@ std::string default_dir(const std::string& job) {
   char text[32];
   const std::time_t now = std::time(nullptr);
   std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", std::localtime(&now));
-  const std::string base = fs::absolute("runs/" + job + "-" + text).string();
+  const std::string base = "runs/" + job + "-" + text;
   std::string dir = base;
   for (int i = 2; fs::exists(dir); ++i) dir = base + "-" + std::to_string(i);
   return dir;
@@ -123,8 +123,8 @@ int local_command(Arguments& arguments) {
   // The file is read twice: the directory's default holds the job's name, and the checkpoints' default the directory.
   auto file = load_job(arguments.job_file, "/unknown", arguments.steps);
   if (!file) return fail(file.error());
-  options.dir =
-      options.dir.empty() ? default_dir(file->job.name) : fs::absolute(options.dir).lexically_normal().string();
+  if (options.dir.empty()) options.dir = default_dir(file->job.name);
+  options.dir = fs::absolute(options.dir).lexically_normal().string();
   file = load_job(arguments.job_file, options.dir + "/checkpoints", arguments.steps);
   if (!file) return fail(file.error());
   // One that is there is taken before the data are read; a new one is made once nothing is wrong with them.
@@ -236,8 +236,7 @@ void add_local_command(CLI::App& app, std::function<int()>* run) {
       ->type_name("S");
   command
       ->add_option("--worker-env", options.worker_env,
-                   "NAME=VALUE in the workers' environment; may be repeated. They get nothing else that steers a "
-                   "library")
+                   "NAME=VALUE in the workers' environment; may be repeated. They get no other setting of a library")
       ->allow_extra_args(false)
       ->type_name("SETTING");
   command->add_flag("--metrics", options.metrics,

@@ -83,6 +83,23 @@ TEST(Submit, what_differs_is_named_with_both_values_and_what_changes_no_bit_may)
   EXPECT_EQ(job_from_json(store.get(keys.spec("a"))->value)->elastic.max_nodes, 3);
 }
 
+TEST(Submit, what_a_difference_leaves_open_is_said) {
+  MemoryStore store;
+  const Keys keys("c");
+  JobSpec job = small_job("a");
+  job.optimizer.schedule = ScheduleKind::kCosine;
+  job.data_digest = "one";
+  ASSERT_TRUE(submit(store, keys, job, SubmitWhere::kLocal));
+  job.data_digest = "other";
+  std::string why = submit(store, keys, job, SubmitWhere::kLocal).error().context;
+  EXPECT_NE(why.find("when their PREFIX.json names other inputs"), std::string::npos) << why;
+  EXPECT_EQ(why.find("schedule_steps"), std::string::npos) << why;
+  job.data_digest = "one";
+  job.steps = 8;
+  why = submit(store, keys, job, SubmitWhere::kLocal).error().context;
+  EXPECT_NE(why.find("the old number there keeps it"), std::string::npos) << why;
+}
+
 TEST(Submit, a_finished_job_goes_on_to_more_steps_where_it_is_lengthened) {
   MemoryStore store;
   const Keys keys("c");
