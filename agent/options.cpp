@@ -3,6 +3,7 @@
 #include "api/keys.hpp"
 #include "base/environment.hpp"
 #include "base/random_bytes.hpp"
+#include "base/whole_number.hpp"
 #include "net/address.hpp"
 #include "store/etcd/tls_options.hpp"
 

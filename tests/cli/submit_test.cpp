@@ -254,7 +254,7 @@ TEST(Submit, what_is_left_of_a_checkpoint_is_noted) {
   JobSpec job = small_job("a");
   job.snapshots.checkpoint_dir = ::testing::TempDir() + "half-a-checkpoint";
   std::filesystem::create_directories(job.snapshots.checkpoint_dir + "/step-00000004.e1");
-  const auto notes = settle_checkpoint(job, false);
+  const auto notes = settle_checkpoint(job, {});
   ASSERT_TRUE(notes) << notes.error().context;
   ASSERT_EQ(notes->size(), 1u);
   EXPECT_NE(notes->front().find("step-00000004.e1 has no MANIFEST.json"), std::string::npos) << notes->front();

@@ -77,9 +77,11 @@ TEST_F(PrepareTest, what_may_not_be_read_is_named_and_pipes_are_not_waited_for) 
   fs::remove(dir / "in/pipe");
   write("in/deep/closed/b.txt", "two");
   fs::permissions(dir / "in/deep/closed", fs::perms::none);
-  if (::access((dir / "in/deep/closed").c_str(), R_OK) != 0)  // root may
-    for (const char* name : {"in", "in/*/*/*.txt"})
-      EXPECT_SAYS(error_of({name}), "cannot read the directory " + path("in/deep/closed") + ": Permission denied");
+  const bool is_closed = ::access((dir / "in/deep/closed").c_str(), R_OK) != 0;  // not to root
+  for (const char* name : {"in", "in/*/*/*.txt"}) {
+    if (!is_closed) continue;
+    EXPECT_SAYS(error_of({name}), "cannot read the directory " + path("in/deep/closed") + ": Permission denied");
+  }
   fs::permissions(dir / "in/deep/closed", fs::perms::owner_all);
   EXPECT_SAYS(error_of({"in/*.jsonl"}), "no file matches");
 }

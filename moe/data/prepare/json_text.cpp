@@ -110,11 +110,10 @@ std::size_t take_value(std::string_view text, std::string& value) {
 // Good JSON as far as it goes.
 bool begins_well(const std::string& value) {
   try {
-    static_cast<void>(Json::parse(value));
+    return !Json::parse(value).is_discarded();
   } catch (const Json::parse_error& error) {
     return error.byte > value.size();
   }
-  return true;
 }
 
 }  // namespace
