@@ -137,7 +137,7 @@ bool Coordinator::tidy(const Now& now, const JobRecords& job, std::vector<Action
 }
 
 void Coordinator::assign(const Now& now, std::vector<Action>& actions) {
-  for (const AssignmentChange& change : assign_nodes(view_, now)) {
+  for (const AssignmentChange& change : assign_nodes(view_, open_jobs_, now)) {
     const std::string key = view_.keys().assignment(change.node);
     if (busy(now, key)) continue;
     const auto known = view_.assignments().find(change.node);

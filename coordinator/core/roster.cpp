@@ -78,10 +78,11 @@ bool is_active(const JobRecords& job) {
   return job.spec && job.spec_error.empty() && !job.outcome && !stop_wished(job);
 }
 
-std::vector<std::string> jobs_in_order(const ClusterView& view) {
+std::vector<std::string> jobs_in_order(const ClusterView& view, const std::set<std::string>& jobs) {
   std::vector<std::pair<std::int64_t, std::string>> order;
-  for (const auto& [name, job] : view.jobs()) {
-    if (is_active(job)) order.emplace_back(job.spec->create_revision, name);
+  for (const std::string& name : jobs) {
+    const JobRecords* job = find_job(view, name);
+    if (job != nullptr && is_active(*job)) order.emplace_back(job->spec->create_revision, name);
   }
   std::sort(order.begin(), order.end());
   std::vector<std::string> names;
@@ -127,7 +128,7 @@ Roster roster_of(const ClusterView& view, const JobRecords& job) {
   return roster;
 }
 
-std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now) {
+std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const std::set<std::string>& jobs, const Now& now) {
   std::vector<AssignmentChange> changes;
   std::set<NodeId> free;
   for (const auto& [id, node] : view.nodes()) {
@@ -147,7 +148,7 @@ std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& n
     if (may_let_go(view, job, id, now)) changes.push_back({id, "", "the job is over"});
   }
   bool first = true;
-  for (const std::string& name : jobs_in_order(view)) {
+  for (const std::string& name : jobs_in_order(view, jobs)) {
     const JobRecords& job = view.jobs().at(name);
     const Roster roster = roster_of(view, job);
     for (const auto& [id, leaving] : roster.leaving) {

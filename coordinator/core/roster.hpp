@@ -34,8 +34,8 @@ Roster roster_of(const ClusterView& view, const JobRecords& job);
 // Submitted, readable, not over and not asked to stop.
 bool is_active(const JobRecords& job);
 
-// Names of active jobs in order of submission.
-std::vector<std::string> jobs_in_order(const ClusterView& view);
+// The active ones of these, in order of submission.
+std::vector<std::string> jobs_in_order(const ClusterView& view, const std::set<std::string>& jobs);
 
 struct AssignmentChange {
   NodeId node;
@@ -43,9 +43,9 @@ struct AssignmentChange {
   std::string reason;
 };
 
-// What to change now. Jobs get nodes in order of submission. A job after the first takes none before it can have
-// min_nodes of them: otherwise two jobs could each hold too few and both wait.
-std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const Now& now);
+// What to change now. `jobs`: names, among them all active ones. Jobs get nodes in order of submission. A job after the
+// first takes none before it can have min_nodes of them: otherwise two jobs could each hold too few and both wait.
+std::vector<AssignmentChange> assign_nodes(const ClusterView& view, const std::set<std::string>& jobs, const Now& now);
 
 // Wishes to remove, with their mod revisions: they are done, or a later wish says otherwise.
 std::map<std::string, std::int64_t> spent_wishes(const JobRecords& job);
