@@ -12,6 +12,7 @@
 #include "checkpoint/core/hugging_face.hpp"
 #include "checkpoint/core/part_pieces.hpp"
 #include "checkpoint/io/extent_checksums.hpp"
+#include "checkpoint/io/owner.hpp"
 #include "checkpoint/io/part_files.hpp"
 #include "checkpoint/io/posix_file.hpp"
 #include "checkpoint/io/save.hpp"
@@ -197,6 +198,8 @@ Result<PartWritten> write_part(const SaveRequest& request, const CancelFlag& can
   if (!plan) return plan.error();
   auto pieces = pieces_of(*plan, request.entries);
   if (!pieces) return pieces.error();
+  if (!request.owner.empty())
+    if (auto ours = check_owner(request.root, request.owner); !ours) return ours.error();
   const std::string directory = directory_of(request);
   if (auto made = make_directory(directory); !made) return made.error();
   pass(request, "directory_made");

@@ -42,7 +42,7 @@ struct SaveRequest {
   bool has_other_tokenizer = false;  // the data's is not model_directory's, which stays where it is
   // a SentencePiece file that the data was made with: becomes tokenizer.model where model_directory gave no tokenizer
   std::string tokenizer_model;
-  std::string owner;  // owner_id of the run: commit is kConflict where the directory is another's now; empty: any
+  std::string owner;  // owner_id of the run: kConflict where the directory is another's now; empty: any
   JobTerms terms;     // of the job; commit adds them to the chain of the checkpoint before this one
   std::function<void(const char* point)> at_point;  // tests end the process here; empty otherwise
 };

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 namespace regroup::checkpoint {
@@ -193,11 +194,14 @@ TEST(Owner, a_run_whose_directory_another_one_took_over_is_refused_with_both) {
   const ModelShape shape = tiny_shape();
   std::mt19937_64 random(1);
   const auto shares = cut_state(shape, make_state(shape, 1), 1, random);
-  const auto commit_of = [&](const std::string& owner, int step) {
+  std::function<void()> takes_over_meanwhile;
+  const auto commit_of = [&](const std::string& owner, int step) -> Result<void> {
     SaveRequest request = request_of(dir.path(), info_of(shape, step, 1), shares, 0);
     request.owner = owner;
-    EXPECT_TRUE(write_part(request));
-    return commit(request, std::chrono::seconds(10));
+    if (const auto written = write_part(request); !written) return written.error();
+    if (takes_over_meanwhile) takes_over_meanwhile();
+    if (const auto committed = commit(request, std::chrono::seconds(10)); !committed) return committed.error();
+    return {};
   };
   const std::string one = owner_id("secret of one"), two = owner_id("secret of two");
   EXPECT_TRUE(commit_of(one, 1)) << "nobody wrote down whose it is";
@@ -211,6 +215,10 @@ TEST(Owner, a_run_whose_directory_another_one_took_over_is_refused_with_both) {
   EXPECT_EQ(refused.error().code, Code::kConflict);
   EXPECT_NE(refused.error().context.find("was taken over by run " + two), std::string::npos) << refused.error().context;
   EXPECT_NE(refused.error().context.find("this is run " + one), std::string::npos);
+  EXPECT_FALSE(fs::exists(dir.path() + "/step-00000004.e1")) << "nothing of it is left";
+  takes_over_meanwhile = [&] { EXPECT_TRUE(own(dir.path(), "job", one)); };
+  EXPECT_EQ(commit_of(two, 6).error().code, Code::kConflict);
+  takes_over_meanwhile = {};
   std::ofstream(dir.path() + "/OWNER.json") << "{";
   EXPECT_TRUE(commit_of(one, 5)) << "torn by a power cut";
 }
