@@ -90,7 +90,7 @@ TEST_F(Companions, a_configuration_that_cannot_be_read_is_a_note) {
   const auto saved = save_with([](SaveRequest&) {});
   EXPECT_TRUE(saved.notes.empty()) << "the part that writes the configuration says it";
   ASSERT_EQ(part_notes_.size(), 1U);
-  EXPECT_NE(part_notes_[0].find("cannot open " + model_ + "/config.json"), std::string::npos) << part_notes_[0];
+  EXPECT_NE(part_notes_[0].find("cannot read " + model_ + "/config.json"), std::string::npos) << part_notes_[0];
 }
 
 TEST_F(Companions, a_tokenizer_that_did_not_make_the_data_stays_where_it_is) {

@@ -68,20 +68,18 @@ TEST_F(Regrouping, without_a_source_for_some_block_all_wait_for_another_plan) {
   expect_step(members_[2], 1);
 }
 
-TEST_F(Regrouping, a_job_whose_first_plan_committed_nothing_begins_anew_with_those_who_know_it) {
+TEST_F(Regrouping, what_gave_the_same_fault_twice_is_left_out) {
+  start();
+  faults_ = 1;
   try_next({3});
   adopt();
-  members_[2].state = {};  // another worker in its place
+  expect_all(1);
+  faults_ = 2;
   try_next({3});
-  EXPECT_EQ(members_[2].attempt->settlement.source, StateSource::kFresh);
-  adopt();
-  expect_all(0);
-  // Who voted cannot say that nothing was committed.
-  for (Member& member : members_) member.state.store = ShardStore();
-  members_[0].prepared = members_[1].prepared = Step(1);
-  members_[2].state = {};
-  try_next({3});
-  for (const Member& member : members_) EXPECT_TRUE(member.interrupted);
+  for (const Member& member : members_) {
+    ASSERT_TRUE(member.interrupted);
+    EXPECT_EQ(member.interrupted->code, Code::kInternal) << to_string(*member.interrupted);
+  }
 }
 
 }  // namespace

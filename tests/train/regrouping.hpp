@@ -109,6 +109,7 @@ class Regrouping : public ::testing::Test {
     plan.placement = make_placement(job_.spec, group_sizes, shift_.value_or(static_cast<int>(epoch_)), true);
     plan.snapshot_donors = snapshot_donors_;
     plan.checkpoint_step = checkpoint_step_;
+    plan.faults = faults_;
     std::vector<int> everybody(static_cast<std::size_t>(plan.placement.num_ranks()));
     std::iota(everybody.begin(), everybody.end(), 0);
     everybody.insert(everybody.end(), donors.begin(), donors.end());
@@ -213,6 +214,7 @@ class Regrouping : public ::testing::Test {
   std::vector<Member> members_{3};
   std::mutex meshes_;  // one of them may end while others are told of a plan
   std::uint64_t epoch_ = 0;
+  int faults_ = 0;  // in a row that all members saw, up to the next plan
   bool interrupt_after_roll_forward_ = false;
   std::optional<int> shift_;  // of experts over ranks; each epoch another one
   std::vector<SnapshotDonor> snapshot_donors_;
