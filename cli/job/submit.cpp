@@ -178,7 +178,7 @@ Result<Submitted> submit(Store& store, const Keys& keys, JobSpec job, SubmitWher
       if (auto gone = wait_until_let_go(store, keys, job.name); !gone) return gone.error();
     return go_on_after_end(store, keys, job, &*outcome_value, !*saved);
   }
-  if (!*saved && store.get(keys.born(job.name))) return go_on_after_end(store, keys, job, nullptr, true);
+  if (!*saved && store.get(keys.current_plan(job.name))) return go_on_after_end(store, keys, job, nullptr, true);
   if (*other != job)
     if (auto put = store.put(key, to_json(job)); !put) return put.error();
   return Submitted::kGoesOn;

@@ -191,7 +191,7 @@ TEST(Submit, a_job_that_ended_without_a_checkpoint_begins_anew_unless_it_is_fini
   }
   StoppedJob killed;  // a local run that did not come to say so
   ASSERT_TRUE(killed.store.erase(killed.keys.outcome("a")));
-  ASSERT_TRUE(killed.store.put(killed.keys.born("a"), to_json(BornRecord{Epoch(2)})));
+  ASSERT_TRUE(killed.store.put(killed.keys.current_plan("a"), "a plan"));
   EXPECT_EQ(*submit(killed.store, killed.keys, small_job("a"), SubmitWhere::kLocal), Submitted::kBeginsAnew);
   EXPECT_EQ(*submit(killed.store, killed.keys, small_job("a"), SubmitWhere::kLocal), Submitted::kGoesOn);
   StoppedJob finished;

@@ -140,6 +140,9 @@ def main():
              os.path.join(work, "text.txt"), "--out",
              os.path.join(work, "text")],
             check=True)
+        # As Megatron's: who made the tokens is not said, so the model's tokenizer goes with the checkpoints.
+        for about in (".json", ".sums"):
+            os.remove(os.path.join(work, "text" + about))
         with open(os.path.join(work, "job.yaml"), "w", encoding="ascii") as file:
             file.write(JOB.format(model="model"))
         alone, _ = run(regroup, work, "alone", 1, [])
