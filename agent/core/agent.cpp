@@ -66,9 +66,16 @@ void Agent::on(const Assigned& event) {
   assigned_ = event.job;
   if (following_ != assigned_ && !following_.empty())
     leave_job(assigned_.empty() ? "the node is free again" : "the node works for job " + assigned_ + " now");
-  Slot* slot = event.ends && plan_ && plan_->epoch == event.ends_in ? slot_of(*event.ends) : nullptr;
+  asked_to_end_ = event;
+  end_as_asked();
+}
+
+// Plan and assignment come by two watches, in either order.
+void Agent::end_as_asked() {
+  const auto& [job, worker, epoch] = asked_to_end_;
+  Slot* slot = worker && plan_ && plan_->epoch == epoch ? slot_of(*worker) : nullptr;
   if (slot == nullptr || slot->worker.state == WorkerState::kFinished) return;
-  act(KillWorker{slot->worker.id, "the members of epoch " + std::to_string(event.ends_in.value) +
+  act(KillWorker{slot->worker.id, "the members of epoch " + std::to_string(epoch.value) +
                                       " cannot go on with it, nor without its node: another takes its place"});
 }
 
@@ -109,6 +116,7 @@ void Agent::on(const PlanKnown& event) {
     // The buddy may be another one now, or none may be needed.
     if (slot.unsafe && slot.part_of == plan.epoch) take(slot);
   }
+  end_as_asked();
 }
 
 void Agent::tell_plan(Slot& slot) {

@@ -188,6 +188,7 @@ class Agent {
   void start_due();
   void leave_job(const std::string& reason);
   void tell_plan(Slot& slot);
+  void end_as_asked();
   void take(Slot& slot);
   // Empty: it is. Of the slot whose worker writes part 0.
   [[nodiscard]] static std::string why_not_saved(const Slot& slot, Step step);
@@ -210,6 +211,7 @@ class Agent {
   std::vector<Action> actions_;
   std::vector<Slot> slots_;
   std::string assigned_;   // what etcd says
+  Assigned asked_to_end_;  // likewise: its `ends`
   std::string following_;  // what our workers work for, until they are gone
   std::optional<JobSpec> job_;
   std::optional<Plan> plan_;        // newest of that job

@@ -68,7 +68,11 @@ void Coordinator::end_workers(const Now& now, const JobRecords& job, const std::
   for (const WorkerId& worker : workers) {
     const std::string key = view_.keys().assignment(worker.node);
     const auto known = view_.assignments().find(worker.node);
-    if (known == view_.assignments().end() || known->second.value.ends == worker || busy(now, key)) continue;
+    if (known == view_.assignments().end() || busy(now, key)) continue;
+    const AssignmentRecord& asked = known->second.value;  // one worker of a node at a time
+    if (asked.ends && asked.ends_in == job.plan->value.epoch &&
+        std::find(workers.begin(), workers.end(), *asked.ends) != workers.end())
+      continue;
     Write& write = start(Write::Kind::kEnd, job.name, key, actions);
     write.when.push_back(same_mod(key, known->second.mod_revision));
     write.when.push_back(same_mod(view_.keys().current_plan(job.name), job.plan->mod_revision));

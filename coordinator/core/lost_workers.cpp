@@ -53,6 +53,7 @@ class Findings {
     Evidence evidence;
     std::int64_t seen_at_ms;
     Instant heard;
+    bool ended = false;  // the connection, and it cannot be had again
   };
 
   int index_of(const WorkerId& id) const {
@@ -105,7 +106,7 @@ class Findings {
         worker.named_at_ms = suspicion.seen_at_ms;
       } else if (current && reporter >= 0) {
         voices_.push_back({reporter, accused, suspicion.evidence, suspicion.seen_at_ms,
-                           view_.suspected_since(record.value, suspicion, now_)});
+                           view_.suspected_since(record.value, suspicion, now_), suspicion.evidence == Evidence::kEof});
       }
     }
   }
@@ -114,9 +115,9 @@ class Findings {
   void from_themselves() {
     const auto named = [](const Watched& worker) { return worker.names_itself.has_value() && !worker.lost; };
     if (std::none_of(watched_.begin(), watched_.end(), named)) return;
-    const bool by_all =
-        watched_.size() > 1 && std::all_of(watched_.begin(), watched_.end(),
-                                           [&](const Watched& worker) { return named(worker) || !worker.is_member; });
+    const bool by_all = std::all_of(watched_.begin(), watched_.end(), [&](const Watched& worker) {
+      return named(worker) || worker.lost || !worker.is_member;
+    });
     for (Watched& worker : watched_) {
       if (!named(worker)) continue;
       const WorkerRecord* record = view_.slot_of(worker.id);
@@ -147,6 +148,7 @@ class Findings {
       const BrokenLink link{std::min(a, b), std::max(a, b)};
       if (history_.is_hopeless(link, plan_.epoch, now_.at)) {
         voice.evidence = Evidence::kEof;
+        voice.ended = false;  // both ends are alive: both are heard before one of them goes
         return false;
       }
       result_.links.push_back(link);
@@ -168,8 +170,7 @@ class Findings {
       input.bytes_held[static_cast<std::size_t>(index_of(plan_.members[rank].worker))] = bytes[rank];
     }
     for (const Voice& voice : voices_) {
-      input.accusations.push_back(
-          {voice.reporter, voice.accused, now_.at - voice.heard < 5 * heartbeat_, voice.evidence == Evidence::kEof});
+      input.accusations.push_back({voice.reporter, voice.accused, now_.at - voice.heard < 5 * heartbeat_, voice.ended});
     }
     const Blame verdict = find_guilty(input);
     result_.undecided = result_.undecided || verdict.undecided;

@@ -78,6 +78,7 @@ Result<DraftedPlan> make_plan(const ClusterView& view, const JobRecords& job, co
   plan.when = draft.when;
   plan.cause = draft.cause;
   plan.reason = draft.reason + "; " + result.planned->reason;
+  if (job.plan && !job.has_committed(plan.parent)) plan.faults = job.plan->value.faults;
   plan.members = std::move(result.planned->members);
   plan.placement = std::move(result.planned->placement);
   plan.donors = draft.donors;

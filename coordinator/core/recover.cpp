@@ -77,7 +77,10 @@ void go_on_without(Look& look, const LostWorkers& lost) {
   };
   draft.members = alive(plan.members);
   if (!look.job.is_in_force()) draft.donors = alive(plan.donors);
-  if (draft.members.empty()) return first_plan(look, draft.donors);
+  if (draft.members.empty()) {
+    end_the_lost(look, lost, false);  // else their slots stay taken by processes that nobody counts on
+    return first_plan(look, draft.donors);
+  }
 
   draft.goal = planning::Goal::kSoonest;
   std::optional<Plan> parent;

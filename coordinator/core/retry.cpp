@@ -46,7 +46,7 @@ bool try_again(Look& look, const LostWorkers& lost) {
   const bool committed = look.job.has_committed(look.job.plan->value.epoch);
   const Plan& before = look.job.plan->value;
   const int retries = committed ? 0 : before.retries;
-  const int faults = lost.fault_of_all.empty() ? 0 : 1 + (committed ? 0 : before.faults);
+  const int faults = (committed ? 0 : before.faults) + (lost.fault_of_all.empty() ? 0 : 1);
   if (faults > kMostFaults) {
     look.decision.failure = why + "; it came again from live state, and again from a snapshot or a checkpoint";
     look.say(JobState::kRegrouping, look.decision.failure);

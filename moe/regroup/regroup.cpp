@@ -60,11 +60,11 @@ void RegroupAttempt::agree() {
   Holdings mine{state_.live, std::nullopt, state_.store.held(), state_.record, state_.bad, state_.validation};
   for (const MovedState& moved : state_.moved) mine.moved.push_back({moved.step, moved.bad, listed(moved.held.blocks)});
   if (prepared_.step && state_.live && *prepared_.step == Step(state_.live->value + 1)) mine.prepared = prepared_.step;
-  known_ = exchange_holdings(mesh_, view_, mine);
-  if (leaves_live_out(view_.plan)) {
-    known_.inventories.clear();
+  if (leaves_live_out(view_.plan)) {  // nor is it compared with the others': that may be the fault
+    mine = {};
     state_.moved.clear();
   }
+  known_ = exchange_holdings(mesh_, view_, mine);
   validation = known_.validation;
   input_.num_units = static_cast<int>(view_.job->units.size());
   input_.checkpoint = view_.plan.checkpoint_step;

@@ -19,11 +19,17 @@ constexpr std::int64_t kInitialWeights = 1 << 25;  // an index of kInventory tha
 
 }  // namespace
 
-// `mine`: name and digest of the newest complete checkpoint on this node, nothing, or "!" and why that one is refused.
+// `mine`: name and digest of the newest complete checkpoint on this node, nothing, "!" and why that one is refused, or
+// "?" and why it cannot be looked for now: then nobody can be blamed, and all wait.
 // Gives what counts, which is this member's, too: one that has something else is refused by name, and the others wait
 // for the plan that goes on without it.
 std::string RegroupAttempt::agree_on_checkpoint(const std::string& mine, std::int64_t index) {
   const std::vector<std::string> found = gather_texts(index, mine);
+  for (std::size_t rank = 0; rank < found.size(); ++rank) {
+    if (found[rank].starts_with('?'))
+      throw Interrupted{
+          {Code::kUnavailable, "snapshots.dir on node " + node_of(rank).value + ": " + found[rank].substr(1)}};
+  }
   const std::string common = common_digest(found);
   const auto text = [](const std::string& what) {
     if (what.empty()) return std::string("no complete checkpoint");
@@ -49,7 +55,7 @@ void RegroupAttempt::read_from_storage() {
   if (step) {
     settlement.source = StateSource::kCheckpoint;
     settlement.step = *step;
-  } else if (settlement.source == StateSource::kFresh) {
+  } else if (settlement.source == StateSource::kFresh && known_.silent.empty()) {
     initialise();
   } else if (!is_in_memory()) {
     // An agent that is silent may have it: the same plan once more may help.
@@ -81,7 +87,8 @@ std::optional<Step> RegroupAttempt::load_checkpoint() {
     } else if (found.error().code != Code::kNotFound) {
       log::error("checkpoint_refused",
                  {{"directory", spec.snapshots.checkpoint_dir}, {"reason", to_string(found.error())}});
-      mine = "!" + found.error().context;
+      // What a file system says may be another thing in a moment; a checkpoint of another job stays one.
+      mine = (found.error().code == Code::kBadInput ? "!" : "?") + found.error().context;
     }
     const bool is_there = !agree_on_checkpoint(mine, 2 * attempt + 1).empty();
     if (!is_there && !found && !found.error().context.ends_with(checkpoint::kNoneComplete))

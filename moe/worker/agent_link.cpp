@@ -74,8 +74,9 @@ void AgentLink::attach(mesh::Mesh* mesh) {
 Plan AgentLink::wait_for_plan(Epoch above, Want want, const std::function<bool()>& is_there) {
   Lock lock(mutex_);
   const auto planned = [&]() REGROUP_REQUIRES(mutex_) { return planned_above(above); };
-  // Do not overwrite kWarm with kWaiting: the coordinator admits only workers that report kWarm.
-  if (!planned() && state_ != WorkerState::kWarm) state_locked(WorkerState::kWaiting, entered_, want);
+  // A newcomer's kWarm stays: the coordinator admits only workers that report it.
+  const bool is_newcomer = state_ == WorkerState::kWarm && entered_ == Epoch(0);
+  if (!planned() && !is_newcomer) state_locked(WorkerState::kWaiting, entered_, want);
   while (want.lacks && !changed_.wait_for(lock, kLookAgain, planned)) {
     lock.unlock();
     want.lacks = !is_there();  // reads a directory
@@ -117,6 +118,7 @@ void AgentLink::entered(Epoch epoch, const std::set<WorkerId>& counted_on) {
   const LockGuard lock(mutex_);
   entered_ = epoch;
   counted_on_ = counted_on;
+  dialling_.reset();  // for a plan before
   // Withdrawn: suspicions of peers outside this epoch, of peers that are connected again, and those about a hang, a
   // fault or a link that came back, which the new epoch observes anew. A peer that is still cut off remains a suspect.
   const mesh::Mesh* connections = mesh_;

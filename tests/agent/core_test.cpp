@@ -283,7 +283,15 @@ TEST(AgentCore, a_worker_that_no_plan_can_do_without_is_ended_when_asked_in_the_
   EXPECT_EQ(w.all<KillWorker>().at(0).worker, id);
   w.feed(WorkerEnded{id, 9, 0});
   w.after(milliseconds(1000));
-  EXPECT_EQ(w.all<StartWorker>().size(), 1u);
+  ASSERT_EQ(w.all<StartWorker>().size(), 1u);
+  // Asked before the plan is known here.
+  const WorkerId next = w.all<StartWorker>().at(0).worker;
+  w.get_ready(next);
+  w.feed(Assigned{"tiny", next, Epoch(9)});
+  EXPECT_TRUE(w.all<KillWorker>().empty());
+  w.feed(PlanKnown{World::plan_with(next, 9)});
+  ASSERT_EQ(w.all<KillWorker>().size(), 1u);
+  EXPECT_EQ(w.all<KillWorker>().at(0).worker, next);
 }
 
 TEST(AgentCore, what_a_worker_lacks_and_what_is_in_safety_reach_the_coordinator) {

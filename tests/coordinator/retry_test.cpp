@@ -231,6 +231,50 @@ TEST(Retry, a_plan_that_ends_the_job_is_made_anew_after_its_retry) {
   EXPECT_TRUE(w.plan().ends);
 }
 
+TEST(Retry, a_job_of_one_member_that_names_itself_tries_again_and_fails_like_the_others) {
+  CoreWorld w;
+  w.start();
+  w.train_on(1);
+  for (int i = 0; i < 3; ++i) {
+    w.waits("node-0", w.epoch());
+    w.suspect(w.worker("node-0"), {w.worker("node-0")}, Evidence::kSelf);
+    w.advance(600);
+  }
+  EXPECT_EQ(w.plans.size(), 3U);
+  EXPECT_NE(w.etcd.get(w.keys.outcome("job")), nullptr);
+}
+
+TEST(Retry, another_plan_between_does_not_make_a_fault_forgotten) {
+  CoreWorld w;
+  w.start();
+  w.train_on(3);
+  for (int i = 0; i < 2; ++i) {
+    for (const char* node : {"node-0", "node-1", "node-2"})
+      w.suspect(w.worker(node), {w.worker(node)}, Evidence::kSelf);
+    w.advance(500);
+  }
+  ASSERT_TRUE(leaves_live_out(w.plan()));
+  w.waits("node-0", w.epoch());
+  w.advance(2000);
+  ASSERT_EQ(w.plans.size(), 4U);
+  EXPECT_TRUE(leaves_live_out(w.plan()));
+  w.agent_says_exit("node-2");
+  ASSERT_EQ(w.plans.size(), 5U);
+  EXPECT_TRUE(leaves_live_out(w.plan()));
+}
+
+TEST(Retry, a_lone_member_that_is_lost_but_alive_is_ended_so_that_another_takes_its_slot) {
+  CoreWorld w;
+  w.start();
+  w.train_on(1);
+  w.suspect("node-0", w.epoch(), {{w.worker("node-0"), Evidence::kHang, w.now.wall_ms}});
+  w.advance(10'100);
+  EXPECT_EQ(w.plans.size(), 1U);
+  EXPECT_EQ(assignment_from_json(w.etcd.get(w.keys.assignment(NodeId("node-0")))->value)->ends, w.worker("node-0"));
+  w.set_worker("node-0", WorkerState::kReady, {}, 1);
+  EXPECT_EQ(w.plans.size(), 2U);
+}
+
 TEST(Retry, a_fault_that_all_see_is_done_again_then_from_a_snapshot_and_a_third_time_the_job_has_failed) {
   CoreWorld w;
   w.start();
