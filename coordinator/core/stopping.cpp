@@ -51,7 +51,10 @@ std::optional<std::string> why_stopped(const ClusterView& view, const JobRecords
     return at + ", which could not be saved: " + *problem + "; " + what_is_left(job);
   }
   const Span waited = std::chrono::duration_cast<Span>(now.at - wish->first_seen);
-  if (state == JobState::kWaiting && waited >= view.timing().stop_wait)
+  // Retries in a row look like a regroup each time, and train as little as who waits.
+  const bool stands = state == JobState::kWaiting || (state == JobState::kRegrouping && job.plan->value.retries > 1 &&
+                                                      !job.has_committed(job.plan->value.epoch));
+  if (stands && waited >= view.timing().stop_wait)
     return at + "; it could not be saved, for nobody trains: " + what_is_left(job);
   if (waited >= view.timing().stop_limit)
     return at + "; it was not saved within " + std::to_string(view.timing().stop_limit.count() / 1000) +

@@ -263,6 +263,23 @@ TEST(Retry, another_plan_between_does_not_make_a_fault_forgotten) {
   EXPECT_TRUE(leaves_live_out(w.plan()));
 }
 
+TEST(Retry, a_job_that_shall_stop_does_not_wait_for_the_end_of_retries) {
+  CoreWorld w;
+  w.start();
+  JobSpec job = tiny_job();
+  job.snapshots.checkpoint_dir = "/c";
+  w.train_on(2, job);
+  w.etcd.put(w.keys.wish("job", "stop"), to_json(WishRecord{WishKind::kStop}));
+  for (int i = 0; i < 8 && w.etcd.get(w.keys.outcome("job")) == nullptr; ++i) {
+    w.waits("node-0", w.plan().ends ? w.plan().parent : w.epoch());
+    w.advance(1000);
+  }
+  ASSERT_NE(w.etcd.get(w.keys.outcome("job")), nullptr) << w.status().reason;
+  const auto outcome = job_outcome_from_json(w.etcd.get(w.keys.outcome("job"))->value);
+  EXPECT_EQ(outcome->state, JobState::kStopped);
+  EXPECT_NE(outcome->reason.find("it could not be saved, for nobody trains"), std::string::npos) << outcome->reason;
+}
+
 TEST(Retry, a_lone_member_that_is_lost_but_alive_is_ended_so_that_another_takes_its_slot) {
   CoreWorld w;
   w.start();
