@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -53,9 +54,12 @@ def with_mount(*mount: str) -> list[str]:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """Not of those that outgoing connections get: one of them may take it before anybody listens there."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def fetch(port: int, page: str) -> tuple[int, str]:
