@@ -125,7 +125,7 @@ struct CheckpointRecord {
   std::int64_t bytes = 0;
 };
 
-// jobs/<job>/born: created by compare-and-swap before the first vote of the job's life.
+// jobs/<job>/born: something of the job is in safety, so it never begins anew. Created once, by compare-and-swap.
 struct BornRecord {
   Epoch epoch;
 };

@@ -223,8 +223,8 @@ TEST(PeerPort, who_asks_while_others_are_answered_waits_and_is_told_so) {
   // A client takes this for a sign of life, and waits for longer than it would for silence.
   auto client = SnapshotClient::connect(node.keeper->address(), node.job.name, node.job.secret, 500ms);
   ASSERT_TRUE(client);
-  std::thread ends([&busy] {
-    std::this_thread::sleep_for(1s);
+  std::thread ends([&] {
+    for (int sign = 0; sign < 5; ++sign) EXPECT_EQ(waits.read_frame(kPeerMaxFrame).value(), kPeerWait);  // 200 ms each
     ::shutdown(busy.fd(), SHUT_WR);
   });
   const auto listed = (*client)->list();

@@ -6,6 +6,14 @@ namespace {
 
 using Names = std::vector<std::string>;
 
+void train_and_wish_to_stop(CoreWorld& w) {
+  w.start();
+  JobSpec job = tiny_job();
+  job.snapshots.checkpoint_dir = "/c";
+  w.train_on(2, job);
+  w.etcd.put(w.keys.wish("job", "stop"), to_json(WishRecord{WishKind::kStop}));
+}
+
 TEST(Retry, a_member_that_was_interrupted_and_waits_for_a_second_gets_a_new_epoch_with_the_same_members) {
   CoreWorld w;
   w.start();
@@ -213,11 +221,7 @@ TEST(Retry, while_a_boundary_plan_is_pending_a_member_interrupted_before_it_make
 
 TEST(Retry, a_plan_that_ends_the_job_is_made_anew_after_its_retry) {
   CoreWorld w;
-  w.start();
-  JobSpec job = tiny_job();
-  job.snapshots.checkpoint_dir = "/c";
-  w.train_on(2, job);
-  w.etcd.put(w.keys.wish("job", "stop"), to_json(WishRecord{WishKind::kStop}));
+  train_and_wish_to_stop(w);
   w.pump();
   ASSERT_EQ(w.plans.size(), 2U);
   ASSERT_TRUE(w.plan().ends);
@@ -265,11 +269,7 @@ TEST(Retry, another_plan_between_does_not_make_a_fault_forgotten) {
 
 TEST(Retry, a_job_that_shall_stop_does_not_wait_for_the_end_of_retries) {
   CoreWorld w;
-  w.start();
-  JobSpec job = tiny_job();
-  job.snapshots.checkpoint_dir = "/c";
-  w.train_on(2, job);
-  w.etcd.put(w.keys.wish("job", "stop"), to_json(WishRecord{WishKind::kStop}));
+  train_and_wish_to_stop(w);
   for (int i = 0; i < 8 && w.etcd.get(w.keys.outcome("job")) == nullptr; ++i) {
     w.waits("node-0", w.plan().ends ? w.plan().parent : w.epoch());
     w.advance(1000);

@@ -3,6 +3,7 @@
 #include "tests/mesh/world.hpp"
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <random>
 
@@ -53,7 +54,7 @@ TEST(MeshPause, a_peer_that_is_stopped_behind_a_paused_lane_is_silent_and_stays_
     if (!meet(*mesh, world) || !mesh->enter(Epoch{1}, world.peers, kGenerous)) return 1;
     const std::vector<std::byte> out(8 << 20);
     (void)mesh->wait(mesh->send(Rank{0}, Tag{1}, out));  // nobody takes it
-    std::this_thread::sleep_for(kGenerous);
+    ::pause();
     return 0;
   });
   Told told;

@@ -132,6 +132,19 @@ TEST_F(Regrouping, a_weight_that_is_no_number_is_named) {
       << said;
 }
 
+TEST_F(FromCheckpoints, where_one_cannot_look_for_now_nobody_is_refused_and_all_wait) {
+  std::ofstream(directory_ + "/a file") << "in place of the directory";
+  for (const auto& contents : {std::vector<std::string>{"a", "a", "a file"}, {"a file", "none", "none"}}) {
+    EXPECT_EQ(odd_ones(contents), std::vector<int>{});
+    for (const Member& member : members_) {
+      ASSERT_TRUE(member.interrupted);
+      EXPECT_EQ(member.interrupted->code, Code::kUnavailable);
+      EXPECT_NE(member.interrupted->context.find("a file: Not a directory"), std::string::npos)
+          << member.interrupted->context;
+    }
+  }
+}
+
 TEST_F(FromCheckpoints, what_all_refuse_is_waited_for) {
   EXPECT_EQ(odd_ones({"of another job", "of another job", "of another job"}).size(), 0U);
   ASSERT_TRUE(members_[0].interrupted);

@@ -167,6 +167,24 @@ TEST_F(FromSnapshots, while_an_agent_that_may_have_the_rest_is_silent_another_at
   expect_both(1);
 }
 
+TEST_F(FromSnapshots, nobody_begins_anew_while_an_agent_that_may_have_the_rest_is_silent) {
+  nothing_is_safe_ = true;
+  FakeAgent& agent = agent_with(lose_third());
+  name_donor(agent, 0);
+  agent.on_list = [] { return Reply::kSilence; };
+  try_next({2});
+  ASSERT_TRUE(members_[0].interrupted);
+  EXPECT_EQ(members_[0].interrupted->code, Code::kPeerLost) << to_string(*members_[0].interrupted);
+  agent.on_list = [] { return Reply::kServe; };
+  try_next({2});
+  expect_both(1);
+  // And where none is silent, and nobody has the rest, they do.
+  snapshot_donors_.clear();
+  members_[0].state = {};
+  try_next({2});
+  EXPECT_EQ(members_[1].attempt->settlement.source, StateSource::kFresh);
+}
+
 TEST_F(FromSnapshots, an_agent_that_failed_is_asked_last_in_the_next_attempt) {
   const auto lost = lose_third();
   FakeAgent& failed = agent_with(lost);

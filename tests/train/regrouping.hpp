@@ -105,7 +105,7 @@ class Regrouping : public ::testing::Test {
     plan.parent = Epoch(epoch_);
     plan.epoch = Epoch(++epoch_);
     plan.job = job_.spec.name;
-    plan.origin = epoch_ == 1 ? Origin::kFresh : Origin::kResume;
+    plan.origin = epoch_ == 1 || nothing_is_safe_ ? Origin::kFresh : Origin::kResume;
     plan.placement = make_placement(job_.spec, group_sizes, shift_.value_or(static_cast<int>(epoch_)), true);
     plan.snapshot_donors = snapshot_donors_;
     plan.checkpoint_step = checkpoint_step_;
@@ -214,7 +214,8 @@ class Regrouping : public ::testing::Test {
   std::vector<Member> members_{3};
   std::mutex meshes_;  // one of them may end while others are told of a plan
   std::uint64_t epoch_ = 0;
-  int faults_ = 0;  // in a row that all members saw, up to the next plan
+  bool nothing_is_safe_ = false;  // so initial weights are a source
+  int faults_ = 0;                // in a row that all members saw, up to the next plan
   bool interrupt_after_roll_forward_ = false;
   std::optional<int> shift_;  // of experts over ranks; each epoch another one
   std::vector<SnapshotDonor> snapshot_donors_;
