@@ -32,7 +32,7 @@ struct WorkerRecord {
   Epoch epoch;
   std::string fingerprint;
   std::string text;    // what it waits for and from whom, or why it failed
-  bool lacks = false;  // waiting: for a source of state that nobody has; the same plan once more would not help
+  bool lacks = false;  // waiting: the same plan once more would not help, as where nobody has a source of state
 };
 
 // nodes/<id>, leased. Written by its agent only.

@@ -46,7 +46,7 @@ class AgentLink {
   // What a worker that waits for a plan waits for.
   struct Want {
     std::string text;    // and from whom; for people
-    bool lacks = false;  // a source of state that nobody has: the same plan once more would not help
+    bool lacks = false;  // the same plan once more would not help, as where nobody has a source of state
   };
   // The newest plan above `above`. Blocks until there is one; the agent is told what is wanted meanwhile. Of what it
   // lacks `is_there` is asked every 2 s; once it is, the agent is told that nothing is lacking any more.

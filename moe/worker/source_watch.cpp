@@ -14,7 +14,7 @@ void SourceWatch::lacked() {
 }
 
 bool SourceWatch::may_be_there() const {
-  const std::string now = newest();
+  const std::string now = attempts_ > 0 ? newest() : std::string();
   if (now.empty()) return false;
   const std::chrono::seconds pause(std::min(60, 2 << std::min(attempts_, 5)));
   return now != seen_ || Clock::now() - at_ >= pause;

@@ -21,7 +21,7 @@ class SourceWatch {
   void lacked();
   // One succeeded.
   void forget() { attempts_ = 0; }
-  // Reads the directory. True: try again.
+  // Reads the directory. True: try again. Where nothing was lacked since the last success it is false.
   [[nodiscard]] bool may_be_there() const;
 
  private:

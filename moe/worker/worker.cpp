@@ -62,7 +62,7 @@ Result<void> Worker::run() {
       enter(plan);
       sources.forget();
       train();
-      want = {"the next plan"};
+      want = {"the next plan", true};  // done with this one: once more would not help, such as a donor
       // At a boundary the newer plan is there already; at the end of the job the agent stops this process.
     } catch (const WrongFiles& wrong) {
       return wrong.error;

@@ -61,6 +61,26 @@ TEST(Retry, one_that_lacks_a_source_asks_for_nothing_and_one_that_waits_in_anoth
   EXPECT_EQ(w.plans.size(), 2U);
 }
 
+TEST(Retry, a_donor_that_has_given_its_state_away_asks_for_nothing_and_one_that_was_interrupted_does) {
+  CoreWorld w;
+  w.start();
+  w.train_on(3);
+  w.etcd.put(w.keys.notice(NodeId("node-2")), to_json(NoticeRecord{NodeId("node-2"), NoticeKind::kDrain, 0}),
+             w.lease_of("node-2"));
+  w.pump();
+  ASSERT_EQ(w.plans.size(), 2U) << w.status().reason;
+  ASSERT_EQ(w.plan().donors.size(), 1U);
+  w.suspect(w.worker("node-2"), {}, Evidence::kEof);  // it has entered the epoch, and accuses nobody
+  w.waits("node-2", w.epoch(), true);
+  w.advance(3000);
+  EXPECT_EQ(w.plans.size(), 2U);
+  w.waits("node-2", w.epoch());
+  w.advance(1000);
+  ASSERT_EQ(w.plans.size(), 3U);
+  EXPECT_EQ(w.plan().cause, Cause::kRetry);
+  EXPECT_EQ(w.plan().donors.size(), 1U);
+}
+
 TEST(Retry, retries_in_a_row_are_further_and_further_apart_and_begin_anew_after_a_commit) {
   CoreWorld w;
   w.start();
